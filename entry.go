@@ -1,0 +1,110 @@
+package evercache
+
+import (
+	"fmt"
+	"time"
+)
+
+// Source says who answered a read.
+type Source uint8
+
+const (
+	// SourceNone is the zero value: nobody answered.
+	SourceNone Source = iota
+	// SourceMemory is the memory of this process (L1).
+	SourceMemory
+	// SourceRedis is the Redis master (L2).
+	SourceRedis
+	// SourceLoader is the loader that the caller gave.
+	SourceLoader
+)
+
+func (s Source) String() string {
+	return name(int(s), "none", "memory", "redis", "loader")
+}
+
+// Entry is a value with what is known about it.
+type Entry[V any] struct {
+	Value  V
+	Source Source
+	// Age is how long ago the value was written or loaded, as far as can be
+	// told: what Redis holds is dated by the class's TTL, and an entry written
+	// with a TTL of its own counts from when this process read it.
+	Age time.Duration
+	// Fresh is true within the TTL. A stale entry is served only where the
+	// policy allows it and nothing better can be had.
+	Fresh bool
+	// Coherent is true while the entry is covered by the invalidation feed.
+	// There is no feed yet, so only what Redis itself has just said is coherent.
+	Coherent bool
+	// Cause says why the answer is not the normal one: the outage or the
+	// loader's error behind a value from memory. It is nil in normal service.
+	Cause error
+}
+
+// Durability says where a write is when it is acknowledged, weakest first.
+type Durability uint8
+
+const (
+	// Memory: in this process only, kept for the next master (see Receipt).
+	Memory Durability = iota
+	// Journaled: also in a file of this process.
+	Journaled
+	// Master: acknowledged by the Redis master.
+	Master
+	// Replicated: acknowledged by the master and a number of replicas.
+	Replicated
+)
+
+func (d Durability) String() string {
+	return name(int(d), "memory", "journaled", "master", "replicated")
+}
+
+// ParseDurability reads the text form: memory, journaled, master, replicated.
+func ParseDurability(s string) (Durability, error) {
+	for d := Memory; d <= Replicated; d++ {
+		if d.String() == s {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("durability %.20q is none of memory, journaled, master, replicated", s)
+}
+
+// Receipt says how safely a write is stored at the moment it is acknowledged.
+// What is stored as Memory waits in the outbox of this process and is sent to
+// the next master before anything else; it is lost if the process dies first.
+type Receipt struct {
+	Durability Durability
+	Replicas   int // replicas that have it; counted at Replicated only
+}
+
+// WriteOption changes one write.
+type WriteOption func(*writeOptions)
+
+type writeOptions struct {
+	ttl      time.Duration
+	ttlGiven bool
+	min      Receipt
+}
+
+// TTL gives this write a time to live of its own instead of the class's.
+func TTL(d time.Duration) WriteOption {
+	return func(o *writeOptions) { o.ttl, o.ttlGiven = d, true }
+}
+
+// MinDurability makes the write fail with a *DurabilityError when it is stored
+// less safely than asked. The write stays in force either way.
+func MinDurability(r Receipt) WriteOption {
+	return func(o *writeOptions) { o.min = r }
+}
+
+// ReplicatedTo is the Receipt that asks for n replicas; use it with MinDurability.
+func ReplicatedTo(n int) Receipt { return Receipt{Durability: Replicated, Replicas: n} }
+
+// name returns the i-th of the names, for String methods of small enums.
+func name(i int, names ...string) string {
+	if i < 0 || i >= len(names) {
+		return fmt.Sprintf("unknown(%d)", i)
+	}
+	return names[i]
+}

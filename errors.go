@@ -1,0 +1,78 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound means that the key has no value, and that somebody who can
+	// know has said so: Redis, or an entry in memory that is still good. A
+	// loader returns it (or wraps it) to say the same of the origin.
+	ErrNotFound = errors.New("evercache: not found")
+	// ErrUnavailable means that nobody can know: Redis does not answer, memory
+	// holds nothing that the policy lets it serve, and no loader could be run.
+	ErrUnavailable = errors.New("evercache: unavailable")
+	// ErrClosed means that the Client has been closed.
+	ErrClosed = errors.New("evercache: client is closed")
+	// ErrKey means that a key is empty or longer than MaxKeyBytes.
+	ErrKey = errors.New("evercache: bad key")
+	// ErrTTL means that a time to live is not positive or longer than MaxTTL.
+	ErrTTL = errors.New("evercache: bad ttl")
+)
+
+// DurabilityError says that a write is stored less safely than the caller
+// asked with MinDurability. The write is in force in this process and may yet
+// reach Redis: repeating it is safe.
+type DurabilityError struct {
+	Asked Durability
+	Got   Durability
+	// Replicas asked for and reached; they matter at Replicated only.
+	AskedReplicas int
+	GotReplicas   int
+	Cause         error // why it is not stored better; may be nil
+}
+
+func (e *DurabilityError) Error() string {
+	s := fmt.Sprintf("evercache: write is stored as %s, %s was asked", level(e.Got, e.GotReplicas), level(e.Asked, e.AskedReplicas))
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+func (e *DurabilityError) Unwrap() error { return e.Cause }
+
+func level(d Durability, replicas int) string {
+	if d == Replicated {
+		return fmt.Sprintf("replicated(%d)", replicas)
+	}
+	return d.String()
+}
+
+// LoadPanicError is what the callers of a load get when its loader panicked or
+// ended its goroutine. The process lives on; Stack is for the log.
+type LoadPanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *LoadPanicError) Error() string {
+	return fmt.Sprintf("evercache: loader panicked: %v", e.Value)
+}
+
+// IsUnavailable reports whether err says that nobody could know the answer
+// (as opposed to: there is none). A caller may fall back to its own source.
+func IsUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) }
+
+// IsRetryable reports whether the same call may succeed a little later: the
+// outage may be over by then, the write may be stored more safely. Wrong
+// arguments, a closed client and the caller's own ended context are not.
+func IsRetryable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+		return false
+	}
+	_, below := errors.AsType[*DurabilityError](err)
+	return below || errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,19 @@
+package evercache
+
+import "time"
+
+// Events are callbacks for an application that wants to know. Each may be nil.
+// They are called one at a time, in order, by one goroutine that holds no lock;
+// a slow callback delays later ones and nothing else (past a bounded queue the
+// oldest are dropped and counted in Stats.EventsDropped).
+type Events struct {
+	// State is called at every change of state.
+	State func(StateChange)
+}
+
+// StateChange is one change of the client's state.
+type StateChange struct {
+	From, To State
+	At       time.Time
+	Cause    error // why; nil on the way up
+}

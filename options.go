@@ -1,0 +1,186 @@
+package evercache
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Mode is how Redis is reached.
+type Mode uint8
+
+const (
+	// Standalone is one server.
+	Standalone Mode = iota
+	// Sentinel is a set watched by Redis Sentinel.
+	Sentinel
+	// Cluster is Redis Cluster.
+	Cluster
+	// MemoryOnly is no Redis at all: see Options.MemoryOnly.
+	MemoryOnly
+)
+
+func (m Mode) String() string { return name(int(m), "standalone", "sentinel", "cluster", "memory") }
+
+// MarshalText writes the name, for JSON.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// Options says where Redis is and how long to wait for it. The zero value
+// reaches a Redis on localhost:6379 without a password. Every fault is an
+// error of Open; no setting ever chooses another mode.
+type Options struct {
+	// Addr is host:port of a single server; default localhost:6379.
+	Addr string
+	// Sentinels and MasterName choose Sentinel mode: host:port of at least
+	// three sentinels, or one DNS name with several addresses. Not built yet.
+	Sentinels  []string
+	MasterName string
+	// SentinelUsername, SentinelPassword (or its file) and SentinelTLS are for
+	// the sentinels themselves.
+	SentinelUsername     string
+	SentinelPassword     Secret
+	SentinelPasswordFile string
+	SentinelTLS          *tls.Config
+	// AddressMap turns an address that sentinels announce into one that can be
+	// dialled from here (container NAT).
+	AddressMap map[string]string
+	// ClusterNodes chooses Cluster mode. Not built yet.
+	ClusterNodes []string
+	// Username and Password log in; PasswordFile is read at every connection,
+	// so a rotated password is picked up without a restart.
+	Username     string
+	Password     Secret
+	PasswordFile string
+	// DB is the database index.
+	DB int
+	// TLS, when not nil, is used for every connection. An empty ServerName is
+	// filled in with the host of Addr.
+	TLS *tls.Config
+	// KeyPrefix stands before every key in Redis.
+	KeyPrefix string
+
+	// MemoryOnly uses no Redis: a complete cache for unit tests. What memory
+	// does not hold is ErrNotFound.
+	MemoryOnly bool
+	// RedisOptional says that until a Redis has answered for the first time
+	// memory is all there is: a key that it does not hold is then ErrNotFound
+	// instead of ErrUnavailable.
+	RedisOptional bool
+
+	// DialTimeout bounds making a connection, TLS and login included. Default 300 ms.
+	DialTimeout time.Duration
+	// ReadTimeout and WriteTimeout bound one question. Defaults 100 ms and 250 ms.
+	ReadTimeout  time.Duration
+	WriteTimeout time.Duration
+	// CloseTimeout bounds Close. Default 5 s.
+	CloseTimeout time.Duration
+
+	// MemoryBytes bounds the memory that classes without a bound of their own
+	// share, as estimated from the encoded values. Default 32 MiB.
+	MemoryBytes int64
+	// OutboxEntries and OutboxBytes bound what is kept for the next master.
+	// Defaults 100 000 and 32 MiB. At the bound a write is kept as the wish to
+	// delete its key there (a miss is safe, an old value is not).
+	OutboxEntries int
+	OutboxBytes   int64
+
+	// Logger gets one line for each change of state. Default slog.Default().
+	Logger *slog.Logger
+	// Events are called on changes; see Events.
+	Events Events
+
+	// RequestedMode is what the configuration asked for, when a fallback made
+	// the mode another. It is shown in Health, as are Findings.
+	RequestedMode *Mode
+	Findings      []Finding
+}
+
+func (o Options) withDefaults() Options {
+	if o.Addr == "" {
+		o.Addr = "localhost:6379"
+	}
+	o.DialTimeout = or(o.DialTimeout, 300*time.Millisecond)
+	o.ReadTimeout = or(o.ReadTimeout, 100*time.Millisecond)
+	o.WriteTimeout = or(o.WriteTimeout, 250*time.Millisecond)
+	o.CloseTimeout = or(o.CloseTimeout, 5*time.Second)
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = 32 << 20
+	}
+	if o.OutboxEntries == 0 {
+		o.OutboxEntries = 100_000
+	}
+	if o.OutboxBytes == 0 {
+		o.OutboxBytes = 32 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.RequestedMode == nil {
+		o.RequestedMode = new(o.mode())
+	}
+	return o
+}
+
+// mode follows from which addresses are given.
+func (o Options) mode() Mode {
+	switch {
+	case o.MemoryOnly:
+		return MemoryOnly
+	case len(o.ClusterNodes) > 0:
+		return Cluster
+	case len(o.Sentinels) > 0 || o.MasterName != "":
+		return Sentinel
+	}
+	return Standalone
+}
+
+// validate lists every fault of options whose defaults are filled in.
+func (o Options) validate() error {
+	var errs []error
+	fault := func(bad bool, format string, a ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, a...))
+		}
+	}
+	if m := o.mode(); m == Sentinel || m == Cluster {
+		errs = append(errs, fmt.Errorf("%v mode is not built yet", m))
+	}
+	if err := validAddr(o.Addr); err != nil {
+		errs = append(errs, fmt.Errorf("Addr: %w", err))
+	}
+	fault(o.Password != "" && o.PasswordFile != "", "Password and PasswordFile: give one of them")
+	fault(o.Username != "" && o.Password == "" && o.PasswordFile == "", "Username without a Password or PasswordFile")
+	fault(o.DB < 0, "DB %d: want 0 or more", o.DB)
+	fault(len(o.KeyPrefix) > MaxKeyBytes, "KeyPrefix: %d bytes, at most %d", len(o.KeyPrefix), MaxKeyBytes)
+	fault(strings.ContainsAny(o.KeyPrefix, "{}"), "KeyPrefix: braces would put every key into one Cluster slot")
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{{"DialTimeout", o.DialTimeout}, {"ReadTimeout", o.ReadTimeout}, {"WriteTimeout", o.WriteTimeout}, {"CloseTimeout", o.CloseTimeout}} {
+		fault(d.d < 0, "%s %v: want a positive duration", d.name, d.d)
+	}
+	fault(o.MemoryBytes < 0, "MemoryBytes %d: want a positive number", o.MemoryBytes)
+	fault(o.OutboxEntries < 0, "OutboxEntries %d: want a positive number", o.OutboxEntries)
+	fault(o.OutboxBytes < 0, "OutboxBytes %d: want a positive number", o.OutboxBytes)
+	return errors.Join(errs...)
+}
+
+// validAddr checks host:port, IPv6 in brackets.
+func validAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port (IPv6 in brackets)", addr)
+	}
+	if host == "" {
+		return fmt.Errorf("%q has no host", addr)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("%q: the port must be 1 to 65535", addr)
+	}
+	return nil
+}

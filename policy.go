@@ -1,0 +1,159 @@
+package evercache
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+const (
+	// Never switches a Policy duration off where zero means its default.
+	Never time.Duration = -1
+	// NoLoads lets no loader run in an outage.
+	NoLoads = -1
+	// UnlimitedLoads lets every loader run in an outage.
+	UnlimitedLoads = math.MaxInt32
+	// MaxKeyBytes bounds a key.
+	MaxKeyBytes = 1024
+	// MaxTTL bounds a time to live: a year.
+	MaxTTL = 365 * 24 * time.Hour
+)
+
+// OutageReads says what a class may answer from memory while Redis is away.
+type OutageReads uint8
+
+const (
+	// ServeStale answers with a fresh entry, else with a stale one (within
+	// Policy.Stale), else asks the loader within OutageLoadRate.
+	ServeStale OutageReads = iota
+	// ServeFresh answers with a fresh entry, else asks the loader; a stale
+	// entry is used only when the loader fails too.
+	ServeFresh
+	// RefuseReads answers nothing that Redis has not confirmed: ErrUnavailable.
+	RefuseReads
+)
+
+func (r OutageReads) String() string { return name(int(r), "serve-stale", "serve-fresh", "refuse") }
+
+// OutageWrites says what becomes of a write while Redis is away.
+type OutageWrites uint8
+
+const (
+	// KeepWrites acknowledges the write as Memory, serves it here, and sends it
+	// to the next master before anything else.
+	KeepWrites OutageWrites = iota
+	// RefuseWrites fails the write with ErrUnavailable and changes nothing here.
+	// A write that was already on its way when Redis stopped answering may
+	// still take effect there.
+	RefuseWrites
+)
+
+func (w OutageWrites) String() string { return name(int(w), "keep", "refuse") }
+
+// Recovery says how what was written in an outage is put back.
+type Recovery uint8
+
+const (
+	// Restore writes the value to the next master.
+	Restore Recovery = iota
+	// Invalidate deletes the key there instead: recommended for classes whose
+	// values can be loaded again.
+	Invalidate
+)
+
+func (r Recovery) String() string { return name(int(r), "restore", "invalidate") }
+
+// Policy says what happens to the keys of one class in each case. The zero
+// value is safe: nothing stale is served, no absence is remembered.
+type Policy struct {
+	// TTL is how long a key lives, in Redis and as fresh in memory. Default 1 h.
+	TTL time.Duration
+	// Stale is how long past its TTL an entry is kept in memory, to be served
+	// only when nothing better can be had. Default none.
+	Stale time.Duration
+	// L1TTL is how long an entry is served from memory without asking Redis
+	// while Redis answers: the longest that a change made by another process
+	// goes unseen. Default 5 s, at most TTL. Never: ask every time.
+	L1TTL time.Duration
+	// NegativeTTL is how long a loader's ErrNotFound is remembered, in memory
+	// only. Default not at all.
+	NegativeTTL time.Duration
+
+	// ReadTimeout and WriteTimeout bound one question to Redis. Default: those
+	// of Options.
+	ReadTimeout  time.Duration
+	WriteTimeout time.Duration
+	// LoadTimeout bounds one run of a loader. Default 5 s.
+	LoadTimeout time.Duration
+
+	// OutageReads and OutageWrites are the behaviour while Redis is away.
+	OutageReads  OutageReads
+	OutageWrites OutageWrites
+	// OutageLoadRate is how many loaders of this class may start a second while
+	// Redis is away, with bursts of as many; what is over it fails at once.
+	// Default 100; NoLoads; UnlimitedLoads.
+	OutageLoadRate int
+	// Recovery says how writes made in an outage are put back.
+	Recovery Recovery
+
+	// MaxEntries or MaxBytes (not both) give the class a memory of its own.
+	// Without them it shares the Client's (Options.MemoryBytes).
+	MaxEntries int
+	MaxBytes   int64
+}
+
+func (p Policy) withDefaults(o Options) Policy {
+	p.TTL = or(p.TTL, time.Hour)
+	p.LoadTimeout = or(p.LoadTimeout, 5*time.Second)
+	p.ReadTimeout = or(p.ReadTimeout, o.ReadTimeout)
+	p.WriteTimeout = or(p.WriteTimeout, o.WriteTimeout)
+	p.L1TTL = off(or(p.L1TTL, min(5*time.Second, p.TTL)))
+	p.Stale = off(p.Stale)
+	p.NegativeTTL = off(p.NegativeTTL)
+	if p.OutageLoadRate == 0 {
+		p.OutageLoadRate = 100
+	}
+	return p
+}
+
+// validate lists every fault of a policy whose defaults are filled in.
+func (p Policy) validate() error {
+	var errs []error
+	fault := func(bad bool, format string, a ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, a...))
+		}
+	}
+	fault(p.TTL < time.Millisecond || p.TTL > MaxTTL, "Policy.TTL %v: want between 1ms and %v", p.TTL, MaxTTL)
+	fault(p.Stale < 0 || p.Stale > MaxTTL, "Policy.Stale %v: want between 0 and %v, or Never", p.Stale, MaxTTL)
+	fault(p.L1TTL < 0 || p.L1TTL > p.TTL, "Policy.L1TTL %v: want at most the TTL %v, or Never", p.L1TTL, p.TTL)
+	fault(p.NegativeTTL < 0 || p.NegativeTTL > MaxTTL, "Policy.NegativeTTL %v: want between 0 and %v, or Never", p.NegativeTTL, MaxTTL)
+	fault(p.ReadTimeout <= 0, "Policy.ReadTimeout %v: want a positive duration", p.ReadTimeout)
+	fault(p.WriteTimeout <= 0, "Policy.WriteTimeout %v: want a positive duration", p.WriteTimeout)
+	fault(p.LoadTimeout <= 0, "Policy.LoadTimeout %v: want a positive duration", p.LoadTimeout)
+	fault(p.OutageLoadRate < NoLoads, "Policy.OutageLoadRate %d: want loads a second, NoLoads or UnlimitedLoads", p.OutageLoadRate)
+	fault(p.OutageReads > RefuseReads, "Policy.OutageReads %v", p.OutageReads)
+	fault(p.OutageWrites > RefuseWrites, "Policy.OutageWrites %v", p.OutageWrites)
+	fault(p.Recovery > Invalidate, "Policy.Recovery %v", p.Recovery)
+	fault(p.MaxEntries < 0, "Policy.MaxEntries %d: want a positive number", p.MaxEntries)
+	fault(p.MaxBytes < 0, "Policy.MaxBytes %d: want a positive number", p.MaxBytes)
+	fault(p.MaxEntries > 0 && p.MaxBytes > 0, "Policy.MaxEntries and MaxBytes: give one of them")
+	return errors.Join(errs...)
+}
+
+// or is d, or def where d is zero.
+func or(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+// off turns Never into the zero that the code below the options works with.
+func off(d time.Duration) time.Duration {
+	if d == Never {
+		return 0
+	}
+	return d
+}
