@@ -51,6 +51,14 @@ func level(d Durability, replicas int) string {
 	return d.String()
 }
 
+// UnsavedError is what Close returns when acknowledged writes were still only
+// in this process: they are lost with it.
+type UnsavedError struct{ Writes int }
+
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("evercache: closed with %d writes that no Redis master has taken", e.Writes)
+}
+
 // LoadPanicError is what the callers of a load get when its loader panicked or
 // ended its goroutine. The process lives on; Stack is for the log.
 type LoadPanicError struct {

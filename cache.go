@@ -1,0 +1,214 @@
+package evercache
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/evercache/evercache/internal/local"
+)
+
+// Loader gets the value of a key from the origin: a database, another service.
+// It returns ErrNotFound (or an error that wraps it) when there is none. Its
+// context is not that of any one caller and ends after Policy.LoadTimeout.
+type Loader[V any] func(ctx context.Context, key string) (V, error)
+
+// ManyLoader gets the values of several keys; one that it leaves out of its
+// answer does not exist.
+type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, error)
+
+// Cache is one class of keys with values of type V, in two levels: the memory
+// of this process over Redis. Reads are answered from memory for
+// Policy.L1TTL, then Redis is asked; while Redis is away memory answers
+// (Policy.OutageReads), and writes are kept for the next master
+// (Policy.OutageWrites). A Cache is safe for concurrent use.
+//
+// Values are shared between callers unless WithClone is given: do not modify
+// what a read returned.
+type Cache[V any] struct {
+	client  *Client
+	class   string
+	prefix  string // of the class's keys in Redis
+	id      uint32
+	policy  Policy
+	codec   Codec[V]
+	clone   func(V) V
+	weight  func(V) int
+	l1      *local.Store
+	flights *flights[V]
+	limiter *rate.Limiter // of loads in an outage
+}
+
+// CacheOption changes how a Cache handles its values.
+type CacheOption[V any] func(*Cache[V])
+
+// WithCodec stores values in another form than the default: JSON, and []byte
+// and string as they are.
+func WithCodec[V any](codec Codec[V]) CacheOption[V] {
+	return func(c *Cache[V]) { c.codec = codec }
+}
+
+// WithClone gives every caller a value of its own, and memory one that no
+// caller can change.
+func WithClone[V any](clone func(V) V) CacheOption[V] {
+	return func(c *Cache[V]) { c.clone = clone }
+}
+
+// WithWeight says what a value costs in memory, in bytes. By default it is the
+// length of its encoded form.
+func WithWeight[V any](weight func(V) int) CacheOption[V] {
+	return func(c *Cache[V]) { c.weight = weight }
+}
+
+// NewCache makes the class's Cache; a Client has at most one for each class.
+// The error lists every fault of the policy. The class's name is
+// [a-z0-9][a-z0-9_-]{0,63}.
+func NewCache[V any](client *Client, class string, p Policy, options ...CacheOption[V]) (*Cache[V], error) {
+	p = p.withDefaults(client.opts)
+	if err := ValidClass(class); err != nil {
+		return nil, err
+	}
+	if err := p.validate(); err != nil {
+		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
+	}
+	c := &Cache[V]{
+		client:  client,
+		class:   class,
+		prefix:  client.opts.KeyPrefix + class + ":",
+		policy:  p,
+		codec:   defaultCodec[V](),
+		flights: newFlights[V](),
+		limiter: outageLimiter(p.OutageLoadRate),
+	}
+	for _, o := range options {
+		o(c)
+	}
+	var err error
+	c.id, c.l1, err = client.register(class, p)
+	return c, err
+}
+
+func outageLimiter(perSecond int) *rate.Limiter {
+	switch perSecond {
+	case NoLoads:
+		return rate.NewLimiter(0, 0)
+	case UnlimitedLoads:
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), perSecond)
+}
+
+const maxClassBytes = 64
+
+// ValidClass checks a class's name.
+func ValidClass(class string) error {
+	ok := len(class) > 0 && len(class) <= maxClassBytes && class[0] != '_' && class[0] != '-'
+	for i := 0; ok && i < len(class); i++ {
+		ch := class[i]
+		ok = ch >= 'a' && ch <= 'z' || ch >= '0' && ch <= '9' || ch == '_' || ch == '-'
+	}
+	if !ok {
+		return fmt.Errorf("evercache: class %.80q: want [a-z0-9][a-z0-9_-]{0,63}", class)
+	}
+	return nil
+}
+
+func validKey(key string) error {
+	if key == "" {
+		return fmt.Errorf("%w: it is empty", ErrKey)
+	}
+	if len(key) > MaxKeyBytes {
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrKey, len(key), MaxKeyBytes)
+	}
+	return nil
+}
+
+// full is the key as it is in Redis.
+func (c *Cache[V]) full(key string) string { return c.prefix + key }
+
+// item is what memory holds of one key.
+type item[V any] struct {
+	value   V
+	absent  bool  // the loader said that there is no value
+	written int64 // client clock: when it was written or loaded
+	// Served without asking Redis until askAfter, as fresh until freshUntil,
+	// as stale until keepUntil.
+	askAfter, freshUntil, keepUntil int64
+	made                            int64
+	size                            uint32
+}
+
+func (it *item[V]) Weight() uint32        { return it.size }
+func (it *item[V]) Retain() time.Duration { return time.Duration(it.keepUntil - it.made) }
+
+func (it *item[V]) fresh(now int64) bool { return it != nil && now < it.freshUntil }
+
+// stale reports whether it may be served past its TTL.
+func (it *item[V]) stale(now int64) bool { return it != nil && !it.absent && now < it.keepUntil }
+
+// newItem makes the item of a value that was written age ago and has ttl left.
+func (c *Cache[V]) newItem(v V, encoded int, now int64, age, ttl time.Duration) *item[V] {
+	size := encoded
+	if c.weight != nil {
+		size = c.weight(v)
+	}
+	it := &item[V]{value: v, written: now - int64(age), made: now, size: uint32(max(0, min(size, 1<<30)))}
+	it.live(c.policy, now, ttl)
+	return it
+}
+
+// live sets how long the item is good for from now.
+func (it *item[V]) live(p Policy, now int64, ttl time.Duration) {
+	it.made = now
+	it.freshUntil = now + int64(ttl)
+	it.askAfter = min(now+int64(p.L1TTL), it.freshUntil)
+	it.keepUntil = it.freshUntil + int64(p.Stale)
+}
+
+func (c *Cache[V]) absentItem(now int64) *item[V] {
+	it := &item[V]{absent: true, written: now}
+	it.live(Policy{L1TTL: c.policy.NegativeTTL}, now, c.policy.NegativeTTL)
+	return it
+}
+
+func (c *Cache[V]) peek(key string) *item[V] {
+	it, _ := c.l1.Get(local.Key{Class: c.id, Key: key}).(*item[V])
+	return it
+}
+
+func (c *Cache[V]) put(key string, it *item[V]) { c.l1.Set(local.Key{Class: c.id, Key: key}, it) }
+func (c *Cache[V]) drop(key string)             { c.l1.Delete(local.Key{Class: c.id, Key: key}) }
+
+func (c *Cache[V]) dropPrefix(prefix string) (n int) {
+	c.flights.supersedePrefix(prefix)
+	for k := range c.l1.Keys() {
+		if k.Class == c.id && strings.HasPrefix(k.Key, prefix) {
+			c.flights.supersede(k.Key, func() { c.l1.Delete(k) })
+			n++
+		}
+	}
+	return n
+}
+
+// own is the value as a caller may have it.
+func (c *Cache[V]) own(v V) V {
+	if c.clone != nil {
+		return c.clone(v)
+	}
+	return v
+}
+
+// entry describes an item that memory serves.
+func (c *Cache[V]) entry(it *item[V], src Source, now int64, cause error) Entry[V] {
+	return Entry[V]{
+		Value:    c.own(it.value),
+		Source:   src,
+		Age:      max(0, time.Duration(now-it.written)),
+		Fresh:    it.fresh(now),
+		Coherent: src == SourceRedis || c.client.opts.MemoryOnly,
+		Cause:    cause,
+	}
+}

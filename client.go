@@ -1,0 +1,284 @@
+package evercache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Client is the connection to Redis, the memory and the outbox that the Caches
+// of an application share. While Redis answers, it is asked and written; while
+// it does not, memory answers and writes are kept. Make one with Open, close
+// it with Close. It is safe for concurrent use.
+type Client struct {
+	opts    Options
+	log     *slog.Logger
+	process string // names this process in Redis
+
+	clock     *coarseClock
+	memory    *local.Store // shared by classes without a bound of their own
+	evictions local.Evictions
+	outbox    *outbox.Box
+	lanes     *lanes
+	node      atomic.Pointer[remote.Node] // the verified master, or nil
+	reached   atomic.Bool                 // a master has been verified once
+	status    *status
+	wake      chan struct{} // the replayer's
+
+	requests       *requests
+	durations      [opCount]histogram
+	loads          loadStats
+	redis          *redisStats
+	decodeFailures atomic.Uint64
+	replayed       atomic.Uint64
+	expired        atomic.Uint64
+
+	mu      sync.Mutex // guards classes and stores
+	classes map[string]bool
+	stores  []*local.Store // every L1, the shared one first
+
+	ctx     context.Context // ends when the client has been closed
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup // goroutines that live as long as the client
+	loaders gate           // loads under way
+	writers gate           // writes under way
+	closing sync.Once
+	done    chan struct{} // closed when Shutdown has ended
+	err     error         // its result; final once done is closed
+}
+
+// Open makes a Client. It returns at once and never waits for Redis: until a
+// master has been verified memory answers (see WaitConnected). ctx bounds the
+// opening only. The error lists every fault of the options.
+func Open(ctx context.Context, o Options) (*Client, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("evercache: wrong options:\n%w", err)
+	}
+	c := newClient(o)
+	c.goes(c.clock.run)
+	c.goes(c.status.deliver)
+	if !o.MemoryOnly {
+		c.goes(c.keepMaster)
+		c.goes(c.replay)
+	}
+	return c, nil
+}
+
+func newClient(o Options) *Client {
+	c := &Client{
+		opts:     o,
+		log:      o.Logger,
+		process:  rand.Text()[:12],
+		clock:    newCoarseClock(),
+		outbox:   outbox.New(o.OutboxEntries, o.OutboxBytes),
+		lanes:    newLanes(),
+		status:   newStatus(o.Events, o.Logger),
+		wake:     make(chan struct{}, 1),
+		requests: newRequests(),
+		loads:    loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
+		redis:    newRedisStats(),
+		classes:  map[string]bool{},
+		done:     make(chan struct{}),
+	}
+	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, c.clock, &c.evictions)
+	c.stores = []*local.Store{c.memory}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	return c
+}
+
+// goes starts a goroutine that lives until the client is closed; nothing else
+// does, but spawn.
+func (c *Client) goes(f func(context.Context)) {
+	c.wg.Go(func() { f(c.ctx) })
+}
+
+// spawn starts the goroutine of a load unless the client is closed.
+func (c *Client) spawn(f func()) bool {
+	if !c.loaders.enter() {
+		return false
+	}
+	go func() {
+		defer c.loaders.leave()
+		f()
+	}()
+	return true
+}
+
+// register gives a class its number and its memory.
+func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed() {
+		return 0, nil, ErrClosed
+	}
+	if c.classes[class] {
+		return 0, nil, fmt.Errorf("evercache: class %s has a Cache already", class)
+	}
+	c.classes[class] = true
+	store := c.memory
+	if p.MaxEntries > 0 || p.MaxBytes > 0 {
+		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.clock, &c.evictions)
+		c.stores = append(c.stores, store)
+	}
+	return uint32(len(c.classes)), store, nil
+}
+
+// State tells what the client can do at this moment.
+func (c *Client) State() State { return c.status.get().state }
+
+// WaitConnected waits until the state is Connected, or for ctx.
+func (c *Client) WaitConnected(ctx context.Context) error {
+	for {
+		s, changed := c.status.watch()
+		switch s.state {
+		case Connected:
+			return nil
+		case Closed:
+			return ErrClosed
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("evercache: not connected: %w (%w)", context.Cause(ctx), errors.Join(s.cause))
+		}
+	}
+}
+
+// closed reports whether Close has begun.
+func (c *Client) closed() bool { return c.status.get().state == Closed }
+
+// memoryIsAll reports that there is no Redis that could know more.
+func (c *Client) memoryIsAll() bool {
+	return c.opts.MemoryOnly || c.opts.RedisOptional && !c.reached.Load()
+}
+
+// cause is why Redis is not used, or nil while it is.
+func (c *Client) cause() error {
+	if c.opts.MemoryOnly || c.node.Load() != nil {
+		return nil
+	}
+	return c.status.get().cause
+}
+
+var errNotYet = errors.New("no Redis master has been reached yet")
+
+// awayCause is why there is no master.
+func (c *Client) awayCause() error {
+	if cause := c.status.get().cause; cause != nil {
+		return cause
+	}
+	return errNotYet
+}
+
+// awayCauseIf is the cause of a receipt below Master, if there is one.
+func (c *Client) awayCauseIf(r Receipt) error {
+	if r.Durability >= Master {
+		return nil
+	}
+	return c.cause()
+}
+
+// waits reports whether the outbox speaks of a key.
+func (c *Client) waits(full string) bool {
+	if c.outbox.Empty() {
+		return false
+	}
+	_, ok := c.outbox.Find(full)
+	return ok
+}
+
+// coveredByPrefix reports whether a delete of the key's prefix waits.
+func (c *Client) coveredByPrefix(full string) bool {
+	if c.outbox.Empty() {
+		return false
+	}
+	return c.outbox.Covered(full)
+}
+
+// Close ends the client: it refuses new calls, sends what the outbox holds if
+// a master can be had within Options.CloseTimeout, and waits for its
+// goroutines. An *UnsavedError counts the writes that are lost. Every Close
+// returns the same.
+func (c *Client) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.opts.CloseTimeout)
+	defer cancel()
+	return c.Shutdown(ctx)
+}
+
+// Shutdown is Close under the caller's own bound.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.closing.Do(func() {
+		c.err = c.shutdown(ctx)
+		close(c.done)
+	})
+	<-c.done
+	return c.err
+}
+
+func (c *Client) shutdown(ctx context.Context) error {
+	c.status.apply(clientClosed, nil)
+	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
+	c.flush(ctx)
+	c.cancel(ErrClosed)
+	gone := make(chan struct{})
+	go func() {
+		c.wg.Wait()
+		<-c.loaders.close()
+		close(gone)
+	}()
+	ended := waitFor(ctx, gone)
+	c.mu.Lock()
+	for _, s := range c.stores {
+		s.Close()
+	}
+	c.mu.Unlock()
+	var errs []error
+	if n := c.outbox.Depth().Entries; n > 0 {
+		errs = append(errs, &UnsavedError{Writes: n})
+	}
+	if !ended {
+		errs = append(errs, fmt.Errorf("evercache: closed with work still under way: %w", context.Cause(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// flush waits until the outbox is empty, or for ctx.
+func (c *Client) flush(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !c.outbox.Empty() {
+		c.wakeReplay()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func waitFor(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,129 @@
+package evercache
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stripes is how many copies of the request counters there are. Callers on
+// different processors mostly count in different ones: a shared counter would
+// cost a hit more than the lookup.
+const stripes = 16
+
+type stripe struct {
+	n [opCount][tierCount][resultCount]atomic.Uint64
+	_ [64]byte // no two stripes share a cache line
+}
+
+// requests counts callers' requests by op, tier and result.
+type requests struct {
+	stripes [stripes]stripe
+	next    atomic.Uint32
+	local   sync.Pool // of *stripe; a pool keeps one for each processor
+}
+
+func newRequests() *requests {
+	r := &requests{}
+	r.local.New = func() any { return &r.stripes[r.next.Add(1)%stripes] }
+	return r
+}
+
+func (r *requests) add(op Op, t Tier, res Result) {
+	s := r.local.Get().(*stripe)
+	s.n[op][t][res].Add(1)
+	r.local.Put(s)
+}
+
+func (r *requests) sum(op Op, t Tier, res Result) (n uint64) {
+	for i := range r.stripes {
+		n += r.stripes[i].n[op][t][res].Load()
+	}
+	return n
+}
+
+// snapshot lists every combination that can occur, so that all are shown from
+// the start.
+func (r *requests) snapshot() []RequestCount {
+	var rows []RequestCount
+	for op := range opCount {
+		for t := range tierCount {
+			for res := range resultCount {
+				if canOccur(op, t, res) {
+					rows = append(rows, RequestCount{op, t, res, r.sum(op, t, res)})
+				}
+			}
+		}
+	}
+	return rows
+}
+
+func (o Op) reads() bool { return o == OpGet || o == OpLookup }
+
+func canOccur(op Op, t Tier, res Result) bool {
+	switch res {
+	case ResultHit:
+		return op.reads() && t != TierNone
+	case ResultStale:
+		return op.reads() && t == TierL1
+	case ResultMiss:
+		return op.reads() && t != TierL1 || (op == OpTouch || op == OpAdd) && t != TierNone
+	case ResultOK:
+		return !op.reads() && t != TierNone
+	}
+	return t == TierNone // errors and refusals are nobody's
+}
+
+// durationBounds are those of cache and Redis requests, in seconds.
+var durationBounds = []float64{5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .1, .5, 1}
+
+type histogram struct {
+	counts [15]atomic.Uint64 // one more than durationBounds
+	sum    atomic.Int64      // nanoseconds
+}
+
+func (h *histogram) observe(d time.Duration) {
+	s := d.Seconds()
+	i := 0
+	for i < len(durationBounds) && s > durationBounds[i] {
+		i++
+	}
+	h.counts[i].Add(1)
+	h.sum.Add(int64(d))
+}
+
+func (h *histogram) snapshot() Histogram {
+	out := Histogram{Bounds: durationBounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
+	for i := range h.counts {
+		out.Counts[i] = h.counts[i].Load()
+	}
+	return out
+}
+
+// labelled is a set of counters under labels that are known from the start; a
+// label that is not is counted under "other".
+type labelled struct{ n map[string]*atomic.Uint64 }
+
+func newLabelled(labels ...string) labelled {
+	l := labelled{n: map[string]*atomic.Uint64{}}
+	for _, name := range append(labels, "other") {
+		l.n[name] = new(atomic.Uint64)
+	}
+	return l
+}
+
+func (l labelled) add(label string) {
+	c := l.n[label]
+	if c == nil {
+		c = l.n["other"]
+	}
+	c.Add(1)
+}
+
+func (l labelled) snapshot() map[string]uint64 {
+	out := make(map[string]uint64, len(l.n))
+	for name, c := range l.n {
+		out[name] = c.Load()
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+package evercache
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"sync"
+)
+
+// flights are the reads and loads under way, at most one for each key. A write
+// of a key takes its flight off the table and marks it superseded: callers who
+// come later do not join it, and its result is kept nowhere. So a read or load
+// begun before a Set or Delete of its key never overwrites it.
+type flights[V any] struct {
+	seed   maphash.Seed
+	shards [64]flightShard[V]
+}
+
+type flightShard[V any] struct {
+	mu      sync.Mutex // guards flights, and superseded and settled in them
+	flights map[flightKey]*flight[V]
+}
+
+// flightKey: a read without a loader must not decide for callers with one.
+type flightKey struct {
+	key   string
+	loads bool
+}
+
+type flight[V any] struct {
+	key        flightKey
+	done       chan struct{} // closed when entry, err and abandoned are final
+	settled    bool
+	superseded bool
+	// abandoned: the one who flew gave up on its own account; try again.
+	abandoned bool
+	entry     Entry[V]
+	err       error
+}
+
+func newFlights[V any]() *flights[V] {
+	f := &flights[V]{seed: maphash.MakeSeed()}
+	for i := range f.shards {
+		f.shards[i].flights = map[flightKey]*flight[V]{}
+	}
+	return f
+}
+
+func (fs *flights[V]) shard(key string) *flightShard[V] {
+	return &fs.shards[maphash.String(fs.seed, key)%uint64(len(fs.shards))]
+}
+
+// join returns the key's flight; leader is true for the one who must fly it
+// and settle it.
+func (fs *flights[V]) join(key string, loads bool) (f *flight[V], leader bool) {
+	s, k := fs.shard(key), flightKey{key, loads}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.flights[k]; f != nil {
+		return f, false
+	}
+	f = &flight[V]{key: k, done: make(chan struct{})}
+	s.flights[k] = f
+	return f, true
+}
+
+// keep runs put unless the key was written since the flight began, or the
+// flight was settled without it. No write of the key can come between the
+// check and the put.
+func (fs *flights[V]) keep(f *flight[V], put func()) {
+	s := fs.shard(f.key.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !f.superseded && !f.settled {
+		put()
+	}
+}
+
+// superseded reports whether the key was written since the flight began.
+func (fs *flights[V]) superseded(f *flight[V]) bool {
+	s := fs.shard(f.key.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.superseded
+}
+
+// settle gives the flight its result, takes it off the table and lets those
+// who wait go on. The first result stands; false: there was one already.
+func (fs *flights[V]) settle(f *flight[V], e Entry[V], err error) bool {
+	return fs.end(f, func() { f.entry, f.err = e, err })
+}
+
+// abandon ends the flight without a result: those who wait try again.
+func (fs *flights[V]) abandon(f *flight[V]) {
+	fs.end(f, func() { f.abandoned = true })
+}
+
+func (fs *flights[V]) end(f *flight[V], set func()) bool {
+	s := fs.shard(f.key.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.settled {
+		return false
+	}
+	f.settled = true
+	set()
+	if s.flights[f.key] == f {
+		delete(s.flights, f.key)
+	}
+	close(f.done)
+	return true
+}
+
+// supersede is what a write of the key does: put changes memory.
+func (fs *flights[V]) supersede(key string, put func()) {
+	s := fs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.supersede(flightKey{key, false})
+	s.supersede(flightKey{key, true})
+	put()
+}
+
+func (s *flightShard[V]) supersede(k flightKey) {
+	if f := s.flights[k]; f != nil {
+		f.superseded = true
+		delete(s.flights, k)
+	}
+}
+
+// supersedePrefix does the same for every key under a prefix.
+func (fs *flights[V]) supersedePrefix(prefix string) {
+	for i := range fs.shards {
+		s := &fs.shards[i]
+		s.mu.Lock()
+		for k := range s.flights {
+			if strings.HasPrefix(k.key, prefix) {
+				s.supersede(k)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// wait waits for the flight under the waiter's own context.
+func (f *flight[V]) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,44 @@
+package evercache
+
+import "sync"
+
+// gate lets work in until it is shut, and knows when the last of it has left.
+type gate struct {
+	mu   sync.Mutex // guards shut, and the group's first Add against Wait
+	shut bool
+	in   sync.WaitGroup
+}
+
+// enter reports whether the gate is open; if so, leave must be called.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return false
+	}
+	g.in.Add(1)
+	return true
+}
+
+func (g *gate) leave() { g.in.Done() }
+
+// close lets nobody in any more and returns a channel that is closed when all
+// have left.
+func (g *gate) close() <-chan struct{} {
+	g.mu.Lock()
+	g.shut = true
+	g.mu.Unlock()
+	empty := make(chan struct{})
+	go func() {
+		g.in.Wait()
+		close(empty)
+	}()
+	return empty
+}
+
+// isShut reports whether close was called.
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut
+}

@@ -1,0 +1,278 @@
+// Package outbox keeps the writes that no master has taken yet: the newest one
+// of each key, within bounds, in the order in which they were made. Nothing is
+// forgotten silently: a value that does not fit becomes the wish to delete its
+// key, and keys that do not fit become the wish to delete their whole class,
+// since a miss is always safe and an old value is not.
+package outbox
+
+import (
+	"container/list"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Kind is what a record wants done.
+type Kind uint8
+
+const (
+	Set    Kind = iota // write Value, to live until Ends
+	Delete             // remove the key
+	Touch              // let the key live until Ends
+)
+
+// Record is one write to one key.
+type Record struct {
+	Kind  Kind
+	Key   string // as it is in Redis
+	Class string // the prefix of its class in Redis: what is deleted when nothing else fits
+	Value []byte
+	// Ends is when the value expires, and Since when it was written, in
+	// nanoseconds of the owner's clock.
+	Ends  int64
+	Since int64
+	// Invalidate: put back as a delete (the value serves reads meanwhile).
+	Invalidate bool
+
+	// Seq orders records and prefixes; Put gives it.
+	Seq uint64
+}
+
+// overhead is what a record costs beside its key and value.
+const overhead = 200
+
+func (r Record) cost() int64 { return int64(len(r.Key)+len(r.Value)) + overhead }
+
+// Prefix is the wish to delete all keys that begin with Text and were written
+// before it.
+type Prefix struct {
+	Text  string
+	Since int64
+	Seq   uint64
+}
+
+// maxPrefixes bounds the prefix deletes that can wait.
+const maxPrefixes = 1024
+
+// ErrFull means that a write could not be kept in any form.
+var ErrFull = errors.New("the outbox is full")
+
+// Box is an outbox, safe for concurrent use.
+type Box struct {
+	maxEntries int
+	maxBytes   int64
+
+	waiting atomic.Int64 // records and prefixes, readable without the lock
+
+	mu       sync.Mutex // guards what follows
+	seq      uint64
+	byKey    map[string]*list.Element
+	order    *list.List // of *Record, oldest first
+	bytes    int64
+	prefixes []Prefix
+	overflow uint64
+}
+
+// New makes an empty Box with these bounds.
+func New(maxEntries int, maxBytes int64) *Box {
+	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, byKey: map[string]*list.Element{}, order: list.New()}
+}
+
+// Put keeps r in place of an older record of its key. A Touch is merged into
+// the Set that waits for its key.
+func (b *Box) Put(r Record) error {
+	b.mu.Lock()
+	defer b.unlock()
+	if old := b.get(r.Key); r.Kind == Touch && old != nil && old.Kind == Set {
+		r.Kind, r.Value, r.Invalidate = Set, old.Value, old.Invalidate
+	}
+	if b.fits(r) {
+		b.put(r)
+		return nil
+	}
+	b.overflow++
+	r = Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}
+	if b.fits(r) {
+		b.put(r)
+		return nil
+	}
+	return b.putPrefix(Prefix{Text: r.Class, Since: r.Since})
+}
+
+func (b *Box) unlock() {
+	b.waiting.Store(int64(len(b.byKey) + len(b.prefixes)))
+	b.mu.Unlock()
+}
+
+// Empty reports whether nothing waits. It takes no lock: every read asks.
+func (b *Box) Empty() bool { return b.waiting.Load() == 0 }
+
+func (b *Box) get(key string) *Record {
+	if e := b.byKey[key]; e != nil {
+		return e.Value.(*Record)
+	}
+	return nil
+}
+
+func (b *Box) fits(r Record) bool {
+	entries, bytes := len(b.byKey)+1, b.bytes+r.cost()
+	if old := b.get(r.Key); old != nil {
+		entries, bytes = entries-1, bytes-old.cost()
+	}
+	return entries <= b.maxEntries && bytes <= b.maxBytes
+}
+
+func (b *Box) put(r Record) {
+	b.remove(r.Key)
+	b.seq++
+	r.Seq = b.seq
+	b.byKey[r.Key] = b.order.PushBack(&r)
+	b.bytes += r.cost()
+}
+
+func (b *Box) remove(key string) {
+	e := b.byKey[key]
+	if e == nil {
+		return
+	}
+	b.bytes -= e.Value.(*Record).cost()
+	b.order.Remove(e)
+	delete(b.byKey, key)
+}
+
+// PutPrefix keeps the wish to delete a prefix. What waits under it is dropped:
+// it would be deleted anyway. ErrFull: too many prefixes wait already.
+func (b *Box) PutPrefix(p Prefix) error {
+	b.mu.Lock()
+	defer b.unlock()
+	return b.putPrefix(p)
+}
+
+func (b *Box) putPrefix(p Prefix) error {
+	kept := b.prefixes[:0:0]
+	for _, q := range b.prefixes {
+		if !strings.HasPrefix(q.Text, p.Text) { // a longer one is covered by p
+			kept = append(kept, q)
+		}
+	}
+	if len(kept) >= maxPrefixes {
+		return ErrFull
+	}
+	for key := range b.byKey {
+		if strings.HasPrefix(key, p.Text) {
+			b.remove(key)
+		}
+	}
+	b.seq++
+	p.Seq = b.seq
+	b.prefixes = append(kept, p)
+	return nil
+}
+
+// Find tells what waits for a key: its record, or, under a prefix that is to
+// be deleted, a Delete.
+func (b *Box) Find(key string) (r Record, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.get(key); r != nil {
+		return *r, true
+	}
+	if p := b.covered(key); p != nil {
+		return Record{Kind: Delete, Key: key, Since: p.Since, Seq: p.Seq}, true
+	}
+	return Record{}, false
+}
+
+// Get returns the record of a key.
+func (b *Box) Get(key string) (Record, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.get(key); r != nil {
+		return *r, true
+	}
+	return Record{Key: key}, false
+}
+
+// Covered reports whether a prefix of the key is to be deleted.
+func (b *Box) Covered(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.covered(key) != nil
+}
+
+func (b *Box) covered(key string) *Prefix {
+	for i := range b.prefixes {
+		if strings.HasPrefix(key, b.prefixes[i].Text) {
+			return &b.prefixes[i]
+		}
+	}
+	return nil
+}
+
+// Oldest returns up to n records in the order they were made. They stay until Done.
+func (b *Box) Oldest(n int) []Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rs := make([]Record, 0, min(n, len(b.byKey)))
+	for e := b.order.Front(); e != nil && len(rs) < n; e = e.Next() {
+		rs = append(rs, *e.Value.(*Record))
+	}
+	return rs
+}
+
+// Prefixes returns the prefixes that wait. They are to be deleted before any
+// record is sent, since every record under them is newer.
+func (b *Box) Prefixes() []Prefix {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Prefix(nil), b.prefixes...)
+}
+
+// Done forgets the record of key unless a newer one than seq has replaced it.
+func (b *Box) Done(key string, seq uint64) {
+	b.mu.Lock()
+	defer b.unlock()
+	if r := b.get(key); r != nil && r.Seq <= seq {
+		b.remove(key)
+	}
+}
+
+// DonePrefix forgets the prefix with this number.
+func (b *Box) DonePrefix(seq uint64) {
+	b.mu.Lock()
+	defer b.unlock()
+	for i, p := range b.prefixes {
+		if p.Seq == seq {
+			b.prefixes = append(b.prefixes[:i:i], b.prefixes[i+1:]...)
+			return
+		}
+	}
+}
+
+// Drop forgets the record of a key: a newer write of it has been taken.
+func (b *Box) Drop(key string) { b.Done(key, ^uint64(0)) }
+
+// Depth is what waits.
+type Depth struct {
+	Entries    int // records and prefixes
+	Bytes      int64
+	Oldest     int64 // Since of the oldest; 0 when nothing waits
+	Overflowed uint64
+}
+
+// Depth tells what waits.
+func (b *Box) Depth() Depth {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := Depth{Entries: len(b.byKey) + len(b.prefixes), Bytes: b.bytes, Overflowed: b.overflow}
+	if e := b.order.Front(); e != nil {
+		d.Oldest = e.Value.(*Record).Since
+	}
+	for _, p := range b.prefixes {
+		if d.Oldest == 0 || p.Since < d.Oldest {
+			d.Oldest = p.Since
+		}
+	}
+	return d
+}

@@ -1,0 +1,230 @@
+package remote
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Value is what a node holds under a key.
+type Value struct {
+	Data []byte        // must not be modified
+	TTL  time.Duration // left to live; negative: the key has no end
+}
+
+// CommandNames are the names under which commands are counted.
+var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat"}
+
+// MaxBatch is how many keys go into one pipeline.
+const MaxBatch = 128
+
+// Get reads a key and how long it has to live. A missing key is IsNil.
+func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
+	c := n.begin("get", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r := n.cmd.DoMulti(bounded, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
+	v, err := value(r[0], r[1])
+	return v, c.end(ctx, err)
+}
+
+// Found is one answer of GetMany.
+type Found struct {
+	Value
+	Err error // IsNil: no such key
+}
+
+// GetMany reads up to MaxBatch keys in one pipeline; the error is about the
+// whole of it.
+func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
+	c := n.begin("mget", limit)
+	c.limit = 0
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmds := make([]rueidis.Completed, 0, 2*len(keys))
+	for _, k := range keys {
+		cmds = append(cmds, n.b().Get().Key(k).Build(), n.b().Pttl().Key(k).Build())
+	}
+	replies := n.cmd.DoMulti(bounded, cmds...)
+	found := make([]Found, len(keys))
+	var worst error
+	for i := range keys {
+		v, err := value(replies[2*i], replies[2*i+1])
+		found[i] = Found{Value: v, Err: err}
+		if KindOf(err).Outage() || KindOf(err) == Canceled {
+			worst = err
+		}
+	}
+	return found, c.end(ctx, worst)
+}
+
+// value puts the replies of GET and PTTL together. The key may have ended
+// between the two: then it is missing.
+func value(get, pttl rueidis.RedisResult) (Value, error) {
+	data, err := get.AsBytes()
+	if err != nil {
+		return Value{}, err
+	}
+	ms, err := pttl.AsInt64()
+	switch {
+	case err != nil:
+		return Value{}, err
+	case ms == -2 || ms == 0:
+		return Value{}, errNil
+	case ms < 0:
+		return Value{Data: data, TTL: -1}, nil
+	}
+	return Value{Data: data, TTL: time.Duration(ms) * time.Millisecond}, nil
+}
+
+// Pair is a key with what to write under it.
+type Pair struct {
+	Key  string
+	Data []byte
+	TTL  time.Duration
+}
+
+// Set writes a key for ttl.
+func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) error {
+	c := n.begin("set", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
+}
+
+// SetAbsent writes a key for ttl only if it is not there; false: it was.
+func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool, error) {
+	c := n.begin("set_nx", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := n.cmd.Do(bounded, n.b().Set().Key(p.Key).Value(text(p.Data)).Nx().Px(atLeastMS(p.TTL)).Build()).Error()
+	if IsNil(err) {
+		return false, c.end(ctx, nil)
+	}
+	return err == nil, c.end(ctx, err)
+}
+
+// Delete removes a key and reports whether it was there.
+func (n *Node) Delete(ctx context.Context, key string, limit time.Duration) (bool, error) {
+	c := n.begin("del", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	k, err := n.cmd.Do(bounded, n.b().Del().Key(key).Build()).AsInt64()
+	return k > 0, c.end(ctx, err)
+}
+
+// Expire lets a key live for ttl from now; false: it is not there.
+func (n *Node) Expire(ctx context.Context, key string, ttl, limit time.Duration) (bool, error) {
+	c := n.begin("pexpire", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	k, err := n.cmd.Do(bounded, n.expire(key, ttl)).AsInt64()
+	return k > 0, c.end(ctx, err)
+}
+
+// WriteKind is what one Write does.
+type WriteKind uint8
+
+const (
+	WriteSet WriteKind = iota
+	WriteDelete
+	WriteExpire
+)
+
+// Write is one of a batch.
+type Write struct {
+	Kind WriteKind
+	Pair
+}
+
+// WriteMany sends up to MaxBatch writes in one pipeline, in order, and returns
+// how each went; the second error is about the whole of it.
+func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) ([]error, error) {
+	c := n.begin("batch", limit)
+	c.limit = 0
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmds := make([]rueidis.Completed, 0, len(ws))
+	for _, w := range ws {
+		cmds = append(cmds, n.write(w))
+	}
+	errs := make([]error, len(ws))
+	var worst error
+	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
+		errs[i] = r.Error()
+		if KindOf(errs[i]) != OK {
+			worst = errs[i]
+		}
+	}
+	return errs, c.end(ctx, worst)
+}
+
+func (n *Node) write(w Write) rueidis.Completed {
+	switch w.Kind {
+	case WriteDelete:
+		return n.b().Del().Key(w.Key).Build()
+	case WriteExpire:
+		return n.expire(w.Key, w.TTL)
+	}
+	return n.set(w.Pair)
+}
+
+func (n *Node) set(p Pair) rueidis.Completed {
+	return n.b().Set().Key(p.Key).Value(text(p.Data)).Px(atLeastMS(p.TTL)).Build()
+}
+
+func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
+	return n.b().Pexpire().Key(key).Milliseconds(atLeastMS(ttl).Milliseconds()).Build()
+}
+
+// atLeastMS keeps a TTL that Redis takes: it counts in milliseconds, from 1.
+func atLeastMS(d time.Duration) time.Duration { return max(d, time.Millisecond) }
+
+func text(b []byte) string { return rueidis.BinaryString(b) }
+
+// DeletePrefix removes every key that begins with prefix, a step at a time
+// with SCAN (never KEYS), so the server is not held up. limit bounds each step,
+// ctx the whole; how many were removed is right also when it fails in between.
+// A key that is written meanwhile may survive or not.
+func (n *Node) DeletePrefix(ctx context.Context, prefix string, limit time.Duration) (int, error) {
+	removed, cursor := 0, uint64(0)
+	for {
+		keys, next, err := n.scan(ctx, cursor, GlobEscape(prefix)+"*", limit)
+		if err != nil {
+			return removed, err
+		}
+		if len(keys) > 0 {
+			k, err := n.unlink(ctx, keys, limit)
+			removed += k
+			if err != nil {
+				return removed, err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return removed, nil
+		}
+	}
+}
+
+func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit time.Duration) ([]string, uint64, error) {
+	c := n.begin("scan", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(500).Build()).AsScanEntry()
+	return e.Elements, e.Cursor, c.end(ctx, err)
+}
+
+func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (int, error) {
+	c := n.begin("unlink", limit)
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	k, err := n.cmd.Do(bounded, n.b().Unlink().Key(keys...).Build()).AsInt64()
+	return int(k), c.end(ctx, err)
+}
+
+var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
+
+// GlobEscape makes a prefix match itself and nothing else in a SCAN pattern.
+func GlobEscape(s string) string { return globEscaper.Replace(s) }

@@ -1,0 +1,211 @@
+// Package remote is L2: one verified Redis node, the commands a cache sends to
+// it, and the loop that keeps one at hand.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/breaker"
+)
+
+// Observer is told of every command, for metrics. Its methods must be quick.
+type Observer interface {
+	Command(name string, took time.Duration, k Kind)
+}
+
+// Node is one verified master over two connections: one for all commands, so
+// that writes keep their order, and one for the heartbeat, so that it is not
+// held up by a large reply. A Node that was given up never comes back; its
+// owner dials another.
+type Node struct {
+	Addr string
+
+	cmd, beat *wire
+	breaker   *breaker.Breaker
+	obs       Observer
+	heartbeat Heartbeat
+	beats     uint64 // touched by the heartbeat's owner only
+
+	refused atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
+	last    atomic.Pointer[error] // the last failure that counted against it
+	noBeat  atomic.Bool           // the ACL forbids the heartbeat's key: PING instead
+}
+
+// Heartbeat is what the node is asked at a steady pace.
+type Heartbeat struct {
+	Key     string        // written at each beat, so that a node that takes no writes is noticed
+	TTL     time.Duration // of Key
+	Every   time.Duration
+	Timeout time.Duration
+}
+
+// Dial connects to the node, logs in, and checks that it is a master which
+// answers and that it takes writes. It takes at most twice the dial timeout.
+func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, error) {
+	cmd, err := dialWire(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	beat, err := dialWire(ctx, c)
+	if err != nil {
+		cmd.abandon()
+		return nil, err
+	}
+	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	if err := n.verify(ctx); err != nil {
+		n.Abandon()
+		return nil, err
+	}
+	return n, nil
+}
+
+// verify asks for the role and beats once.
+func (n *Node) verify(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
+	defer cancel()
+	role, err := n.role(ctx)
+	switch {
+	case KindOf(err) == NoPerm: // not allowed to ask: the heartbeat's write will tell
+	case err != nil:
+		return wrap("ask role", err)
+	case role != "master":
+		return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %s, not a master", role)}
+	}
+	if err := n.Beat(ctx); err != nil && !KindOf(err).Refused() {
+		return wrap("first heartbeat", err)
+	}
+	return nil
+}
+
+func (n *Node) role(ctx context.Context) (string, error) {
+	reply, err := n.beat.Do(ctx, n.beat.B().Role().Build()).ToArray()
+	if err != nil {
+		return "", err
+	}
+	if len(reply) == 0 {
+		return "", errors.New("empty ROLE reply")
+	}
+	return reply[0].ToString()
+}
+
+// Beat writes the heartbeat key, or pings where the ACL forbids that. What it
+// finds about writes is kept for Refused. One caller at a time.
+func (n *Node) Beat(ctx context.Context) error {
+	if !n.noBeat.Load() {
+		n.beats++
+		b := n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(n.beats)).Px(n.heartbeat.TTL).Build()
+		err := n.beat.Do(ctx, b).Error()
+		switch k := KindOf(err); {
+		case k == NoPerm:
+			n.noBeat.Store(true)
+		case k.Refused():
+			n.refused.Store(&k)
+			return err
+		default:
+			if k == OK {
+				n.refused.Store(nil)
+			}
+			return err
+		}
+	}
+	return n.beat.Do(ctx, n.beat.B().Ping().Build()).Error()
+}
+
+// Refused says why the node takes no writes at this moment, or OK.
+func (n *Node) Refused() Kind {
+	if k := n.refused.Load(); k != nil {
+		return *k
+	}
+	return OK
+}
+
+// HeartbeatForbidden reports whether the ACL forbids the heartbeat's key.
+func (n *Node) HeartbeatForbidden() bool { return n.noBeat.Load() }
+
+// Opened is closed when the node should be given up.
+func (n *Node) Opened() <-chan struct{} { return n.breaker.Opened() }
+
+// OpenError says why it should be given up.
+type OpenError struct {
+	Cause breaker.Cause
+	Last  error // the last failure; may be nil
+}
+
+func (e *OpenError) Error() string {
+	if e.Last == nil {
+		return fmt.Sprintf("circuit opened: %s", e.Cause)
+	}
+	return fmt.Sprintf("circuit opened: %s: %v", e.Cause, e.Last)
+}
+
+func (e *OpenError) Unwrap() error { return e.Last }
+
+func (n *Node) openError() error {
+	e := &OpenError{Cause: n.breaker.Cause()}
+	if last := n.last.Load(); last != nil {
+		e.Last = *last
+	}
+	return e
+}
+
+// Abandon gives both connections up at once. Calls under way fail.
+func (n *Node) Abandon() {
+	n.cmd.abandon()
+	n.beat.abandon()
+}
+
+// call is one command or batch under way.
+type call struct {
+	node  *Node
+	name  string
+	start time.Time
+	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
+}
+
+func (n *Node) begin(name string, limit time.Duration) call {
+	return call{node: n, name: name, start: time.Now(), limit: limit}
+}
+
+// end records how it went, for metrics and the breaker. caller is the context
+// that the caller gave, without our own deadline.
+func (c call) end(caller context.Context, err error) error {
+	took := time.Since(c.start)
+	k := KindOf(err)
+	if (k == Timeout || k == Canceled) && caller.Err() != nil && (c.limit == 0 || took < c.limit/2) {
+		k = Canceled // the caller's patience says nothing about the node
+	}
+	c.node.obs.Command(c.name, took, k)
+	if err != nil && k != Nil {
+		err = &Error{Kind: k, Op: c.name, Err: err}
+	}
+	c.node.judge(k, took, c.limit/2, err)
+	return err
+}
+
+// judge tells the breaker how a call went.
+func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
+	outcome := breaker.OK
+	switch {
+	case k == Canceled:
+		return
+	case k.Refused():
+		if k != NoPerm { // that is about one key or command
+			n.refused.Store(&k)
+		}
+	case k.Outage():
+		n.last.Store(&err)
+		outcome = breaker.Broken
+		if k == Timeout {
+			outcome = breaker.Timeout
+		}
+	}
+	n.breaker.Record(outcome, took, slowAfter)
+}
+
+func (n *Node) b() rueidis.Builder { return n.cmd.B() }

@@ -1,0 +1,172 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// loadStats counts the runs of loaders.
+type loadStats struct {
+	results   labelled
+	durations histogram
+	inFlight  atomic.Int64
+	coalesced atomic.Uint64
+	shed      atomic.Uint64
+}
+
+// loadPlan is what is known when a load starts.
+type loadPlan[V any] struct {
+	fallback  *item[V] // served if the loader fails and it is not too old
+	overwrite bool     // Redis holds something that does not decode
+	cause     error    // the outage in which the load runs; nil: Redis has no such key
+}
+
+var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.LoadTimeout")
+
+// startLoad runs the loader on a goroutine and a context of its own: no caller
+// that leaves takes the load with it. The flight is settled after LoadTimeout
+// at the latest, whatever the loader does.
+func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V]) {
+	ok := c.client.spawn(func() {
+		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		defer cancel()
+		stop := context.AfterFunc(ctx, func() {
+			e, err := c.orStale(plan.fallback, context.Cause(ctx))
+			if c.flights.settle(f, e, err) {
+				c.client.loads.results.add("timeout")
+			}
+		})
+		defer stop()
+		// runtime.Goexit in a loader cannot be stopped, only told.
+		defer func() { c.flights.settle(f, Entry[V]{}, errGoexit) }()
+		var v V
+		err := c.client.runLoader(func() (err error) { v, err = load(ctx, f.key.key); return err })
+		c.loaded(f, plan, v, err)
+	})
+	if !ok {
+		c.flights.settle(f, Entry[V]{}, ErrClosed)
+	}
+}
+
+// loadContext keeps the values of ctx, but ends after d or with the client.
+func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, errLoadTimeout)
+	ctx, cancelCause := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ctx, func() { cancelCause(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancelCause(context.Canceled)
+		cancel()
+	}
+}
+
+// runLoader counts and times a loader, and turns its panic into an error.
+func (c *Client) runLoader(run func() error) (err error) {
+	start := time.Now()
+	c.loads.inFlight.Add(1)
+	err = errGoexit
+	defer func() {
+		if p := recover(); p != nil {
+			err = &LoadPanicError{Value: p, Stack: debug.Stack()}
+		}
+		c.loads.inFlight.Add(-1)
+		c.loads.durations.observe(time.Since(start))
+		c.loads.results.add(loadResult(err))
+	}()
+	return run()
+}
+
+// errGoexit is what callers get when a loader ended its goroutine.
+var errGoexit = &LoadPanicError{Value: "the loader ended its goroutine (runtime.Goexit)"}
+
+func loadResult(err error) string {
+	_, panicked := errors.AsType[*LoadPanicError](err)
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrNotFound):
+		return "not_found"
+	case panicked:
+		return "panic"
+	}
+	return "error"
+}
+
+// loaded keeps what the loader said, settles the flight, and then fills Redis:
+// no caller waits for that.
+func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
+	key := f.key.key
+	switch {
+	case errors.Is(err, ErrNotFound):
+		c.flights.keep(f, func() { c.remember(key) })
+		c.flights.settle(f, Entry[V]{}, err)
+		return
+	case err != nil:
+		e, err := c.orStale(plan.fallback, fmt.Errorf("evercache: load: %w", err))
+		c.flights.settle(f, e, err)
+		return
+	}
+	data, err := c.codec.Encode(v)
+	if err != nil { // the caller has its value; it cannot be kept
+		c.flights.settle(f, Entry[V]{Value: v, Source: SourceLoader, Fresh: true, Cause: fmt.Errorf("evercache: encode: %w", err)}, nil)
+		return
+	}
+	now := c.client.clock.NowNano()
+	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
+	c.flights.keep(f, func() { c.put(key, it) })
+	if c.flights.settle(f, c.entry(it, SourceLoader, now, plan.cause), nil) && plan.cause == nil {
+		c.fill(f, it, data, plan.overwrite)
+	}
+}
+
+// remember keeps a loader's ErrNotFound, or at least forgets the old value.
+func (c *Cache[V]) remember(key string) {
+	if c.policy.NegativeTTL <= 0 {
+		c.drop(key)
+		return
+	}
+	c.put(key, c.absentItem(c.client.clock.NowNano()))
+}
+
+// fill writes a loaded value to Redis unless the key was written since the
+// load began, here (superseded) or elsewhere (it is there: NX). A fill that
+// fails is counted and nothing else: the caller has its value.
+func (c *Cache[V]) fill(f *flight[V], it *item[V], data []byte, overwrite bool) {
+	full := c.full(f.key.key)
+	node := c.client.node.Load()
+	if node == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.client.ctx, c.policy.WriteTimeout)
+	defer cancel()
+	if c.client.lanes.lock(ctx, full) != nil {
+		return
+	}
+	defer c.client.lanes.unlock(full)
+	if c.flights.superseded(f) || c.client.waits(full) {
+		return
+	}
+	p := remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}
+	if overwrite {
+		_ = node.Set(ctx, p, c.policy.WriteTimeout)
+		return
+	}
+	if stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout); err == nil && !stored {
+		c.forget(f.key.key, it) // another process wrote it: ask Redis next time
+	}
+}
+
+// forget drops an item if memory still holds that very one.
+func (c *Cache[V]) forget(key string, it *item[V]) {
+	c.flights.supersede(key, func() {
+		if c.peek(key) == it {
+			c.drop(key)
+		}
+	})
+}

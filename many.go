@@ -1,0 +1,289 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// GetMany reads several keys at once: from memory, then Redis in pipelines,
+// then load (nil: none) for those that are nowhere. Keys without a value are
+// left out. The error is about the keys that nobody could answer for; what
+// could be had is returned beside it.
+func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
+	got := make(map[string]V, len(keys))
+	var missing []string
+	for _, key := range keys {
+		it := c.hit(key)
+		if it == nil {
+			missing = append(missing, key)
+			continue
+		}
+		c.client.requests.add(OpGet, TierL1, ResultHit)
+		if !it.absent {
+			got[key] = c.own(it.value)
+		}
+	}
+	if len(missing) == 0 {
+		return got, nil
+	}
+	start := time.Now()
+	err := c.readMany(ctx, unique(missing), load, got)
+	c.client.durations[OpGet].observe(time.Since(start))
+	return got, err
+}
+
+func unique(keys []string) []string {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// readMany leads the flights that nobody flies yet, waits for the others, and
+// asks again for those whose leader left.
+func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[V], got map[string]V) error {
+	var errs []error
+	for len(keys) > 0 {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, context.Cause(ctx))...)
+		}
+		if c.client.closed() {
+			return errors.Join(append(errs, ErrClosed)...)
+		}
+		fs, again := c.flyMany(ctx, keys, load), []string(nil)
+		for i, key := range keys {
+			f := fs[i].flight
+			if f == nil {
+				errs = append(errs, fs[i].err)
+				c.client.countRead(OpGet, SourceNone, false, fs[i].err)
+				continue
+			}
+			if err := f.wait(ctx); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+			if f.abandoned {
+				again = append(again, key)
+				continue
+			}
+			e, err := c.shared(f, fs[i].leader)
+			c.client.countRead(OpGet, e.Source, e.Fresh, err)
+			if err == nil {
+				got[key] = e.Value
+			} else if !errors.Is(err, ErrNotFound) {
+				errs = append(errs, err)
+			}
+		}
+		keys = again
+	}
+	return oneOf(errs)
+}
+
+// oneOf is one error for many keys: in an outage they all say the same.
+func oneOf(errs []error) error {
+	if len(errs) <= 1 {
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%d keys, the first: %w", len(errs), errs[0])
+}
+
+// joined is one key of GetMany: its flight, or why it has none.
+type joined[V any] struct {
+	flight *flight[V]
+	leader bool
+	err    error
+}
+
+func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V]) []joined[V] {
+	js := make([]joined[V], len(keys))
+	var lead []*flight[V]
+	for i, key := range keys {
+		if err := validKey(key); err != nil {
+			js[i].err = err
+			continue
+		}
+		js[i].flight, js[i].leader = c.flights.join(key, load != nil)
+		if js[i].leader {
+			lead = append(lead, js[i].flight)
+		}
+	}
+	b := &batch[V]{load: load, done: make(chan struct{})}
+	for chunk := range slices.Chunk(lead, remote.MaxBatch) {
+		for i, a := range c.consultMany(ctx, chunk) {
+			if c.conclude(ctx, chunk[i], b.loader(), a) {
+				b.keys = append(b.keys, chunk[i].key.key)
+			}
+		}
+	}
+	if len(b.keys) > 0 {
+		b.start(ctx, c)
+	}
+	return js
+}
+
+// batch is one call of a ManyLoader for the keys of a GetMany that have to be
+// loaded. Each key's flight has a Loader that waits for it.
+type batch[V any] struct {
+	load   ManyLoader[V]
+	keys   []string
+	done   chan struct{} // closed when values and err are final
+	values map[string]V
+	err    error
+}
+
+// loader is the Loader of one flight; nil without a ManyLoader.
+func (b *batch[V]) loader() Loader[V] {
+	if b.load == nil {
+		return nil
+	}
+	return func(ctx context.Context, key string) (V, error) {
+		var none V
+		select {
+		case <-b.done:
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		}
+		v, ok := b.values[key]
+		switch {
+		case b.err != nil:
+			return none, b.err
+		case !ok:
+			return none, ErrNotFound
+		}
+		return v, nil
+	}
+}
+
+func (b *batch[V]) start(ctx context.Context, c *Cache[V]) {
+	ok := c.client.spawn(func() {
+		defer close(b.done)
+		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		defer cancel()
+		b.err = errGoexit
+		defer func() {
+			if p := recover(); p != nil {
+				b.err = &LoadPanicError{Value: p, Stack: debug.Stack()}
+			}
+		}()
+		b.values, b.err = b.load(ctx, b.keys)
+	})
+	if !ok {
+		b.err = ErrClosed
+		close(b.done)
+	}
+}
+
+// consultMany is consult for a chunk of flights.
+func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
+	as := make([]answer[V], len(fs))
+	node := c.client.node.Load()
+	if node == nil || !c.client.outbox.Empty() {
+		for i, f := range fs {
+			as[i].it, as[i].decoded, as[i].err = c.consult(ctx, f.key.key)
+		}
+		return as
+	}
+	full := make([]string, len(fs))
+	for i, f := range fs {
+		full[i] = c.full(f.key.key)
+	}
+	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
+	for i, r := range found {
+		as[i].it, as[i].decoded, as[i].err = c.fromRedis(r.Value, r.Err)
+	}
+	return as
+}
+
+// SetMany stores several values in pipelines. The receipt is that of the least
+// safely stored one; the error that of the first that was not acknowledged.
+func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...WriteOption) (Receipt, error) {
+	ws := make([]write, 0, len(values))
+	for key, v := range values {
+		w, err := c.setOf(key, v, options)
+		if err != nil {
+			c.client.requests.add(OpSet, TierNone, ResultRejected)
+			return Receipt{}, err
+		}
+		ws = append(ws, w)
+	}
+	if len(ws) == 0 {
+		return Receipt{}, nil
+	}
+	slices.SortFunc(ws, func(a, b write) int { // lanes are taken in one order everywhere
+		return strings.Compare(a.rec.Key, b.rec.Key)
+	})
+	start := time.Now()
+	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
+	for chunk := range slices.Chunk(ws, remote.MaxBatch) {
+		for i, res := range c.writeMany(ctx, chunk) {
+			if res.err == nil {
+				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
+			}
+			c.client.countWrite(OpSet, res.receipt, res.err)
+			if res.err != nil {
+				errs = append(errs, res.err)
+			}
+			worst = weaker(worst, res.receipt)
+		}
+	}
+	c.client.durations[OpSet].observe(time.Since(start))
+	return worst, oneOf(errs)
+}
+
+func weaker(a, b Receipt) Receipt {
+	if b.Durability < a.Durability || b.Durability == a.Durability && b.Replicas < a.Replicas {
+		return b
+	}
+	return a
+}
+
+type written struct {
+	receipt Receipt
+	err     error
+}
+
+// writeMany sends a sorted chunk of Sets. Those whose lane is not free in time,
+// or which must wait behind a prefix, go the way of a single write.
+func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
+	out := make([]written, len(ws))
+	node := c.client.node.Load()
+	entered := c.client.writers.enter()
+	if entered {
+		defer c.client.writers.leave()
+	}
+	if !entered || ctx.Err() != nil || node == nil {
+		for i, w := range ws {
+			out[i].receipt, out[i].err = c.writeInLane(ctx, w)
+		}
+		return out
+	}
+	var batch []remote.Write
+	var index []int
+	for i, w := range ws {
+		if c.client.coveredByPrefix(w.rec.Key) || !c.client.lanes.tryLock(w.rec.Key) {
+			continue
+		}
+		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
+		index = append(index, i)
+	}
+	sent := make([]bool, len(ws))
+	if len(batch) > 0 {
+		errs, _ := node.WriteMany(ctx, batch, c.policy.WriteTimeout)
+		for j, i := range index {
+			sent[i] = true
+			out[i].receipt, out[i].err = c.delivered(ctx, ws[i], true, errs[j])
+			c.client.lanes.unlock(ws[i].rec.Key)
+		}
+	}
+	for i, w := range ws {
+		if !sent[i] {
+			out[i].receipt, out[i].err = c.writeInLane(ctx, w)
+		}
+	}
+	return out
+}

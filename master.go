@@ -1,0 +1,111 @@
+package evercache
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+const (
+	heartbeatEvery   = 500 * time.Millisecond
+	heartbeatTimeout = 250 * time.Millisecond
+	heartbeatTTL     = time.Hour
+)
+
+// keepMaster keeps a verified master in c.node until ctx ends. It alone writes
+// c.node.
+func (c *Client) keepMaster(ctx context.Context) {
+	config := remote.Config{
+		Addr:         c.opts.Addr,
+		Username:     c.opts.Username,
+		Password:     c.opts.Password.Reveal(),
+		PasswordFile: c.opts.PasswordFile,
+		DB:           c.opts.DB,
+		TLS:          c.opts.TLS,
+		DialTimeout:  c.opts.DialTimeout,
+	}
+	beat := remote.Heartbeat{
+		Key:     c.opts.KeyPrefix + "~b:" + c.process,
+		TTL:     heartbeatTTL,
+		Every:   heartbeatEvery,
+		Timeout: heartbeatTimeout,
+	}
+	remote.KeepStandalone(ctx, config, beat, c.redis, remote.Hooks{
+		Up:     c.masterUp,
+		Down:   c.masterDown,
+		Failed: c.dialFailed,
+		Beat:   c.masterBeat,
+	})
+}
+
+func (c *Client) masterUp(n *remote.Node) {
+	c.redis.dials.add("ok")
+	c.reached.Store(true)
+	c.status.mastered(n.Addr)
+	c.node.Store(n)
+	c.status.apply(masterVerified, nil)
+	c.wakeReplay()
+}
+
+func (c *Client) masterDown(cause error) {
+	c.node.Store(nil)
+	if opened, ok := cause.(*remote.OpenError); ok {
+		c.redis.opened.add(string(opened.Cause))
+	}
+	c.status.apply(masterLost, cause)
+}
+
+func (c *Client) dialFailed(err error) {
+	c.redis.dials.add("error")
+	c.redis.errors.add(string(remote.KindOf(err)))
+	c.status.blame(err)
+}
+
+// masterBeat is called when the master has answered a heartbeat: what it
+// refused may go through now.
+func (c *Client) masterBeat(*remote.Node) {
+	if !c.outbox.Empty() {
+		c.wakeReplay()
+	}
+}
+
+// redisStats counts what was asked of Redis; it is the nodes' Observer.
+type redisStats struct {
+	requests  map[string]*[2]atomic.Uint64 // by command: ok, error
+	errors    labelled                     // by kind
+	dials     labelled
+	opened    labelled // circuit openings by cause
+	durations histogram
+}
+
+func newRedisStats() *redisStats {
+	s := &redisStats{
+		requests: map[string]*[2]atomic.Uint64{},
+		dials:    newLabelled("ok", "error"),
+		opened:   newLabelled("errors", "slow"),
+	}
+	for _, name := range remote.CommandNames {
+		s.requests[name] = new([2]atomic.Uint64)
+	}
+	kinds := make([]string, len(remote.Kinds))
+	for i, k := range remote.Kinds {
+		kinds[i] = string(k)
+	}
+	s.errors = newLabelled(kinds...)
+	return s
+}
+
+// Command counts one command.
+func (s *redisStats) Command(name string, took time.Duration, k remote.Kind) {
+	outcome := 0
+	if k != remote.OK && k != remote.Nil {
+		outcome = 1
+		s.errors.add(string(k))
+	}
+	if n := s.requests[name]; n != nil {
+		n[outcome].Add(1)
+	}
+	s.durations.observe(took)
+}

@@ -1,0 +1,79 @@
+package evercache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// prefixTimeout bounds a DeletePrefix whose caller gave no deadline: it goes
+// over the whole keyspace.
+const prefixTimeout = 30 * time.Second
+
+// DeletePrefix removes every key of the class that begins with prefix (empty:
+// the whole class), here at once and in Redis with SCAN, and tells how many
+// Redis had. A key written at the same time may survive or not. Without a
+// master n is -1, and the wish is kept for the next one, which carries it out
+// before those keys are read from it; ErrUnavailable where the policy refuses
+// writes or too many wait.
+func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Receipt, err error) {
+	start := time.Now()
+	n, r, err = c.deletePrefix(ctx, prefix)
+	c.client.countWrite(OpDeletePrefix, r, err)
+	c.client.durations[OpDeletePrefix].observe(time.Since(start))
+	return n, r, err
+}
+
+func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receipt, error) {
+	if !c.client.writers.enter() {
+		return 0, Receipt{}, ErrClosed
+	}
+	defer c.client.writers.leave()
+	switch {
+	case len(prefix) > MaxKeyBytes:
+		return 0, Receipt{}, validKey(prefix)
+	case ctx.Err() != nil:
+		return 0, Receipt{}, context.Cause(ctx)
+	}
+	node := c.client.node.Load()
+	if node == nil {
+		return c.keepPrefix(prefix, c.client.awayCause())
+	}
+	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
+		return c.keepPrefix(prefix, errBehind)
+	}
+	ctx, cancel := context.WithTimeout(ctx, prefixTimeout)
+	defer cancel()
+	c.dropPrefix(prefix)
+	n, err := node.DeletePrefix(ctx, c.full(prefix), c.policy.WriteTimeout)
+	c.dropPrefix(prefix) // what was read from Redis meanwhile
+	switch k := remote.KindOf(err); {
+	case err == nil:
+		return n, Receipt{Durability: Master}, nil
+	case ctx.Err() != nil:
+		return n, Receipt{}, context.Cause(ctx)
+	case k == remote.Logical:
+		return n, Receipt{}, fmt.Errorf("evercache: %w", err)
+	}
+	return c.keepPrefix(prefix, err)
+}
+
+// keepPrefix keeps the wish for the next master.
+func (c *Cache[V]) keepPrefix(prefix string, cause error) (int, Receipt, error) {
+	if c.client.opts.MemoryOnly {
+		return c.dropPrefix(prefix), Receipt{}, nil
+	}
+	if c.policy.OutageWrites == RefuseWrites && !c.client.memoryIsAll() {
+		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
+	}
+	err := c.client.outbox.PutPrefix(outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()})
+	if err != nil {
+		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
+	}
+	c.dropPrefix(prefix)
+	c.client.wakeReplay()
+	return -1, Receipt{Durability: Memory}, nil
+}

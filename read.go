@@ -1,0 +1,266 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Get reads a key through: memory, else Redis, else load (one run for each key
+// however many callers). While Redis is away it is answered as
+// Policy.OutageReads says. The error is ErrNotFound, ErrUnavailable, the
+// loader's own, or that of ctx; it is never just that Redis failed.
+func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
+	if it := c.hit(key); it != nil {
+		c.client.requests.add(OpGet, TierL1, ResultHit)
+		return c.served(it)
+	}
+	e, err := c.read(ctx, OpGet, key, load)
+	return e.Value, err
+}
+
+// GetEntry is Get with what is known about the value.
+func (c *Cache[V]) GetEntry(ctx context.Context, key string, load Loader[V]) (Entry[V], error) {
+	return c.getEntry(ctx, OpGet, key, load)
+}
+
+// Lookup reads a key without a loader. ErrNotFound: Redis, or a good entry,
+// said that there is none; ErrUnavailable: nobody can know.
+func (c *Cache[V]) Lookup(ctx context.Context, key string) (Entry[V], error) {
+	return c.getEntry(ctx, OpLookup, key, nil)
+}
+
+func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
+	if it := c.hit(key); it != nil {
+		c.client.requests.add(op, TierL1, ResultHit)
+		if it.absent {
+			return Entry[V]{}, ErrNotFound
+		}
+		return c.entry(it, SourceMemory, c.client.clock.NowNano(), c.client.cause()), nil
+	}
+	return c.read(ctx, op, key, load)
+}
+
+// hit returns the item that may be served without asking anybody: one within
+// L1TTL, or, while Redis is away, within its TTL.
+func (c *Cache[V]) hit(key string) *item[V] {
+	it := c.peek(key)
+	if it == nil {
+		return nil
+	}
+	now := c.client.clock.NowNano()
+	if now < it.askAfter && c.policy.OutageReads != RefuseReads {
+		return it
+	}
+	switch away := c.client.node.Load() == nil; {
+	case away && c.policy.OutageReads == RefuseReads && !c.client.memoryIsAll():
+		return nil
+	case now < it.askAfter, away && now < it.freshUntil:
+		return it
+	}
+	return nil
+}
+
+func (c *Cache[V]) served(it *item[V]) (V, error) {
+	if it.absent {
+		return it.value, ErrNotFound
+	}
+	return c.own(it.value), nil
+}
+
+// read is a read that memory alone could not answer.
+func (c *Cache[V]) read(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
+	start := time.Now()
+	e, err := c.readShared(ctx, key, load)
+	c.client.countRead(op, e.Source, e.Fresh, err)
+	c.client.durations[op].observe(time.Since(start))
+	return e, err
+}
+
+// readShared joins the key's flight or leads it.
+func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (Entry[V], error) {
+	if err := validKey(key); err != nil {
+		return Entry[V]{}, err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return Entry[V]{}, context.Cause(ctx)
+		}
+		if c.client.closed() {
+			return Entry[V]{}, ErrClosed
+		}
+		f, leader := c.flights.join(key, load != nil)
+		if leader {
+			c.fly(ctx, f, load)
+		} else if load != nil {
+			c.client.loads.coalesced.Add(1)
+		}
+		if err := f.wait(ctx); err != nil {
+			return Entry[V]{}, err
+		}
+		if !f.abandoned {
+			return c.shared(f, leader)
+		}
+	}
+}
+
+// shared is the flight's result for one of its callers: each has its own copy.
+func (c *Cache[V]) shared(f *flight[V], leader bool) (Entry[V], error) {
+	e := f.entry
+	if !leader && f.err == nil {
+		e.Value = c.own(e.Value)
+	}
+	return e, f.err
+}
+
+// fly asks Redis under the leader's context, and starts the load if it comes
+// to that. The flight is settled when it returns, or by the load.
+func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
+	key := f.key.key
+	it, decoded, err := c.consult(ctx, key)
+	c.conclude(ctx, f, load, answer[V]{it, decoded, err})
+}
+
+// answer is what Redis (or the outbox) said of a key: an item, or nil and why.
+type answer[V any] struct {
+	it      *item[V]
+	decoded bool // false: something is there that does not decode
+	err     error
+}
+
+// conclude settles the flight by what Redis said, or starts a load that will;
+// loading tells which.
+func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a answer[V]) (loading bool) {
+	key, now := f.key.key, c.client.clock.NowNano()
+	switch {
+	case a.it != nil:
+		c.flights.keep(f, func() { c.put(key, a.it) })
+		c.flights.settle(f, c.entry(a.it, SourceRedis, now, nil), nil)
+	case a.err == nil:
+		return c.absent(ctx, f, load, a.decoded)
+	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
+		c.flights.abandon(f) // the leader left; another caller leads
+	default:
+		return c.away(ctx, f, load, a.err)
+	}
+	return false
+}
+
+// consult asks who knows better than memory: a write that waits in the outbox,
+// else the master. A nil item without an error: the key is not there.
+func (c *Cache[V]) consult(ctx context.Context, key string) (it *item[V], decoded bool, err error) {
+	full := c.full(key)
+	if !c.client.outbox.Empty() {
+		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
+			it, decoded = c.fromOutbox(r)
+			return it, decoded, nil
+		}
+	}
+	node := c.client.node.Load()
+	if node == nil {
+		if c.client.memoryIsAll() {
+			return nil, true, nil
+		}
+		return nil, true, c.client.awayCause()
+	}
+	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
+	return c.fromRedis(v, err)
+}
+
+func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *item[V], decoded bool, _ error) {
+	switch k := remote.KindOf(err); {
+	case k == remote.Nil:
+		return nil, true, nil
+	case k == remote.Logical: // another type is stored there: nothing of ours
+		c.client.decodeFailures.Add(1)
+		return nil, false, nil
+	case err != nil:
+		return nil, true, err
+	}
+	value, err := decode(c.codec, v.Data)
+	if err != nil {
+		c.client.decodeFailures.Add(1)
+		return nil, false, nil
+	}
+	now := c.client.clock.NowNano()
+	ttl, age := v.TTL, time.Duration(0)
+	if ttl < 0 {
+		ttl = c.policy.TTL
+	} else {
+		age = max(0, c.policy.TTL-ttl)
+	}
+	return c.newItem(value, len(v.Data), now, age, ttl), true, nil
+}
+
+func (c *Cache[V]) fromOutbox(r outbox.Record) (it *item[V], decoded bool) {
+	now := c.client.clock.NowNano()
+	if r.Kind == outbox.Delete || now >= r.Ends {
+		return nil, true
+	}
+	value, err := decode(c.codec, r.Value)
+	if err != nil {
+		c.client.decodeFailures.Add(1)
+		return nil, false
+	}
+	return c.newItem(value, len(r.Value), now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), true
+}
+
+// expiryTolerance: an entry that Redis no longer has so shortly before its end
+// here has expired there.
+const expiryTolerance = 500 * time.Millisecond
+
+// absent concludes a flight whose key is not in Redis.
+func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], decoded bool) (loading bool) {
+	key, now := f.key.key, c.client.clock.NowNano()
+	it := c.peek(key)
+	if it != nil && c.client.node.Load() != nil && now+int64(expiryTolerance) < it.freshUntil {
+		c.flights.keep(f, func() { c.drop(key) }) // somebody deleted it
+		it = nil
+	}
+	if load == nil {
+		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+		return false
+	}
+	c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, overwrite: !decoded})
+	return true
+}
+
+// away concludes a flight that Redis could not answer, as the policy says.
+func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause error) (loading bool) {
+	key, now := f.key.key, c.client.clock.NowNano()
+	it, reads := c.peek(key), c.policy.OutageReads
+	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
+	switch {
+	case reads == RefuseReads:
+		c.flights.settle(f, Entry[V]{}, unavailable)
+	case it.fresh(now) && it.absent:
+		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+	case it.fresh(now), it.stale(now) && (reads == ServeStale || load == nil):
+		c.flights.settle(f, c.entry(it, SourceMemory, now, cause), nil)
+	case load == nil:
+		c.flights.settle(f, Entry[V]{}, unavailable)
+	case !c.limiter.Allow():
+		c.client.loads.shed.Add(1)
+		e, err := c.orStale(it, errors.Join(unavailable, errShed))
+		c.flights.settle(f, e, err)
+	default:
+		c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, cause: cause})
+		return true
+	}
+	return false
+}
+
+var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an outage")
+
+// orStale serves what memory still holds in place of an error.
+func (c *Cache[V]) orStale(it *item[V], err error) (Entry[V], error) {
+	now := c.client.clock.NowNano()
+	if it.stale(now) && c.policy.OutageReads != RefuseReads {
+		return c.entry(it, SourceMemory, now, err), nil
+	}
+	return Entry[V]{}, err
+}

@@ -1,0 +1,177 @@
+package evercache
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// status owns the client's state: who changes it, what is remembered of it,
+// and who is told.
+type status struct {
+	log     *slog.Logger
+	events  Events
+	queue   chan StateChange
+	dropped atomic.Uint64
+
+	current atomic.Pointer[condition] // what every reader sees
+
+	mu          sync.Mutex // guards what follows, and writing current
+	changed     chan struct{}
+	transitions map[[2]State]uint64
+	degraded    time.Duration // total before the present state
+}
+
+// condition is one state with what is known about it; it is never modified.
+type condition struct {
+	state  State
+	since  time.Time
+	cause  error // why it is not Connected
+	master string
+}
+
+// eventQueue bounds the changes that wait for a slow callback.
+const eventQueue = 256
+
+func newStatus(e Events, log *slog.Logger) *status {
+	s := &status{log: log, events: e, queue: make(chan StateChange, eventQueue), changed: make(chan struct{}), transitions: map[[2]State]uint64{}}
+	s.current.Store(&condition{state: Degraded, since: time.Now()})
+	for from := Degraded; from <= Closed; from++ {
+		for ev := masterVerified; ev <= clientClosed; ev++ {
+			if to := from.next(ev); to != from {
+				s.transitions[[2]State{from, to}] = 0
+			}
+		}
+	}
+	return s
+}
+
+func (s *status) get() *condition { return s.current.Load() }
+
+// watch returns the present condition and a channel that is closed when the
+// state changes.
+func (s *status) watch() (*condition, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.Load(), s.changed
+}
+
+// apply lets an event happen. cause is kept while the state is not Connected.
+func (s *status) apply(ev stateEvent, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.current.Load()
+	now := *was
+	now.cause = cause
+	if now.state = was.state.next(ev); now.state != was.state {
+		s.change(was, &now)
+	}
+	s.current.Store(&now)
+}
+
+// blame keeps a newer reason for the present state.
+func (s *status) blame(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := *s.current.Load()
+	now.cause = cause
+	s.current.Store(&now)
+}
+
+// mastered keeps the address of the last verified master.
+func (s *status) mastered(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := *s.current.Load()
+	now.master = addr
+	s.current.Store(&now)
+}
+
+// change notes a transition; the caller holds mu.
+func (s *status) change(was, now *condition) {
+	now.since = time.Now()
+	if was.state != Connected {
+		s.degraded += now.since.Sub(was.since)
+	}
+	s.transitions[[2]State{was.state, now.state}]++
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.tell(StateChange{From: was.state, To: now.state, At: now.since, Cause: now.cause})
+	s.logChange(was, now)
+}
+
+// tell queues the change for the callback; at the bound the oldest is dropped.
+func (s *status) tell(ch StateChange) {
+	if s.events.State == nil {
+		return
+	}
+	for {
+		select {
+		case s.queue <- ch:
+			return
+		default:
+		}
+		select {
+		case <-s.queue:
+			s.dropped.Add(1)
+		default:
+		}
+	}
+}
+
+// deliver calls the callback until ctx ends, and then for what is still queued.
+func (s *status) deliver(ctx context.Context) {
+	for {
+		select {
+		case ch := <-s.queue:
+			s.events.State(ch)
+			continue
+		case <-ctx.Done():
+		}
+		select {
+		case ch := <-s.queue:
+			s.events.State(ch)
+		default:
+			return
+		}
+	}
+}
+
+func (s *status) logChange(was, now *condition) {
+	level, msg := slog.LevelInfo, "redis connected"
+	switch now.state {
+	case Degraded:
+		level, msg = slog.LevelWarn, "redis away: memory answers"
+	case Recovering:
+		level, msg = slog.LevelInfo, "redis back: sending kept writes"
+	case Closed:
+		msg = "closed"
+	}
+	attrs := []slog.Attr{
+		slog.String("event", "state.changed"),
+		slog.String("from", was.state.String()),
+		slog.String("to", now.state.String()),
+		slog.Duration("after", now.since.Sub(was.since)),
+	}
+	if now.cause != nil {
+		attrs = append(attrs, slog.String("error", now.cause.Error()))
+	}
+	s.log.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// totals are the transitions so far and the time spent not Connected.
+func (s *status) totals() (map[[2]State]uint64, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total := s.degraded
+	if now := s.current.Load(); now.state != Connected && now.state != Closed {
+		total += time.Since(now.since)
+	}
+	out := make(map[[2]State]uint64, len(s.transitions))
+	for k, n := range s.transitions {
+		out[k] = n
+	}
+	return out, total
+}
