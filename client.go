@@ -87,7 +87,7 @@ func newClient(o Options) *Client {
 		lanes:    newLanes(),
 		status:   newStatus(o.Events, o.Logger),
 		wake:     make(chan struct{}, 1),
-		requests: newRequests(),
+		requests: new(requests),
 		loads:    loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
 		redis:    newRedisStats(),
 		classes:  map[string]bool{},

@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,7 +48,7 @@ func (c *Client) awayFinding(cause error) Finding {
 		cause = errNotYet
 	}
 	f := findingOf(remote.KindOf(cause))
-	if opened, ok := cause.(*remote.OpenError); ok && opened.Cause == breaker.Slow {
+	if opened, ok := cause.(*remote.OpenError); ok && opened.Cause == breaker.Slow || errors.Is(cause, remote.ErrSlow) {
 		f = slowFinding
 	}
 	f.Detail = fmt.Sprintf("%s: %v", c.opts.Addr, cause)

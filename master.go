@@ -31,6 +31,7 @@ func (c *Client) keepMaster(ctx context.Context) {
 		TTL:     heartbeatTTL,
 		Every:   heartbeatEvery,
 		Timeout: heartbeatTimeout,
+		Slow:    c.opts.ReadTimeout / 2,
 	}
 	remote.KeepStandalone(ctx, config, beat, c.redis, remote.Hooks{
 		Up:     c.masterUp,

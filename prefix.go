@@ -74,6 +74,6 @@ func (c *Cache[V]) keepPrefix(prefix string, cause error) (int, Receipt, error) 
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
 	c.dropPrefix(prefix)
-	c.client.wakeReplay()
+	c.client.keptWrite(cause)
 	return -1, Receipt{Durability: Memory}, nil
 }

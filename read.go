@@ -153,14 +153,15 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string) (it *item[V], decoded bool, err error) {
-	full := c.full(key)
+	full, node := c.full(key), c.client.node.Load()
 	if !c.client.outbox.Empty() {
 		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
 			it, decoded = c.fromOutbox(r)
-			return it, decoded, nil
+			if it != nil || r.Kind == outbox.Delete || node != nil {
+				return it, decoded, nil
+			}
 		}
 	}
-	node := c.client.node.Load()
 	if node == nil {
 		if c.client.memoryIsAll() {
 			return nil, true, nil

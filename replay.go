@@ -21,6 +21,14 @@ func (c *Client) wakeReplay() {
 	}
 }
 
+// keptWrite notes that the outbox has got a write, and asks for its replay.
+func (c *Client) keptWrite(cause error) {
+	if c.node.Load() != nil {
+		c.status.apply(writesPending, cause)
+	}
+	c.wakeReplay()
+}
+
 // replay sends what the outbox holds whenever there is a master, until ctx ends.
 func (c *Client) replay(ctx context.Context) {
 	for {
@@ -37,18 +45,12 @@ func (c *Client) replay(ctx context.Context) {
 			sleep(ctx, rand.N(replayJitter))
 		}
 		switch err := c.drain(ctx, node); {
+		case c.node.Load() != node:
 		case err != nil:
-			c.pending(node, err)
-		case c.node.Load() == node:
-			c.status.apply(writesReplayed, nil)
+			c.status.blame(err)
+		default:
+			c.status.replayed(c.outbox.Empty)
 		}
-	}
-}
-
-// pending notes that writes wait although there is a master.
-func (c *Client) pending(node *remote.Node, err error) {
-	if c.node.Load() == node {
-		c.status.apply(writesPending, err)
 	}
 }
 

@@ -30,6 +30,7 @@ type condition struct {
 	since  time.Time
 	cause  error // why it is not Connected
 	master string
+	brief  bool // a Recovering that a Connected came before: no outage
 }
 
 // eventQueue bounds the changes that wait for a slow callback.
@@ -62,6 +63,10 @@ func (s *status) watch() (*condition, <-chan struct{}) {
 func (s *status) apply(ev stateEvent, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.applyLocked(ev, cause)
+}
+
+func (s *status) applyLocked(ev stateEvent, cause error) {
 	was := s.current.Load()
 	now := *was
 	now.cause = cause
@@ -69,6 +74,16 @@ func (s *status) apply(ev stateEvent, cause error) {
 		s.change(was, &now)
 	}
 	s.current.Store(&now)
+}
+
+// replayed ends the recovery if nothing waits: a write that is kept at this
+// moment says so after it was put into the outbox, and waits for the lock.
+func (s *status) replayed(nothingWaits func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if nothingWaits() {
+		s.applyLocked(writesReplayed, nil)
+	}
 }
 
 // blame keeps a newer reason for the present state.
@@ -92,6 +107,7 @@ func (s *status) mastered(addr string) {
 // change notes a transition; the caller holds mu.
 func (s *status) change(was, now *condition) {
 	now.since = time.Now()
+	now.brief = was.state == Connected && now.state == Recovering
 	if was.state != Connected {
 		s.degraded += now.since.Sub(was.since)
 	}
@@ -145,9 +161,12 @@ func (s *status) logChange(was, now *condition) {
 	case Degraded:
 		level, msg = slog.LevelWarn, "redis away: memory answers"
 	case Recovering:
-		level, msg = slog.LevelInfo, "redis back: sending kept writes"
+		msg = "redis back: sending kept writes"
 	case Closed:
 		msg = "closed"
+	}
+	if was.state == Connected && now.state == Recovering || was.state == Recovering && was.brief {
+		level = slog.LevelDebug // a single write that took a second try
 	}
 	attrs := []slog.Attr{
 		slog.String("event", "state.changed"),

@@ -202,7 +202,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Recei
 			c.supersede(w, func() { c.drop(c.bare(w)) })
 			return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 		}
-		c.client.wakeReplay()
+		c.client.keptWrite(cause)
 	}
 	c.supersede(w, w.apply)
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way

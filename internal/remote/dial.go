@@ -71,11 +71,12 @@ func dialWire(ctx context.Context, c Config) (*wire, error) {
 	if err != nil {
 		return nil, wrap("dial", err)
 	}
-	conn, err := secure(ctx, raw, c)
+	secured, err := secure(ctx, raw, c)
 	if err != nil {
 		raw.Close()
 		return nil, err
 	}
+	conn := &greeting{Conn: secured}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	var spent atomic.Bool
@@ -105,12 +106,47 @@ func dialWire(ctx context.Context, c Config) (*wire, error) {
 		if client != nil {
 			client.Close()
 		}
-		if cause := ctx.Err(); cause != nil {
-			err = fmt.Errorf("%w (%v)", cause, err)
-		}
-		return nil, wrap("log in", err)
+		return nil, loginError(ctx, conn, err)
 	}
 	return &wire{Client: client, conn: conn, raw: raw}, nil
+}
+
+// loginError is what the server said, if it said anything: at maxclients it
+// says so unasked and closes, of which rueidis tells only the end.
+func loginError(ctx context.Context, conn *greeting, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		err = fmt.Errorf("%w (%v)", cause, err)
+	}
+	k := KindOf(err)
+	if text := conn.refusal(); k == Conn && text != "" {
+		k, err = kindOfReply(text), errors.New(text)
+	}
+	return &Error{Kind: k, Op: "log in", Err: err}
+}
+
+// greeting remembers the first bytes that the server sent.
+type greeting struct {
+	net.Conn
+	heard atomic.Bool
+	first [128]byte
+	n     atomic.Int32
+}
+
+func (g *greeting) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	if n > 0 && !g.heard.Swap(true) {
+		g.n.Store(int32(copy(g.first[:], p[:n])))
+	}
+	return n, err
+}
+
+// refusal is the error reply with which the server began, or "".
+func (g *greeting) refusal() string {
+	line, _, whole := strings.Cut(string(g.first[:g.n.Load()]), "\r\n")
+	if !whole || !strings.HasPrefix(line, "-") {
+		return ""
+	}
+	return line[1:]
 }
 
 // secure puts TLS over raw where it is asked for.

@@ -43,6 +43,9 @@ type Heartbeat struct {
 	TTL     time.Duration // of Key
 	Every   time.Duration
 	Timeout time.Duration
+	// Slow is how long an answer may take on the way in: a node that was given
+	// up for slowness must have become quick before it is used again.
+	Slow time.Duration
 }
 
 // Dial connects to the node, logs in, and checks that it is a master which
@@ -65,22 +68,52 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	return n, nil
 }
 
-// verify asks for the role and beats once.
+// verify asks for the role, beats, and takes the time.
 func (n *Node) verify(ctx context.Context) error {
+	if err := n.isMaster(ctx); err != nil {
+		return err
+	}
+	var err error
+	for range 3 { // one slow answer may be an accident, three are not
+		var took time.Duration
+		if took, err = n.timedBeat(ctx); err != nil && !KindOf(err).Refused() {
+			return wrap("first heartbeat", err)
+		}
+		if took <= n.heartbeat.Slow {
+			return nil
+		}
+		err = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
+	}
+	return err
+}
+
+// ErrSlow means that a node answers, but too slowly to be of use.
+var ErrSlow = errors.New("it answers too slowly")
+
+func (n *Node) isMaster(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
 	role, err := n.role(ctx)
 	switch {
 	case KindOf(err) == NoPerm: // not allowed to ask: the heartbeat's write will tell
+		return nil
 	case err != nil:
 		return wrap("ask role", err)
 	case role != "master":
 		return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %s, not a master", role)}
 	}
-	if err := n.Beat(ctx); err != nil && !KindOf(err).Refused() {
-		return wrap("first heartbeat", err)
-	}
 	return nil
+}
+
+// timedBeat is one heartbeat within its timeout, and how long it took.
+func (n *Node) timedBeat(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
+	defer cancel()
+	err := n.Beat(bounded)
+	took := time.Since(start)
+	n.obs.Command("heartbeat", took, KindOf(err))
+	return took, err
 }
 
 func (n *Node) role(ctx context.Context) (string, error) {

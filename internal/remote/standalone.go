@@ -69,22 +69,13 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 
 // beatTwice gives a node that missed one beat a second chance at once.
 func beatTwice(ctx context.Context, n *Node) error {
-	err := beat(ctx, n)
+	_, err := n.timedBeat(ctx)
 	if KindOf(err) == Timeout {
-		err = beat(ctx, n)
+		_, err = n.timedBeat(ctx)
 	}
 	if KindOf(err).Refused() {
 		return nil // it answers; that it takes no writes is noted
 	}
-	return err
-}
-
-func beat(ctx context.Context, n *Node) error {
-	start := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
-	defer cancel()
-	err := n.Beat(bounded)
-	n.obs.Command("heartbeat", time.Since(start), KindOf(err))
 	return err
 }
 

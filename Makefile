@@ -1,0 +1,50 @@
+# The two commands of the README are `go run ./cmd/evercache serve` and `make test`.
+
+TOOL = go tool -modfile=tools/go.mod
+# Modules of their own, so that the library's go.mod stays small.
+MODULES = bench
+
+.PHONY: all serve test test-short check fuzz bench generate setup clean
+
+all: check test
+
+## serve: run the cache service on 127.0.0.1:3000
+serve:
+	go run ./cmd/evercache serve
+
+## setup: install redis-server, redis-sentinel and a C compiler if they are missing
+setup:
+	@./scripts/setup-test.sh
+
+## test: every test, on real Redis processes, under the race detector; a skipped test fails
+test: setup
+	@./scripts/test.sh
+
+## test-short: the tests that need no process
+test-short:
+	go test -short ./...
+
+## check: formatting, vet, linters, generated files, and the modules beside the library
+check:
+	@fmt=$$($(TOOL) gofumpt -l . ); [ -z "$$fmt" ] || { echo "gofumpt would change:"; echo "$$fmt"; exit 1; }
+	go vet ./...
+	@diff=$$(go fix -diff ./... 2>&1); [ -z "$$diff" ] || { echo "go fix would change:"; echo "$$diff"; exit 1; }
+	$(TOOL) staticcheck ./...
+	$(TOOL) errcheck -exclude tools/errcheck.txt ./...
+	@for m in $(MODULES); do (cd $$m && echo "check $$m" && go vet ./... && go test ./...) || exit 1; done
+
+## fuzz: each fuzz target for FUZZTIME (default 10s)
+FUZZTIME ?= 10s
+fuzz:
+	@./scripts/fuzz.sh $(FUZZTIME)
+
+## bench: evercache and its peers side by side (docs/performance.md)
+bench: setup
+	cd bench && go run . $(BENCHFLAGS)
+
+## generate: docs/configuration.md and deploy/env.example from the table of settings
+generate:
+	go generate ./...
+
+clean:
+	rm -rf bin

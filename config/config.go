@@ -1,0 +1,91 @@
+package config
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// Config is what the environment says, checked and ready for use.
+type Config struct {
+	// Redis goes to evercache.Open as it is. RedisOptional is true when no
+	// REDIS_* variable is set; RequestedMode is set when Sentinel was asked for
+	// and a single server is used instead.
+	Redis evercache.Options
+	// Server is for the binary.
+	Server Server
+	// Policy is that of every class of the binary.
+	Policy evercache.Policy
+
+	lines []Line
+}
+
+// Server is how the binary serves.
+type Server struct {
+	// Listen is host:port. On anything but loopback there is a Token, or
+	// Insecure says that it runs open.
+	Listen string
+	// Token is the bearer token. TokenFile is where it came from, if it came
+	// from a file: read it again with ReadSecret to follow a rotation.
+	Token     evercache.Secret
+	TokenFile string
+	Insecure  bool
+	// Hosts are names, in lower case and without a port, that a Host header may
+	// carry besides those of loopback.
+	Hosts []string
+	// TLSCertFile and TLSKeyFile are both set, and fit each other, or neither is.
+	TLSCertFile string
+	TLSKeyFile  string
+
+	LogLevel  slog.Level
+	LogFormat string // auto, json or text
+
+	MaxBodyBytes int64
+	MaxTTL       time.Duration
+	MaxClasses   int
+	// DrainTimeout bounds the end of the process: requests, then the outbox.
+	DrainTimeout time.Duration
+	// JournalDir is empty and Revocations is "off": neither is built yet, and
+	// asking for it is a fault.
+	JournalDir  string
+	Revocations string
+}
+
+// maxClasses bounds the classes that requests can make.
+const maxClasses = 100
+
+// FromEnv reads the variables of an environment in the form of os.Environ. Of
+// two entries with one name the later counts. Its error, when there is one, is
+// of type Faults and names everything that is wrong. Of the world it sees only
+// the files that settings name.
+func FromEnv(environ []string) (Config, error) {
+	return read(environ, disk{})
+}
+
+func read(environ []string, f files) (Config, error) {
+	r := newReader(environ, f)
+	r.parseAll()
+	cfg := Config{Redis: r.redis(), Server: r.server(), Policy: r.policy()}
+	if len(r.faults) > 0 {
+		r.noteUnbuiltModes(cfg.Redis)
+		return Config{}, r.faults.sorted()
+	}
+	cfg.Redis.Findings = r.allFindings()
+	cfg.lines = r.lines()
+	return cfg, nil
+}
+
+// Line is one setting as an operator may see it.
+type Line struct {
+	Name  string
+	Value string // *** for a secret
+	// Source is "env", "default", "file", or the name of the variable that
+	// decided it (REDIS_URL).
+	Source string
+}
+
+// Redacted lists every setting in the order of the documentation. It holds no
+// secret.
+func (c Config) Redacted() []Line { return slices.Clone(c.lines) }

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+
+	"github.com/evercache/evercache"
+)
+
+// findingKind is one thing an environment can be found to have that does not
+// stop the start. Each is found at most once, about everything it concerns.
+type findingKind struct {
+	code     string
+	severity evercache.Severity
+	title    string
+	when     string // for the documentation
+}
+
+func (k findingKind) finding(detail, fix string) evercache.Finding {
+	return evercache.Finding{Code: k.code, Severity: k.severity, Title: k.title, Detail: detail, Fix: fix}
+}
+
+var (
+	sentinelFallback = findingKind{
+		"config-sentinel-fallback", evercache.Error, "Sentinel mode is asked for, a single server is used",
+		"`REDIS_SENTINEL_ENABLED=true` without a master name or with fewer than three sentinels, and not `REDIS_STRICT=true`.",
+	}
+	sentinelNotEnabled = findingKind{
+		"config-sentinel-not-enabled", evercache.Warning, "Sentinel settings have no effect",
+		"`REDIS_SENTINEL*` is set, `REDIS_SENTINEL_ENABLED` is not true. Info where it says false.",
+	}
+	sentinelEven = findingKind{
+		"config-sentinel-even", evercache.Warning, "An even number of sentinels",
+		"`REDIS_SENTINELS` lists 4, 6, … addresses: no more of them may fail than with one fewer.",
+	}
+	sentinelPort = findingKind{
+		"config-sentinel-port", evercache.Warning, "A sentinel on the port of Redis",
+		"`REDIS_SENTINELS` lists an address with port 6379.",
+	}
+	redisPort = findingKind{
+		"config-redis-port", evercache.Warning, "Redis on the port of a sentinel",
+		"The port of `REDIS_PORT` or `REDIS_URL` is 26379.",
+	}
+	severalModes = findingKind{
+		"config-several-modes", evercache.Info, "Several ways to Redis are set",
+		"A server is set beside Sentinel or Cluster mode, which wins.",
+	}
+	settingUnused = findingKind{
+		"config-setting-unused", evercache.Info, "A setting has no effect",
+		"`REDIS_ADDRESS_MAP` for a single server, or `EVERCACHE_INSECURE=true` beside a token.",
+	}
+	tlsOff = findingKind{
+		"config-tls-off", evercache.Warning, "TLS to Redis is set up and switched off",
+		"`REDIS_TLS=false` beside other `REDIS_TLS_*` settings.",
+	}
+	listenerOpen = findingKind{
+		"config-listener-open", evercache.Warning, "Anyone who reaches the port can read and write",
+		"`EVERCACHE_INSECURE=true` on an address that is not loopback.",
+	}
+	secretReadable = findingKind{
+		"config-secret-file-mode", evercache.Info, "A secret's file is readable by everybody on this machine",
+		"A `_FILE` of a secret, or a private key, has mode bit 0004.",
+	}
+	unknownName = findingKind{
+		"config-unknown-name", evercache.Warning, "An unknown setting",
+		"A `REDIS_*` or `EVERCACHE_*` variable that is no setting.",
+	}
+	kubernetesNames = findingKind{
+		"config-kubernetes-names", evercache.Info, "Variables made by Kubernetes are ignored",
+		"`REDIS_PORT=tcp://…`, `REDIS_SERVICE_HOST` and the like, made for a Service called redis or evercache.",
+	}
+)
+
+var findingKinds = []findingKind{
+	sentinelFallback, sentinelNotEnabled, sentinelEven, sentinelPort, redisPort, severalModes,
+	settingUnused, tlsOff, listenerOpen, secretReadable, unknownName, kubernetesNames,
+}
+
+// allFindings adds to what was found on the way what is known at the end.
+func (r *reader) allFindings() []evercache.Finding {
+	out := r.findings
+	if len(r.unused) > 0 {
+		out = append(out, settingUnused.finding(strings.Join(r.unused, " "), "Unset what is not needed."))
+	}
+	if len(r.openToOthers) > 0 {
+		out = append(out, secretReadable.finding(
+			"Everybody may read the file of "+strings.Join(r.openToOthers, ", ")+".",
+			"chmod 0400, or defaultMode: 0400 for a Kubernetes Secret.",
+		))
+	}
+	out = append(out, r.unknownFinding()...)
+	return append(out, r.kubernetesFinding()...)
+}
+
+// checkKeyMode notes a private key that everybody may read.
+func (r *reader) checkKeyMode(name string, data []byte, mode fs.FileMode) {
+	if runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 && bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		r.openToOthers = append(r.openToOthers, name)
+	}
+}
+
+// maxListed bounds the names in a finding.
+const maxListed = 16
+
+func listed(names []string) string {
+	if more := len(names) - maxListed; more > 0 {
+		return strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}

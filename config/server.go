@@ -1,0 +1,70 @@
+package config
+
+import (
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// server weighs the settings of the binary against each other.
+func (r *reader) server() Server {
+	s := r.draft.server
+	s.MaxClasses = maxClasses
+	s.Token = r.serverToken()
+	r.checkListener(s)
+	r.keyPair("EVERCACHE_TLS_CERT_FILE", s.TLSCertFile, "EVERCACHE_TLS_KEY_FILE", s.TLSKeyFile)
+	return s
+}
+
+func (r *reader) serverToken() evercache.Secret {
+	const name = "EVERCACHE_TOKEN"
+	t := r.secretFrom(name, r.draft.server.Token, r.draft.server.TokenFile)
+	if _, bad := token(t.Reveal()); bad != nil {
+		r.unusable(name+"_FILE", "the token in the file "+bad[0].what, bad[0].fix)
+	}
+	return t
+}
+
+// checkListener refuses what would be open by accident.
+func (r *reader) checkListener(s Server) {
+	unsure := r.bad["EVERCACHE_TOKEN"] || r.bad["EVERCACHE_TOKEN_FILE"] || r.bad["EVERCACHE_INSECURE"]
+	switch {
+	case s.Token != "" && s.Insecure:
+		r.unused = append(r.unused, "EVERCACHE_INSECURE: a token is set and asked for.")
+	case s.Token != "" || unsure || loopback(s.Listen):
+	case s.Insecure:
+		r.findings = append(r.findings, listenerOpen.finding(
+			"EVERCACHE_LISTEN is not loopback, there is no token, and EVERCACHE_INSECURE is true.",
+			"Set EVERCACHE_TOKEN or EVERCACHE_TOKEN_FILE, and unset EVERCACHE_INSECURE.",
+		))
+	default:
+		r.fault("EVERCACHE_LISTEN", quote(s.Listen)+" can be reached from other machines, and no token is set",
+			"set EVERCACHE_TOKEN or EVERCACHE_TOKEN_FILE, or EVERCACHE_INSECURE=true to run open, or listen on 127.0.0.1")
+	}
+}
+
+// policy is that of every class. A default gives way to a bound that is set.
+func (r *reader) policy() evercache.Policy {
+	ttl := r.atMost("EVERCACHE_TTL", r.ttl, "EVERCACHE_MAX_TTL", r.draft.server.MaxTTL)
+	l1TTL := r.atMost("EVERCACHE_L1_TTL", r.l1TTL, "EVERCACHE_TTL", ttl)
+	if l1TTL == 0 {
+		l1TTL = evercache.Never
+	}
+	return evercache.Policy{
+		TTL: ttl, Stale: r.stale, L1TTL: l1TTL,
+		ReadTimeout: r.readTimeout, WriteTimeout: r.writeTimeout,
+	}
+}
+
+// atMost holds a duration to a bound that another setting gives.
+func (r *reader) atMost(name string, d time.Duration, boundName string, bound time.Duration) time.Duration {
+	if d <= bound || r.bad[name] || r.bad[boundName] {
+		return d
+	}
+	if r.set(name) {
+		r.fault(name, short(d)+" is longer than "+boundName+" ("+short(bound)+")", "lower it, or raise "+boundName)
+		return d
+	}
+	r.decidedBy(boundName, name, short(bound))
+	return bound
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+var serverSettings = []setting{
+	{
+		name: "EVERCACHE_LISTEN", group: "Server", def: "127.0.0.1:3000", example: ":3000",
+		meaning: "Where `evercache serve` listens. Any address but loopback needs a token, or `EVERCACHE_INSECURE=true`; without a host it is every address.",
+		parse:   to(func(d *draft) *string { return &d.server.Listen }, listen),
+	},
+	{
+		name: "EVERCACHE_TOKEN", group: "Server", unset: "none", example: "a-long-random-word", secret: true,
+		meaning: "Bearer token for everything but `/livez`, `/readyz` and `/health`. Visible ASCII without spaces.",
+		parse:   to(func(d *draft) *evercache.Secret { return &d.server.Token }, token),
+	},
+	{
+		name: "EVERCACHE_TOKEN_FILE", group: "Server", unset: "none", example: "/run/secrets/evercache-token",
+		meaning: "A file that holds the token instead. It is read again while the binary runs, so a replaced token needs no restart.",
+		parse:   to(func(d *draft) *string { return &d.server.TokenFile }, text),
+	},
+	{
+		name: "EVERCACHE_INSECURE", group: "Server", def: "false", example: "true",
+		meaning: "Run open: accept anyone on an address that others can reach.",
+		parse:   to(func(d *draft) *bool { return &d.server.Insecure }, boolean),
+	},
+	{
+		name: "EVERCACHE_HOSTS", group: "Server", unset: "loopback only", example: "cache.example,10.0.0.7",
+		meaning: "Names, without ports, that a `Host` header may carry besides localhost, 127.0.0.1 and [::1]; at most 100.",
+		parse:   to(func(d *draft) *[]string { return &d.server.Hosts }, hosts),
+	},
+	{
+		name: "EVERCACHE_TLS_CERT_FILE", group: "Server", unset: "no TLS", example: "/etc/evercache/server.pem",
+		meaning: "PEM file with the certificate to serve with; needs `EVERCACHE_TLS_KEY_FILE`.",
+		parse:   to(func(d *draft) *string { return &d.server.TLSCertFile }, text),
+	},
+	{
+		name: "EVERCACHE_TLS_KEY_FILE", group: "Server", unset: "no TLS", example: "/etc/evercache/server.key",
+		meaning: "PEM file with its key.",
+		parse:   to(func(d *draft) *string { return &d.server.TLSKeyFile }, text),
+	},
+	{
+		name: "EVERCACHE_LOG_LEVEL", group: "Server", def: "info", example: "debug",
+		meaning: "The least that is logged: `debug`, `info`, `warn` or `error`.",
+		parse:   to(func(d *draft) *slog.Level { return &d.server.LogLevel }, level),
+	},
+	{
+		name: "EVERCACHE_LOG_FORMAT", group: "Server", def: "auto", example: "json",
+		meaning: "`json`, `text`, or `auto`: text on a terminal, else JSON.",
+		parse:   to(func(d *draft) *string { return &d.server.LogFormat }, choice("auto", "json", "text")),
+	},
+	{
+		name: "EVERCACHE_MAX_BODY", group: "Server", def: "1MiB", example: "256KiB",
+		meaning: "The largest body of a request, and so the largest value; 1 byte to 512MiB.",
+		parse:   to(func(d *draft) *int64 { return &d.server.MaxBodyBytes }, size(1, 512<<20)),
+	},
+	{
+		name: "EVERCACHE_DRAIN_TIMEOUT", group: "Server", def: "10s", example: "25s",
+		meaning: "How long the end of the process may take, from the signal on; 1ms to 10m.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.DrainTimeout }, duration(time.Millisecond, 10*time.Minute)),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "off", example: "off",
+		meaning: "The revocation API. **Not built yet:** `off` is the only value; `on` and `required` are faults.",
+		parse:   to(func(d *draft) *string { return &d.server.Revocations }, notBuilt("revocations are", "off")),
+	},
+	{
+		name: "EVERCACHE_JOURNAL_DIR", group: "Server", unset: "no journal", example: "/var/lib/evercache",
+		meaning: "Folder for writes that wait for Redis. **Not built yet:** setting it is a fault; such writes wait in memory.",
+		parse:   to(func(d *draft) *string { return &d.server.JournalDir }, notBuilt("the journal is")),
+	},
+}
+
+var cacheSettings = []setting{
+	{
+		name: "EVERCACHE_TTL", group: "Cache", def: "1h", example: "10m",
+		meaning: "How long a value lives when a request does not say; at most `EVERCACHE_MAX_TTL`, which also lowers the default.",
+		parse:   to(func(d *draft) *time.Duration { return &d.ttl }, duration(time.Millisecond, evercache.MaxTTL)),
+	},
+	{
+		name: "EVERCACHE_MAX_TTL", group: "Cache", def: "720h", example: "24h",
+		meaning: "The longest life that a request may ask for; 1ms to 8760h.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.MaxTTL }, duration(time.Millisecond, evercache.MaxTTL)),
+	},
+	{
+		name: "EVERCACHE_STALE", group: "Cache", def: "0s", example: "2h",
+		meaning: "How long past its life a value is kept in memory, served only while Redis cannot be asked; at most 8760h.",
+		parse:   to(func(d *draft) *time.Duration { return &d.stale }, duration(0, evercache.MaxTTL)),
+	},
+	{
+		name: "EVERCACHE_L1_TTL", group: "Cache", def: "5s", example: "1s",
+		meaning: "How long a value is served from memory without asking Redis, and so how long a change made elsewhere can go unseen; at most `EVERCACHE_TTL`, which also lowers the default. 0 asks every time.",
+		parse:   to(func(d *draft) *time.Duration { return &d.l1TTL }, duration(0, evercache.MaxTTL)),
+	},
+	{
+		name: "EVERCACHE_MEMORY", group: "Cache", def: "32MiB", example: "256MiB",
+		meaning: "Memory for cached values; 64KiB to 1024GiB. The default is meant for a sidecar with a limit of 64 MiB.",
+		parse:   to(func(d *draft) *int64 { return &d.memory }, size(64<<10, 1<<40)),
+	},
+	{
+		name: "EVERCACHE_OUTBOX_MEMORY", group: "Cache", def: "8MiB", example: "64MiB",
+		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key.",
+		parse:   to(func(d *draft) *int64 { return &d.outboxMemory }, size(64<<10, 1<<40)),
+	},
+	{
+		name: "EVERCACHE_DIAL_TIMEOUT", group: "Cache", def: "300ms", example: "1s",
+		meaning: "Bounds making a connection to Redis, TLS and login included; 1ms to 1m, as are the next two.",
+		parse:   to(func(d *draft) *time.Duration { return &d.dialTimeout }, duration(time.Millisecond, time.Minute)),
+	},
+	{
+		name: "EVERCACHE_READ_TIMEOUT", group: "Cache", def: "100ms", example: "50ms",
+		meaning: "Bounds one read from Redis: the longest that a read waits for a Redis that hangs.",
+		parse:   to(func(d *draft) *time.Duration { return &d.readTimeout }, duration(time.Millisecond, time.Minute)),
+	},
+	{
+		name: "EVERCACHE_WRITE_TIMEOUT", group: "Cache", def: "250ms", example: "500ms",
+		meaning: "Bounds one write to Redis.",
+		parse:   to(func(d *draft) *time.Duration { return &d.writeTimeout }, duration(time.Millisecond, time.Minute)),
+	},
+}

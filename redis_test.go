@@ -1,0 +1,729 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/faultnet"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// The tests of this file and its neighbours run against real redis-server
+// processes. Times are bounds of promises, not measurements.
+
+func startRedis(t *testing.T, o redisproc.Options) *redisproc.Process {
+	t.Helper()
+	p, err := redisproc.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.Log())
+		}
+		p.Close()
+	})
+	return p
+}
+
+func startProxy(t *testing.T, target string) *faultnet.Proxy {
+	t.Helper()
+	p, err := faultnet.New(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func openAt(t *testing.T, addr string) *Client {
+	t.Helper()
+	return open(t, Options{Addr: addr})
+}
+
+func connect(t *testing.T, c *Client, within time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if err := c.WaitConnected(ctx); err != nil {
+		t.Fatalf("not connected within %v: %v", within, err)
+	}
+}
+
+func redisDo(t *testing.T, p *redisproc.Process, args ...string) any {
+	t.Helper()
+	reply, err := p.Do(t.Context(), args...)
+	if err != nil {
+		t.Fatalf("%s: %v", args[0], err)
+	}
+	return reply
+}
+
+func hasFinding(h Health, code string) bool {
+	return slices.ContainsFunc(h.Findings, func(f Finding) bool { return f.Code == code && f.Fix != "" && f.Title != "" })
+}
+
+func waitFinding(t *testing.T, c *Client, code string) {
+	t.Helper()
+	waitUntil(t, 5*time.Second, func() bool { return hasFinding(c.Health(), code) },
+		func() string { return fmt.Sprintf("no finding %s in %+v", code, c.Health()) })
+}
+
+func waitUntil(t *testing.T, within time.Duration, ok func() bool, why func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, why())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func TestOpenNeverWaitsForRedisAndUsesItWhenItComes(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	client := openAt(t, p.Addr())
+	if took := time.Since(start); took > 50*time.Millisecond {
+		t.Errorf("Open took %v", took)
+	}
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	r, err := c.Set(t.Context(), "a", "1")
+	wantValue(t, r.Durability, err, Memory)
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "1")
+	waitFinding(t, client, "redis-unreachable")
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, client, 2*time.Second)
+	if got := redisDo(t, p, "GET", "c:a"); fmt.Sprint(got) != "1" {
+		t.Errorf("Redis holds %v for what was written before it came", got)
+	}
+	e, err = c.Lookup(t.Context(), "a")
+	wantValue(t, e.Source, err, SourceRedis)
+	if h := client.Health(); !h.Connected || h.Master != p.Addr() || h.Cause != nil || len(h.Findings) > 0 {
+		t.Errorf("health = %+v", h)
+	}
+}
+
+func TestValuesOnTheWireArePlain(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr(), KeyPrefix: "app:"})
+	connect(t, client, 2*time.Second)
+	type product struct{ Name string }
+	c := cacheOf[product](t, client, "product", Policy{TTL: time.Minute})
+	r, err := c.Set(t.Context(), "42", product{"lamp"})
+	wantValue(t, r.Durability, err, Master)
+	if got := redisDo(t, p, "GET", "app:product:42"); fmt.Sprint(got) != `{"Name":"lamp"}` {
+		t.Errorf("Redis holds %v", got)
+	}
+	if ms := redisDo(t, p, "PTTL", "app:product:42").(int64); ms > 60_000 || ms < 59_000 {
+		t.Errorf("it lives %d ms", ms)
+	}
+	redisDo(t, p, "SET", "app:product:7", `{"Name":"chair"}`)
+	e, err := c.Lookup(t.Context(), "7")
+	wantValue(t, e.Value, err, product{"chair"})
+}
+
+// TestAWriteElsewhereIsSeenAfterL1TTL also shows that age and end come from Redis.
+func TestAWriteElsewhereIsSeenAfterL1TTL(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute, L1TTL: 200 * time.Millisecond})
+	_, _ = c.Set(t.Context(), "a", "mine")
+	redisDo(t, p, "SET", "c:a", "theirs", "PX", "30000")
+	waitUntil(t, time.Second, func() bool { e, _ := c.Lookup(t.Context(), "a"); return e.Value == "theirs" }, func() string { return "old value" })
+	e, err := c.Lookup(t.Context(), "a")
+	if err != nil || !e.Fresh || e.Age < 29*time.Second || e.Age > 32*time.Second {
+		t.Errorf("entry = %+v, %v, want one 30 s old", e, err)
+	}
+	redisDo(t, p, "DEL", "c:a")
+	waitUntil(t, time.Second, func() bool { _, err := c.Lookup(t.Context(), "a"); return errors.Is(err, ErrNotFound) }, func() string { return "still there" })
+	if err := p.Kill(); err != nil { // a deleted key does not come back from memory
+		t.Fatal(err)
+	}
+	waitUntil(t, time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, err = c.Lookup(t.Context(), "a")
+	wantErr(t, err, ErrUnavailable)
+}
+
+func TestAddIsAtomicAtTheMaster(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	one, two := openAt(t, p.Addr()), openAt(t, p.Addr())
+	connect(t, one, 2*time.Second)
+	connect(t, two, 2*time.Second)
+	a, b := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, two, "c", Policy{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	added := 0
+	for i := range 20 {
+		c := []*Cache[string]{a, b}[i%2]
+		wg.Go(func() {
+			ok, _, err := c.Add(t.Context(), "a", fmt.Sprint(i))
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if ok {
+				added++
+			}
+		})
+	}
+	wg.Wait()
+	if added != 1 {
+		t.Errorf("%d of 20 were added", added)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
+	_, _, err := a.Add(t.Context(), "b", "v")
+	wantErr(t, err, ErrUnavailable)
+}
+
+func TestDeletePrefixDeletesThatPrefixAndNothingElse(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	for _, prefix := range []string{"*", "?", "[a-z]", `\`, "plain"} {
+		_, _ = c.Set(t.Context(), prefix+"1", "v")
+		_, _ = c.Set(t.Context(), prefix+"2", "v")
+		_, _ = c.Set(t.Context(), "other", "v")
+		redisDo(t, p, "SET", "d:"+prefix, "another class")
+		before := redisDo(t, p, "DBSIZE").(int64)
+		n, r, err := c.DeletePrefix(t.Context(), prefix)
+		wantValue(t, n, err, 2)
+		wantValue(t, r.Durability, err, Master)
+		if after := redisDo(t, p, "DBSIZE").(int64); after != before-2 {
+			t.Errorf("prefix %q: %d keys are gone, want 2", prefix, before-after)
+		}
+		_, err = c.Lookup(t.Context(), prefix+"1")
+		wantErr(t, err, ErrNotFound)
+	}
+}
+
+func TestDeletePrefixInAnOutageIsCarriedOutBeforeItsKeysAreRead(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	for _, key := range []string{"x1", "x2", "x3", "y"} {
+		_, _ = c.Set(t.Context(), key, "old")
+	}
+	if err := p.Restart(t.Context(), redisproc.KeepData); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	n, r, err := c.DeletePrefix(t.Context(), "x")
+	wantValue(t, n, err, -1)
+	wantValue(t, r.Durability, err, Memory)
+	_, _ = c.Set(t.Context(), "x3", "new")
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	for client.State() != Connected {
+		for key, want := range map[string]string{"x1": "", "x2": "", "x3": "new", "y": "old"} {
+			if e, err := c.Lookup(t.Context(), key); e.Value != want && !IsUnavailable(err) {
+				t.Fatalf("%s while recovering = %q, %v, want %q", key, e.Value, err, want)
+			}
+		}
+	}
+	if got := redisDo(t, p, "EXISTS", "c:x1", "c:x2").(int64); got != 0 {
+		t.Errorf("%d of the deleted keys are in Redis", got)
+	}
+	if got := redisDo(t, p, "GET", "c:x3"); fmt.Sprint(got) != "new" {
+		t.Errorf("x3 = %v in Redis", got)
+	}
+}
+
+func TestManyKeysGoInPipelines(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	values, keys := map[string]string{}, []string{"none"}
+	for i := range 1000 {
+		key := fmt.Sprint("k", i)
+		values[key], keys = fmt.Sprint(i), append(keys, key)
+	}
+	r, err := c.SetMany(t.Context(), values)
+	wantValue(t, r.Durability, err, Master)
+	before := client.Stats().RedisRequests["mget"]["ok"]
+	got, err := c.GetMany(t.Context(), keys, nil)
+	if err != nil || len(got) != 1000 || got["k7"] != "7" {
+		t.Errorf("GetMany returned %d values, %v", len(got), err)
+	}
+	if n := client.Stats().RedisRequests["mget"]["ok"] - before; n != 8 {
+		t.Errorf("1001 keys took %d pipelines, want 8", n)
+	}
+}
+
+func TestAnUndecodableValueIsAMissThatTheNextFillOverwrites(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[int](t, client, "c", Policy{})
+	redisDo(t, p, "SET", "c:a", "not a number")
+	redisDo(t, p, "LPUSH", "c:b", "not a string")
+	_, err := c.Lookup(t.Context(), "a")
+	wantErr(t, err, ErrNotFound)
+	for _, key := range []string{"a", "b"} {
+		v, err := c.Get(t.Context(), key, func(context.Context, string) (int, error) { return 7, nil })
+		wantValue(t, v, err, 7)
+		waitUntil(t, time.Second, func() bool { got, _ := p.Do(t.Context(), "GET", "c:"+key); return fmt.Sprint(got) == "7" },
+			func() string { return "not overwritten" })
+	}
+	if n := client.Stats().DecodeFailures; n != 3 {
+		t.Errorf("%d decode failures are counted, want 3", n)
+	}
+	if client.State() != Connected {
+		t.Error("a value that does not decode counted as an outage")
+	}
+}
+
+func TestAFillDoesNotOverwriteWhatAnotherProcessWrote(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	_, err := c.Get(t.Context(), "a", func(context.Context, string) (string, error) {
+		redisDo(t, p, "SET", "c:a", "theirs")
+		return "loaded", nil
+	})
+	wantErr(t, err, nil)
+	waitUntil(t, time.Second, func() bool { e, _ := c.Lookup(t.Context(), "a"); return e.Value == "theirs" },
+		func() string { return "the loaded value stays" })
+}
+
+func TestASetBeforeAHangIsReplayedAfterIt(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 500 {
+		r, err := c.Set(t.Context(), fmt.Sprint(i), "v")
+		wantValue(t, r.Durability, err, Memory)
+		if i == 10 {
+			_, err = c.Delete(t.Context(), "5")
+			wantErr(t, err, nil)
+		}
+	}
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, client, 2*time.Second)
+	for i := range 500 {
+		got := redisDo(t, p, "GET", fmt.Sprint("c:", i))
+		if i == 5 && got != nil || i != 5 && fmt.Sprint(got) != "v" {
+			t.Fatalf("key %d is %v in Redis", i, got)
+		}
+	}
+	if h := client.Health(); h.OutboxEntries != 0 || len(h.Findings) != 0 {
+		t.Errorf("health = %+v", h)
+	}
+}
+
+func TestWhatExpiredInAnOutageIsDeletedNotLeft(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	_, _ = c.Set(t.Context(), "a", "old")
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, _ = c.Set(t.Context(), "a", "new", TTL(50*time.Millisecond))
+	waitUntil(t, time.Second, func() bool { _, err := c.Lookup(t.Context(), "a"); return err != nil }, func() string { return "lives on" })
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, client, 2*time.Second)
+	if got := redisDo(t, p, "GET", "c:a"); got != nil {
+		t.Errorf("the value of before is back: %v", got)
+	}
+	if n := client.Stats().OutboxExpired; n != 1 {
+		t.Errorf("%d expired records are counted", n)
+	}
+}
+
+func TestInvalidateDeletesInsteadOfRestoring(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{Recovery: Invalidate})
+	_, _ = c.Set(t.Context(), "a", "old")
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, _ = c.Set(t.Context(), "a", "new")
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "new")
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, client, 2*time.Second)
+	if got := redisDo(t, p, "GET", "c:a"); got != nil {
+		t.Errorf("a in Redis = %v, want it deleted", got)
+	}
+}
+
+func TestCloseSendsWhatIsKept(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr(), CloseTimeout: 5 * time.Second})
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, _ = c.Set(t.Context(), "a", "v")
+	time.AfterFunc(300*time.Millisecond, func() { _ = p.Resume() })
+	if err := client.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if got := redisDo(t, p, "GET", "c:a"); fmt.Sprint(got) != "v" {
+		t.Errorf("a in Redis = %v", got)
+	}
+}
+
+func TestTLSAndLogin(t *testing.T) {
+	keys, err := redisproc.NewTLS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startRedis(t, redisproc.Options{Password: "s3cret", TLS: keys, RequireClientCert: true})
+	client := open(t, Options{Addr: p.Addr(), Password: "s3cret", TLS: keys.ClientConfig(), DB: 3})
+	connect(t, client, 5*time.Second)
+	_, err = cacheOf[string](t, client, "c", Policy{}).Set(t.Context(), "a", "v", MinDurability(Receipt{Durability: Master}))
+	wantErr(t, err, nil)
+	strange := keys.ClientConfig()
+	strange.ServerName = "elsewhere.example"
+	waitFinding(t, open(t, Options{Addr: p.Addr(), Password: "s3cret", TLS: strange}), "redis-tls")
+}
+
+func TestARotatedPasswordIsReadAgainFromItsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(s string) {
+		if err := os.WriteFile(file, []byte(s+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := startRedis(t, redisproc.Options{})
+	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">one", "~*", "&*", "+@all")
+	write("wrong")
+	client := open(t, Options{Addr: p.Addr(), Username: "app", PasswordFile: file})
+	waitFinding(t, client, "redis-auth")
+	write("one")
+	connect(t, client, 3*time.Second)
+	redisDo(t, p, "ACL", "SETUSER", "app", "resetpass", ">two")
+	redisDo(t, p, "CLIENT", "KILL", "USER", "app")
+	waitFinding(t, client, "redis-auth")
+	write("two")
+	connect(t, client, 3*time.Second)
+	for _, f := range client.Health().Findings {
+		t.Errorf("finding after recovery: %+v", f)
+	}
+}
+
+// TestEachFaultHasItsFindingAndEndsWithoutARestart also watches that nothing
+// is asked in a storm: the dials and commands of a second are few.
+func TestEachFaultHasItsFindingAndEndsWithoutARestart(t *testing.T) {
+	tests := []struct {
+		name, finding string
+		config        []string
+		begin, end    func(t *testing.T, p *redisproc.Process)
+		readsGoOn     bool
+	}{
+		{
+			name: "out of memory", finding: "redis-oom", readsGoOn: true,
+			begin: func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "CONFIG", "SET", "maxmemory", "1") },
+			end:   func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "CONFIG", "SET", "maxmemory", "0") },
+		},
+		{
+			name: "too few replicas", finding: "redis-noreplicas", readsGoOn: true,
+			begin: func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "CONFIG", "SET", "min-replicas-to-write", "1") },
+			end:   func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "CONFIG", "SET", "min-replicas-to-write", "0") },
+		},
+		{
+			name: "made a replica", finding: "redis-replica",
+			begin: func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "REPLICAOF", "127.0.0.1", "1") },
+			end:   func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "REPLICAOF", "NO", "ONE") },
+		},
+		{
+			name: "paused clients", finding: "redis-timeout",
+			begin: func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "CLIENT", "PAUSE", "3000") },
+			end:   func(*testing.T, *redisproc.Process) {}, // nobody gets in to end it sooner
+		},
+		{
+			name: "no connection left", finding: "redis-maxclients",
+			begin: func(t *testing.T, p *redisproc.Process) {
+				_, err := p.Pipeline(t.Context(), []string{"CONFIG", "SET", "maxclients", "1"}, []string{"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"})
+				wantErr(t, err, nil)
+			},
+			end: func(t *testing.T, p *redisproc.Process) {
+				waitUntil(t, 5*time.Second, func() bool { _, err := p.Do(t.Context(), "CONFIG", "SET", "maxclients", "100"); return err == nil },
+					func() string { return "no way in" })
+			},
+		},
+		{
+			name: "loading", finding: "redis-loading", config: []string{"key-load-delay 100", "loading-process-events-interval-bytes 1024"},
+			begin: func(t *testing.T, p *redisproc.Process) {
+				redisDo(t, p, "DEBUG", "POPULATE", "20000", "filler", "100")
+				go func() { _ = p.Restart(context.Background(), redisproc.KeepData) }()
+			},
+			end: func(*testing.T, *redisproc.Process) {},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startRedis(t, redisproc.Options{Config: append([]string{"enable-debug-command yes"}, tt.config...)})
+			client := openAt(t, p.Addr())
+			connect(t, client, 2*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+			_, _ = c.Set(t.Context(), "a", "before")
+			tt.begin(t, p)
+			r, err := c.Set(t.Context(), "a", "during")
+			if err != nil {
+				t.Fatal(err)
+			}
+			waitFinding(t, client, tt.finding)
+			if tt.readsGoOn && !client.Health().Connected {
+				t.Error("reads do not go on")
+			}
+			e, err := c.Lookup(t.Context(), "a")
+			wantValue(t, e.Value, err, "during")
+			before := client.Stats()
+			tt.end(t, p)
+			connect(t, client, 10*time.Second)
+			after := client.Stats()
+			if n := after.RedisDials["error"] - before.RedisDials["error"]; n > 30 {
+				t.Errorf("%d dials failed on the way back", n)
+			}
+			if r.Durability == Memory {
+				if got := redisDo(t, p, "GET", "c:a"); fmt.Sprint(got) != "during" {
+					t.Errorf("a in Redis = %v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestAKilledConnectionIsReplacedAtOnce(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	_, _ = c.Set(t.Context(), "a", "v")
+	for range 5 {
+		redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		e, err := c.Lookup(t.Context(), "a")
+		wantValue(t, e.Value, err, "v")
+		connect(t, client, 2*time.Second)
+	}
+}
+
+// outages are the ways in which Redis stops answering and comes back.
+var outages = []struct {
+	name       string
+	proxied    bool
+	begin, end func(*redisproc.Process, *faultnet.Proxy) error
+}{
+	{
+		name:  "hung",
+		begin: func(p *redisproc.Process, _ *faultnet.Proxy) error { return p.Pause() },
+		end:   func(p *redisproc.Process, _ *faultnet.Proxy) error { return p.Resume() },
+	},
+	{
+		name: "black hole", proxied: true,
+		begin: func(_ *redisproc.Process, f *faultnet.Proxy) error { f.Blackhole(true); return nil },
+		end:   func(_ *redisproc.Process, f *faultnet.Proxy) error { return f.Heal() },
+	},
+	{
+		name:  "killed",
+		begin: func(p *redisproc.Process, _ *faultnet.Proxy) error { return p.Kill() },
+		end:   func(p *redisproc.Process, _ *faultnet.Proxy) error { return p.Start(context.Background()) },
+	},
+	{
+		name: "slow", proxied: true,
+		begin: func(_ *redisproc.Process, f *faultnet.Proxy) error {
+			f.SetLatency(faultnet.ToClient, 70*time.Millisecond)
+			return nil
+		},
+		end: func(_ *redisproc.Process, f *faultnet.Proxy) error { return f.Heal() },
+	},
+}
+
+// TestNoReadWaitsForARedisThatDoesNotAnswer is promise 2 under load.
+func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			p := startRedis(t, redisproc.Options{})
+			f := startProxy(t, p.Addr())
+			addr := p.Addr()
+			if o.proxied {
+				addr = f.Addr()
+			}
+			client := openAt(t, addr)
+			connect(t, client, 2*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+			for i := range 8 {
+				_, _ = c.Set(t.Context(), fmt.Sprint(i), "v")
+			}
+			load := startReaders(c, 8)
+			defer load.stop()
+			load.run(t, 200*time.Millisecond)
+			if err := o.begin(p, f); err != nil {
+				t.Fatal(err)
+			}
+			waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "the circuit stays closed" })
+			goroutines, dials := runtime.NumGoroutine(), client.Stats().RedisDials
+			load.mark()
+			load.run(t, 3*time.Second)
+			if p99 := load.p99(); p99 > 5*time.Millisecond {
+				t.Errorf("p99 in the outage is %v", p99)
+			}
+			if n := runtime.NumGoroutine(); n > goroutines+20 {
+				t.Errorf("%d goroutines, %d at the beginning of the outage", n, goroutines)
+			}
+			if n := total(client.Stats().RedisDials) - total(dials); n > 20 {
+				t.Errorf("%d dials in three seconds", n)
+			}
+			if err := o.end(p, f); err != nil {
+				t.Fatal(err)
+			}
+			connect(t, client, 2*time.Second)
+			load.run(t, 200*time.Millisecond)
+			load.stop()
+			if load.failed > 0 {
+				t.Errorf("%d reads failed", load.failed)
+			}
+			if limit := 150*time.Millisecond + load.stolen; load.longest > limit {
+				t.Errorf("the longest read took %v, more than %v", load.longest, limit)
+			}
+		})
+	}
+}
+
+func total(counts map[string]uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// readers are callers that read without a pause and note how long it took.
+type readers struct {
+	wg   sync.WaitGroup
+	quit chan struct{}
+	once sync.Once
+
+	mu      sync.Mutex
+	times   []time.Duration // since mark
+	longest time.Duration
+	failed  int           // reads that nobody answered
+	stolen  time.Duration // the most by which a mere timer was late: what the machine took
+}
+
+func startReaders(c *Cache[string], n int) *readers {
+	r := &readers{quit: make(chan struct{})}
+	for i := range n {
+		r.wg.Go(func() { r.read(c, fmt.Sprint(i)) })
+		r.wg.Go(r.measureTheft)
+	}
+	return r
+}
+
+func (r *readers) measureTheft() {
+	const nap = 100 * time.Millisecond
+	for {
+		start := time.Now()
+		select {
+		case <-r.quit:
+			return
+		case <-time.After(nap):
+		}
+		r.mu.Lock()
+		r.stolen = max(r.stolen, time.Since(start)-nap)
+		r.mu.Unlock()
+	}
+}
+
+func (r *readers) read(c *Cache[string], key string) {
+	for {
+		select {
+		case <-r.quit:
+			return
+		default:
+		}
+		start := time.Now()
+		_, err := c.Lookup(context.Background(), key)
+		took := time.Since(start)
+		r.mu.Lock()
+		r.times = append(r.times, took)
+		r.longest = max(r.longest, took)
+		if err != nil && !errors.Is(err, ErrNotFound) { // killed, it comes back empty
+			r.failed++
+		}
+		r.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (r *readers) run(t *testing.T, d time.Duration) {
+	t.Helper()
+	sleep(t.Context(), d)
+}
+
+func (r *readers) mark() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.times = nil
+}
+
+func (r *readers) p99() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sorted := slices.Clone(r.times)
+	slices.Sort(sorted)
+	return sorted[len(sorted)*99/100]
+}
+
+func (r *readers) stop() {
+	r.once.Do(func() { close(r.quit) })
+	r.wg.Wait()
+}
+
+func TestNoSecretIsInHealthOrErrors(t *testing.T) {
+	const canary = "canary-9b1d"
+	p := startRedis(t, redisproc.Options{Password: "another"})
+	client := open(t, Options{Addr: p.Addr(), Password: canary})
+	waitFinding(t, client, "redis-auth")
+	_, err := cacheOf[string](t, client, "c", Policy{}).Lookup(t.Context(), "a")
+	text := fmt.Sprintf("%+v %v %+v", client.Health(), err, client.opts)
+	if strings.Contains(text, canary) {
+		t.Errorf("the password is in %s", text)
+	}
+}
