@@ -13,6 +13,7 @@ import (
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
 )
 
 // Client is the connection to Redis, the memory and the outbox that the Caches
@@ -30,9 +31,13 @@ type Client struct {
 	outbox    *outbox.Box
 	lanes     *lanes
 	node      atomic.Pointer[remote.Node] // the verified master, or nil
-	reached   atomic.Bool                 // a master has been verified once
-	status    *status
-	wake      chan struct{} // the replayer's
+	// nodeChanged is closed and replaced whenever node changes.
+	nodeChanged atomic.Pointer[chan struct{}]
+	reached     atomic.Bool // a master has been verified once
+	blackouts   *blackouts
+	view        atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
+	status      *status
+	wake        chan struct{} // the replayer's
 
 	requests       *requests
 	durations      [opCount]histogram
@@ -79,20 +84,23 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 
 func newClient(o Options) *Client {
 	c := &Client{
-		opts:     o,
-		log:      o.Logger,
-		process:  rand.Text()[:12],
-		clock:    newCoarseClock(),
-		outbox:   outbox.New(o.OutboxEntries, o.OutboxBytes),
-		lanes:    newLanes(),
-		status:   newStatus(o.Events, o.Logger),
-		wake:     make(chan struct{}, 1),
-		requests: new(requests),
-		loads:    loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
-		redis:    newRedisStats(),
-		classes:  map[string]bool{},
-		done:     make(chan struct{}),
+		opts:      o,
+		log:       o.Logger,
+		process:   rand.Text()[:12],
+		clock:     newCoarseClock(),
+		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
+		lanes:     newLanes(),
+		status:    newStatus(o.Events, o.Logger),
+		wake:      make(chan struct{}, 1),
+		requests:  new(requests),
+		loads:     loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
+		redis:     newRedisStats(),
+		classes:   map[string]bool{},
+		done:      make(chan struct{}),
+		blackouts: newBlackouts(),
 	}
+	changed := make(chan struct{})
+	c.nodeChanged.Store(&changed)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, c.clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())

@@ -9,6 +9,9 @@ import "time"
 type Events struct {
 	// State is called at every change of state.
 	State func(StateChange)
+	// Failover is called when a failover has ended: confirmed by a majority of
+	// the sentinels, or overtaken by the next one. Sentinel mode only.
+	Failover func(Failover)
 }
 
 // StateChange is one change of the client's state.

@@ -22,6 +22,7 @@ func (c *Client) Health() Health {
 		Master:        now.master,
 		Cause:         now.cause,
 		Findings:      slices.Clone(c.opts.Findings),
+		Sentinel:      c.sentinelHealth(),
 		OutboxEntries: depth.Entries,
 		OutboxBytes:   depth.Bytes,
 	}
@@ -38,6 +39,7 @@ func (c *Client) Health() Health {
 	default:
 		h.Findings = append(h.Findings, nodeFindings(node)...)
 	}
+	h.Findings = append(h.Findings, sentinelFindings(h.Sentinel)...)
 	h.Findings = append(h.Findings, outboxFindings(h, depth.Overflowed)...)
 	return h
 }
@@ -51,7 +53,13 @@ func (c *Client) awayFinding(cause error) Finding {
 	if opened, ok := cause.(*remote.OpenError); ok && opened.Cause == breaker.Slow || errors.Is(cause, remote.ErrSlow) {
 		f = slowFinding
 	}
-	f.Detail = fmt.Sprintf("%s: %v", c.opts.Addr, cause)
+	if g, ok := watchFinding(cause); ok {
+		f = g
+	}
+	f.Detail = cause.Error()
+	if c.opts.mode() == Standalone {
+		f.Detail = c.opts.Addr + ": " + f.Detail
+	}
 	if c.memoryIsAll() && (f.Code == "redis-unreachable" || cause == errNotYet) {
 		f.Severity = Info
 		f.Title = "No Redis is configured and none answers at the default address: memory is all there is"

@@ -37,6 +37,9 @@ type Health struct {
 	Cause    error
 	Findings []Finding
 
+	// Sentinel is nil outside Sentinel mode.
+	Sentinel *SentinelHealth
+
 	OutboxEntries int
 	OutboxBytes   int64
 	// OutboxOldest is how long the oldest kept write has waited.

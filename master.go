@@ -17,23 +17,11 @@ const (
 // keepMaster keeps a verified master in c.node until ctx ends. It alone writes
 // c.node.
 func (c *Client) keepMaster(ctx context.Context) {
-	config := remote.Config{
-		Addr:         c.opts.Addr,
-		Username:     c.opts.Username,
-		Password:     c.opts.Password.Reveal(),
-		PasswordFile: c.opts.PasswordFile,
-		DB:           c.opts.DB,
-		TLS:          c.opts.TLS,
-		DialTimeout:  c.opts.DialTimeout,
+	if c.opts.mode() == Sentinel {
+		c.followSentinels(ctx)
+		return
 	}
-	beat := remote.Heartbeat{
-		Key:     c.opts.KeyPrefix + "~b:" + c.process,
-		TTL:     heartbeatTTL,
-		Every:   heartbeatEvery,
-		Timeout: heartbeatTimeout,
-		Slow:    c.opts.ReadTimeout / 2,
-	}
-	remote.KeepStandalone(ctx, config, beat, c.redis, remote.Hooks{
+	remote.KeepStandalone(ctx, c.nodeConfig(c.opts.Addr), c.heartbeat(), c.redis, remote.Hooks{
 		Up:     c.masterUp,
 		Down:   c.masterDown,
 		Failed: c.dialFailed,
@@ -41,17 +29,42 @@ func (c *Client) keepMaster(ctx context.Context) {
 	})
 }
 
+// nodeConfig says how to reach a node.
+func (c *Client) nodeConfig(addr string) remote.Config {
+	return remote.Config{
+		Addr:         addr,
+		Username:     c.opts.Username,
+		Password:     c.opts.Password.Reveal(),
+		PasswordFile: c.opts.PasswordFile,
+		DB:           c.opts.DB,
+		TLS:          c.opts.TLS,
+		DialTimeout:  c.opts.DialTimeout,
+	}
+}
+
+func (c *Client) heartbeat() remote.Heartbeat {
+	return remote.Heartbeat{
+		Key:     c.opts.KeyPrefix + "~b:" + c.process,
+		TTL:     heartbeatTTL,
+		Every:   heartbeatEvery,
+		Timeout: heartbeatTimeout,
+		Slow:    c.opts.ReadTimeout / 2,
+	}
+}
+
 func (c *Client) masterUp(n *remote.Node) {
 	c.redis.dials.add("ok")
 	c.reached.Store(true)
 	c.status.mastered(n.Addr)
-	c.node.Store(n)
+	c.blackouts.end(n.Addr, c.replayed.Load())
+	c.publish(n)
 	c.status.apply(masterVerified, nil)
 	c.wakeReplay()
 }
 
 func (c *Client) masterDown(cause error) {
-	c.node.Store(nil)
+	c.publish(nil)
+	c.blackouts.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
 		c.redis.opened.add(string(opened.Cause))
 	}
@@ -69,6 +82,37 @@ func (c *Client) dialFailed(err error) {
 func (c *Client) masterBeat(*remote.Node) {
 	if !c.outbox.Empty() {
 		c.wakeReplay()
+	}
+}
+
+// publish lets every caller use the node, or none, and wakes who waits for one.
+func (c *Client) publish(n *remote.Node) {
+	c.node.Store(n)
+	changed := make(chan struct{})
+	close(*c.nodeChanged.Swap(&changed))
+}
+
+// episodePatience is how old an episode may be for a write to wait for the next
+// master: in a longer one it is kept at once.
+const episodePatience = 5 * time.Second
+
+// awaitMaster returns a master other than not: at once if there is one, and in
+// Sentinel mode, where the next one is on its way, as soon as there is, within
+// ctx. nil: there is none.
+func (c *Client) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
+	for {
+		changed := *c.nodeChanged.Load()
+		if n := c.node.Load(); n != nil && n != not {
+			return n
+		}
+		if c.opts.mode() != Sentinel || c.blackouts.age() > episodePatience {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 

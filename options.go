@@ -37,7 +37,7 @@ type Options struct {
 	// Addr is host:port of a single server; default localhost:6379.
 	Addr string
 	// Sentinels and MasterName choose Sentinel mode: host:port of at least
-	// three sentinels, or one DNS name with several addresses. Not built yet.
+	// three sentinels, or one DNS name with several addresses.
 	Sentinels  []string
 	MasterName string
 	// SentinelUsername, SentinelPassword (or its file) and SentinelTLS are for
@@ -46,8 +46,8 @@ type Options struct {
 	SentinelPassword     Secret
 	SentinelPasswordFile string
 	SentinelTLS          *tls.Config
-	// AddressMap turns an address that sentinels announce into one that can be
-	// dialled from here (container NAT).
+	// AddressMap turns an address that sentinels announce (host:port) into one
+	// that can be dialled from here (container NAT).
 	AddressMap map[string]string
 	// ClusterNodes chooses Cluster mode. Not built yet.
 	ClusterNodes []string
@@ -147,8 +147,9 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf(format, a...))
 		}
 	}
-	if m := o.mode(); m == Sentinel || m == Cluster {
-		errs = append(errs, fmt.Errorf("%v mode is not built yet", m))
+	fault(o.mode() == Cluster, "ClusterNodes: %v mode is not built yet", Cluster)
+	if o.mode() == Sentinel {
+		errs = append(errs, o.sentinelFaults()...)
 	}
 	if err := validAddr(o.Addr); err != nil {
 		errs = append(errs, fmt.Errorf("Addr: %w", err))
@@ -168,6 +169,42 @@ func (o Options) validate() error {
 	fault(o.OutboxEntries < 0, "OutboxEntries %d: want a positive number", o.OutboxEntries)
 	fault(o.OutboxBytes < 0, "OutboxBytes %d: want a positive number", o.OutboxBytes)
 	return errors.Join(errs...)
+}
+
+// sentinelFaults lists the faults of Sentinel mode.
+func (o Options) sentinelFaults() (errs []error) {
+	fault := func(bad bool, format string, a ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, a...))
+		}
+	}
+	fault(o.MasterName == "", "MasterName: Sentinel mode needs the name under which the sentinels know the master")
+	fault(len(o.Sentinels) == 0, "Sentinels: Sentinel mode needs their addresses")
+	seen := map[string]bool{}
+	for _, a := range o.Sentinels {
+		if err := validAddr(a); err != nil {
+			errs = append(errs, fmt.Errorf("Sentinels: %w", err))
+		}
+		fault(seen[a], "Sentinels: %q is given twice", a)
+		seen[a] = true
+	}
+	n := len(o.Sentinels)
+	fault(n == 2 || n == 1 && isIP(o.Sentinels[0]), "Sentinels: %d given; a majority that survives one loss needs 3, or one DNS name with several addresses", n)
+	fault(o.SentinelPassword != "" && o.SentinelPasswordFile != "", "SentinelPassword and SentinelPasswordFile: give one of them")
+	fault(o.SentinelUsername != "" && o.SentinelPassword == "" && o.SentinelPasswordFile == "", "SentinelUsername without a SentinelPassword or SentinelPasswordFile")
+	for from, to := range o.AddressMap {
+		for _, a := range []string{from, to} {
+			if err := validAddr(a); err != nil {
+				errs = append(errs, fmt.Errorf("AddressMap: %w", err))
+			}
+		}
+	}
+	return errs
+}
+
+func isIP(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && net.ParseIP(host) != nil
 }
 
 // validAddr checks host:port, IPv6 in brackets.

@@ -13,7 +13,7 @@ import (
 type status struct {
 	log     *slog.Logger
 	events  Events
-	queue   chan StateChange
+	queue   chan func()
 	dropped atomic.Uint64
 
 	current atomic.Pointer[condition] // what every reader sees
@@ -37,7 +37,7 @@ type condition struct {
 const eventQueue = 256
 
 func newStatus(e Events, log *slog.Logger) *status {
-	s := &status{log: log, events: e, queue: make(chan StateChange, eventQueue), changed: make(chan struct{}), transitions: map[[2]State]uint64{}}
+	s := &status{log: log, events: e, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[[2]State]uint64{}}
 	s.current.Store(&condition{state: Degraded, since: time.Now()})
 	for from := Degraded; from <= Closed; from++ {
 		for ev := masterVerified; ev <= clientClosed; ev++ {
@@ -114,18 +114,25 @@ func (s *status) change(was, now *condition) {
 	s.transitions[[2]State{was.state, now.state}]++
 	close(s.changed)
 	s.changed = make(chan struct{})
-	s.tell(StateChange{From: was.state, To: now.state, At: now.since, Cause: now.cause})
+	if f := s.events.State; f != nil {
+		ch := StateChange{From: was.state, To: now.state, At: now.since, Cause: now.cause}
+		s.tell(func() { f(ch) })
+	}
 	s.logChange(was, now)
 }
 
-// tell queues the change for the callback; at the bound the oldest is dropped.
-func (s *status) tell(ch StateChange) {
-	if s.events.State == nil {
-		return
+// failedOver queues a failover for the callback.
+func (s *status) failedOver(f Failover) {
+	if call := s.events.Failover; call != nil {
+		s.tell(func() { call(f) })
 	}
+}
+
+// tell queues a callback; at the bound the oldest is dropped.
+func (s *status) tell(call func()) {
 	for {
 		select {
-		case s.queue <- ch:
+		case s.queue <- call:
 			return
 		default:
 		}
@@ -137,18 +144,18 @@ func (s *status) tell(ch StateChange) {
 	}
 }
 
-// deliver calls the callback until ctx ends, and then for what is still queued.
+// deliver makes the calls until ctx ends, and then those that are still queued.
 func (s *status) deliver(ctx context.Context) {
 	for {
 		select {
-		case ch := <-s.queue:
-			s.events.State(ch)
+		case call := <-s.queue:
+			call()
 			continue
 		case <-ctx.Done():
 		}
 		select {
-		case ch := <-s.queue:
-			s.events.State(ch)
+		case call := <-s.queue:
+			call()
 		default:
 			return
 		}

@@ -128,22 +128,31 @@ func (c *Cache[V]) writeInLane(ctx context.Context, w write) (Receipt, error) {
 		return c.undelivered(ctx, w, err)
 	}
 	defer c.client.lanes.unlock(w.rec.Key)
-	node := c.client.node.Load()
+	node := c.client.awaitMaster(bounded, nil)
 	if node == nil {
 		return c.undelivered(ctx, w, c.client.awayCause())
 	}
 	if c.client.coveredByPrefix(w.rec.Key) { // must land after the prefix's delete
 		return c.undelivered(ctx, w, errBehind)
 	}
-	return c.deliver(ctx, node, w)
+	return c.deliver(bounded, ctx, node, w)
 }
 
 var errBehind = errors.New("an earlier delete of its prefix is still to be sent")
 
-// deliver sends the write to the master; the caller holds the key's lane.
-func (c *Cache[V]) deliver(ctx context.Context, node *remote.Node, w write) (Receipt, error) {
-	found, err := send(ctx, node, w, c.policy.WriteTimeout)
-	return c.delivered(ctx, w, found, err)
+// deliver sends the write to the master, and to the next one if there is one in
+// time: repeating it is safe. The caller holds the key's lane.
+func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w write) (Receipt, error) {
+	for {
+		found, err := send(bounded, node, w, c.policy.WriteTimeout)
+		if k := remote.KindOf(err); !k.Outage() || k.Refused() || bounded.Err() != nil {
+			return c.delivered(ctx, w, found, err)
+		}
+		c.client.blackouts.begin()
+		if node = c.client.awaitMaster(bounded, node); node == nil {
+			return c.delivered(ctx, w, found, err)
+		}
+	}
 }
 
 // delivered concludes a write by the master's answer; the caller holds the lane.

@@ -29,7 +29,8 @@ type Record struct {
 	Class string // the prefix of its class in Redis: what is deleted when nothing else fits
 	Value []byte
 	// Ends is when the value expires, and Since when it was written, in
-	// nanoseconds of the owner's clock.
+	// nanoseconds of the owner's clock. Of two writes of a key the one with the
+	// later Since is newer.
 	Ends  int64
 	Since int64
 	// Invalidate: put back as a delete (the value serves reads meanwhile).
@@ -80,24 +81,45 @@ func New(maxEntries int, maxBytes int64) *Box {
 }
 
 // Put keeps r in place of an older record of its key. A Touch is merged into
-// the Set that waits for its key.
+// the Set that waits for its key, and changes nothing where a delete of the key
+// waits: there will be nothing to touch. One that does not fit is left out,
+// since the key then ends when it would have. ErrFull: r is not kept, and
+// nothing else has changed.
 func (b *Box) Put(r Record) error {
 	b.mu.Lock()
 	defer b.unlock()
-	if old := b.get(r.Key); r.Kind == Touch && old != nil && old.Kind == Set {
-		r.Kind, r.Value, r.Invalidate = Set, old.Value, old.Invalidate
+	if r.Kind == Touch {
+		if b.deletes(r.Key) {
+			return nil
+		}
+		if old := b.get(r.Key); old != nil && old.Kind == Set {
+			r.Kind, r.Value, r.Invalidate, r.Since = Set, old.Value, old.Invalidate, old.Since
+		}
 	}
 	if b.fits(r) {
 		b.put(r)
 		return nil
 	}
-	b.overflow++
-	r = Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}
-	if b.fits(r) {
-		b.put(r)
-		return nil
+	lost := uint64(1)
+	if d := (Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}); b.fits(d) {
+		b.put(d)
+	} else if r.Kind != Touch {
+		sets, err := b.putPrefix(Prefix{Text: r.Class, Since: r.Since})
+		if err != nil {
+			return err
+		}
+		lost += sets
 	}
-	return b.putPrefix(Prefix{Text: r.Class, Since: r.Since})
+	b.overflow += lost
+	return nil
+}
+
+// deletes reports whether what waits for the key is its delete.
+func (b *Box) deletes(key string) bool {
+	if r := b.get(key); r != nil {
+		return r.Kind == Delete
+	}
+	return b.covered(key) != nil
 }
 
 func (b *Box) unlock() {
@@ -146,10 +168,12 @@ func (b *Box) remove(key string) {
 func (b *Box) PutPrefix(p Prefix) error {
 	b.mu.Lock()
 	defer b.unlock()
-	return b.putPrefix(p)
+	_, err := b.putPrefix(p)
+	return err
 }
 
-func (b *Box) putPrefix(p Prefix) error {
+// putPrefix also tells how many values were dropped under it.
+func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	kept := b.prefixes[:0:0]
 	for _, q := range b.prefixes {
 		if !strings.HasPrefix(q.Text, p.Text) { // a longer one is covered by p
@@ -157,17 +181,20 @@ func (b *Box) putPrefix(p Prefix) error {
 		}
 	}
 	if len(kept) >= maxPrefixes {
-		return ErrFull
+		return 0, ErrFull
 	}
 	for key := range b.byKey {
 		if strings.HasPrefix(key, p.Text) {
+			if b.get(key).Kind == Set {
+				sets++
+			}
 			b.remove(key)
 		}
 	}
 	b.seq++
 	p.Seq = b.seq
 	b.prefixes = append(kept, p)
-	return nil
+	return sets, nil
 }
 
 // Find tells what waits for a key: its record, or, under a prefix that is to
@@ -184,11 +211,12 @@ func (b *Box) Find(key string) (r Record, ok bool) {
 	return Record{}, false
 }
 
-// Get returns the record of a key.
-func (b *Box) Get(key string) (Record, bool) {
+// Ready returns the record of a key if it may be sent now: one under a prefix
+// that is still to be deleted would be deleted with it.
+func (b *Box) Ready(key string) (Record, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.get(key); r != nil {
+	if r := b.get(key); r != nil && b.covered(key) == nil {
 		return *r, true
 	}
 	return Record{Key: key}, false
@@ -210,19 +238,22 @@ func (b *Box) covered(key string) *Prefix {
 	return nil
 }
 
-// Oldest returns up to n records in the order they were made. They stay until Done.
+// Oldest returns up to n records that are Ready, in the order they were made.
+// They stay until Done.
 func (b *Box) Oldest(n int) []Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	rs := make([]Record, 0, min(n, len(b.byKey)))
 	for e := b.order.Front(); e != nil && len(rs) < n; e = e.Next() {
-		rs = append(rs, *e.Value.(*Record))
+		if r := e.Value.(*Record); b.covered(r.Key) == nil {
+			rs = append(rs, *r)
+		}
 	}
 	return rs
 }
 
-// Prefixes returns the prefixes that wait. They are to be deleted before any
-// record is sent, since every record under them is newer.
+// Prefixes returns the prefixes that wait. They are to be deleted before the
+// records under them are sent, since every one of those is newer.
 func (b *Box) Prefixes() []Prefix {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -250,8 +281,16 @@ func (b *Box) DonePrefix(seq uint64) {
 	}
 }
 
-// Drop forgets the record of a key: a newer write of it has been taken.
-func (b *Box) Drop(key string) { b.Done(key, ^uint64(0)) }
+// Taken notes that the master has taken r otherwise: what waits for its key and
+// is not newer is forgotten. A Touch takes the place of nothing but a Touch.
+func (b *Box) Taken(r Record) {
+	b.mu.Lock()
+	defer b.unlock()
+	old := b.get(r.Key)
+	if old != nil && old.Since <= r.Since && (r.Kind != Touch || old.Kind == Touch) {
+		b.remove(r.Key)
+	}
+}
 
 // Depth is what waits.
 type Depth struct {

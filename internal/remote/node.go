@@ -179,7 +179,8 @@ func (e *OpenError) Error() string {
 
 func (e *OpenError) Unwrap() error { return e.Last }
 
-func (n *Node) openError() error {
+// OpenErr is why the node should be given up.
+func (n *Node) OpenErr() error {
 	e := &OpenError{Cause: n.breaker.Cause()}
 	if last := n.last.Load(); last != nil {
 		e.Last = *last

@@ -57,7 +57,7 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-n.Opened():
-			return n.openError()
+			return n.OpenErr()
 		case <-tick.C:
 			if err := beatTwice(ctx, n); err != nil {
 				return wrap("heartbeat", err)

@@ -1,0 +1,165 @@
+package evercache
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+// followSentinels is keepMaster in Sentinel mode.
+func (c *Client) followSentinels(ctx context.Context) {
+	watch.Run(ctx, watch.Config{
+		Master:    c.opts.MasterName,
+		Sentinels: c.resolveSentinels(ctx),
+		Login: remote.Config{
+			Username:     c.opts.SentinelUsername,
+			Password:     c.opts.SentinelPassword.Reveal(),
+			PasswordFile: c.opts.SentinelPasswordFile,
+			TLS:          c.opts.SentinelTLS,
+			DialTimeout:  c.opts.DialTimeout,
+		},
+		Node:      c.nodeConfig(""),
+		Map:       c.opts.AddressMap,
+		Heartbeat: c.heartbeat(),
+		Observer:  c.redis,
+		Log:       c.log,
+	}, watch.Hooks{
+		Up:     c.masterUp,
+		Down:   c.masterDown,
+		Failed: c.dialFailed,
+		Beat:   c.masterBeat,
+		News:   func(v watch.View) { c.view.Store(&v) },
+		Done:   c.episodesEnded,
+	})
+}
+
+// resolveSentinels turns a single DNS name into its addresses, asking until it
+// has some. Several names are dialled as they are.
+func (c *Client) resolveSentinels(ctx context.Context) []string {
+	if len(c.opts.Sentinels) != 1 {
+		return c.opts.Sentinels
+	}
+	host, port, _ := net.SplitHostPort(c.opts.Sentinels[0])
+	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		ips, err := net.DefaultResolver.LookupHost(bounded, host)
+		cancel()
+		if err == nil {
+			addrs := make([]string, len(ips))
+			for i, ip := range ips {
+				addrs[i] = net.JoinHostPort(ip, port)
+			}
+			return addrs
+		}
+		c.status.blame(fmt.Errorf("resolve sentinels: %w", err))
+		if sleep(ctx, delay); ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+func (c *Client) episodesEnded(records []sentinel.Record) {
+	for _, r := range records {
+		if r.Failover() {
+			c.status.failedOver(c.failover(r))
+		}
+	}
+}
+
+// Failover is one change of master. Times that are not known are zero.
+type Failover struct {
+	At       time.Time     // when we adopted the new master
+	From, To string        // addresses as the sentinels announce them
+	Cause    string        // failure, planned, manual
+	Epoch    int64         // Sentinel's config epoch; 0 when it had none
+	Blackout time.Duration // how long callers had no master
+	Replayed uint64        // writes of this process that were sent to the new master
+	// The steps, as they were seen from here.
+	SDown, ODown, Promoted, Confirmed time.Time
+}
+
+func (c *Client) failover(r sentinel.Record) Failover {
+	f := Failover{
+		At: r.Adopted, From: r.From.String(), To: r.To.String(), Cause: r.Cause.String(), Epoch: r.Epoch,
+		SDown: r.SDown, ODown: r.ODown, Promoted: r.Promoted, Confirmed: r.Confirmed,
+	}
+	if f.At.IsZero() {
+		f.At = r.Opened
+	}
+	to := cmp.Or(c.opts.AddressMap[f.To], f.To)
+	f.Blackout, f.Replayed = c.blackouts.of(to, f.At, c.replayed.Load())
+	return f
+}
+
+// SentinelHealth is what is known of a Sentinel set.
+type SentinelHealth struct {
+	MasterName    string
+	Configured    []string
+	CurrentMaster string // as announced; "" while none is known
+	Stage         string // clear, suspect, fenced, degraded
+	Provisional   bool   // no majority of the sentinels names the master yet
+	Epoch         int64
+
+	FailoverCount int
+	Failovers     []Failover // the last ones, oldest first
+
+	// Sentinels: all that are known, those that answer, those that name our
+	// master, how many a majority needs, and the configured quorum.
+	Known, Reachable, Agreeing, Needed, Quorum int
+	CanFailOver                                bool
+	Sentinels                                  []SentinelNode
+	Nodes                                      []RedisNode
+}
+
+// SentinelNode is one sentinel.
+type SentinelNode struct {
+	Addr      string
+	Reachable bool
+	Names     string // the master it names
+	Epoch     int64
+	Tilt      bool
+}
+
+// RedisNode is one data node.
+type RedisNode struct {
+	Addr       string
+	Role       string // master, replica, unknown
+	Reachable  bool
+	Follows    string // a replica's master
+	Promotable bool
+}
+
+// sentinelHealth is nil outside Sentinel mode.
+func (c *Client) sentinelHealth() *SentinelHealth {
+	if c.opts.mode() != Sentinel {
+		return nil
+	}
+	h := &SentinelHealth{MasterName: c.opts.MasterName, Configured: c.opts.Sentinels, Stage: sentinel.Fenced.String()}
+	v := c.view.Load()
+	if v == nil {
+		return h
+	}
+	st := v.Status
+	h.CurrentMaster, h.Stage = v.Decision.Master.String(), v.Decision.Stage.String()
+	h.Provisional, h.Epoch = !v.Decision.Master.IsZero() && !v.Decision.Confirmed, max(0, v.Decision.Epoch)
+	h.FailoverCount = st.Failovers
+	h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.CanFailOver = st.Known, st.Reachable, st.Agreeing, st.Needed, st.Quorum, st.CanFailOver()
+	for _, r := range v.History {
+		if r.Failover() {
+			h.Failovers = append(h.Failovers, c.failover(r))
+		}
+	}
+	for _, s := range st.Sentinels {
+		h.Sentinels = append(h.Sentinels, SentinelNode{s.Addr.String(), s.Reachable, s.Named.String(), max(0, s.Epoch), s.Tilt})
+	}
+	for _, n := range st.Nodes {
+		h.Nodes = append(h.Nodes, RedisNode{n.Addr.String(), n.Role.String(), n.Reachable, n.Follows.String(), n.Promotable})
+	}
+	return h
+}

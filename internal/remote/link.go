@@ -1,0 +1,69 @@
+package remote
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Link is a plain connection to a node or a sentinel, for questions. It is
+// dialled once; after an error of the connection it is to be closed.
+type Link struct{ wire *wire }
+
+// DialLink connects and logs in.
+func DialLink(ctx context.Context, c Config) (*Link, error) {
+	w, err := dialWire(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{wire: w}, nil
+}
+
+// Reply is one answer of a pipeline: strings, int64 and lists of them.
+type Reply struct {
+	Value any
+	Err   error
+}
+
+// Text is the reply as a string, "" when it is none.
+func (r Reply) Text() string {
+	s, _ := r.Value.(string)
+	return s
+}
+
+// Ask sends commands in one pipeline. The error is that of the connection;
+// error replies are in the Replies.
+func (c *Link) Ask(ctx context.Context, limit time.Duration, commands ...[]string) ([]Reply, error) {
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmds := make([]rueidis.Completed, len(commands))
+	for i, words := range commands {
+		cmds[i] = c.wire.B().Arbitrary(words...).Build()
+	}
+	replies := make([]Reply, len(commands))
+	for i, r := range c.wire.DoMulti(bounded, cmds...) {
+		if err := r.NonRedisError(); err != nil {
+			return nil, wrap("ask", err)
+		}
+		replies[i].Value, replies[i].Err = r.ToAny()
+	}
+	return replies, nil
+}
+
+// Listen subscribes to every channel and hands on what is published until the
+// connection breaks or ctx ends. ready is called when the subscription stands.
+// A silent peer is noticed within about 1.5 s: the connection is pinged.
+func (c *Link) Listen(ctx context.Context, ready func(), message func(channel, text string)) error {
+	ctx = rueidis.WithOnSubscriptionHook(ctx, func(s rueidis.PubSubSubscription) {
+		if s.Kind == "psubscribe" {
+			ready()
+		}
+	})
+	return wrap("listen", c.wire.Receive(ctx, c.wire.B().Psubscribe().Pattern("*").Build(), func(m rueidis.PubSubMessage) {
+		message(m.Channel, m.Message)
+	}))
+}
+
+// Close gives the connection up at once.
+func (c *Link) Close() { c.wire.abandon() }

@@ -1,0 +1,219 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+)
+
+// desk is the one owner of the decisions and of the node in use.
+type desk struct {
+	c       Config
+	hooks   Hooks
+	machine *sentinel.Machine
+	now     sentinel.Decision
+
+	in     chan sentinel.Observation
+	dialed chan dialed
+	wg     sync.WaitGroup
+	ctx    context.Context // Run's
+
+	listeners map[sentinel.Addr]*worker
+	probers   map[sentinel.Addr]*worker
+
+	node       *remote.Node // dialled for generation; nil: none
+	generation uint64
+	endBarrier context.CancelFunc
+	beat       *pace
+	up         bool               // the node is in use
+	dialing    context.CancelFunc // ends the dial under way; nil: none
+	dialFor    uint64             // its generation
+	retryAt    time.Time
+	retryDelay time.Duration
+
+	viewAt time.Time
+}
+
+// inbox bounds the observations that wait for the desk: who observes waits when
+// it is full.
+const inbox = 256
+
+func newDesk(c Config, h Hooks) *desk {
+	return &desk{
+		c: c, hooks: h,
+		machine:   sentinel.New(c.Master, configured(c), sentinel.Rules{}),
+		in:        make(chan sentinel.Observation, inbox),
+		dialed:    make(chan dialed),
+		listeners: map[sentinel.Addr]*worker{},
+		probers:   map[sentinel.Addr]*worker{},
+		beat:      newPace(beatIdle),
+	}
+}
+
+func configured(c Config) []sentinel.Addr {
+	var as []sentinel.Addr
+	for _, s := range c.Sentinels {
+		if a, err := sentinel.SplitAddr(s); err == nil {
+			as = append(as, a)
+		}
+	}
+	return as
+}
+
+const (
+	tickEach   = 25 * time.Millisecond
+	tickIdle   = 250 * time.Millisecond
+	beatIdle   = 500 * time.Millisecond
+	beatFast   = 100 * time.Millisecond
+	viewEach   = 250 * time.Millisecond
+	retryFirst = 10 * time.Millisecond
+	retryMost  = 250 * time.Millisecond
+)
+
+func (d *desk) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	d.ctx = ctx
+	tick := time.NewTicker(tickEach)
+	defer tick.Stop()
+	d.observe(sentinel.Tick{At: time.Now()})
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case o := <-d.in:
+			d.observe(o)
+		case r := <-d.dialed:
+			d.arrived(r)
+		case <-d.opened():
+			d.broken()
+		case <-tick.C:
+			d.observe(sentinel.Tick{At: time.Now()})
+			tick.Reset(d.tickPace())
+		}
+	}
+	d.drop(context.Cause(ctx))
+	cancel()
+	d.drain()
+}
+
+func (d *desk) tickPace() time.Duration {
+	if d.now.Stage == sentinel.Clear && d.node != nil {
+		return tickIdle
+	}
+	return tickEach
+}
+
+// drain waits for the goroutines, taking what they still want to hand in.
+func (d *desk) drain() {
+	gone := make(chan struct{})
+	go func() {
+		d.wg.Wait()
+		close(gone)
+	}()
+	for {
+		select {
+		case <-d.in:
+		case r := <-d.dialed:
+			if r.node != nil {
+				r.node.Abandon()
+			}
+		case <-gone:
+			return
+		}
+	}
+}
+
+// report hands an observation in.
+func (d *desk) report(o sentinel.Observation) {
+	select {
+	case d.in <- o:
+	case <-d.ctx.Done():
+	}
+}
+
+func (d *desk) observe(o sentinel.Observation) {
+	was := d.now
+	d.now = d.machine.Observe(o)
+	if was.Generation != d.now.Generation {
+		d.retryAt, d.retryDelay = time.Time{}, 0
+	}
+	d.syncListeners()
+	d.syncProbers()
+	d.syncNode()
+	d.tell(was)
+}
+
+// tell hands on what has changed.
+func (d *desk) tell(was sentinel.Decision) {
+	now := d.now
+	changed := was.Stage != now.Stage || was.Generation != now.Generation || was.Confirmed != now.Confirmed || was.Master != now.Master
+	if changed {
+		d.log(was)
+	}
+	if changed || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
+		d.viewAt = time.Now()
+		d.hooks.News(View{Decision: now, Status: d.machine.Status(), History: d.machine.History()})
+	}
+	if len(now.Finished) > 0 {
+		d.hooks.Done(now.Finished)
+	}
+}
+
+func (d *desk) log(was sentinel.Decision) {
+	now := d.now
+	attrs := []slog.Attr{
+		slog.String("event", "sentinel.decision"),
+		slog.String("master_name", d.c.Master),
+		slog.String("stage", now.Stage.String()),
+		slog.String("was", was.Stage.String()),
+		slog.String("addr", now.Master.String()),
+		slog.Bool("confirmed", now.Confirmed),
+		slog.Int64("epoch", now.Epoch),
+	}
+	level, text := slog.LevelInfo, "sentinel: "+now.Stage.String()
+	switch {
+	case was.Master != now.Master && !was.Master.IsZero():
+		text = "sentinel: master changed"
+		attrs = append(attrs, slog.String("prev_addr", was.Master.String()))
+	case now.Stage >= sentinel.Fenced && !now.Master.IsZero():
+		level = slog.LevelWarn
+	}
+	d.c.Log.LogAttrs(d.ctx, level, text, attrs...)
+}
+
+// reason is why no node is in use.
+func (d *desk) reason() error {
+	switch {
+	case d.now.Master.IsZero():
+		return ErrNoMaster
+	case d.now.Stage == sentinel.Degraded:
+		return ErrGivenUp
+	}
+	return ErrFenced
+}
+
+// opened is closed when the node's circuit opens.
+func (d *desk) opened() <-chan struct{} {
+	if d.node == nil {
+		return nil
+	}
+	return d.node.Opened()
+}
+
+// broken gives a node up whose circuit has opened, and says what that shows.
+func (d *desk) broken() {
+	err, addr, now := d.node.OpenErr(), d.now.Master, time.Now()
+	d.drop(err)
+	switch k := remote.KindOf(err); {
+	case k == remote.ReadOnly || k == remote.MasterDown:
+		d.observe(sentinel.Refused{Node: addr, At: now})
+	case k == remote.Timeout || !errors.As(err, new(*remote.Error)):
+		d.observe(sentinel.Barrier{Node: addr, SentAt: now, At: now, Fault: sentinel.FaultTimeout})
+	default:
+		d.observe(sentinel.ConnLost{Node: addr, At: now})
+	}
+}

@@ -1,0 +1,168 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+)
+
+// hire starts the two goroutines of one sentinel: one listens, one asks. Each
+// has a connection of its own, so that a silent subscription is not mistaken
+// for a quiet one.
+func (d *desk) hire(ctx context.Context, a sentinel.Addr, p *pace) {
+	d.wg.Go(func() { d.listen(ctx, a) })
+	d.wg.Go(func() { d.poll(ctx, a, p) })
+}
+
+func (d *desk) sentinelConfig(a sentinel.Addr) remote.Config {
+	c := d.c.Login
+	c.Addr = d.c.dialable(a)
+	return c
+}
+
+// listen hands on what the sentinel publishes; after each subscription the desk
+// asks again, since what was published meanwhile is never repeated.
+func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
+	for delay := retryFirst; ctx.Err() == nil; delay = min(2*delay, time.Second) {
+		conn, err := remote.DialLink(ctx, d.sentinelConfig(a))
+		if err == nil {
+			stop := context.AfterFunc(ctx, conn.Close)
+			up := false
+			_ = conn.Listen(ctx,
+				func() { up, delay = true, retryFirst; d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: true}) },
+				func(channel, text string) {
+					d.report(sentinel.Event{Sentinel: a, At: time.Now(), Channel: channel, Message: text})
+				})
+			if stop() {
+				conn.Close()
+			}
+			if up && ctx.Err() == nil {
+				d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: false})
+			}
+		}
+		sleep(ctx, delay/2+rand.N(delay/2))
+	}
+}
+
+// poll asks the sentinel about the master, its replicas and its peers.
+func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
+	var conn *remote.Link
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	for p.wait(ctx) == nil {
+		sent, err := time.Now(), error(nil)
+		if conn == nil {
+			conn, err = remote.DialLink(ctx, d.sentinelConfig(a))
+		}
+		o := sentinel.Poll{Sentinel: a, SentAt: sent}
+		if err == nil {
+			err = d.ask(ctx, conn, &o)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			o.Fault = fault(err)
+			if f, ok := errors.AsType[*answerFault](err); ok {
+				o.Fault = f.fault
+			} else if conn != nil {
+				conn.Close()
+				conn = nil
+			}
+		}
+		o.At = time.Now()
+		d.report(o)
+	}
+}
+
+// answerFault is an answer that is no good; the connection is well.
+type answerFault struct {
+	fault sentinel.Fault
+	err   error
+}
+
+func (e *answerFault) Error() string { return e.err.Error() }
+func (e *answerFault) Unwrap() error { return e.err }
+
+// ask fills the poll in.
+func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) error {
+	name := d.c.Master
+	r, err := conn.Ask(ctx, pollLimit,
+		[]string{"SENTINEL", "MYID"},
+		[]string{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name},
+		[]string{"SENTINEL", "MASTER", name},
+		[]string{"SENTINEL", "REPLICAS", name},
+		[]string{"SENTINEL", "SENTINELS", name})
+	if err != nil {
+		return err
+	}
+	for _, reply := range r[1:4] {
+		if reply.Err != nil && remote.KindOf(reply.Err) != remote.Nil {
+			return &answerFault{sentinel.ReplyFault(reply.Err.Error()), reply.Err}
+		}
+	}
+	o.ID = r[0].Text()
+	if o.Named, err = namedMaster(r[1].Value); err != nil {
+		return &answerFault{sentinel.FaultNoMaster, err}
+	}
+	if o.Master, err = sentinel.ParseMaster(pairs(r[2].Value)); err != nil {
+		return &answerFault{sentinel.FaultMalformed, err}
+	}
+	// Entries that make no sense are left out; the others are good.
+	o.Replicas, _ = sentinel.ParseReplicas(listOfPairs(r[3].Value))
+	o.Peers, _ = sentinel.ParseSentinels(listOfPairs(r[4].Value))
+	return nil
+}
+
+func namedMaster(v any) (sentinel.Addr, error) {
+	words, ok := v.([]any)
+	if !ok || len(words) != 2 {
+		return sentinel.Addr{}, errors.New("the sentinel names no master")
+	}
+	host, _ := words[0].(string)
+	port, _ := words[1].(string)
+	return sentinel.ParseAddr(host, port)
+}
+
+// pairs reads a flat list or a map of fields.
+func pairs(v any) map[string]string {
+	f := map[string]string{}
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			f[k], _ = x.(string)
+		}
+	case []any:
+		for i := 0; i+1 < len(v); i += 2 {
+			k, _ := v[i].(string)
+			f[k], _ = v[i+1].(string)
+		}
+	}
+	return f
+}
+
+func listOfPairs(v any) []map[string]string {
+	list, _ := v.([]any)
+	out := make([]map[string]string, len(list))
+	for i, e := range list {
+		out[i] = pairs(e)
+	}
+	return out
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,168 @@
+package watch
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+)
+
+// dialed is the end of a dial.
+type dialed struct {
+	node       *remote.Node
+	err        error
+	generation uint64
+}
+
+// syncNode keeps a connection to the decided master, in use or not: while it is
+// fenced the barrier goes on, since its answer is what may lift the fence.
+func (d *desk) syncNode() {
+	if d.node != nil && d.generation != d.now.Generation {
+		d.drop(d.reason())
+	}
+	switch writes := d.now.Writes(); {
+	case d.node == nil:
+		d.dial()
+	case writes && !d.up:
+		d.up = true
+		d.hooks.Up(d.node)
+	case !writes && d.up:
+		d.up = false
+		d.hooks.Down(d.reason())
+	}
+	if d.now.Stage == sentinel.Clear {
+		d.beat.set(beatIdle)
+	} else {
+		d.beat.set(beatFast)
+	}
+}
+
+// drop gives the node up.
+func (d *desk) drop(cause error) {
+	if d.node == nil {
+		return
+	}
+	if d.up {
+		d.up = false
+		d.hooks.Down(cause)
+	}
+	d.endBarrier()
+	d.wg.Go(d.node.Abandon) // aside: closing a dead connection may take a second
+	d.node = nil
+}
+
+// dial connects to the decided master aside, one attempt at a time. An attempt
+// at a master of before is given up: it may hang, and the new one is there.
+func (d *desk) dial() {
+	if d.dialing != nil && d.dialFor != d.now.Generation {
+		d.dialing()
+		d.dialing = nil
+	}
+	if d.now.Master.IsZero() || d.dialing != nil || time.Now().Before(d.retryAt) {
+		return
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	c, generation := d.c.Node, d.now.Generation
+	c.Addr = d.c.dialable(d.now.Master)
+	d.dialing, d.dialFor = cancel, generation
+	d.wg.Go(func() {
+		n, err := remote.Dial(ctx, c, d.c.Heartbeat, d.c.Observer)
+		select {
+		case d.dialed <- dialed{n, err, generation}:
+		case <-d.ctx.Done():
+			if n != nil {
+				n.Abandon()
+			}
+		}
+	})
+}
+
+// arrived takes a dialled node into use, or another turn.
+func (d *desk) arrived(r dialed) {
+	if r.generation != d.dialFor || d.dialing == nil {
+		if r.node != nil { // of a dial that was given up
+			d.wg.Go(r.node.Abandon)
+		}
+		return
+	}
+	d.dialing()
+	d.dialing = nil
+	if r.err != nil {
+		d.hooks.Failed(r.err)
+		d.retryDelay = min(max(2*d.retryDelay, retryFirst), retryMost)
+		d.retryAt = time.Now().Add(d.retryDelay/2 + rand.N(d.retryDelay/2))
+	} else {
+		d.take(r.node, r.generation)
+	}
+	d.observe(sentinel.Tick{At: time.Now()})
+}
+
+// take makes the node ours and begins its barrier.
+func (d *desk) take(n *remote.Node, generation uint64) {
+	d.node, d.generation = n, generation
+	d.retryAt, d.retryDelay = time.Time{}, 0
+	ctx, cancel := context.WithCancel(d.ctx)
+	d.endBarrier = cancel
+	addr := d.now.Master
+	d.wg.Go(func() { d.barriers(ctx, addr, n) })
+}
+
+// barriers sends the heartbeat until ctx ends.
+func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node) {
+	for d.beat.wait(ctx) == nil {
+		sent := time.Now()
+		b, err := n.Barrier(ctx, d.beat.replicas())
+		if ctx.Err() != nil {
+			return
+		}
+		o := sentinel.Barrier{Node: addr, SentAt: sent, At: time.Now(), Fault: fault(err), Acked: b.Acked}
+		if err == nil {
+			o.By = holders(b)
+			d.hooks.Beat(n)
+		}
+		d.report(o)
+	}
+}
+
+// holders are the replicas that have the barrier: their offset has reached the
+// one that the master had right after the write.
+func holders(b remote.Barrier) []sentinel.Addr {
+	wrote, err := sentinel.ParseReplication(b.Wrote)
+	if err != nil {
+		return nil
+	}
+	after, err := sentinel.ParseReplication(b.Info)
+	if err != nil {
+		return nil
+	}
+	var by []sentinel.Addr
+	for _, r := range after.Replicas {
+		if r.Online && r.Offset >= wrote.Offset {
+			by = append(by, r.Addr)
+		}
+	}
+	return by
+}
+
+// fault says what an error proves about whom we asked.
+func fault(err error) sentinel.Fault {
+	switch k := remote.KindOf(err); k {
+	case remote.OK, remote.Nil:
+		return sentinel.FaultNone
+	case remote.Timeout:
+		return sentinel.FaultTimeout
+	case remote.Conn, remote.TLS, remote.MaxClients:
+		return sentinel.FaultClosed
+	case remote.ReadOnly:
+		return sentinel.FaultReadOnly
+	case remote.MasterDown:
+		return sentinel.FaultMasterDown
+	case remote.Loading:
+		return sentinel.FaultLoading
+	case remote.NoReplicas:
+		return sentinel.FaultNoReplicas
+	}
+	return sentinel.FaultOther
+}

@@ -1,0 +1,118 @@
+package watch
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+)
+
+// hireProber starts the goroutine that asks one node what it is. It keeps its
+// connection, so a node that is being promoted is one question away; the
+// promotion ends the connection once.
+func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
+	d.wg.Go(func() {
+		q := &prober{config: d.c.Node, addr: a}
+		q.config.Addr = d.c.dialable(a)
+		q.config.DialTimeout = min(q.config.DialTimeout, 2*probeLimit)
+		defer q.close()
+		for p.wait(ctx) == nil {
+			o := q.probe(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			d.report(o)
+		}
+	})
+}
+
+type prober struct {
+	config remote.Config
+	addr   sentinel.Addr
+	conn   *remote.Link
+	runID  string // of the process at the other end of conn
+}
+
+func (q *prober) close() {
+	if q.conn != nil {
+		q.conn.Close()
+		q.conn = nil
+	}
+}
+
+func (q *prober) probe(ctx context.Context) sentinel.Probe {
+	o := sentinel.Probe{Node: q.addr, SentAt: time.Now()}
+	opened := q.conn != nil
+	says, err := q.ask(ctx)
+	o.At, o.Says, o.Fault = time.Now(), says, fault(err)
+	if err != nil {
+		if f, ok := err.(*answerFault); ok {
+			o.Fault = f.fault
+		} else {
+			q.close()
+			if o.Fault == sentinel.FaultClosed && !opened {
+				o.Fault = sentinel.FaultUnreachable
+			}
+		}
+	}
+	return o
+}
+
+func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {
+	if q.conn == nil {
+		conn, err := remote.DialLink(ctx, q.config)
+		if err != nil {
+			return sentinel.Answer{}, err
+		}
+		q.conn, q.runID = conn, ""
+	}
+	commands := [][]string{{"ROLE"}, {"INFO", "replication"}}
+	if q.runID == "" {
+		commands = append(commands, []string{"INFO", "server"})
+	}
+	r, err := q.conn.Ask(ctx, probeLimit, commands...)
+	if err != nil {
+		return sentinel.Answer{}, err
+	}
+	for _, reply := range r {
+		if reply.Err != nil {
+			return sentinel.Answer{}, &answerFault{sentinel.ReplyFault(reply.Err.Error()), reply.Err}
+		}
+	}
+	return q.answer(r)
+}
+
+func (q *prober) answer(r []remote.Reply) (sentinel.Answer, error) {
+	bad := func(err error) (sentinel.Answer, error) {
+		return sentinel.Answer{}, &answerFault{sentinel.FaultMalformed, err}
+	}
+	words, _ := r[0].Value.([]any)
+	role, err := sentinel.ParseRole(words)
+	if err != nil {
+		return bad(err)
+	}
+	info, err := sentinel.ParseReplication(r[1].Text())
+	if err != nil {
+		return bad(err)
+	}
+	if len(r) > 2 {
+		q.runID = runID(r[2].Text())
+	}
+	a, err := sentinel.NewAnswer(role, info, q.runID)
+	if err != nil {
+		return bad(err)
+	}
+	return a, nil
+}
+
+// runID finds the run id in INFO server; the machine checks its form.
+func runID(info string) string {
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
+}

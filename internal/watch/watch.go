@@ -1,0 +1,74 @@
+// Package watch does the I/O of Sentinel mode: it listens to every sentinel and
+// asks it, asks every node what it is, sends the barrier to the master, and
+// carries out what the pure decisions of package sentinel say: which node gets
+// the commands, and when none does.
+//
+// One goroutine, the desk, owns the decisions and the node; the others only
+// observe. All of them end with the context that Run was given.
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/sentinel"
+)
+
+// Config says whom to watch.
+type Config struct {
+	Master    string            // the name under which the sentinels know it
+	Sentinels []string          // host:port as configured
+	Login     remote.Config     // how to reach a sentinel, but for its address
+	Node      remote.Config     // how to reach a node, but for its address
+	Map       map[string]string // announced address → one that can be dialled
+	Heartbeat remote.Heartbeat
+	Observer  remote.Observer
+	Log       *slog.Logger
+}
+
+// Hooks are told what was decided, from one goroutine, in order.
+type Hooks struct {
+	Up     func(*remote.Node)      // verified and decided: use it
+	Down   func(cause error)       // do not use the node of the last Up for now
+	Failed func(err error)         // an attempt to dial the master failed
+	Beat   func(*remote.Node)      // a barrier was answered
+	News   func(View)              // something of the view has changed
+	Done   func([]sentinel.Record) // episodes that ended
+}
+
+// View is what is known of the set; it is never modified.
+type View struct {
+	Decision sentinel.Decision
+	Status   sentinel.Status
+	History  []sentinel.Record
+}
+
+// Reasons for which no node is in use.
+var (
+	ErrNoMaster = errors.New("no master has been found yet")
+	ErrFenced   = errors.New("a failover is under way: no write is sent to the old master")
+	ErrGivenUp  = errors.New("the master is gone and no failover is in sight")
+)
+
+// The questions' limits.
+const (
+	pollLimit  = 300 * time.Millisecond
+	probeLimit = 150 * time.Millisecond
+)
+
+// Run watches until ctx ends, and returns when all its goroutines have.
+func Run(ctx context.Context, c Config, h Hooks) {
+	d := newDesk(c, h)
+	d.run(ctx)
+}
+
+// dialable is the address to dial for an announced one.
+func (c Config) dialable(a sentinel.Addr) string {
+	if to, ok := c.Map[a.String()]; ok {
+		return to
+	}
+	return a.String()
+}
