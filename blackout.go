@@ -2,12 +2,15 @@ package evercache
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // blackouts are the times in which callers had no master, as they saw them:
 // from the first sign of trouble to the next master in use.
 type blackouts struct {
+	signAt atomic.Int64 // when a write last failed, in Unix nanoseconds
+
 	mu    sync.Mutex // guards what follows
 	since time.Time  // zero while there is a master
 	past  []blackout // oldest first
@@ -23,12 +26,22 @@ const maxBlackouts = 64
 
 func newBlackouts() *blackouts { return &blackouts{since: time.Now()} }
 
-// begin notes the first sign of trouble.
+// sign notes that a write has failed: the trouble may have begun.
+func (b *blackouts) sign() { b.signAt.Store(time.Now().UnixNano()) }
+
+// signBefore is how long before the loss of the master its first sign may be.
+const signBefore = 2 * time.Second
+
+// begin notes that the master is lost.
 func (b *blackouts) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.since.IsZero() {
-		b.since = time.Now()
+	if !b.since.IsZero() {
+		return
+	}
+	b.since = time.Now()
+	if sign := time.Unix(0, b.signAt.Load()); b.since.Sub(sign) < signBefore {
+		b.since = sign
 	}
 }
 

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/sentinel"
 	"github.com/evercache/evercache/internal/watch"
 )
 
 // watchFinding explains why Sentinel mode has no master in use.
 func watchFinding(cause error) (Finding, bool) {
-	switch {
+	switch k := remote.KindOf(cause); {
+	case errors.Is(cause, watch.ErrNoMaster) && k != remote.Conn: // what an operator has to mend
+		return findingOf(k), true
 	case errors.Is(cause, watch.ErrFenced):
 		return Finding{
 			Code: "sentinel-failover", Severity: Warning, Title: "A failover is under way",

@@ -32,11 +32,19 @@ func (c *Client) followSentinels(ctx context.Context) {
 	}, watch.Hooks{
 		Up:     c.masterUp,
 		Down:   c.masterDown,
-		Failed: c.dialFailed,
+		Failed: c.countDialError,
 		Beat:   c.masterBeat,
-		News:   func(v watch.View) { c.view.Store(&v) },
+		News:   c.setChanged,
 		Done:   c.episodesEnded,
 	})
+}
+
+// setChanged keeps what is known of the set.
+func (c *Client) setChanged(v watch.View) {
+	c.view.Store(&v)
+	if v.Reason != nil {
+		c.status.blame(v.Reason)
+	}
 }
 
 // resolveSentinels turns a single DNS name into its addresses, asking until it

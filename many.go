@@ -251,14 +251,16 @@ type written struct {
 // or which must wait behind a prefix, go the way of a single write.
 func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 	out := make([]written, len(ws))
-	node := c.client.node.Load()
+	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
+	defer cancel()
+	node := c.client.awaitMaster(bounded, nil)
 	entered := c.client.writers.enter()
 	if entered {
 		defer c.client.writers.leave()
 	}
 	if !entered || ctx.Err() != nil || node == nil {
 		for i, w := range ws {
-			out[i].receipt, out[i].err = c.writeInLane(ctx, w)
+			out[i].receipt, out[i].err = c.writeInLane(bounded, ctx, w)
 		}
 		return out
 	}
@@ -282,7 +284,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 	}
 	for i, w := range ws {
 		if !sent[i] {
-			out[i].receipt, out[i].err = c.writeInLane(ctx, w)
+			out[i].receipt, out[i].err = c.writeInLane(bounded, ctx, w)
 		}
 	}
 	return out

@@ -72,9 +72,13 @@ func (c *Client) masterDown(cause error) {
 }
 
 func (c *Client) dialFailed(err error) {
+	c.countDialError(err)
+	c.status.blame(err)
+}
+
+func (c *Client) countDialError(err error) {
 	c.redis.dials.add("error")
 	c.redis.errors.add(string(remote.KindOf(err)))
-	c.status.blame(err)
 }
 
 // masterBeat is called when the master has answered a heartbeat: what it

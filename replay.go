@@ -58,6 +58,22 @@ func (c *Client) replay(ctx context.Context) {
 // oldest first, a pipeline at a time. Reads of these keys are answered from the
 // outbox until they are sent, so it can go on while callers are served.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
+	for ctx.Err() == nil && c.node.Load() == node {
+		if err := c.drainPrefixes(ctx, node); err != nil {
+			return err
+		}
+		rs := c.outbox.Oldest(remote.MaxBatch)
+		if len(rs) == 0 {
+			return nil
+		}
+		if err := c.send(ctx, node, rs); err != nil {
+			return err
+		}
+	}
+	return errInterrupted
+}
+
+func (c *Client) drainPrefixes(ctx context.Context, node *remote.Node) error {
 	for _, p := range c.outbox.Prefixes() {
 		ctx, cancel := context.WithTimeout(ctx, prefixTimeout)
 		_, err := node.DeletePrefix(ctx, p.Text, c.opts.WriteTimeout)
@@ -68,16 +84,7 @@ func (c *Client) drain(ctx context.Context, node *remote.Node) error {
 		c.outbox.DonePrefix(p.Seq)
 		c.replayed.Add(1)
 	}
-	for ctx.Err() == nil && c.node.Load() == node {
-		rs := c.outbox.Oldest(remote.MaxBatch)
-		if len(rs) == 0 {
-			return nil
-		}
-		if err := c.send(ctx, node, rs); err != nil {
-			return err
-		}
-	}
-	return errInterrupted
+	return nil
 }
 
 var errInterrupted = errors.New("the replay was interrupted")
@@ -96,7 +103,7 @@ func (c *Client) send(ctx context.Context, node *remote.Node, rs []outbox.Record
 		if !c.lanes.tryLock(r.Key) {
 			continue
 		}
-		r, ok := c.outbox.Get(r.Key) // it may have been replaced or sent meanwhile
+		r, ok := c.outbox.Ready(r.Key) // it may have been replaced or sent meanwhile
 		if !ok {
 			c.lanes.unlock(r.Key)
 			continue

@@ -179,7 +179,7 @@ func (s *status) logChange(was, now *condition) {
 		slog.String("event", "state.changed"),
 		slog.String("from", was.state.String()),
 		slog.String("to", now.state.String()),
-		slog.Duration("after", now.since.Sub(was.since)),
+		slog.Float64("duration_s", now.since.Sub(was.since).Seconds()),
 	}
 	if now.cause != nil {
 		attrs = append(attrs, slog.String("error", now.cause.Error()))

@@ -40,7 +40,6 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 		return Receipt{}, nil
 	}
 	w.apply = func() { c.touched(key, w) }
-	w.known = func() bool { return c.peek(key).fresh(now) && !c.peek(key).absent }
 	return c.write(ctx, OpTouch, w, err)
 }
 
@@ -59,8 +58,6 @@ type write struct {
 	ttl   time.Duration
 	min   Receipt
 	apply func() // changes memory; called under the key's flight lock
-	// known tells a Touch, without a master, whether the key is there.
-	known func() bool
 }
 
 func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption) (write, error) {
@@ -103,7 +100,9 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 		return Receipt{}, err
 	}
 	start := time.Now()
-	r, err := c.writeInLane(ctx, w)
+	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
+	r, err := c.writeInLane(bounded, ctx, w)
+	cancel()
 	if err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
@@ -113,8 +112,9 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 }
 
 // writeInLane sends the write when no other write of its key is under way. One
-// that cannot get its turn in time goes to the outbox, behind the other.
-func (c *Cache[V]) writeInLane(ctx context.Context, w write) (Receipt, error) {
+// that cannot get its turn in time goes to the outbox, behind the other. ctx is
+// the caller's, bounded is it with the write's own limit.
+func (c *Cache[V]) writeInLane(bounded, ctx context.Context, w write) (Receipt, error) {
 	if !c.client.writers.enter() {
 		return Receipt{}, ErrClosed
 	}
@@ -122,8 +122,6 @@ func (c *Cache[V]) writeInLane(ctx context.Context, w write) (Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return Receipt{}, context.Cause(ctx)
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
-	defer cancel()
 	if err := c.client.lanes.lock(bounded, w.rec.Key); err != nil {
 		return c.undelivered(ctx, w, err)
 	}
@@ -132,13 +130,22 @@ func (c *Cache[V]) writeInLane(ctx context.Context, w write) (Receipt, error) {
 	if node == nil {
 		return c.undelivered(ctx, w, c.client.awayCause())
 	}
-	if c.client.coveredByPrefix(w.rec.Key) { // must land after the prefix's delete
+	if c.behind(w) {
 		return c.undelivered(ctx, w, errBehind)
 	}
 	return c.deliver(bounded, ctx, node, w)
 }
 
-var errBehind = errors.New("an earlier delete of its prefix is still to be sent")
+var errBehind = errors.New("an earlier write of its key or prefix is still to be sent")
+
+// behind reports whether w must land after what waits in the outbox: after the
+// delete of its prefix, and, for a Touch, after the write of its key.
+func (c *Cache[V]) behind(w write) bool {
+	if c.client.coveredByPrefix(w.rec.Key) {
+		return true
+	}
+	return w.rec.Kind == outbox.Touch && c.client.waits(w.rec.Key)
+}
 
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
@@ -148,7 +155,7 @@ func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w wr
 		if k := remote.KindOf(err); !k.Outage() || k.Refused() || bounded.Err() != nil {
 			return c.delivered(ctx, w, found, err)
 		}
-		c.client.blackouts.begin()
+		c.client.blackouts.sign()
 		if node = c.client.awaitMaster(bounded, node); node == nil {
 			return c.delivered(ctx, w, found, err)
 		}
@@ -159,20 +166,30 @@ func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w wr
 func (c *Cache[V]) delivered(ctx context.Context, w write, found bool, err error) (Receipt, error) {
 	switch k := remote.KindOf(err); {
 	case err == nil && !found:
-		c.client.outbox.Drop(w.rec.Key)
-		c.supersede(w, func() { c.drop(c.bare(w)) })
+		c.landed(w, func() { c.drop(c.bare(w)) })
 		return Receipt{}, ErrNotFound
 	case err == nil:
-		if !c.client.outbox.Empty() {
-			c.client.outbox.Drop(w.rec.Key)
-		}
-		c.supersede(w, w.apply)
+		c.landed(w, w.apply)
 		return Receipt{Durability: Master}, nil
 	case k == remote.Logical:
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return Receipt{}, fmt.Errorf("evercache: %w", err)
 	}
 	return c.undelivered(ctx, w, err)
+}
+
+// landed notes that the master has taken w. A newer write of the key, which got
+// no turn in its lane, stays: in the outbox and in memory.
+func (c *Cache[V]) landed(w write, put func()) {
+	c.supersede(w, func() {
+		if !c.client.outbox.Empty() {
+			c.client.outbox.Taken(w.rec)
+			if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
+				return
+			}
+		}
+		put()
+	})
 }
 
 // send returns found = false only for a Touch of a missing key.
@@ -196,28 +213,56 @@ func (c *Cache[V]) supersede(w write, put func()) { c.flights.supersede(c.bare(w
 // treated as not sent. It is kept, or refused, as the policy says.
 func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Receipt, error) {
 	memoryIsAll := c.client.memoryIsAll()
-	if w.known != nil && !w.known() {
-		if memoryIsAll {
-			return Receipt{}, ErrNotFound
+	if w.rec.Kind == outbox.Touch {
+		if err := c.touchable(w, cause); err != nil {
+			return Receipt{}, err
 		}
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
 	if c.policy.OutageWrites == RefuseWrites && !memoryIsAll {
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
+	if err := c.keep(w); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
+	}
 	if !c.client.opts.MemoryOnly {
-		if err := c.client.outbox.Put(w.rec); err != nil {
-			c.supersede(w, func() { c.drop(c.bare(w)) })
-			return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
-		}
 		c.client.keptWrite(cause)
 	}
-	c.supersede(w, w.apply)
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
 	}
 	return Receipt{Durability: Memory}, nil
+}
+
+// keep puts w into the outbox and into memory in one step: of two writes that
+// are kept at the same time, both hold the same one in the end.
+func (c *Cache[V]) keep(w write) (err error) {
+	c.supersede(w, func() {
+		if !c.client.opts.MemoryOnly {
+			err = c.client.outbox.Put(w.rec)
+		}
+		if err != nil {
+			c.drop(c.bare(w))
+			return
+		}
+		w.apply()
+	})
+	return err
+}
+
+// touchable is nil when, without a master, somebody knows that the key is there.
+func (c *Cache[V]) touchable(w write, cause error) error {
+	if it := c.peek(c.bare(w)); it.fresh(w.rec.Since) && !it.absent {
+		return nil
+	}
+	r, waits := c.client.outbox.Find(w.rec.Key)
+	switch {
+	case waits && r.Kind == outbox.Set && w.rec.Since < r.Ends:
+		return nil
+	case waits && r.Kind != outbox.Touch, c.client.memoryIsAll():
+		return ErrNotFound
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 }
 
 // checkMin is nil when r is at least what the caller asked.
@@ -268,7 +313,7 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Re
 	if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
 		return c.addBehind(ctx, w, r)
 	}
-	node := c.client.node.Load()
+	node := c.client.awaitMaster(bounded, nil)
 	switch {
 	case node != nil:
 		return c.addAtMaster(ctx, node, w)
@@ -301,7 +346,7 @@ func (c *Cache[V]) addAtMaster(ctx context.Context, node *remote.Node, w write) 
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case stored:
-		c.supersede(w, w.apply)
+		c.landed(w, w.apply)
 	}
 	return stored, Receipt{Durability: Master}, nil
 }

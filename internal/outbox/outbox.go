@@ -100,15 +100,16 @@ func (b *Box) Put(r Record) error {
 		b.put(r)
 		return nil
 	}
-	lost := uint64(1)
-	if d := (Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}); b.fits(d) {
+	lost, err := uint64(1), error(nil)
+	switch d := (Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}); {
+	case r.Kind == Touch:
+	case b.fits(d):
 		b.put(d)
-	} else if r.Kind != Touch {
-		sets, err := b.putPrefix(Prefix{Text: r.Class, Since: r.Since})
-		if err != nil {
+	default:
+		if lost, err = b.putPrefix(Prefix{Text: r.Class, Since: r.Since}); err != nil {
 			return err
 		}
-		lost += sets
+		lost++
 	}
 	b.overflow += lost
 	return nil

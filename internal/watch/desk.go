@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,7 +37,8 @@ type desk struct {
 	retryAt    time.Time
 	retryDelay time.Duration
 
-	viewAt time.Time
+	viewAt     time.Time
+	complaints complaints
 }
 
 // inbox bounds the observations that wait for the desk: who observes waits when
@@ -156,7 +158,7 @@ func (d *desk) tell(was sentinel.Decision) {
 	}
 	if changed || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
 		d.viewAt = time.Now()
-		d.hooks.News(View{Decision: now, Status: d.machine.Status(), History: d.machine.History()})
+		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History()})
 	}
 	if len(now.Finished) > 0 {
 		d.hooks.Done(now.Finished)
@@ -185,15 +187,54 @@ func (d *desk) log(was sentinel.Decision) {
 	d.c.Log.LogAttrs(d.ctx, level, text, attrs...)
 }
 
-// reason is why no node is in use.
+// reason is why no node is in use. A login or a handshake that is refused
+// everywhere looks like a set without a master: then it says so.
 func (d *desk) reason() error {
 	switch {
 	case d.now.Master.IsZero():
+		if err := d.complaints.last(); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoMaster, err)
+		}
 		return ErrNoMaster
 	case d.now.Stage == sentinel.Degraded:
 		return ErrGivenUp
 	}
 	return ErrFenced
+}
+
+func (d *desk) idleReason() error {
+	if d.up {
+		return nil
+	}
+	return d.reason()
+}
+
+// complaints keeps the last fault of the configuration that a worker met.
+type complaints struct {
+	mu  sync.Mutex // guards what follows
+	err error
+	at  time.Time
+}
+
+// note keeps err if it is one that an operator has to mend.
+func (c *complaints) note(err error) {
+	switch remote.KindOf(err) {
+	case remote.Auth, remote.NoPerm, remote.TLS, remote.MaxClients:
+	default:
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err, c.at = err, time.Now()
+}
+
+func (c *complaints) last() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) > 5*time.Second {
+		return nil
+	}
+	return c.err
 }
 
 // opened is closed when the node's circuit opens.

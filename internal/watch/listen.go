@@ -69,6 +69,7 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 			return
 		}
 		if err != nil {
+			d.complaints.note(err)
 			o.Fault = fault(err)
 			if f, ok := errors.AsType[*answerFault](err); ok {
 				o.Fault = f.fault

@@ -19,10 +19,11 @@ func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
 		q.config.DialTimeout = min(q.config.DialTimeout, 2*probeLimit)
 		defer q.close()
 		for p.wait(ctx) == nil {
-			o := q.probe(ctx)
+			o, err := q.probe(ctx)
 			if ctx.Err() != nil {
 				return
 			}
+			d.complaints.note(err)
 			d.report(o)
 		}
 	})
@@ -42,7 +43,7 @@ func (q *prober) close() {
 	}
 }
 
-func (q *prober) probe(ctx context.Context) sentinel.Probe {
+func (q *prober) probe(ctx context.Context) (sentinel.Probe, error) {
 	o := sentinel.Probe{Node: q.addr, SentAt: time.Now()}
 	opened := q.conn != nil
 	says, err := q.ask(ctx)
@@ -57,7 +58,7 @@ func (q *prober) probe(ctx context.Context) sentinel.Probe {
 			}
 		}
 	}
-	return o
+	return o, err
 }
 
 func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {

@@ -42,6 +42,7 @@ type Hooks struct {
 // View is what is known of the set; it is never modified.
 type View struct {
 	Decision sentinel.Decision
+	Reason   error // why no node is in use; nil: one is
 	Status   sentinel.Status
 	History  []sentinel.Record
 }

@@ -1,0 +1,20 @@
+module github.com/evercache/evercache/bench
+
+go 1.26.0
+
+replace github.com/evercache/evercache => ../
+
+require (
+	github.com/evercache/evercache v0.0.0
+	github.com/maypok86/otter/v2 v2.4.0
+	github.com/redis/go-redis/v9 v9.23.0
+	github.com/redis/rueidis v1.0.79
+	github.com/viccon/sturdyc v1.1.5
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+const (
+	class     = "bench"
+	valueSize = 1024
+	ttl       = time.Hour // of every entry everywhere: nothing ends within a run
+)
+
+// world is what all subjects work on: one Redis and the same keys, in the same
+// order, with the same value.
+type world struct {
+	redis *redisproc.Process
+	keys  []string // as evercache and the caches in memory are asked for them
+	full  []string // the same keys as they are in Redis
+	order []uint32
+	value []byte
+}
+
+func newWorld(ctx context.Context, keys int) (*world, error) {
+	w := &world{keys: make([]string, keys), full: make([]string, keys), order: make([]uint32, keys), value: make([]byte, valueSize)}
+	r := rand.New(rand.NewPCG(1, 2)) // every run has the same order
+	for i, at := range r.Perm(keys) {
+		w.keys[i] = fmt.Sprintf("key-%017d", i)
+		w.full[i] = class + ":" + w.keys[i]
+		w.order[i] = uint32(at)
+	}
+	for i := range w.value {
+		w.value[i] = 'a' + byte(r.IntN(26))
+	}
+	var err error
+	if w.redis, err = redisproc.Start(ctx, redisproc.Options{}); err != nil {
+		return nil, err
+	}
+	if err := w.seed(ctx); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// seed puts every key into Redis.
+func (w *world) seed(ctx context.Context) error {
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{w.redis.Addr()}, ForceSingleClient: true})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for i := range w.full {
+		if err := client.Do(ctx, setCommand(client, w, i)).Error(); err != nil {
+			return fmt.Errorf("fill Redis: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *world) close() { _ = w.redis.Close() }

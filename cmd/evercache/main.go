@@ -1,0 +1,93 @@
+// Command evercache serves a cache over HTTP that stays up when Redis doesn't.
+// evercache help lists what else it does.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Exit statuses, of every command.
+const (
+	exitOK     = 0 // well
+	exitFailed = 1 // it ran, and something is not well
+	exitUsage  = 2 // wrong command line or configuration: repeating it is no use
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], invocation{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
+}
+
+// invocation is the world as a command sees it.
+type invocation struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// command is one word after evercache.
+type command struct {
+	name    string
+	summary string // one line for the list
+	help    string // everything below the usage line
+	usage   string // what may follow the name
+	run     func(inv invocation, args []string) int
+}
+
+// commands lists them in the order of the help text.
+func commands() []command {
+	return []command{serveCommand(), healthcheckCommand(), versionCommand()}
+}
+
+// run finds the command and runs it.
+func run(args []string, inv invocation) int {
+	if len(args) == 0 {
+		printHelp(inv.stderr)
+		return exitUsage
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "help":
+		return help(inv, rest)
+	case "-h", "-help", "--help":
+		return help(inv, nil)
+	case "-v", "-version", "--version":
+		name = "version"
+	}
+	c, ok := find(name)
+	if !ok {
+		return unknown(inv, name)
+	}
+	return c.run(inv, rest)
+}
+
+func find(name string) (command, bool) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+// parse reads the flags of a command that takes no arguments. When it returns
+// false the command is over, with the exit status given.
+func (c command) parse(inv invocation, fs *flag.FlagSet, args []string) (status int, ok bool) {
+	fs.Init(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // the answers below are ours
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		c.printHelp(inv.stdout)
+		return exitOK, false
+	case err == nil && fs.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(inv.stderr, "evercache %s: %v\nRun 'evercache %s --help' for usage.\n", c.name, err, c.name)
+		return exitUsage, false
+	}
+	return exitOK, true
+}

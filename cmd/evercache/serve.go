@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/daemon"
+)
+
+func serveCommand() command {
+	return command{
+		name:    "serve",
+		summary: "Serve the cache over HTTP",
+		help: `Serves the cache over HTTP until SIGTERM or an interrupt, then finishes what is
+under way and sends what it keeps for Redis; a second signal ends it at once. It
+starts whether Redis is there or not, and connects when Redis comes.
+
+Settings, from the environment (docs/configuration.md has them all):
+  EVERCACHE_LISTEN         address, default 127.0.0.1:3000; any other than
+                           loopback needs a token, or EVERCACHE_INSECURE=true
+  EVERCACHE_TOKEN          bearer token, or EVERCACHE_TOKEN_FILE
+  EVERCACHE_HOSTS          names that requests may use besides localhost
+  EVERCACHE_TTL            how long a value lives without ?ttl=, default 1h
+  REDIS_HOST, REDIS_PORT   or REDIS_URL; default localhost:6379
+
+Examples:
+  evercache serve
+  REDIS_URL=redis://cache.internal:6379 evercache serve
+  EVERCACHE_LISTEN=:3000 EVERCACHE_TOKEN_FILE=/run/secrets/token evercache serve
+
+  curl -X PUT --data hello 'localhost:3000/v1/cache/demo/a?ttl=60s'
+  curl localhost:3000/v1/cache/demo/a
+  curl localhost:3000/health
+
+Exit status: 0 after a clean end; 1 when it could not listen, or some writes could
+not be saved at the end; 2 when the configuration is wrong: every fault is listed.
+`,
+		run: serve,
+	}
+}
+
+func serve(inv invocation, args []string) int {
+	var fs flag.FlagSet
+	if status, ok := serveCommand().parse(inv, &fs, args); !ok {
+		return status
+	}
+	cfg, err := config.FromEnv(inv.environ)
+	if err != nil {
+		return wrongConfig(inv, err)
+	}
+	log := daemon.NewLogger(inv.stderr, cfg.Server.LogLevel, cfg.Server.LogFormat)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from here on a signal ends the process
+	err = daemon.New(cfg, log).Run(ctx)
+	if wrong, ok := errors.AsType[*daemon.ConfigError](err); ok {
+		return wrongConfig(inv, wrong)
+	}
+	if err != nil {
+		logEnd(log, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// logEnd says why the end was not clean, and counts what was lost with it.
+func logEnd(log *slog.Logger, err error) {
+	attrs := []slog.Attr{slog.String("event", "server.failed"), slog.Any("error", err)}
+	if unsaved, ok := errors.AsType[*evercache.UnsavedError](err); ok {
+		attrs = append(attrs, slog.Int("unsaved_writes", unsaved.Writes))
+	}
+	log.LogAttrs(context.Background(), slog.LevelError, "ended with an error", attrs...)
+}
+
+// wrongConfig prints every fault on a line of its own.
+func wrongConfig(inv invocation, err error) int {
+	fmt.Fprintln(inv.stderr, "evercache: the configuration is wrong:")
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(inv.stderr, "  "+strings.TrimRight(line, "\n"))
+	}
+	return exitUsage
+}

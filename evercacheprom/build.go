@@ -1,0 +1,47 @@
+package evercacheprom
+
+import (
+	"runtime"
+	"runtime/debug"
+)
+
+// modulePath is this module, as a program that imports it lists it.
+const modulePath = "github.com/evercache/evercache"
+
+// Build says which evercache a program contains.
+type Build struct {
+	Version  string `json:"version"`  // of the module; (devel) outside a release
+	Revision string `json:"revision"` // of the program's tree; empty when unknown
+	Go       string `json:"go"`
+}
+
+// ReadBuild reads what the Go linker recorded.
+func ReadBuild() Build {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return Build{Version: "(devel)", Go: runtime.Version()}
+	}
+	return buildFrom(info)
+}
+
+func buildFrom(info *debug.BuildInfo) Build {
+	b := Build{Version: "(devel)", Go: info.GoVersion}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == modulePath && m.Version != "" {
+			b.Version = m.Version
+		}
+	}
+	// The revision is the main module's: of use only when that is this one.
+	if info.Main.Path != modulePath {
+		return b
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			b.Revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			b.Revision += "-dirty"
+		}
+	}
+	return b
+}

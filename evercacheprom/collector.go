@@ -1,0 +1,123 @@
+package evercacheprom
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/evercache/evercache"
+)
+
+// Source is what is read at a scrape; *evercache.Client is one.
+type Source interface {
+	Stats() evercache.Stats
+}
+
+// Collector is a prometheus.Collector over one client. The names of its metrics
+// begin with evercache_ and are a contract with dashboards and alerts.
+type Collector struct {
+	source Source
+	build  prometheus.Metric
+}
+
+var _ prometheus.Collector = (*Collector)(nil)
+
+// New returns a Collector that reads from c at each scrape.
+func New(c Source) *Collector {
+	b := ReadBuild()
+	return &Collector{
+		source: c,
+		build:  prometheus.MustNewConstMetric(descBuild, prometheus.GaugeValue, 1, b.Version, b.Revision, b.Go),
+	}
+}
+
+// Describe sends the descriptor of every metric.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
+// Collect sends what one snapshot says.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	ch <- c.build
+	s, e := c.source.Stats(), emitter{ch}
+	e.requests(s)
+	e.memory(s)
+	e.loads(s)
+	e.redis(s)
+	e.state(s)
+	e.outbox(s)
+}
+
+func (e emitter) requests(s evercache.Stats) {
+	for _, r := range s.Requests {
+		e.counter(descRequests, float64(r.Count), r.Op.String(), r.Tier.String(), r.Result.String())
+	}
+	for op, h := range s.Durations {
+		e.histogram(descRequestDuration, h, op.String())
+	}
+	e.counter(descDecodeFailures, float64(s.DecodeFailures))
+	e.counter(descEventsDropped, float64(s.EventsDropped))
+}
+
+func (e emitter) memory(s evercache.Stats) {
+	e.gauge(descL1Entries, float64(s.L1Entries))
+	e.gauge(descL1Bytes, float64(s.L1Bytes))
+	e.gauge(descL1Capacity, float64(s.L1CapacityBytes))
+	e.counters(descL1Evictions, s.L1Evictions)
+}
+
+func (e emitter) loads(s evercache.Stats) {
+	e.counters(descLoads, s.Loads)
+	e.histogram(descLoadDuration, s.LoadDurations)
+	e.gauge(descLoadsInFlight, float64(s.LoadsInFlight))
+	e.counter(descLoadsCoalesced, float64(s.LoadsCoalesced))
+	e.counter(descLoadShed, float64(s.LoadsShed))
+}
+
+func (e emitter) redis(s evercache.Stats) {
+	for command, outcomes := range s.RedisRequests {
+		for outcome, n := range outcomes {
+			e.counter(descRedisRequests, float64(n), command, outcome)
+		}
+	}
+	e.counters(descRedisErrors, s.RedisErrors)
+	e.histogram(descRedisDuration, s.RedisDurations, "master")
+	e.counters(descRedisDials, s.RedisDials)
+	e.gauge(descRedisUp, truth(s.RedisUp))
+	e.gauge(descCircuitOpen, truth(s.CircuitOpen))
+	e.counters(descCircuitOpened, s.CircuitOpened)
+}
+
+func (e emitter) state(s evercache.Stats) {
+	for st := evercache.Degraded; st <= evercache.Closed; st++ {
+		e.gauge(descState, truth(s.State == st), st.String())
+	}
+	e.gauge(descDegraded, truth(isDegraded(s)))
+	e.counter(descDegradedSeconds, s.Degraded.Seconds())
+	for change, n := range s.StateTransitions {
+		e.counter(descTransitions, float64(n), change[0].String(), change[1].String())
+	}
+	e.gauge(descMode, 1, s.Mode.String(), s.RequestedMode.String())
+}
+
+func (e emitter) outbox(s evercache.Stats) {
+	e.gauge(descOutboxEntries, float64(s.OutboxEntries))
+	e.gauge(descOutboxBytes, float64(s.OutboxBytes))
+	e.counter(descOutboxReplayed, float64(s.OutboxReplayed))
+	e.counter(descOutboxExpired, float64(s.OutboxExpired))
+	e.counter(descOutboxOverflowed, float64(s.OutboxOverflowed))
+}
+
+// isDegraded agrees with the status word of /health: memory answers in place of
+// a Redis that is wanted.
+func isDegraded(s evercache.Stats) bool {
+	wanted := s.Mode != evercache.MemoryOnly
+	return wanted && (s.State == evercache.Degraded || s.State == evercache.Recovering)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

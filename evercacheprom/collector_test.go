@@ -1,0 +1,148 @@
+package evercacheprom_test
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"net/http/httptest"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/evercacheprom"
+)
+
+type fake struct{ stats evercache.Stats }
+
+func (f fake) Stats() evercache.Stats { return f.stats }
+
+func stats() evercache.Stats {
+	h := evercache.Histogram{Bounds: []float64{0.001, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 1.5}
+	return evercache.Stats{
+		Requests: []evercache.RequestCount{
+			{Op: evercache.OpGet, Tier: evercache.TierL1, Result: evercache.ResultHit, Count: 7},
+			{Op: evercache.OpSet, Tier: evercache.TierL2, Result: evercache.ResultOK, Count: 0},
+		},
+		Durations:        map[evercache.Op]evercache.Histogram{evercache.OpGet: h, evercache.OpSet: {}},
+		L1Entries:        3,
+		L1Evictions:      map[string]uint64{"capacity": 1, "expired": 0},
+		Loads:            map[string]uint64{"ok": 5, "error": 0},
+		LoadDurations:    h,
+		RedisRequests:    map[string]map[string]uint64{"get": {"ok": 9, "error": 0}},
+		RedisErrors:      map[string]uint64{"timeout": 0, "readonly": 2},
+		RedisDurations:   h,
+		RedisDials:       map[string]uint64{"ok": 1, "error": 0},
+		State:            evercache.Recovering,
+		StateTransitions: map[[2]evercache.State]uint64{{evercache.Degraded, evercache.Recovering}: 1},
+		Degraded:         90 * time.Second,
+		RequestedMode:    evercache.Sentinel,
+		CircuitOpened:    map[string]uint64{"errors": 0, "slow": 1},
+		OutboxEntries:    4,
+	}
+}
+
+func TestNamesAndValues(t *testing.T) {
+	c := evercacheprom.New(fake{stats()})
+	for _, want := range []string{
+		`# HELP evercache_cache_requests_total Callers' requests by call, by the level that answered, and by how they ended.
+# TYPE evercache_cache_requests_total counter
+evercache_cache_requests_total{op="get",result="hit",tier="l1"} 7
+evercache_cache_requests_total{op="set",result="ok",tier="l2"} 0
+`,
+		`# HELP evercache_redis_errors_total Failed commands and connections, by kind.
+# TYPE evercache_redis_errors_total counter
+evercache_redis_errors_total{kind="readonly"} 2
+evercache_redis_errors_total{kind="timeout"} 0
+`,
+		`# HELP evercache_redis_request_duration_seconds Time of commands sent to Redis, by the role of the node.
+# TYPE evercache_redis_request_duration_seconds histogram
+evercache_redis_request_duration_seconds_bucket{role="master",le="0.001"} 3
+evercache_redis_request_duration_seconds_bucket{role="master",le="0.1"} 5
+evercache_redis_request_duration_seconds_bucket{role="master",le="+Inf"} 6
+evercache_redis_request_duration_seconds_sum{role="master"} 1.5
+evercache_redis_request_duration_seconds_count{role="master"} 6
+`,
+		`# HELP evercache_state 1 for the state the client is in, 0 for the others.
+# TYPE evercache_state gauge
+evercache_state{state="closed"} 0
+evercache_state{state="connected"} 0
+evercache_state{state="degraded"} 0
+evercache_state{state="recovering"} 1
+`,
+		`# HELP evercache_degraded 1 while memory answers in place of Redis, the replay afterwards included.
+# TYPE evercache_degraded gauge
+evercache_degraded 1
+`,
+		`# HELP evercache_degraded_seconds_total Time during which memory answered in place of Redis.
+# TYPE evercache_degraded_seconds_total counter
+evercache_degraded_seconds_total 90
+`,
+		`# HELP evercache_state_transitions_total Changes of state.
+# TYPE evercache_state_transitions_total counter
+evercache_state_transitions_total{from="degraded",to="recovering"} 1
+`,
+		`# HELP evercache_mode_info How Redis is reached and what the configuration asked for; always 1. The two differ after a fallback.
+# TYPE evercache_mode_info gauge
+evercache_mode_info{mode="standalone",requested_mode="sentinel"} 1
+`,
+	} {
+		name := strings.Fields(want)[2]
+		if err := testutil.CollectAndCompare(c, strings.NewReader(want), name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestMemoryOnlyIsNotDegraded(t *testing.T) {
+	c := evercacheprom.New(fake{evercache.Stats{Mode: evercache.MemoryOnly}})
+	want := "# HELP evercache_degraded 1 while memory answers in place of Redis, the replay afterwards included.\n" +
+		"# TYPE evercache_degraded gauge\nevercache_degraded 0\n"
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "evercache_degraded"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A pedantic registry checks that what Collect sends agrees with Describe.
+func TestCollectAgreesWithDescribe(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(evercacheprom.New(fake{stats()}))
+	got, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := make(chan *prometheus.Desc, 100)
+	evercacheprom.New(fake{}).Describe(described)
+	if len(got) != len(described) {
+		t.Errorf("%d families were collected, %d are described", len(got), len(described))
+	}
+}
+
+func TestMetricsPassTheLinters(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(evercacheprom.New(fake{stats()}))
+	problems, err := testutil.GatherAndLint(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	if promtool, err := exec.LookPath("promtool"); err == nil {
+		cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+		cmd.Stdin = scrape(r)
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("promtool check metrics: %v\n%s", err, out)
+		}
+	}
+}
+
+func scrape(r *prometheus.Registry) *bytes.Buffer {
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body
+}

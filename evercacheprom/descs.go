@@ -1,0 +1,53 @@
+package evercacheprom
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// descs collects every descriptor that desc makes, for Describe.
+var descs []*prometheus.Desc
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	d := prometheus.NewDesc("evercache_"+name, help, labels, nil)
+	descs = append(descs, d)
+	return d
+}
+
+var (
+	descBuild = desc("build_info", "The build that is running; always 1.", "version", "revision", "goversion")
+
+	descRequests        = desc("cache_requests_total", "Callers' requests by call, by the level that answered, and by how they ended.", "op", "tier", "result")
+	descRequestDuration = desc("cache_request_duration_seconds", "Time of the requests that memory alone did not answer.", "op")
+	descDecodeFailures  = desc("decode_failures_total", "Stored values that could not be decoded; each was treated as a miss.")
+	descEventsDropped   = desc("events_dropped_total", "Events dropped because the application's callbacks were slow.")
+
+	descL1Entries   = desc("l1_entries", "Entries in memory.")
+	descL1Bytes     = desc("l1_bytes", "Estimated size of the entries in memory.")
+	descL1Capacity  = desc("l1_capacity_bytes", "Bound on the estimated size of the entries in memory.")
+	descL1Evictions = desc("l1_evictions_total", "Entries that left memory, by reason.", "reason")
+
+	descLoads          = desc("loads_total", "Finished runs of loaders, by result.", "result")
+	descLoadDuration   = desc("load_duration_seconds", "Time of loader runs.")
+	descLoadsInFlight  = desc("loads_in_flight", "Loader runs under way.")
+	descLoadsCoalesced = desc("loads_coalesced_total", "Callers that shared a load started for another caller.")
+	descLoadShed       = desc("load_shed_total", "Loads refused by the class's rate while Redis was away.")
+
+	descRedisRequests = desc("redis_requests_total", "Commands sent to Redis, by command and outcome.", "command", "outcome")
+	descRedisErrors   = desc("redis_errors_total", "Failed commands and connections, by kind.", "kind")
+	descRedisDuration = desc("redis_request_duration_seconds", "Time of commands sent to Redis, by the role of the node.", "role")
+	descRedisDials    = desc("redis_dials_total", "Attempts to connect to Redis, by result.", "result")
+	descRedisUp       = desc("redis_up", "1 while a verified master answers.")
+
+	descCircuitOpen   = desc("circuit_open", "1 while requests are kept away from Redis.")
+	descCircuitOpened = desc("circuit_opened_total", "Times that requests began to be kept away from Redis, by cause.", "cause")
+
+	descState           = desc("state", "1 for the state the client is in, 0 for the others.", "state")
+	descDegraded        = desc("degraded", "1 while memory answers in place of Redis, the replay afterwards included.")
+	descDegradedSeconds = desc("degraded_seconds_total", "Time during which memory answered in place of Redis.")
+	descTransitions     = desc("state_transitions_total", "Changes of state.", "from", "to")
+	descMode            = desc("mode_info", "How Redis is reached and what the configuration asked for; always 1. The two differ after a fallback.", "mode", "requested_mode")
+
+	descOutboxEntries    = desc("outbox_entries", "Writes kept for the next master.")
+	descOutboxBytes      = desc("outbox_bytes", "Size of the writes kept for the next master.")
+	descOutboxReplayed   = desc("outbox_replayed_total", "Kept writes that a master has acknowledged.")
+	descOutboxExpired    = desc("outbox_expired_total", "Kept writes whose time to live ran out; their keys are deleted at the master.")
+	descOutboxOverflowed = desc("outbox_overflowed_total", "Writes kept as deletes, for want of room.")
+)

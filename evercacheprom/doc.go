@@ -1,0 +1,9 @@
+// Package evercacheprom shows an evercache client to Prometheus:
+//
+//	prometheus.MustRegister(evercacheprom.New(client))
+//
+// Everything is read from one Stats snapshot at each scrape, so a cache that
+// nobody scrapes pays nothing. Every label combination is there with 0 from the
+// start: a counter that appears with its first failure would hide that failure
+// from increase(). No label holds a key, a value or an address.
+package evercacheprom

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"log/slog"
+	"mime"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/status"
+)
+
+// client is what the API needs of an evercache client as a whole.
+type client interface {
+	Health() evercache.Health
+	Stats() evercache.Stats
+}
+
+// limits bound what one request may ask.
+type limits struct {
+	bodyBytes int64
+	ttl       time.Duration
+}
+
+// api is the HTTP API without its listener. Each request passes, in this order:
+// request id, Host, origin, token, route and method, handler. Whatever happens
+// ends in one place, with an answer, a count and a line in the log.
+type api struct {
+	client  client
+	classes *classes
+	status  *status.Status
+	token   *token
+	hosts   hosts
+	limits  limits
+	metrics *httpMetrics
+	routes  *routes
+	log     *slog.Logger
+
+	draining atomic.Bool
+}
+
+// drain turns readiness red and lets every connection end with its next answer.
+func (a *api) drain() {
+	a.status.SetDraining()
+	a.draining.Store(true)
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	q := &request{Request: r, id: requestID(r.Header), target: a.routes.match(rawPath(r.URL))}
+	rec.Header().Set(requestIDHeader, q.id)
+	if a.draining.Load() {
+		rec.Header().Set("Connection", "close")
+	}
+	defer func() {
+		a.finish(rec, q, began, recover())
+	}()
+	rec.fault = a.serve(rec, q)
+	if rec.fault != nil {
+		writeError(rec, rec.fault, q.id)
+	}
+}
+
+func (a *api) serve(w http.ResponseWriter, q *request) *apiError {
+	if err := a.admit(q); err != nil {
+		return err
+	}
+	if q.route == nil {
+		return errNoSuchPath()
+	}
+	h, ok := q.route.methods[q.Method]
+	if !ok {
+		return errMethod(q.route.allow)
+	}
+	return h(w, q)
+}
+
+// admit decides who may call. An unknown path is as guarded as a known one.
+func (a *api) admit(q *request) *apiError {
+	acc := withBearer
+	if q.route != nil {
+		acc = q.route.access
+	}
+	if acc == probe {
+		return nil
+	}
+	if err := a.hosts.check(q.Request); err != nil {
+		return err
+	}
+	if err := sameOrigin(q.Request); err != nil {
+		return err
+	}
+	if acc == public {
+		return nil
+	}
+	return a.token.check(q.Request, acc == withBearerOrBasic)
+}
+
+// wantJSON refuses the types that a form on a web page can send unasked.
+func wantJSON(h http.Header) *apiError {
+	if t, _, err := mime.ParseMediaType(h.Get("Content-Type")); err != nil || t != "application/json" {
+		return errMediaType()
+	}
+	return nil
+}

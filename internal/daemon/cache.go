@@ -1,0 +1,163 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// keyOf decodes the path of a call on one key.
+func keyOf(q *request) (class, key string, _ *apiError) {
+	class, fault := parseClass(q.class)
+	if fault != nil {
+		return "", "", fault
+	}
+	key, fault = parseKey(q.key)
+	return class, key, fault
+}
+
+// getKey answers GET and HEAD with the stored bytes.
+func (a *api) getKey(w http.ResponseWriter, q *request) *apiError {
+	name, key, fault := keyOf(q)
+	if fault != nil {
+		return fault
+	}
+	if _, _, fault := query(q.URL.RawQuery, ""); fault != nil {
+		return fault
+	}
+	c, fault := a.classes.forReading(name)
+	if fault != nil {
+		return fault
+	}
+	e, err := c.Lookup(q.Context(), key)
+	if err != nil {
+		return failed(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store") // we are the cache; a second one would not hear of changes
+	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
+	h.Set("Evercache-Source", e.Source.String())
+	h.Set("Evercache-Fresh", strconv.FormatBool(e.Fresh))
+	h.Set("Evercache-Coherent", strconv.FormatBool(e.Coherent))
+	h.Set("Age", strconv.FormatInt(max(0, int64(e.Age/time.Second)), 10))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(e.Value) // the caller may be gone; nothing to do about it
+	return nil
+}
+
+// putKey stores the body. Everything that can be refused is refused before the
+// body is read, and the class is made after all of it has arrived.
+func (a *api) putKey(w http.ResponseWriter, q *request) *apiError {
+	name, key, fault := keyOf(q)
+	if fault != nil {
+		return fault
+	}
+	opts, fault := a.writeOptions(q)
+	if fault != nil {
+		return fault
+	}
+	body, fault := readBody(q.Request, a.limits.bodyBytes)
+	if fault != nil {
+		return fault
+	}
+	c, fault := a.classes.forWriting(name)
+	if fault != nil {
+		return fault
+	}
+	receipt, err := c.Set(q.Context(), key, body, opts...)
+	if err != nil {
+		return failed(err)
+	}
+	acknowledge(w.Header(), receipt)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// writeOptions are those that the query and the headers of a PUT ask for.
+func (a *api) writeOptions(q *request) ([]evercache.WriteOption, *apiError) {
+	// Ignoring these would store a part as the whole, or write where the caller
+	// said not to.
+	for _, name := range []string{"Content-Range", "If-Match", "If-None-Match", "If-Unmodified-Since"} {
+		if q.Header.Get(name) != "" {
+			return nil, errUnsupportedHeader(name)
+		}
+	}
+	ttl, given, fault := query(q.URL.RawQuery, "ttl")
+	if fault != nil {
+		return nil, fault
+	}
+	opts, fault := minDurability(q.Header)
+	if fault != nil || !given {
+		return opts, fault
+	}
+	d, fault := parseTTL(ttl, a.limits.ttl)
+	return append(opts, evercache.TTL(d)), fault
+}
+
+// deleteKey is acknowledged in an outage too: the key is gone here at once and
+// in Redis before anything else is sent to it.
+func (a *api) deleteKey(w http.ResponseWriter, q *request) *apiError {
+	name, key, fault := keyOf(q)
+	if fault != nil {
+		return fault
+	}
+	if _, _, fault := query(q.URL.RawQuery, ""); fault != nil {
+		return fault
+	}
+	opts, fault := minDurability(q.Header)
+	if fault != nil {
+		return fault
+	}
+	c, fault := a.classes.forReading(name)
+	if fault != nil {
+		return fault
+	}
+	receipt, err := c.Delete(q.Context(), key, opts...)
+	if err != nil {
+		return failed(err)
+	}
+	acknowledge(w.Header(), receipt)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// acknowledge says how safely a write is stored.
+func acknowledge(h http.Header, r evercache.Receipt) {
+	h.Set("Evercache-Durability", r.Durability.String())
+	h.Set("Evercache-Replicas", strconv.Itoa(r.Replicas))
+}
+
+// failed turns what the library says into what a caller of the API sees.
+func failed(err error) *apiError {
+	if below, ok := errors.AsType[*evercache.DurabilityError](err); ok {
+		return belowDurability(below)
+	}
+	switch {
+	case errors.Is(err, evercache.ErrNotFound):
+		return errNotFound()
+	case errors.Is(err, evercache.ErrClosed):
+		return errShuttingDown(err)
+	case errors.Is(err, evercache.ErrUnavailable):
+		return errUnavailable("Redis does not answer, and memory cannot answer in its place", err)
+	case errors.Is(err, evercache.ErrKey):
+		return errBadKey("the key cannot be used")
+	case errors.Is(err, evercache.ErrTTL):
+		return errBadTTL("the ttl cannot be used")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return errUnavailable("the request ended before its answer was known", err)
+	}
+	return errInternal(err)
+}
+
+func belowDurability(e *evercache.DurabilityError) *apiError {
+	reached := http.Header{}
+	acknowledge(reached, evercache.Receipt{Durability: e.Got, Replicas: e.GotReplicas})
+	return errBelowDurability("the write is stored as "+e.Got.String()+" so far, which is less than was asked; "+
+		"it is in force here and may still reach Redis, and repeating it is safe", reached, e)
+}

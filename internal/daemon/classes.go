@@ -1,0 +1,96 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+
+	"github.com/evercache/evercache"
+)
+
+// cache is what a class offers to the handlers; *evercache.Cache[[]byte] is one.
+type cache interface {
+	Lookup(ctx context.Context, key string) (evercache.Entry[[]byte], error)
+	Set(ctx context.Context, key string, v []byte, o ...evercache.WriteOption) (evercache.Receipt, error)
+	Delete(ctx context.Context, key string, o ...evercache.WriteOption) (evercache.Receipt, error)
+	DeletePrefix(ctx context.Context, prefix string) (int, evercache.Receipt, error)
+}
+
+// classes are the caches of this process, made when they are first named.
+//
+// A read or a delete must look into Redis even where nothing was ever written
+// here: another process, or this one before a restart, may have written. So it
+// makes the class too, but counts against a bound of its own: whoever reads
+// invented class names uses up the reading of unknown classes and nothing else,
+// and a class that was written once is never turned away.
+type classes struct {
+	limit int // of each of the two kinds
+	open  func(class string) (cache, error)
+
+	mu      sync.RWMutex // guards what is below
+	byName  map[string]*class
+	written int // classes with a PUT
+}
+
+type class struct {
+	cache
+	written bool
+}
+
+func newClasses(limit int, open func(class string) (cache, error)) *classes {
+	return &classes{limit: limit, open: open, byName: make(map[string]*class)}
+}
+
+// forReading returns the cache of a class for a call that creates no value.
+func (cs *classes) forReading(name string) (cache, *apiError) {
+	cs.mu.RLock()
+	c := cs.byName[name]
+	cs.mu.RUnlock()
+	if c != nil {
+		return c, nil
+	}
+	return cs.find(name, false)
+}
+
+// forWriting returns the cache of a class for a PUT.
+func (cs *classes) forWriting(name string) (cache, *apiError) {
+	cs.mu.RLock()
+	c := cs.byName[name]
+	known := c != nil && c.written
+	cs.mu.RUnlock()
+	if known {
+		return c, nil
+	}
+	return cs.find(name, true)
+}
+
+// find makes the class, or counts it as written, within the bounds.
+func (cs *classes) find(name string, write bool) (cache, *apiError) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c := cs.byName[name]
+	if c == nil || write && !c.written {
+		if cs.fullLocked(write) {
+			return nil, errTooManyClasses(cs.limit)
+		}
+	}
+	if c == nil {
+		opened, err := cs.open(name)
+		if err != nil {
+			return nil, failed(err)
+		}
+		c = &class{cache: opened}
+		cs.byName[name] = c
+	}
+	if write && !c.written {
+		c.written = true
+		cs.written++
+	}
+	return c, nil
+}
+
+func (cs *classes) fullLocked(write bool) bool {
+	if write {
+		return cs.written >= cs.limit
+	}
+	return len(cs.byName)-cs.written >= cs.limit
+}

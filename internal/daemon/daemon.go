@@ -1,0 +1,152 @@
+// Package daemon is the cache as a service over HTTP: what evercache serve runs.
+//
+// Its promises: every path is taken as it was sent and none is redirected; a
+// request never waits for a Redis that is away; nothing secret, no key and no
+// value is ever logged; every request, body, header and connection is bounded.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/status"
+)
+
+// Times of one connection. A slow or silent peer costs a slot, not a goroutine
+// for ever.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 65 * time.Second // reading, then the longest call: a delete by prefix
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10 // a key of 1 KiB takes 3 KiB encoded
+)
+
+// Daemon is one instance of the service.
+type Daemon struct {
+	cfg       config.Config
+	log       *slog.Logger
+	addr      net.Addr
+	listening chan struct{}
+}
+
+// ConfigError means that the settings are wrong: starting again is no use. Its
+// text lists every fault.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// New prepares a Daemon; Run does everything else.
+func New(cfg config.Config, log *slog.Logger) *Daemon {
+	cfg.Redis.Logger = log
+	return &Daemon{cfg: cfg, log: log, listening: make(chan struct{})}
+}
+
+// Listening is closed when requests are answered; Addr says where from then on.
+func (d *Daemon) Listening() <-chan struct{} { return d.listening }
+
+// Addr is the address of the listener. It is valid once Listening is closed.
+func (d *Daemon) Addr() net.Addr { return d.addr }
+
+// Run serves until ctx ends, then drains: readiness turns red and the listener
+// closes at once, requests under way finish, and what the outbox holds is sent
+// or saved, all within the configured time. Its error is nil after a clean end,
+// a *ConfigError when the settings cannot work, and counts the writes that could
+// not be saved (*evercache.UnsavedError) otherwise.
+func (d *Daemon) Run(ctx context.Context) error {
+	client, err := evercache.Open(ctx, d.cfg.Redis) // does not wait for Redis
+	if err != nil {
+		return &ConfigError{err}
+	}
+	ln, open, err := d.listen(ctx)
+	if err != nil {
+		return errors.Join(err, client.Close())
+	}
+	a := d.api(client, status.New(client))
+	end := &ending{Daemon: d, api: a, client: client, srv: d.server(a), open: open}
+	served := make(chan error, 1)
+	go func() { served <- end.srv.Serve(ln) }() // ends with the listener, below
+	d.announce(client, ln)
+
+	select {
+	case <-ctx.Done():
+		d.log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("event", "server.draining"), slog.Any("reason", context.Cause(ctx)))
+		err = end.drain()
+		<-served
+	case err = <-served:
+		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain())
+	}
+	return err
+}
+
+func (d *Daemon) api(c *evercache.Client, st *status.Status) *api {
+	open := func(class string) (cache, error) {
+		return evercache.NewCache[[]byte](c, class, d.cfg.Policy)
+	}
+	s := d.cfg.Server
+	a := &api{
+		client:  c,
+		classes: newClasses(s.MaxClasses, open),
+		status:  st,
+		token:   newToken(s.Token, s.TokenFile, d.log),
+		hosts:   newHosts(s.Hosts),
+		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
+		metrics: newHTTPMetrics(c),
+		log:     d.log,
+	}
+	a.routes = a.newRoutes()
+	a.metrics.prepare(a.routes)
+	return a
+}
+
+func (d *Daemon) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:                      h,
+		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a path like any other
+		ErrorLog:                     slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// announce tells the log what is wrong with the configuration and where we
+// listen. How Redis is comes from the client, which logs every change of it.
+func (d *Daemon) announce(c *evercache.Client, ln net.Listener) {
+	ctx, h := context.Background(), c.Health()
+	for _, f := range d.cfg.Redis.Findings {
+		d.log.LogAttrs(ctx, levelOf(f.Severity), f.Title,
+			slog.String("event", "config.finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
+	}
+	d.log.LogAttrs(ctx, slog.LevelInfo, "listening",
+		slog.String("event", "server.listening"),
+		slog.String("address", ln.Addr().String()),
+		slog.String("mode", h.Mode.String()),
+		slog.String("requested_mode", h.RequestedMode.String()),
+		slog.Bool("tls", d.cfg.Server.TLSCertFile != ""),
+		slog.Bool("token", d.cfg.Server.Token != ""),
+		slog.String("version", evercacheprom.ReadBuild().Version))
+	d.addr = ln.Addr()
+	close(d.listening)
+}
+
+func levelOf(s evercache.Severity) slog.Level {
+	switch s {
+	case evercache.Error:
+		return slog.LevelError
+	case evercache.Warning:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// ending is what there is to end.
+type ending struct {
+	*Daemon
+	api    *api
+	client *evercache.Client
+	srv    *http.Server
+	open   *bounded
+}
+
+// lingering is how long connections that are open at the end get to ask once
+// more. http.Server.Shutdown cuts off a request that arrives while it runs, even
+// one that has been read; a busy connection that hears "Connection: close" with
+// an answer is closed by its client and loses nothing.
+const lingering = 250 * time.Millisecond
+
+// drain ends the service within the configured time.
+func (e *ending) drain() error {
+	timeout := e.cfg.Server.DrainTimeout
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	e.api.drain()
+	_ = e.open.Close() // Serve and Shutdown close it too; nobody can do anything about its error
+	e.open.waitEmpty(min(lingering, timeout/4))
+	e.endRequests(ctx)
+	if e.memoryWasAll() {
+		return e.endMemory()
+	}
+	if err := e.client.Shutdown(ctx); err != nil {
+		return fmt.Errorf("drain: %w", err)
+	}
+	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.String("event", "server.stopped"))
+	return nil
+}
+
+// endRequests lets requests have half of the time: a caller that trickles its
+// body must not cost the outbox its chance.
+func (e *ending) endRequests(ctx context.Context) {
+	half, cancel := context.WithTimeout(ctx, e.cfg.Server.DrainTimeout/2)
+	defer cancel()
+	if e.srv.Shutdown(half) != nil {
+		e.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time and were cut off", slog.String("event", "server.cut_off"))
+		_ = e.srv.Close() // what is left of them; nobody can do anything about its error
+	}
+}
+
+// memoryWasAll reports that no Redis was configured and none was ever there:
+// then nobody is left to send the writes to, and their end is no surprise.
+func (e *ending) memoryWasAll() bool {
+	h := e.client.Health()
+	return e.cfg.Redis.RedisOptional && h.Master == "" && !h.Connected
+}
+
+// unusedGrace is for the goroutines of a client that has nobody to write to.
+const unusedGrace = 250 * time.Millisecond
+
+func (e *ending) endMemory() error {
+	ctx, cancel := context.WithTimeout(context.Background(), min(unusedGrace, e.cfg.Server.DrainTimeout))
+	defer cancel()
+	_ = e.client.Shutdown(ctx) // counts the writes for a Redis that never was
+	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped; no Redis was configured and none came, so what memory held is gone",
+		slog.String("event", "server.stopped"))
+	return nil
+}

@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/evercache/evercache/evercacheprom"
+)
+
+// httpMetrics counts requests and shows everything there is on /metrics.
+type httpMetrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newHTTPMetrics(c client) *httpMetrics {
+	m := &httpMetrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evercache_http_requests_total",
+			Help: "Requests answered, by route, method and status code.",
+		}, []string{"route", "method", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "evercache_http_request_duration_seconds",
+			Help:    "Time from the header of a request to the end of its answer, by route.",
+			Buckets: []float64{5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1, 0.25, 0.5, 1, 5},
+		}, []string{"route"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, evercacheprom.New(c),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// codesEverywhere can be the answer to any call.
+var codesEverywhere = []int{401, 403, 405}
+
+// prepare makes the series that can be foreseen, so that a first failure is an
+// increase from 0 and not a series out of nowhere.
+func (m *httpMetrics) prepare(rs *routes) {
+	for _, r := range rs.all() {
+		m.duration.WithLabelValues(r.name)
+		for method := range r.methods {
+			for _, codes := range [][]int{r.codes, codesEverywhere} {
+				for _, code := range codes {
+					m.requests.WithLabelValues(r.name, method, strconv.Itoa(code))
+				}
+			}
+		}
+	}
+}
+
+func (m *httpMetrics) count(q *request, code int, took time.Duration) {
+	route := q.routeName()
+	m.requests.WithLabelValues(route, methodLabel(q.Method), strconv.Itoa(code)).Inc()
+	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// methodLabel keeps invented methods from making a series each.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost, http.MethodPatch, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+func (m *httpMetrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}

@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// requestID names a request in answers, errors and logs: the trace id of a
+// traceparent, else the caller's X-Request-ID, else a new one. What a caller
+// sends is taken only in a harmless form, since it ends up in logs.
+func requestID(h http.Header) string {
+	if id, ok := traceID(h.Get("Traceparent")); ok {
+		return id
+	}
+	if id := h.Get(requestIDHeader); validRequestID(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// traceID takes the trace id out of a W3C traceparent,
+// version-traceid-parentid-flags; later versions may append fields.
+func traceID(parent string) (string, bool) {
+	f := strings.Split(parent, "-")
+	if len(f) < 4 || len(f) > 4 && f[0] == "00" || f[0] == "ff" {
+		return "", false
+	}
+	sizes := [...]int{2, 32, 16, 2}
+	for i, size := range sizes {
+		if len(f[i]) != size || strings.Trim(f[i], "0123456789abcdef") != "" {
+			return "", false
+		}
+	}
+	zero := strings.Trim(f[1], "0") == "" || strings.Trim(f[2], "0") == ""
+	return f[1], !zero
+}
+
+const mostRequestID = 128
+
+func validRequestID(id string) bool {
+	if id == "" || len(id) > mostRequestID {
+		return false
+	}
+	for _, c := range []byte(id) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		digit := '0' <= c && c <= '9'
+		if !letter && !digit && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}

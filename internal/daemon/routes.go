@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// handler answers one call, or says why not.
+type handler func(w http.ResponseWriter, q *request) *apiError
+
+// request is one call on its way through.
+type request struct {
+	*http.Request
+	id string
+	target
+}
+
+// access says who may call a route.
+type access uint8
+
+const (
+	withBearer        access = iota // the token as Bearer
+	withBearerOrBasic               // also as Basic password: browsers, scrapers
+	public                          // no token: monitors
+	probe                           // no token, any Host: supervisors
+)
+
+// route is one row of the API.
+type route struct {
+	name    string // label of metrics and logs; never the path, which holds keys
+	access  access
+	methods map[string]handler
+	allow   string // for 405
+	codes   []int  // what it answers besides the codes of every route
+}
+
+// routes is the API.
+type routes struct {
+	byPath     map[string]*route
+	cacheKey   *route
+	cacheClass *route
+}
+
+func (a *api) newRoutes() *routes {
+	text := func(name string, acc access, h handler, codes ...int) *route {
+		return newRoute(name, acc, map[string]handler{"GET": h, "HEAD": h}, codes...)
+	}
+	post := func(name string, h handler, codes ...int) *route {
+		return newRoute(name, withBearer, map[string]handler{"POST": h}, codes...)
+	}
+	return &routes{
+		byPath: map[string]*route{
+			"/":                     text("index", withBearerOrBasic, a.index, 200),
+			"/health":               text("health", public, plain(a.status.Health()), 200, 503),
+			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
+			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
+			"/metrics":              text("metrics", withBearerOrBasic, plain(a.metrics.handler()), 200),
+			"/v1/revocations":       post("revocations", revocations, 415, 501),
+			"/v1/revocations/check": post("revocations_check", revocations, 415, 501),
+		},
+		cacheKey: newRoute("cache_key", withBearer, map[string]handler{
+			"GET": a.getKey, "HEAD": a.getKey, "PUT": a.putKey, "DELETE": a.deleteKey,
+		}, 200, 204, 400, 404, 413, 500, 503, 507),
+		cacheClass: newRoute("cache_class", withBearer, map[string]handler{
+			"DELETE": a.deletePrefix,
+		}, 200, 202, 400, 500, 503, 507),
+	}
+}
+
+func newRoute(name string, acc access, methods map[string]handler, codes ...int) *route {
+	allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+	return &route{name: name, access: acc, methods: methods, allow: allow, codes: codes}
+}
+
+// all yields every route, for the metrics.
+func (rs *routes) all() []*route {
+	return append(slices.Collect(maps.Values(rs.byPath)), rs.cacheKey, rs.cacheClass)
+}
+
+// plain makes a handler of one that writes its own errors.
+func plain(h http.Handler) handler {
+	return func(w http.ResponseWriter, q *request) *apiError {
+		h.ServeHTTP(w, q.Request)
+		return nil
+	}
+}
+
+// revocations answers for the denylist: a clear no until it exists, so that
+// nobody takes a 404 for "not revoked".
+func revocations(_ http.ResponseWriter, q *request) *apiError {
+	if err := wantJSON(q.Header); err != nil {
+		return err
+	}
+	return errNotBuilt("revocations")
+}

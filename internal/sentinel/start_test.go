@@ -1,0 +1,164 @@
+package sentinel
+
+import "testing"
+
+func TestStartFindsTheMaster(t *testing.T) {
+	w := bareWorld(t)
+	w.run(150)
+	w.want(Suspect, "n1")
+	w.wantConfirmed(true)
+	w.run(300)
+	w.want(Clear, "n1")
+	if w.d.Generation != 1 || len(w.m.History()) != 0 {
+		t.Errorf("generation %d, history %v", w.d.Generation, w.m.History())
+	}
+}
+
+func TestStartWithOneSentinelIsProvisional(t *testing.T) {
+	w := bareWorld(t)
+	w.sentinel("s2").dead, w.sentinel("s3").dead = true, true
+	w.run(500)
+	w.want(Suspect, "n1")
+	w.wantConfirmed(false)
+	w.run(10000)
+	w.wantConfirmed(false)
+	w.sentinel("s2").dead = false
+	w.run(300)
+	w.wantConfirmed(true)
+	w.want(Clear, "n1")
+}
+
+func TestStartWaitsForTheOthersAMoment(t *testing.T) {
+	w := bareWorld(t)
+	s := w.sentinel("s1")
+	s.named = "n2"
+	w.promote("n2") // s1 is wrong, and the first to answer
+	w.clock = 10
+	w.poll(s)
+	w.probe(w.node("n2"))
+	w.want(Fenced, "")
+	w.run(400)
+	w.wantMaster("n1")
+}
+
+func TestStartBelievesNeitherOfTwoEqualWords(t *testing.T) {
+	w := bareWorld(t)
+	w.sentinel("s3").dead = true
+	w.promote("n2")
+	w.sentinel("s2").named = "n2"
+	w.run(5000)
+	w.want(Fenced, "")
+	w.sentinel("s2").epoch = 1
+	w.run(300)
+	w.want(Suspect, "n2")
+	w.wantConfirmed(false)
+}
+
+func TestStartInAnOutageFollowsThePromotion(t *testing.T) {
+	w := bareWorld(t)
+	w.node("n1").dead = true
+	w.run(1000)
+	w.want(Fenced, "")
+	w.try("s1", "n1")
+	w.promote("n2")
+	w.run(50)
+	w.want(Suspect, "n2") // its line is known from the replicas
+	w.announce("n2", 1, "s1", "s2")
+	w.run(100)
+	w.wantConfirmed(true)
+}
+
+func TestStartAfterThePromotionBeforeTheNews(t *testing.T) {
+	w := bareWorld(t)
+	w.node("n1").dead = true
+	w.promote("n2") // never seen as a replica
+	w.sentinel("s1").progress, w.sentinel("s1").promoted = ProgressSelected, "n2"
+	w.run(200)
+	w.want(Suspect, "n2")
+	w.wantConfirmed(false)
+}
+
+func TestStartInAPlannedFailoverDoesNotTakeTheOldMaster(t *testing.T) {
+	w := bareWorld(t)
+	w.promote("n2")
+	s := w.sentinel("s1")
+	s.named, s.master, s.epoch, s.progress, s.promoted = "n2", "n1", 1, ProgressPromoted, "n2"
+	w.run(1000) // n1 is still named by two of three, and says master
+	w.wantMaster("n2")
+}
+
+func TestASentinelThatIsWrongForEverDoesNotHoldUpTheStart(t *testing.T) {
+	w := bareWorld(t)
+	w.sentinel("s3").epoch = 99
+	w.sentinel("s3").named = "n3"
+	w.run(1000)
+	w.want(Fenced, "")
+	w.run(1500)
+	w.wantMaster("n1")
+	w.wantConfirmed(true)
+}
+
+func TestStartBetweenFailoverByHandAndItsNotice(t *testing.T) {
+	w := bareWorld(t)
+	w.promote("n2")
+	w.repoint("n1", "n2")
+	w.repoint("n3", "n2")
+	w.run(500)
+	w.want(Fenced, "") // named n1 says replica; n2 was never seen as one
+	w.announce("n2", 1, "s1", "s2", "s3")
+	w.run(300)
+	w.want(Clear, "n2")
+}
+
+func TestStartWithoutSentinelsHasNoMaster(t *testing.T) {
+	w := bareWorld(t)
+	for _, s := range w.guard {
+		s.dead = true
+	}
+	w.run(9000)
+	w.want(Fenced, "")
+	w.run(2000)
+	w.want(Degraded, "")
+	for _, s := range w.guard {
+		s.dead = false
+	}
+	w.run(1000)
+	w.want(Clear, "n1")
+}
+
+func TestPeersAreWatchedOnceEach(t *testing.T) {
+	w := newWorld(t)
+	s1, s2 := w.guard[0], w.guard[1]
+	p := s1.addr
+	w.clock += 50
+	w.feed(Poll{
+		Sentinel: p, SentAt: at(w.clock), At: at(w.clock), ID: s1.id, Named: w.node("n1").addr,
+		Master: MasterView{Name: "shop", Addr: w.node("n1").addr, Flags: FlagMaster, OtherSentinels: 3},
+		Peers: []PeerView{
+			{Addr: Addr{"sentinel-2", 26379}, ID: s2.id},
+			{Addr: Addr{"sentinel-4", 26379}, ID: hexID(0x204)},
+			{Addr: Addr{"sentinel-5", 26379}, ID: hexID(0x205), Flags: FlagSDown},
+		},
+	})
+	want := []Addr{w.guard[0].addr, w.guard[1].addr, w.guard[2].addr, {"sentinel-4", 26379}}
+	if len(w.d.Sentinels) != len(want) {
+		t.Fatalf("watch %v, want %v", w.d.Sentinels, want)
+	}
+	for i := range want {
+		if w.d.Sentinels[i] != want[i] {
+			t.Errorf("watch %v, want %v", w.d.Sentinels, want)
+		}
+	}
+}
+
+func TestNodesAndSentinelsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	for i := range 500 {
+		w.clock++
+		a := Addr{Host: "10.9.9.9", Port: uint16(i + 1)}
+		w.feed(Event{Sentinel: a, At: at(w.clock), Channel: "+sdown", Message: "slave x 10.8.8.8 " + itoa(i+1) + " @ shop 10.7.7.7 " + itoa(i+1)})
+		w.feed(Link{Sentinel: a, At: at(w.clock), Up: true})
+	}
+	w.run(1000)
+	w.want(Clear, "n1")
+}

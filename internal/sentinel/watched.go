@@ -1,0 +1,251 @@
+package sentinel
+
+import (
+	"slices"
+	"time"
+)
+
+// watched is one sentinel as we hear it.
+type watched struct {
+	addr       Addr
+	configured bool
+	id         string
+
+	link bool // subscribed
+
+	asked   bool // at least one poll has ended, well or not
+	ok      bool // the last poll brought an answer
+	sentAt  time.Time
+	seenAt  time.Time
+	view    Poll      // the last answer
+	quietAt time.Time // when it was last asked and showed no failover
+
+	sdown, odown bool // it holds our master down, by event or poll
+	tilt         bool
+	higher       bool  // its last answer named another master above our epoch
+	newEpoch     int64 // from +new-epoch, which comes right before +try-failover
+	try          *try
+}
+
+// gone: neither the subscription nor the last poll reaches it. Nothing more is
+// to be expected of a failover that it led.
+func (s *watched) gone() bool { return !s.link && s.asked && !s.ok }
+
+func (m *Machine) watch(a Addr) *watched {
+	for _, s := range m.sentinels {
+		if s.addr == a {
+			return s
+		}
+	}
+	if a.IsZero() {
+		return nil
+	}
+	s := &watched{addr: a}
+	if len(m.sentinels) < maxWatched {
+		m.sentinels = append(m.sentinels, s)
+		return s
+	}
+	old := -1
+	for i, x := range m.sentinels {
+		if !x.configured && (old < 0 || x.seenAt.Before(m.sentinels[old].seenAt)) {
+			old = i
+		}
+	}
+	if old < 0 {
+		return nil
+	}
+	m.sentinels[old] = s
+	return s
+}
+
+func (m *Machine) link(l Link) {
+	s := m.watch(l.Sentinel)
+	if s == nil {
+		return
+	}
+	s.link, s.tilt = l.Up, false // the -tilt may have been missed
+	if l.Up {
+		m.pollNow = true // what was published meanwhile is never repeated
+		return
+	}
+	m.leaderGone(s)
+}
+
+// leaderGone ends the failover of a sentinel that is gone: a dead leader never
+// says how it ended (leader-crash).
+func (m *Machine) leaderGone(s *watched) {
+	if s.try != nil && s.gone() && s.try.live() {
+		s.try.end(endGone, m.now)
+		m.alarm(weak, m.now)
+	}
+}
+
+func (m *Machine) poll(p Poll) {
+	s := m.watch(p.Sentinel)
+	if s == nil || p.SentAt.Before(s.sentAt) {
+		return
+	}
+	s.asked = true
+	if p.Fault != FaultNone {
+		s.ok = false
+		m.leaderGone(s)
+		return
+	}
+	s.ok, s.sentAt, s.seenAt = true, p.SentAt, p.At
+	p.Replicas = p.Replicas[:min(len(p.Replicas), maxListed)]
+	p.Peers = p.Peers[:min(len(p.Peers), maxListed)]
+	s.view = p
+	if p.ID != "" {
+		s.id = p.ID
+	}
+	m.learnListed(p)
+	m.pollDown(s, p)
+	m.pollTry(s, p)
+	m.pollHigher(s)
+}
+
+func (m *Machine) learnListed(p Poll) {
+	m.learn(p.Named)
+	m.learn(p.Master.Addr)
+	for _, r := range p.Replicas {
+		m.learn(r.Addr)
+	}
+}
+
+// pollDown stands in for +sdown and +odown that were not heard.
+func (m *Machine) pollDown(s *watched, p Poll) {
+	sdown, odown := p.Master.Flags.Has(FlagSDown), p.Master.Flags.Has(FlagODown)
+	if sdown && !s.sdown {
+		m.heldDown(p.Master.Addr, p.At, false)
+	}
+	if odown && !s.odown {
+		m.heldDown(p.Master.Addr, p.At, true)
+	}
+	s.sdown, s.odown = sdown, odown
+}
+
+// heldDown: a sentinel, or with odown its quorum, has lost the master it knows.
+// The record wants the first word of each burst, and of the right node: a late
+// word about the master before is not the beginning of the next failover.
+func (m *Machine) heldDown(addr Addr, at time.Time, odown bool) {
+	m.alarm(weak, at)
+	e := &m.ep
+	if at.Sub(e.heldAt) > alarmBurst || addr != e.heldAddr && addr == m.cur.addr {
+		e.sdown, e.odown, e.heldAddr = at, time.Time{}, addr
+	}
+	e.heldAt = at
+	if odown && e.odown.IsZero() {
+		e.odown = at
+	}
+}
+
+// pollHigher: one sentinel names another master above our epoch. Something was
+// promoted, and we have not noticed.
+func (m *Machine) pollHigher(s *watched) {
+	v, ok := voteOf(s)
+	higher := ok && m.cur.verified && v.epoch > m.epoch() && !m.same(v.addr, m.cur.addr)
+	if higher && !s.higher {
+		m.alarm(strong, s.seenAt)
+	}
+	s.higher = higher
+}
+
+// event takes a published message. It is a hint: it can be old news of a
+// restarted sentinel, so nobody becomes master by one.
+func (m *Machine) event(e Event) {
+	s := m.watch(e.Sentinel)
+	if s == nil {
+		return
+	}
+	msg, err := ParseMessage(e.Channel, e.Message)
+	if err != nil {
+		m.rejected++
+		return
+	}
+	switch msg.Kind {
+	case KindOther:
+		return
+	case KindNewEpoch:
+		s.newEpoch = msg.Epoch
+		return
+	case KindTilt, KindTiltEnd:
+		s.tilt = msg.Kind == KindTilt
+		return
+	}
+	if msg.Name != m.name {
+		return // another group on the same sentinels
+	}
+	m.learn(msg.Master)
+	m.ourEvent(s, msg, e.At)
+}
+
+func (m *Machine) ourEvent(s *watched, msg Message, at time.Time) {
+	switch msg.Kind {
+	case KindSwitchMaster:
+		m.learn(msg.Addr)
+		m.pollNow, m.probeNow = true, true
+		if m.cur.verified && !m.same(msg.Addr, m.cur.addr) {
+			m.alarm(weak, at)
+		}
+	case KindHint:
+		m.pollNow, m.probeNow = true, true
+	case KindSDown, KindODown:
+		if msg.Subject != SubjectMaster {
+			return
+		}
+		s.sdown = true
+		s.odown = s.odown || msg.Kind == KindODown
+		m.heldDown(msg.Addr, at, msg.Kind == KindODown)
+	case KindSDownEnd, KindODownEnd:
+		// Ends no alarm: it comes 150 ms before the promotion.
+		if msg.Subject == SubjectMaster {
+			s.odown = false
+			s.sdown = s.sdown && msg.Kind == KindODownEnd
+		}
+	default:
+		m.tryEvent(s, msg, at)
+	}
+}
+
+// reachable are the sentinels whose last poll brought an answer.
+func (m *Machine) reachable(yield func(*watched) bool) {
+	for _, s := range m.sentinels {
+		if s.ok && !yield(s) {
+			return
+		}
+	}
+}
+
+// polledSince reports whether every reachable sentinel has answered a question
+// asked at t or later. True when none is reachable: a healthy master is kept.
+func (m *Machine) polledSince(t time.Time) bool {
+	for s := range m.reachable {
+		if s.sentAt.Before(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// Watch is the list of sentinels to listen to: the configured ones and the
+// peers that a reachable one vouches for.
+func (m *Machine) watchList() []Addr {
+	var list []Addr
+	var ids []string
+	for _, s := range m.sentinels {
+		if s.configured {
+			list = append(list, s.addr)
+			ids = append(ids, s.id)
+		}
+	}
+	for s := range m.reachable {
+		for _, p := range s.view.Peers {
+			known := slices.Contains(list, p.Addr) || p.ID != "" && slices.Contains(ids, p.ID)
+			if !known && !p.Flags.Has(FlagSDown) && len(list) < maxWatched {
+				list = append(list, p.Addr)
+				ids = append(ids, p.ID)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,76 @@
+package evercache_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/redistest"
+)
+
+func TestSentinelAKilledMasterIsFollowedAtItsPromotion(t *testing.T) {
+	for _, down := range []time.Duration{500 * time.Millisecond, time.Second} {
+		t.Run(fmt.Sprint(down), func(t *testing.T) {
+			scenario(t, func(t *testing.T) chaos.Summary {
+				d := begin(t, redistest.StartSentinel(t, downAfter(down)))
+				d.limits.Landing = 250 * time.Millisecond
+				d.limits.LostLanded = chaos.AnyNumber // replication is asynchronous
+				d.inject(d.old.Kill)
+				d.landsElsewhere(10 * time.Second)
+				d.confirmed(5 * time.Second)
+				d.wantFailovers("failure")
+				return d.end()
+			})
+		})
+	}
+}
+
+// TestSentinelAHungMasterIsFencedForGood lets it go on after the promotion: for
+// about ten seconds it answers as a master. Commands that were in its socket
+// buffer at the fence are executed then; nothing else may be.
+func TestSentinelAHungMasterIsFencedForGood(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.limits.Landing = 250 * time.Millisecond
+		d.limits.LostLanded = chaos.AnyNumber
+		d.inject(d.old.Pause)
+		d.landsElsewhere(10 * time.Second)
+		d.old.Resume()
+		resumed := time.Now()
+		d.wait(2*time.Second, "no writes after the old master's return", func() bool { return d.run.History.Landed(resumed) > 200 })
+		d.sentNothingAfterTheFence()
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
+}
+
+// sentNothingAfterTheFence asks the old master, while it still thinks that it is
+// one, for every write that began after the client had fenced it.
+func (d *drill) sentNothingAfterTheFence() {
+	d.Helper()
+	held := new(chaos.History)
+	fence := d.firstDegraded()
+	after := 0
+	for _, c := range d.run.History.Calls() {
+		held.Record(c)
+	}
+	unheld, err := chaos.Unheld(d.Context(), d.node(d.old), held)
+	if err != nil {
+		d.Fatal(err)
+	}
+	role, _ := d.old.Do("ROLE").([]any)
+	if role[0] != "master" {
+		d.Logf("the old master was demoted before it could be asked: %v", role[0])
+		return
+	}
+	for _, c := range held.Calls() {
+		if c.Op == chaos.Write && c.Start.After(fence) && !unheld[c.Key] {
+			after++
+		}
+	}
+	if fence.IsZero() || after > 0 {
+		d.Errorf("fenced %v after the fault; %d writes that began later are on the old master", fence.Sub(d.fault), after)
+	}
+}

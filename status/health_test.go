@@ -1,0 +1,207 @@
+package status_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/status"
+)
+
+// fake is a client in whatever condition a test needs.
+type fake struct {
+	health evercache.Health
+	stats  evercache.Stats
+}
+
+func (f fake) Health() evercache.Health { return f.health }
+func (f fake) Stats() evercache.Stats   { return f.stats }
+
+var since = time.Date(2026, 11, 21, 23, 25, 57, 0, time.FixedZone("CET", 3600))
+
+func healthy() fake {
+	return fake{
+		health: evercache.Health{State: evercache.Connected, Since: since, Connected: true, Master: "redis:6379"},
+		stats:  evercache.Stats{Hits: 1000, Misses: 50, Sets: 500, Deletes: 20},
+	}
+}
+
+func inOutage() fake {
+	f := healthy()
+	f.health.State, f.health.Connected = evercache.Degraded, false
+	f.health.Cause = errors.Join(errors.New("dial redis:6379: connection refused"), errors.New("breaker is open"))
+	f.health.RequestedMode = evercache.Sentinel
+	f.health.OutboxEntries, f.health.OutboxBytes, f.health.OutboxOldest = 1, 321, 1500*time.Millisecond
+	f.health.Findings = []evercache.Finding{{
+		Code: "mode-fallback", Severity: evercache.Error, Title: "Running on one server although Sentinel was asked for",
+		Detail: "REDIS_SENTINELS names 2 sentinels", Fix: "name 3 or more",
+	}}
+	f.stats.Errors = 3
+	return f
+}
+
+func afterFailover() fake {
+	f := healthy()
+	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
+	f.health.Master = "10.0.0.12:6379"
+	f.health.Sentinel = &evercache.SentinelHealth{
+		MasterName: "mymaster", Configured: []string{"sentinel1:26379", "[fd00::1]:26379"}, CurrentMaster: "10.0.0.12:6379",
+		Stage: "clear", Epoch: 7, FailoverCount: 1, Known: 3, Reachable: 3, Agreeing: 2, Needed: 2, Quorum: 2, CanFailOver: true,
+		Nodes: []evercache.RedisNode{
+			{Addr: "10.0.0.12:6379", Role: "master", Reachable: true},
+			{Addr: "10.0.0.11:6379", Role: "replica", Follows: "10.0.0.12:6379"},
+		},
+		Failovers: []evercache.Failover{{
+			At: since, From: "10.0.0.11:6379", To: "10.0.0.12:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
+		}},
+	}
+	return f
+}
+
+func atStart() fake {
+	f := healthy()
+	f.health.State, f.health.Connected, f.health.Master, f.stats = evercache.Degraded, false, "", evercache.Stats{}
+	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
+	f.health.Sentinel = &evercache.SentinelHealth{MasterName: "mymaster", Configured: []string{"sentinels:26379"}, Stage: "fenced"}
+	return f
+}
+
+func get(t *testing.T, h http.Handler, method, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, target, nil))
+	return w
+}
+
+// The files in testdata are the contract with existing monitors: their names,
+// their order and their types must not change, only more may be added.
+func TestHealthKeepsItsShape(t *testing.T) {
+	for _, tc := range []struct {
+		file, word string
+		source     fake
+	}{
+		{"up.json", "up", healthy()},
+		{"degraded.json", "degraded", inOutage()},
+		{"sentinel.json", "up", afterFailover()},
+		{"sentinel_start.json", "degraded", atStart()},
+	} {
+		t.Run(tc.file, func(t *testing.T) {
+			w := get(t, status.New(tc.source).Health(), "GET", "/health")
+			want, err := os.ReadFile(filepath.Join("testdata", tc.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), indent(t, w.Body.Bytes())); d != "" {
+				t.Errorf("body (-want +got):\n%s", d)
+			}
+			if got := w.Header().Get("Evercache-Status"); got != tc.word {
+				t.Errorf("Evercache-Status = %q, want %q", got, tc.word)
+			}
+			if got := w.Header().Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control = %q, want no-store", got)
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type = %q", got)
+			}
+		})
+	}
+}
+
+func TestHealthHasNoSentinelBlockInStandaloneMode(t *testing.T) {
+	w := get(t, status.New(healthy()).Health(), "GET", "/health")
+	if strings.Contains(w.Body.String(), `"sentinel"`) {
+		t.Errorf("body = %s", w.Body)
+	}
+}
+
+func TestHealthWordsAndCodes(t *testing.T) {
+	with := func(change func(*evercache.Health)) fake {
+		f := healthy()
+		change(&f.health)
+		return f
+	}
+	for _, tc := range []struct {
+		name         string
+		source       fake
+		draining     bool
+		word         string
+		message      string
+		code, strict int
+	}{
+		{"connected", healthy(), false, "up", "Redis is healthy (Standalone mode)", 200, 200},
+		{"sentinel", with(func(h *evercache.Health) { h.Mode = evercache.Sentinel }), false, "up", "Redis is healthy (Sentinel mode)", 200, 200},
+		{"degraded", with(func(h *evercache.Health) { h.State, h.Connected = evercache.Degraded, false }), false, "degraded", "Redis is unavailable, memory answers (Standalone mode)", 200, 503},
+		{"recovering", with(func(h *evercache.Health) { h.State, h.OutboxEntries = evercache.Recovering, 12 }), false, "degraded", "Redis is back, 12 writes are being sent to it (Standalone mode)", 200, 503},
+		{"memory only", with(func(h *evercache.Health) { h.State, h.Mode = evercache.Degraded, evercache.MemoryOnly }), false, "up", "Memory answers; no Redis is used (Memory mode)", 200, 200},
+		{"draining", healthy(), true, "down", "Shutting down (Standalone mode)", 503, 503},
+		{"closed", with(func(h *evercache.Health) { h.State = evercache.Closed }), false, "down", "The client is closed (Standalone mode)", 503, 503},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := status.New(tc.source)
+			if tc.draining {
+				s.SetDraining()
+			}
+			w := get(t, s.Health(), "GET", "/health")
+			if w.Code != tc.code {
+				t.Errorf("code = %d, want %d", w.Code, tc.code)
+			}
+			if c := get(t, s.Health(), "GET", "/health?strict=1").Code; c != tc.strict {
+				t.Errorf("code with strict=1 = %d, want %d", c, tc.strict)
+			}
+			if c := get(t, s.Health(), "GET", "/health?strict=0").Code; c != tc.code {
+				t.Errorf("code with strict=0 = %d, want %d", c, tc.code)
+			}
+			var body struct {
+				Status string
+				Redis  struct{ Status, Message string }
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatal(err)
+			}
+			if body.Status != tc.word || body.Redis.Status != tc.word {
+				t.Errorf("status = %q, redis.status = %q, want %q", body.Status, body.Redis.Status, tc.word)
+			}
+			if body.Redis.Message != tc.message {
+				t.Errorf("message = %q, want %q", body.Redis.Message, tc.message)
+			}
+		})
+	}
+}
+
+func TestHitRateHasFourDecimals(t *testing.T) {
+	for _, tc := range []struct {
+		hits, misses uint64
+		want         string
+	}{
+		{0, 0, "0"}, {1, 0, "1"}, {0, 7, "0"}, {1, 1, "0.5"}, {2, 1, "0.6667"}, {1000, 50, "0.9524"},
+	} {
+		f := healthy()
+		f.stats.Hits, f.stats.Misses = tc.hits, tc.misses
+		body := get(t, status.New(f).Health(), "GET", "/health").Body.String()
+		if !strings.Contains(body, `"hitRate":`+tc.want+`,`) {
+			t.Errorf("%d hits, %d misses: want hitRate %s in %s", tc.hits, tc.misses, tc.want, body)
+		}
+	}
+}
+
+// indent keeps the order of the fields, unlike a trip through a map.
+func indent(t *testing.T, b []byte) string {
+	t.Helper()
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(json.RawMessage(b)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}

@@ -1,0 +1,158 @@
+package status
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// report is the JSON of Health. The order and the types of the fields down to
+// Sentinel are a contract with existing monitors; the fields after it are ours,
+// and more may follow at the end of each block.
+type report struct {
+	Status   word                `json:"status"`
+	Redis    redis               `json:"redis"`
+	Findings []evercache.Finding `json:"findings"`
+}
+
+type redis struct {
+	Status    word    `json:"status"`
+	Connected bool    `json:"connected"` // a verified master answers
+	Message   string  `json:"message"`
+	Mode      string  `json:"mode"`
+	Metrics   metrics `json:"metrics"`
+
+	Sentinel *sentinel `json:"sentinel,omitempty"`
+
+	State         string     `json:"state"`
+	Since         *time.Time `json:"since"` // when State began
+	RequestedMode string     `json:"requestedMode"`
+	Master        *string    `json:"master"` // last verified, host:port
+	Cause         *string    `json:"cause"`  // why Redis is not used
+	Outbox        outbox     `json:"outbox"`
+}
+
+// metrics counts callers' reads over both levels since the process started.
+type metrics struct {
+	Hits    uint64  `json:"hits"`
+	Misses  uint64  `json:"misses"`
+	HitRate float64 `json:"hitRate"` // four decimals; 0 without traffic
+	Sets    uint64  `json:"sets"`
+	Deletes uint64  `json:"deletes"`
+	Errors  uint64  `json:"errors"`
+}
+
+// outbox is what waits for the next master.
+type outbox struct {
+	Entries       int     `json:"entries"`
+	Bytes         int64   `json:"bytes"`
+	OldestSeconds float64 `json:"oldestSeconds"`
+}
+
+func newReport(h evercache.Health, s evercache.Stats, draining bool) report {
+	status := statusOf(h, draining)
+	findings := h.Findings
+	if findings == nil {
+		findings = []evercache.Finding{} // [], not null
+	}
+	return report{
+		Status: status,
+		Redis: redis{
+			Status:        status,
+			Connected:     h.Connected,
+			Message:       message(h, draining),
+			Mode:          h.Mode.String(),
+			Metrics:       newMetrics(s),
+			Sentinel:      newSentinel(h.Sentinel),
+			State:         h.State.String(),
+			Since:         unless(h.Since.IsZero(), h.Since.UTC()),
+			RequestedMode: h.RequestedMode.String(),
+			Master:        unless(h.Master == "", h.Master),
+			Cause:         cause(h.Cause),
+			Outbox:        newOutbox(h),
+		},
+		Findings: findings,
+	}
+}
+
+func newMetrics(s evercache.Stats) metrics {
+	return metrics{
+		Hits: s.Hits, Misses: s.Misses, HitRate: hitRate(s.Hits, s.Misses),
+		Sets: s.Sets, Deletes: s.Deletes, Errors: s.Errors,
+	}
+}
+
+func newOutbox(h evercache.Health) outbox {
+	return outbox{
+		Entries:       h.OutboxEntries,
+		Bytes:         h.OutboxBytes,
+		OldestSeconds: h.OutboxOldest.Round(time.Millisecond).Seconds(),
+	}
+}
+
+// hitRate has four decimals, and is 0 without traffic.
+func hitRate(hits, misses uint64) float64 {
+	reads := float64(hits) + float64(misses)
+	if reads == 0 {
+		return 0
+	}
+	return math.Round(float64(hits)/reads*1e4) / 1e4
+}
+
+// message is one sentence for people. The first form is read by monitors too.
+func message(h evercache.Health, draining bool) string {
+	mode := modeName(h.Mode)
+	switch {
+	case draining:
+		return fmt.Sprintf("Shutting down (%s)", mode)
+	case h.State == evercache.Closed:
+		return fmt.Sprintf("The client is closed (%s)", mode)
+	case h.Mode == evercache.MemoryOnly:
+		return "Memory answers; no Redis is used (Memory mode)"
+	case h.State == evercache.Connected:
+		return fmt.Sprintf("Redis is healthy (%s)", mode)
+	case h.State == evercache.Recovering:
+		return fmt.Sprintf("Redis is back, %s are being sent to it (%s)", writes(h.OutboxEntries), mode)
+	case h.OutboxEntries > 0:
+		return fmt.Sprintf("Redis is unavailable, memory answers and keeps %s for it (%s)", writes(h.OutboxEntries), mode)
+	}
+	return fmt.Sprintf("Redis is unavailable, memory answers (%s)", mode)
+}
+
+func writes(n int) string {
+	if n == 1 {
+		return "1 write"
+	}
+	return fmt.Sprintf("%d writes", n)
+}
+
+func modeName(m evercache.Mode) string {
+	switch m {
+	case evercache.Standalone:
+		return "Standalone mode"
+	case evercache.Sentinel:
+		return "Sentinel mode"
+	case evercache.Cluster:
+		return "Cluster mode"
+	}
+	return "Memory mode"
+}
+
+// cause is the text of err on one line; null when there is none.
+func cause(err error) *string {
+	if err == nil {
+		return nil
+	}
+	return new(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// unless is null where absent, else v.
+func unless[T any](absent bool, v T) *T {
+	if absent {
+		return nil
+	}
+	return &v
+}
