@@ -32,12 +32,14 @@ type Client struct {
 	lanes     *lanes
 	node      atomic.Pointer[remote.Node] // the verified master, or nil
 	// nodeChanged is closed and replaced whenever node changes.
-	nodeChanged atomic.Pointer[chan struct{}]
-	reached     atomic.Bool // a master has been verified once
-	blackouts   *blackouts
-	view        atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
-	status      *status
-	wake        chan struct{} // the replayer's
+	nodeChanged   atomic.Pointer[chan struct{}]
+	reached       atomic.Bool // a master has been verified once
+	blackouts     *blackouts
+	failovers     labelled                   // ended ones by cause
+	blackoutTimes histogram                  // of those
+	view          atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
+	status        *status
+	wake          chan struct{} // the replayer's
 
 	requests       *requests
 	durations      [opCount]histogram
@@ -98,6 +100,7 @@ func newClient(o Options) *Client {
 		classes:   map[string]bool{},
 		done:      make(chan struct{}),
 		blackouts: newBlackouts(),
+		failovers: newLabelled("failure", "planned", "manual"),
 	}
 	changed := make(chan struct{})
 	c.nodeChanged.Store(&changed)

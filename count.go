@@ -59,6 +59,7 @@ func (c *Client) Stats() Stats {
 		RedisErrors:      c.redis.errors.snapshot(),
 		RedisDurations:   c.redis.durations.snapshot(),
 		RedisDials:       c.redis.dials.snapshot(),
+		Sentinel:         c.sentinelStats(h.Sentinel),
 		State:            h.State,
 		Mode:             h.Mode,
 		RequestedMode:    h.RequestedMode,

@@ -75,23 +75,30 @@ func canOccur(op Op, t Tier, res Result) bool {
 // durationBounds are those of cache and Redis requests, in seconds.
 var durationBounds = []float64{5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .1, .5, 1}
 
+// blackoutBounds are those of failovers, in seconds. There are as many.
+var blackoutBounds = []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 30, 120}
+
 type histogram struct {
-	counts [15]atomic.Uint64 // one more than durationBounds
+	counts [15]atomic.Uint64 // one more than there are bounds
 	sum    atomic.Int64      // nanoseconds
 }
 
-func (h *histogram) observe(d time.Duration) {
+func (h *histogram) observe(d time.Duration) { h.observeIn(durationBounds, d) }
+
+func (h *histogram) observeIn(bounds []float64, d time.Duration) {
 	s := d.Seconds()
 	i := 0
-	for i < len(durationBounds) && s > durationBounds[i] {
+	for i < len(bounds) && s > bounds[i] {
 		i++
 	}
 	h.counts[i].Add(1)
 	h.sum.Add(int64(d))
 }
 
-func (h *histogram) snapshot() Histogram {
-	out := Histogram{Bounds: durationBounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
+func (h *histogram) snapshot() Histogram { return h.snapshotOf(durationBounds) }
+
+func (h *histogram) snapshotOf(bounds []float64) Histogram {
+	out := Histogram{Bounds: bounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
 	for i := range h.counts {
 		out.Counts[i] = h.counts[i].Load()
 	}

@@ -75,7 +75,10 @@ func (c *Client) resolveSentinels(ctx context.Context) []string {
 func (c *Client) episodesEnded(records []sentinel.Record) {
 	for _, r := range records {
 		if r.Failover() {
-			c.status.failedOver(c.failover(r))
+			f := c.failover(r)
+			c.failovers.add(f.Cause)
+			c.blackoutTimes.observeIn(blackoutBounds, f.Blackout)
+			c.status.failedOver(f)
 		}
 	}
 }
@@ -170,4 +173,16 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 		h.Nodes = append(h.Nodes, RedisNode{n.Addr.String(), n.Role.String(), n.Reachable, n.Follows.String(), n.Promotable})
 	}
 	return h
+}
+
+// sentinelStats is nil outside Sentinel mode.
+func (c *Client) sentinelStats(h *SentinelHealth) *SentinelStats {
+	if h == nil {
+		return nil
+	}
+	s := &SentinelStats{SentinelHealth: *h, FailoversByCause: c.failovers.snapshot(), Blackouts: c.blackoutTimes.snapshotOf(blackoutBounds)}
+	if v := c.view.Load(); v != nil {
+		s.Events = v.Events
+	}
+	return s
 }

@@ -104,6 +104,9 @@ type Stats struct {
 	CircuitOpen      bool
 	CircuitOpened    map[string]uint64 // by cause: errors, slow
 
+	// Sentinel is nil outside Sentinel mode.
+	Sentinel *SentinelStats
+
 	OutboxEntries    int
 	OutboxBytes      int64
 	OutboxReplayed   uint64
@@ -111,4 +114,12 @@ type Stats struct {
 	OutboxOverflowed uint64 // writes kept as deletes, for want of room
 
 	EventsDropped uint64
+}
+
+// SentinelStats counts what happened to a Sentinel set.
+type SentinelStats struct {
+	SentinelHealth
+	FailoversByCause map[string]uint64 // ended ones: failure, planned, manual
+	Blackouts        Histogram         // how long callers had no master in each
+	Events           map[string]uint64 // what the sentinels published, by channel
 }

@@ -41,6 +41,10 @@ type sample struct {
 // single ones are not timed.
 const batch = 1024
 
+// failurePause follows a failed operation: errors come at once, and a loop over
+// them would take the processor from what could end them.
+const failurePause = time.Millisecond
+
 // load says how a subject is run.
 type load struct {
 	order   []uint32 // keys in the order in which they are asked for
@@ -132,6 +136,8 @@ func (w *worker) timed(s subject, end time.Time) {
 		now = time.Now()
 		if !ok {
 			w.failed++
+			time.Sleep(failurePause)
+			now = time.Now()
 			continue
 		}
 		w.done++

@@ -99,10 +99,7 @@ func quote(v string) string {
 
 // noteUnbuiltModes completes a list of faults with what Open would say next.
 func (r *reader) noteUnbuiltModes(o evercache.Options) {
-	if len(o.Sentinels) > 0 {
-		r.fault("REDIS_SENTINEL_ENABLED", "sentinel mode is not built yet", "set REDIS_HOST and REDIS_PORT to use one server")
-	}
 	if len(o.ClusterNodes) > 0 {
-		r.fault("REDIS_CLUSTER_NODES", "cluster mode is not built yet", "set REDIS_HOST and REDIS_PORT to use one server")
+		r.fault("REDIS_CLUSTER_NODES", "cluster mode is not built yet", "set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
 	}
 }

@@ -12,7 +12,6 @@ func TestOpenRefusesModesThatAreNotBuilt(t *testing.T) {
 		env  []string
 		want string
 	}{
-		{[]string{sentinelOn, masterIs, three, "REDIS_HOST=redis", "REDIS_PASSWORD=x"}, "sentinel mode is not built yet"},
 		{[]string{"REDIS_CLUSTER_NODES=n1:6379", "REDIS_URL=redis://h"}, "cluster mode is not built yet"},
 	} {
 		c, err := evercache.Open(t.Context(), accept(t, tt.env...).Redis)
@@ -32,6 +31,7 @@ func TestTheLibraryTakesWhatFromEnvAccepts(t *testing.T) {
 		{"REDIS_URL=rediss://u:p@[::1]:6380/3", "REDIS_KEY_PREFIX=" + strings.Repeat("x", maxPrefixBytes)},
 		{"REDIS_HOST=fe80::1%eth0", "REDIS_DB=1000000", "EVERCACHE_MEMORY=64KiB", "EVERCACHE_OUTBOX_MEMORY=1024GiB"},
 		{sentinelOn, "REDIS_HOST=redis"},
+		{sentinelOn, masterIs, three, "REDIS_HOST=redis", "REDIS_PASSWORD=x"},
 		{"EVERCACHE_TTL=1ms", "EVERCACHE_READ_TIMEOUT=1ms", "EVERCACHE_DIAL_TIMEOUT=1m"},
 		{"EVERCACHE_TTL=8760h", "EVERCACHE_MAX_TTL=8760h", "EVERCACHE_STALE=8760h", "EVERCACHE_L1_TTL=8760h"},
 		{"EVERCACHE_L1_TTL=0", "EVERCACHE_STALE=0"},

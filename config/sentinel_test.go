@@ -177,14 +177,13 @@ func TestClusterIsAskedForByItsNodes(t *testing.T) {
 	}
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", "REDIS_DB=1"),
 		"REDIS_DB: a Cluster has only database 0; leave it out",
-		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server")
+		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
 }
 
 func TestSentinelAndClusterTogetherAreAFault(t *testing.T) {
 	expectLines(t, refuse(t, sentinelOn, masterIs, three, "REDIS_CLUSTER_NODES=n1:6379"),
-		"REDIS_SENTINEL_ENABLED: sentinel mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server",
 		"REDIS_CLUSTER_NODES: Sentinel mode is asked for too (REDIS_SENTINEL_ENABLED); choose one of the two",
-		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server")
+		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
 }
 
 func TestAddressMapFaults(t *testing.T) {

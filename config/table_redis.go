@@ -88,7 +88,7 @@ var tlsSettings = []setting{
 var sentinelSettings = []setting{
 	{
 		name: "REDIS_SENTINEL_ENABLED", group: "Sentinel", def: "false", example: "true",
-		meaning: "Ask for Sentinel mode. **Not built yet:** with a complete configuration (a master name and at least three sentinels) the start fails and says so. " +
+		meaning: "Ask for Sentinel mode. It needs `REDIS_SENTINEL_MASTER_NAME` and at least three `REDIS_SENTINELS`. " +
 			"With an incomplete one the single server of `REDIS_HOST` is used instead, with an error in the log and in `/health`; see `REDIS_STRICT`.",
 		parse: to(func(d *draft) *bool { return &d.sentinelEnabled }, boolean),
 	},

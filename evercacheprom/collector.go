@@ -46,6 +46,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e.redis(s)
 	e.state(s)
 	e.outbox(s)
+	if s.Sentinel != nil {
+		e.sentinel(*s.Sentinel)
+	}
 }
 
 func (e emitter) requests(s evercache.Stats) {

@@ -2,6 +2,7 @@ package evercacheprom_test
 
 import (
 	"bytes"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
@@ -10,8 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"net/http/httptest"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/evercacheprom"
@@ -43,6 +42,16 @@ func stats() evercache.Stats {
 		RequestedMode:    evercache.Sentinel,
 		CircuitOpened:    map[string]uint64{"errors": 0, "slow": 1},
 		OutboxEntries:    4,
+		Sentinel: &evercache.SentinelStats{
+			SentinelHealth: evercache.SentinelHealth{
+				MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,
+				Failovers: []evercache.Failover{{At: time.UnixMilli(1500), Blackout: 1200 * time.Millisecond}},
+				Sentinels: []evercache.SentinelNode{{Addr: "10.0.0.9:26379", Tilt: true}},
+			},
+			FailoversByCause: map[string]uint64{"failure": 1, "planned": 0},
+			Blackouts:        h,
+			Events:           map[string]uint64{"+odown": 4},
+		},
 	}
 }
 
@@ -89,6 +98,19 @@ evercache_state_transitions_total{from="degraded",to="recovering"} 1
 		`# HELP evercache_mode_info How Redis is reached and what the configuration asked for; always 1. The two differ after a fallback.
 # TYPE evercache_mode_info gauge
 evercache_mode_info{mode="standalone",requested_mode="sentinel"} 1
+`,
+		`# HELP evercache_failovers_total Failovers that have ended, by cause.
+# TYPE evercache_failovers_total counter
+evercache_failovers_total{cause="failure",master_name="shop"} 1
+evercache_failovers_total{cause="planned",master_name="shop"} 0
+`,
+		`# HELP evercache_failover_last_timestamp_seconds When the last failover was followed, in Unix seconds; 0 for none.
+# TYPE evercache_failover_last_timestamp_seconds gauge
+evercache_failover_last_timestamp_seconds{master_name="shop"} 1.5
+`,
+		`# HELP evercache_sentinel_tilt 1 while the sentinel is in TILT mode and acts on nothing.
+# TYPE evercache_sentinel_tilt gauge
+evercache_sentinel_tilt{sentinel="10.0.0.9:26379"} 1
 `,
 	} {
 		name := strings.Fields(want)[2]

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
 const helpText = `evercache is a cache that stays up when Redis doesn't.
@@ -20,12 +21,12 @@ Run 'evercache help <command>' for details.
 `
 
 func printHelp(w io.Writer) {
-	var list string
+	var list strings.Builder
 	for _, c := range commands() {
-		list += fmt.Sprintf("  %-12s %s\n", c.name, c.summary)
+		list.WriteString(fmt.Sprintf("  %-12s %s\n", c.name, c.summary))
 	}
-	list += fmt.Sprintf("  %-12s %s\n", "help", "Explain a command")
-	fmt.Fprintf(w, helpText, list)
+	list.WriteString(fmt.Sprintf("  %-12s %s\n", "help", "Explain a command"))
+	fmt.Fprintf(w, helpText, list.String())
 }
 
 func (c command) printHelp(w io.Writer) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -169,9 +170,7 @@ type errorFields struct {
 // writeError sends e as the answer. net/http leaves the body out for HEAD.
 func writeError(w http.ResponseWriter, e *apiError, id string) {
 	h := w.Header()
-	for name, values := range e.header {
-		h[name] = values
-	}
+	maps.Copy(h, e.header)
 	if e.retry {
 		h.Set("Retry-After", retryAfterSeconds)
 	}

@@ -55,7 +55,7 @@ const overhead = 160
 func New(b Bound, c Clock, ev *Evictions) *Store {
 	s := &Store{bound: b, clock: newTickingClock(c)}
 	o := &otter.Options[Key, Item]{
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, Item]) time.Duration { return e.Value.Retain() }),
+		ExpiryCalculator: otter.ExpiryWritingFunc(retain),
 		Clock:            s.clock,
 		OnAtomicDeletion: func(e otter.DeletionEvent[Key, Item]) { s.left(e, ev) },
 		Logger:           &otter.NoopLogger{},
@@ -69,6 +69,9 @@ func New(b Bound, c Clock, ev *Evictions) *Store {
 	s.cache = otter.Must(o)
 	return s
 }
+
+// retain: otter takes nothing left, and less, for no end at all.
+func retain(e otter.Entry[Key, Item]) time.Duration { return max(e.Value.Retain(), 1) }
 
 func weigh(k Key, it Item) uint32 { return it.Weight() + uint32(len(k.Key)) + overhead }
 

@@ -395,7 +395,7 @@ func TestWhatIsHandedOutIsACopy(t *testing.T) {
 	put(t, b, set("a", "1"))
 	putPrefix(t, b, "x:", "y:")
 	b.Oldest(1)[0].Key = "changed"
-	b.Prefixes()[0].Text = "changed"
+	b.Prefixes()[1].Text = "changed"
 	b.DonePrefix(b.Prefixes()[0].Seq)
 	if diff := cmp.Diff([]string{"delete y:*", "set a=1 until 1000"}, waiting(b)); diff != "" {
 		t.Errorf("what waits (-want +got):\n%s", diff)

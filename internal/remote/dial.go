@@ -140,10 +140,11 @@ func (g *greeting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refusal is the error reply with which the server began, or "".
+// refusal is the error reply with which the server began, a long one cut, or "".
 func (g *greeting) refusal() string {
-	line, _, whole := strings.Cut(string(g.first[:g.n.Load()]), "\r\n")
-	if !whole || !strings.HasPrefix(line, "-") {
+	first := string(g.first[:g.n.Load()])
+	line, _, whole := strings.Cut(first, "\r\n")
+	if !whole && len(first) < len(g.first) || !strings.HasPrefix(line, "-") {
 		return ""
 	}
 	return line[1:]

@@ -44,6 +44,7 @@ var Kinds = []Kind{
 	Auth, NoPerm, MaxClients, Moved, Busy, Logical, Canceled, Other,
 }
 
+// prefixes are the first words of error replies, without the ERR before some.
 var prefixes = []struct {
 	prefix string
 	kind   Kind
@@ -56,16 +57,18 @@ var prefixes = []struct {
 	{"MISCONF", Misconf},
 	{"NOAUTH", Auth},
 	{"WRONGPASS", Auth},
-	{"ERR invalid password", Auth},
-	{"ERR AUTH", Auth},
-	{"ERR Client sent AUTH", Auth},
+	{"invalid password", Auth},
+	{"AUTH", Auth},
+	{"Client sent AUTH", Auth},
+	{"DENIED", Auth}, // protected mode: no password is set, and we are not local
 	{"NOPERM", NoPerm},
-	{"ERR max number of clients", MaxClients},
+	{"max number of clients", MaxClients},
 	{"MOVED", Moved},
 	{"ASK", Moved},
 	{"CLUSTERDOWN", Moved},
 	{"BUSY", Busy},
 	{"UNBLOCKED", Other},
+	{"EXECABORT", Other}, // a transaction; the reason is not told
 }
 
 // KindOf sorts an error of this package or of rueidis.
@@ -76,7 +79,7 @@ func KindOf(err error) Kind {
 	case errors.Is(err, errNil), rueidis.IsRedisNil(err):
 		return Nil
 	}
-	if re, ok := rueidis.IsRedisErr(err); ok {
+	if re, ok := errors.AsType[*rueidis.RedisError](err); ok {
 		return kindOfReply(re.Error())
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -101,18 +104,21 @@ func isNetTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
-// kindOfReply sorts an error reply by its first words.
+// kindOfReply sorts an error reply by its first words. rueidis leaves the ERR
+// at its beginning out.
 func kindOfReply(text string) Kind {
+	text = strings.TrimPrefix(text, "ERR ")
 	for _, p := range prefixes {
-		if strings.HasPrefix(text, p.prefix) {
+		if rest, ok := strings.CutPrefix(text, p.prefix); ok && wordEnds(rest) {
 			return p.kind
 		}
 	}
-	// redis 7 prefixes some of them with the script or transaction they were in
-	if strings.HasPrefix(text, "EXECABORT") {
-		return Other
-	}
 	return Logical
+}
+
+// wordEnds: BUSYKEY is not BUSY.
+func wordEnds(rest string) bool {
+	return rest == "" || !(rest[0] >= 'A' && rest[0] <= 'Z' || rest[0] >= 'a' && rest[0] <= 'z')
 }
 
 // Outage reports whether k means that the node did not serve us.

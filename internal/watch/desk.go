@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type desk struct {
 	retryAt    time.Time
 	retryDelay time.Duration
 
+	events     map[string]uint64 // published messages by channel
 	viewAt     time.Time
 	complaints complaints
 }
@@ -54,6 +56,7 @@ func newDesk(c Config, h Hooks) *desk {
 		listeners: map[sentinel.Addr]*worker{},
 		probers:   map[sentinel.Addr]*worker{},
 		beat:      newPace(beatIdle),
+		events:    newEvents(),
 	}
 }
 
@@ -139,6 +142,9 @@ func (d *desk) report(o sentinel.Observation) {
 
 func (d *desk) observe(o sentinel.Observation) {
 	was := d.now
+	if e, ok := o.(sentinel.Event); ok {
+		d.count(e.Channel)
+	}
 	d.now = d.machine.Observe(o)
 	if was.Generation != d.now.Generation {
 		d.retryAt, d.retryDelay = time.Time{}, 0
@@ -158,7 +164,7 @@ func (d *desk) tell(was sentinel.Decision) {
 	}
 	if changed || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
 		d.viewAt = time.Now()
-		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History()})
+		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events)})
 	}
 	if len(now.Finished) > 0 {
 		d.hooks.Done(now.Finished)
@@ -246,6 +252,9 @@ func (d *desk) opened() <-chan struct{} {
 }
 
 // broken gives a node up whose circuit has opened, and says what that shows.
+// Answers that came late show nothing yet: a fork or a large command holds a
+// master up for as long as a read waits. Whether it hangs is asked at once, and
+// the node is dialled again meanwhile; one that hangs cannot be.
 func (d *desk) broken() {
 	err, addr, now := d.node.OpenErr(), d.now.Master, time.Now()
 	d.drop(err)
@@ -253,8 +262,30 @@ func (d *desk) broken() {
 	case k == remote.ReadOnly || k == remote.MasterDown:
 		d.observe(sentinel.Refused{Node: addr, At: now})
 	case k == remote.Timeout || !errors.As(err, new(*remote.Error)):
-		d.observe(sentinel.Barrier{Node: addr, SentAt: now, At: now, Fault: sentinel.FaultTimeout})
+		if w := d.probers[addr]; w != nil {
+			w.pace.now()
+		}
+		d.observe(sentinel.Tick{At: now})
 	default:
 		d.observe(sentinel.ConnLost{Node: addr, At: now})
 	}
+}
+
+// newEvents names the channels that are counted; the rest are "other".
+func newEvents() map[string]uint64 {
+	n := map[string]uint64{"other": 0}
+	for _, channel := range []string{
+		"+sdown", "-sdown", "+odown", "-odown", "+new-epoch", "+try-failover", "+elected-leader", "+selected-slave",
+		"+promoted-slave", "+failover-end", "+switch-master", "+tilt", "-tilt", "+reboot", "+convert-to-slave",
+	} {
+		n[channel] = 0
+	}
+	return n
+}
+
+func (d *desk) count(channel string) {
+	if _, known := d.events[channel]; !known {
+		channel = "other"
+	}
+	d.events[channel]++
 }

@@ -45,6 +45,7 @@ type View struct {
 	Reason   error // why no node is in use; nil: one is
 	Status   sentinel.Status
 	History  []sentinel.Record
+	Events   map[string]uint64 // published messages by channel
 }
 
 // Reasons for which no node is in use.

@@ -1,0 +1,19 @@
+package evercacheprom_test
+
+import (
+	"context"
+	"log"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/evercacheprom"
+)
+
+func Example() {
+	client, err := evercache.Open(context.Background(), evercache.Options{Addr: "redis:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	prometheus.MustRegister(evercacheprom.New(client))
+}

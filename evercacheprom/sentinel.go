@@ -1,0 +1,49 @@
+package evercacheprom
+
+import "github.com/evercache/evercache"
+
+var (
+	descFailovers        = desc("failovers_total", "Failovers that have ended, by cause.", "master_name", "cause")
+	descFailoverDuration = desc("failover_duration_seconds", "How long callers had no master in a failover.", "master_name")
+	descFailoverLast     = desc("failover_last_timestamp_seconds", "When the last failover was followed, in Unix seconds; 0 for none.", "master_name")
+	descFailoverLastTook = desc("failover_last_duration_seconds", "How long callers had no master in the last failover.", "master_name")
+	descMaster           = desc("master_info", "The master in use; always 1.", "master_name", "addr")
+	descMasterEpoch      = desc("master_config_epoch", "The highest config epoch seen for the master.", "master_name")
+	descProvisional      = desc("master_provisional", "1 while no majority of the sentinels names the master in use.", "master_name")
+	descSentinels        = desc("sentinels_known", "Sentinels that are known.", "master_name")
+	descReachable        = desc("sentinels_reachable", "Sentinels that answer.", "master_name")
+	descAgreeing         = desc("sentinels_agreeing", "Sentinels that name the master in use.", "master_name")
+	descCanFailOver      = desc("sentinel_ckquorum_ok", "1 while enough sentinels answer for a failover.", "master_name")
+	descTilt             = desc("sentinel_tilt", "1 while the sentinel is in TILT mode and acts on nothing.", "sentinel")
+	descSentinelEvents   = desc("sentinel_events_total", "Messages that the sentinels published, by channel.", "event")
+)
+
+func (e emitter) sentinel(s evercache.SentinelStats) {
+	name := s.MasterName
+	for cause, n := range s.FailoversByCause {
+		e.counter(descFailovers, float64(n), name, cause)
+	}
+	e.histogram(descFailoverDuration, s.Blackouts, name)
+	var at, took float64
+	if n := len(s.Failovers); n > 0 {
+		last := s.Failovers[n-1]
+		at, took = float64(last.At.UnixMilli())/1000, last.Blackout.Seconds()
+	}
+	e.gauge(descFailoverLast, at, name)
+	e.gauge(descFailoverLastTook, took, name)
+	if s.CurrentMaster != "" {
+		e.gauge(descMaster, 1, name, s.CurrentMaster)
+	}
+	e.gauge(descMasterEpoch, float64(s.Epoch), name)
+	e.gauge(descProvisional, truth(s.Provisional), name)
+	e.gauge(descSentinels, float64(s.Known), name)
+	e.gauge(descReachable, float64(s.Reachable), name)
+	e.gauge(descAgreeing, float64(s.Agreeing), name)
+	e.gauge(descCanFailOver, truth(s.CanFailOver), name)
+	for _, n := range s.Sentinels {
+		e.gauge(descTilt, truth(n.Tilt), n.Addr)
+	}
+	for event, n := range s.Events {
+		e.counter(descSentinelEvents, float64(n), event)
+	}
+}
