@@ -280,8 +280,24 @@ func (d *drill) end() chaos.Summary {
 		h := d.client.Health()
 		return h.State == evercache.Connected && h.OutboxEntries == 0
 	})
+	return d.judge(d.set.Master())
+}
+
+// endUnsettled is end where the sentinels may go on to change the master.
+func (d *drill) endUnsettled() chaos.Summary {
+	d.Helper()
+	d.run.Stop()
+	d.wait(40*time.Second, "the sentinels and the client do not agree", func() bool {
+		h := d.client.Health()
+		return h.State == evercache.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" &&
+			!h.Sentinel.Provisional && h.Sentinel.Agreeing == h.Sentinel.Known
+	})
+	return d.judge(d.set.Node(d.client.Health().Master))
+}
+
+func (d *drill) judge(final *redistest.Server) chaos.Summary {
+	d.Helper()
 	d.truth.Stop()
-	final := d.set.Master()
 	if got := d.client.Health().Master; got != final.Addr() {
 		d.Errorf("the client's master is %s, the set's %s", got, final.Addr())
 	}
@@ -398,6 +414,18 @@ func (d *drill) fencedAtMost(limit time.Duration) (stop func()) {
 		}
 	}
 }
+
+// replica is a node that is not the master.
+func (d *drill) replica() *redistest.Server {
+	for _, n := range d.set.Nodes() {
+		if n.Addr() != d.old.Addr() {
+			return n
+		}
+	}
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // downAfter names a set's down-after for a subtest.
 func downAfter(d time.Duration) redistest.Option {

@@ -82,7 +82,9 @@ func WithQuorum(n int) Option {
 }
 
 // WithDownAfter sets for how long a node may be silent before a sentinel finds it down; the default
-// is 500 ms. For StartSentinel only.
+// is 500 ms. On a machine that is so busy that a process can wait that long for its turn, Sentinel
+// fails over masters that are well; a test that must not see this asks for 2 s. For StartSentinel
+// only.
 func WithDownAfter(d time.Duration) Option {
 	return setOption("WithDownAfter", func(o *redisproc.SetOptions) { o.DownAfter = d })
 }

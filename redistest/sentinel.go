@@ -111,7 +111,7 @@ func (s *Sentinel) WaitMaster(not string, timeout time.Duration) *Server {
 // in sync with one master, and every sentinel names that master, sees every replica linked to it,
 // sees every other sentinel, and finds its quorum. The test fails with what is still missing.
 //
-// A master that was lost and returns becomes a replica only after about ten seconds, or two with
+// A master that was lost and returns becomes a replica only after about ten seconds, or five with
 // SetFast.
 func (s *Sentinel) WaitHealthy(timeout time.Duration) {
 	s.tb.Helper()
@@ -143,8 +143,8 @@ func (s *Sentinel) Failover() {
 	must(s.tb, s.set.Failover(context.Background()))
 }
 
-// SetFast makes the sentinels that run notice changes of the topology quickly, or at their usual
-// pace again; on Redis 7 and later, by SENTINEL DEBUG. It heals a set fast between two faults.
+// SetFast makes the sentinels that run notice changes of the topology sooner, or at their usual pace
+// again; on Redis 7 and later, by SENTINEL DEBUG. It heals a set in half the time between two faults.
 // Timing measured with it on is not what users will see. A restarted sentinel has its usual pace.
 func (s *Sentinel) SetFast(on bool) {
 	s.tb.Helper()

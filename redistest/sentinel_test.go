@@ -9,12 +9,14 @@ import (
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
+// startSentinel is patient with the nodes, so that a busy machine does not cause failovers that the
+// test did not.
 func startSentinel(t *testing.T, opts ...Option) *Sentinel {
 	t.Helper()
 	need(t, redisproc.Server, redisproc.Sentinel)
 	t.Parallel() // these tests mostly wait
 	began := time.Now()
-	s := StartSentinel(t, opts...)
+	s := StartSentinel(t, append([]Option{WithDownAfter(2 * time.Second)}, opts...)...)
 	took := time.Since(began).Round(time.Millisecond)
 	t.Logf("StartSentinel took %v", took)
 	return s
@@ -76,14 +78,14 @@ func TestSentinelSetWithEveryOption(t *testing.T) {
 	s := startSentinel(
 		t,
 		WithMasterName("shop"), WithReplicas(1), WithSentinels(5), WithQuorum(2),
-		WithDownAfter(400*time.Millisecond), WithFailoverTimeout(8*time.Second),
+		WithDownAfter(2400*time.Millisecond), WithFailoverTimeout(8*time.Second),
 		WithPassword("node-pw"), WithUser("app", "x", "~*", "+@all"), WithSentinelPassword("sentinel-pw"),
 		WithTLSClientCerts(), WithPersistence(), WithConfig("maxmemory 32mb"), WithSentinelConfig("sentinel parallel-syncs shop 2"),
 	)
 	for _, p := range s.Sentinels() {
 		reply := p.Do("SENTINEL", "MASTER", "shop").([]any)
 		for name, want := range map[string]string{
-			"quorum": "2", "down-after-milliseconds": "400", "failover-timeout": "8000", "parallel-syncs": "2", "num-other-sentinels": "4", "num-slaves": "1",
+			"quorum": "2", "down-after-milliseconds": "2400", "failover-timeout": "8000", "parallel-syncs": "2", "num-other-sentinels": "4", "num-slaves": "1",
 		} {
 			if i := slices.Index(reply, any(name)); i < 0 || reply[i+1] != want {
 				t.Errorf("%s of %s: want %s in %v", name, p.Addr(), want, reply)

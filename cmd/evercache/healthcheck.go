@@ -57,10 +57,10 @@ func healthcheck(inv invocation, args []string) int {
 	defer cancel()
 	text, err := c.ask(ctx)
 	if err != nil {
-		fmt.Fprintln(inv.stderr, "evercache healthcheck:", err)
+		say(inv.stderr, "evercache healthcheck: %v\n", err)
 		return exitFailed
 	}
-	fmt.Fprintln(inv.stdout, text)
+	say(inv.stdout, "%s\n", text)
 	return exitOK
 }
 

@@ -26,11 +26,11 @@ func printHelp(w io.Writer) {
 		list.WriteString(fmt.Sprintf("  %-12s %s\n", c.name, c.summary))
 	}
 	list.WriteString(fmt.Sprintf("  %-12s %s\n", "help", "Explain a command"))
-	fmt.Fprintf(w, helpText, list.String())
+	say(w, helpText, list.String())
 }
 
 func (c command) printHelp(w io.Writer) {
-	fmt.Fprintf(w, "Usage:\n  evercache %s%s\n\n%s", c.name, c.usage, c.help)
+	say(w, "Usage:\n  evercache %s%s\n\n%s", c.name, c.usage, c.help)
 }
 
 // help explains evercache or one of its commands.
@@ -41,7 +41,7 @@ func help(inv invocation, args []string) int {
 		return exitOK
 	case 1:
 	default:
-		fmt.Fprintln(inv.stderr, "evercache help: one command at a time")
+		say(inv.stderr, "evercache help: one command at a time\n")
 		return exitUsage
 	}
 	if args[0] == "help" {
@@ -58,11 +58,11 @@ func help(inv invocation, args []string) int {
 
 // unknown answers for a command that does not exist.
 func unknown(inv invocation, name string) int {
-	fmt.Fprintf(inv.stderr, "evercache: unknown command %.40q\n", name)
+	say(inv.stderr, "evercache: unknown command %.40q\n", name)
 	if near, ok := nearest(name); ok {
-		fmt.Fprintf(inv.stderr, "Did you mean 'evercache %s'?\n", near)
+		say(inv.stderr, "Did you mean 'evercache %s'?\n", near)
 	}
-	fmt.Fprintln(inv.stderr, "Run 'evercache help' for the list of commands.")
+	say(inv.stderr, "Run 'evercache help' for the list of commands.\n")
 	return exitUsage
 }
 

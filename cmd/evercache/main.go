@@ -27,6 +27,9 @@ type invocation struct {
 	stdout, stderr io.Writer
 }
 
+// say prints to a terminal or pipe. When nobody reads it there is nobody to tell.
+func say(w io.Writer, format string, a ...any) { _, _ = fmt.Fprintf(w, format, a...) }
+
 // command is one word after evercache.
 type command struct {
 	name    string
@@ -86,7 +89,7 @@ func (c command) parse(inv invocation, fs *flag.FlagSet, args []string) (status 
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	if err != nil {
-		fmt.Fprintf(inv.stderr, "evercache %s: %v\nRun 'evercache %s --help' for usage.\n", c.name, err, c.name)
+		say(inv.stderr, "evercache %s: %v\nRun 'evercache %s --help' for usage.\n", c.name, err, c.name)
 		return exitUsage, false
 	}
 	return exitOK, true

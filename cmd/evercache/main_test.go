@@ -50,9 +50,8 @@ func freePort() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer ln.Close()
 	_, port, err := net.SplitHostPort(ln.Addr().String())
-	return port, err
+	return port, errors.Join(err, ln.Close())
 }
 
 // exits runs a command that must end with a status: exits 2 evercache nonsense.

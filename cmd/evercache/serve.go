@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os/signal"
 	"strings"
@@ -82,9 +81,9 @@ func logEnd(log *slog.Logger, err error) {
 
 // wrongConfig prints every fault on a line of its own.
 func wrongConfig(inv invocation, err error) int {
-	fmt.Fprintln(inv.stderr, "evercache: the configuration is wrong:")
+	say(inv.stderr, "evercache: the configuration is wrong:\n")
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(inv.stderr, "  "+strings.TrimRight(line, "\n"))
+		say(inv.stderr, "  %s\n", strings.TrimRight(line, "\n"))
 	}
 	return exitUsage
 }

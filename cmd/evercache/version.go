@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"flag"
-	"fmt"
 	"runtime"
 
 	"github.com/evercache/evercache/evercacheprom"
@@ -37,18 +36,18 @@ func version(inv invocation, args []string) int {
 	b, platform := evercacheprom.ReadBuild(), runtime.GOOS+"/"+runtime.GOARCH
 	switch *format {
 	case "text":
-		fmt.Fprintf(inv.stdout, "evercache %s", b.Version)
+		say(inv.stdout, "evercache %s", b.Version)
 		if b.Revision != "" {
-			fmt.Fprintf(inv.stdout, " (%s)", b.Revision)
+			say(inv.stdout, " (%s)", b.Revision)
 		}
-		fmt.Fprintf(inv.stdout, " %s %s\n", b.Go, platform)
+		say(inv.stdout, " %s %s\n", b.Go, platform)
 	case "json":
 		return printJSON(inv, struct {
 			evercacheprom.Build
 			Platform string `json:"platform"`
 		}{b, platform})
 	default:
-		fmt.Fprintf(inv.stderr, "evercache version: -o %.40q: want text or json\n", *format)
+		say(inv.stderr, "evercache version: -o %.40q: want text or json\n", *format)
 		return exitUsage
 	}
 	return exitOK
@@ -56,7 +55,7 @@ func version(inv invocation, args []string) int {
 
 func printJSON(inv invocation, v any) int {
 	if err := json.NewEncoder(inv.stdout).Encode(v); err != nil {
-		fmt.Fprintln(inv.stderr, "evercache:", err)
+		say(inv.stderr, "evercache: %v\n", err)
 		return exitFailed
 	}
 	return exitOK

@@ -73,8 +73,13 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 	s.do("PUT", "/v1/cache/demo/a", "v").wantsStatus(t, 204)
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS"} {
 		for _, h := range [][]string{
-			{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://localhost:1"}, {"Origin", "http://%zz"},
-			{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "whatever"},
+			{"Origin", "https://evil.example"},
+			{"Origin", "null"},
+			{"Origin", "http://localhost:1"},
+			{"Origin", "http://%zz"},
+			{"Sec-Fetch-Site", "cross-site"},
+			{"Sec-Fetch-Site", "same-site"},
+			{"Sec-Fetch-Site", "whatever"},
 			{"Sec-Fetch-Site", "cross-site", "Origin", s.URL},
 		} {
 			a := s.do(method, "/v1/cache/demo/a", "", h...)
@@ -97,8 +102,15 @@ func TestTokenIsAskedForEverywhereButByMonitors(t *testing.T) {
 	for _, call := range guarded {
 		method, path, _ := strings.Cut(call, " ")
 		for _, h := range [][]string{
-			{}, {"Authorization", "Bearer wrong"}, {"Authorization", "Bearer "}, {"Authorization", "Bearer"}, {"Authorization", "the-token"},
-			{"Authorization", "Bearer the-token2"}, {"Authorization", "Token the-token"}, {"Authorization", "Basic !"}, {"Authorization", basic("the-token", "")},
+			{},
+			{"Authorization", "Bearer wrong"},
+			{"Authorization", "Bearer "},
+			{"Authorization", "Bearer"},
+			{"Authorization", "the-token"},
+			{"Authorization", "Bearer the-token2"},
+			{"Authorization", "Token the-token"},
+			{"Authorization", "Basic !"},
+			{"Authorization", basic("the-token", "")},
 		} {
 			a := s.do(method, path, "", h...)
 			a.wants(t, 401, "unauthorized")

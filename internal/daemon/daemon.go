@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/evercache/evercache"
@@ -74,14 +75,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	a := d.api(client, status.New(client))
 	end := &ending{Daemon: d, api: a, client: client, srv: d.server(a), open: open}
 	served := make(chan error, 1)
-	go func() { served <- end.srv.Serve(ln) }() // ends with the listener, below
+	var serving sync.WaitGroup
+	serving.Go(func() { served <- end.srv.Serve(ln) }) // until drain closes the listener
 	d.announce(client, ln)
 
 	select {
 	case <-ctx.Done():
 		d.log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("event", "server.draining"), slog.Any("reason", context.Cause(ctx)))
 		err = end.drain()
-		<-served
+		serving.Wait()
 	case err = <-served:
 		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain())
 	}

@@ -231,7 +231,7 @@ func TestAnAddressInUseIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { _ = ln.Close() })
 	d, _ := newDaemon(t, "EVERCACHE_LISTEN="+ln.Addr().String())
 	err = d.Run(t.Context())
 	if _, wrong := errors.AsType[*ConfigError](err); err == nil || wrong {

@@ -22,6 +22,6 @@ func (a *api) index(w http.ResponseWriter, _ *request) *apiError {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	fmt.Fprintf(w, "evercache, %v mode, %v\n\n%s", h.Mode, h.State, indexText)
+	_, _ = fmt.Fprintf(w, "evercache, %v mode, %v\n\n%s", h.Mode, h.State, indexText)
 	return nil
 }

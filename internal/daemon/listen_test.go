@@ -55,7 +55,9 @@ func TestConnectionsOverTheBoundWait(t *testing.T) {
 		t.Fatal("a fourth connection was accepted")
 	case <-time.After(50 * time.Millisecond):
 	}
-	b.Close()
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := <-ended; err == nil {
 		t.Error("Accept ended without an error")
 	}
@@ -74,7 +76,7 @@ func TestTLSFollowsTheRenewalOfItsCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 	}
 	if got := serial(); got != 1 {

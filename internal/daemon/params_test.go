@@ -15,8 +15,14 @@ func TestParseTTL(t *testing.T) {
 		in   string
 		want time.Duration
 	}{
-		{"60", time.Minute}, {"060", time.Minute}, {"60s", time.Minute}, {"1h30m", 90 * time.Minute},
-		{"1ms", time.Millisecond}, {"1.5s", 1500 * time.Millisecond}, {"8760h", year}, {"31536000", year},
+		{"60", time.Minute},
+		{"060", time.Minute},
+		{"60s", time.Minute},
+		{"1h30m", 90 * time.Minute},
+		{"1ms", time.Millisecond},
+		{"1.5s", 1500 * time.Millisecond},
+		{"8760h", year},
+		{"31536000", year},
 	} {
 		if got, err := parseTTL(tc.in, year); err != nil || got != tc.want {
 			t.Errorf("parseTTL(%q) = %v, %v; want %v", tc.in, got, err, tc.want)
@@ -87,8 +93,15 @@ func TestQueryTakesOneKnownParameterOnce(t *testing.T) {
 		raw, value string
 		given      bool
 	}{
-		{"", "", false}, {"&", "", false}, {"prefix=", "", true}, {"prefix=a%2Fb", "a/b", true},
-		{"prefix=a+b", "a b", true}, {"prefix=a;x", "a;x", true}, {"pre%66ix=a", "a", true}, {"prefix=a=b", "a=b", true}, {"prefix=%00%ff", "\x00\xff", true},
+		{"", "", false},
+		{"&", "", false},
+		{"prefix=", "", true},
+		{"prefix=a%2Fb", "a/b", true},
+		{"prefix=a+b", "a b", true},
+		{"prefix=a;x", "a;x", true},
+		{"pre%66ix=a", "a", true},
+		{"prefix=a=b", "a=b", true},
+		{"prefix=%00%ff", "\x00\xff", true},
 	} {
 		if value, given, err := query(tc.raw, "prefix"); err != nil || value != tc.value || given != tc.given {
 			t.Errorf("query(%q) = %q, %v, %v; want %q, %v", tc.raw, value, given, err, tc.value, tc.given)

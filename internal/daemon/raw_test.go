@@ -187,7 +187,7 @@ func TestABodyThatTricklesIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = slow.Serve(ln) }() // ends with the Close below
-	t.Cleanup(func() { slow.Close() })
+	t.Cleanup(func() { _ = slow.Close() })
 	c := dialRaw(t, ln.Addr().String())
 	c.send("PUT /v1/cache/demo/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhel")
 	c.read("PUT").wants(t, 408, "body_timeout")

@@ -130,7 +130,7 @@ func TestNoRequestWaitsForAHungRedis(t *testing.T) {
 	r.Pause()
 	defer r.Resume()
 	// Reads may wait 100 ms and writes 250 ms until the hang is known.
-	const limit = 250*time.Millisecond + 250*time.Millisecond // for a slow machine
+	const limit = 250*time.Millisecond + 500*time.Millisecond // for a slow machine
 	for i := range 20 {
 		for _, call := range []string{"GET a", fmt.Sprint("GET b", i), fmt.Sprint("PUT c", i), fmt.Sprint("DELETE d", i)} {
 			method, key, _ := strings.Cut(call, " ")

@@ -16,10 +16,12 @@ var (
 	// realPeriods are what a sentinel starts with.
 	realPeriods = periods{info: 10 * time.Second, publish: 2 * time.Second, ask: time.Second, ping: time.Second}
 
-	// fastPeriods heal a set in about two seconds instead of eleven. Ping stays: once the master is
-	// down, a replica that has not answered for five pings cannot be elected, while its INFO comes
-	// once a second whatever is set here.
-	fastPeriods = periods{info: 250 * time.Millisecond, publish: 250 * time.Millisecond, ask: 250 * time.Millisecond, ping: time.Second}
+	// fastPeriods demote a returned master after four publish periods, about five seconds, instead of
+	// ten. Shorter would be harmful. A sentinel that has not heard of a planned failover demotes the
+	// promoted replica after four publish periods, and the leader, which tells, asks once a second
+	// only. A replica whose INFO is older than three info periods cannot be elected, nor one that
+	// has not answered for five pings.
+	fastPeriods = periods{info: 500 * time.Millisecond, publish: time.Second, ask: time.Second, ping: time.Second}
 
 	// startPeriods are for a set whose master is known to be well: ping is also how long a sentinel
 	// waits before it tries again to connect.
@@ -29,10 +31,10 @@ var (
 // startDownAfter is patience enough for a machine that starts many sets at once.
 const startDownAfter = 30 * time.Second
 
-// SetFast makes the running sentinels notice changes of the topology quickly: a returned master is
-// demoted after one or two seconds instead of ten. What decides when a failover begins stays as it
-// is, and so does its course; but for realistic timing it has to be off. A sentinel that is
-// restarted forgets it.
+// SetFast makes the running sentinels notice changes of the topology sooner: a returned master is
+// demoted after five seconds instead of ten. What decides when a failover begins stays as it is,
+// and so does its course; but for realistic timing it has to be off. A sentinel that is restarted
+// forgets it.
 func (s *Set) SetFast(ctx context.Context, on bool) error {
 	if on {
 		return s.setPeriods(ctx, fastPeriods)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -140,5 +141,19 @@ func TestEveryFaultInTheSetOptionsIsNamed(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}
+	}
+}
+
+func TestSetDefaults(t *testing.T) {
+	got := SetOptions{}.withDefaults()
+	want := SetOptions{
+		MasterName: "mymaster", Replicas: 2, Sentinels: 3, Quorum: 2,
+		DownAfter: 500 * time.Millisecond, FailoverTimeout: 10 * time.Second, StartTimeout: time.Minute,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("defaults (-want +got):\n%s", d)
+	}
+	if err := got.validate(); err != nil {
+		t.Error(err)
 	}
 }

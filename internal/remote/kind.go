@@ -76,7 +76,7 @@ func KindOf(err error) Kind {
 	switch {
 	case err == nil:
 		return OK
-	case errors.Is(err, errNil), rueidis.IsRedisNil(err):
+	case errors.Is(err, errNil), errors.Is(err, rueidis.Nil):
 		return Nil
 	}
 	if re, ok := errors.AsType[*rueidis.RedisError](err); ok {

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -43,22 +44,34 @@ func (q *prober) close() {
 	}
 }
 
+// probe asks once. A promotion ends every connection to the node, so at an open
+// connection's end the answer is one dial away.
 func (q *prober) probe(ctx context.Context) (sentinel.Probe, error) {
-	o := sentinel.Probe{Node: q.addr, SentAt: time.Now()}
+	o := sentinel.Probe{Node: q.addr}
 	opened := q.conn != nil
-	says, err := q.ask(ctx)
-	o.At, o.Says, o.Fault = time.Now(), says, fault(err)
-	if err != nil {
-		if f, ok := err.(*answerFault); ok {
-			o.Fault = f.fault
-		} else {
-			q.close()
-			if o.Fault == sentinel.FaultClosed && !opened {
-				o.Fault = sentinel.FaultUnreachable
-			}
-		}
+	err := q.try(ctx, &o)
+	if opened && o.Fault == sentinel.FaultClosed {
+		opened = false
+		err = q.try(ctx, &o)
+	}
+	if o.Fault == sentinel.FaultClosed && !opened {
+		o.Fault = sentinel.FaultUnreachable
 	}
 	return o, err
+}
+
+// try fills the probe in.
+func (q *prober) try(ctx context.Context, o *sentinel.Probe) error {
+	o.SentAt = time.Now()
+	says, err := q.ask(ctx)
+	o.At, o.Says, o.Fault = time.Now(), says, sentinel.FaultNone
+	if f, ok := errors.AsType[*answerFault](err); ok {
+		o.Fault = f.fault
+	} else if err != nil {
+		o.Fault = fault(err)
+		q.close()
+	}
+	return err
 }
 
 func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {

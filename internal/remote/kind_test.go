@@ -1,0 +1,174 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// replies are error replies as servers give them.
+var replies = []struct {
+	text string
+	want Kind
+}{
+	{"READONLY You can't write against a read only replica.", ReadOnly},
+	{"LOADING Redis is loading the dataset in memory", Loading},
+	{"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", MasterDown},
+	{"NOREPLICAS Not enough good replicas to write.", NoReplicas},
+	{"OOM command not allowed when used memory > 'maxmemory'.", OOM},
+	{"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", Misconf},
+	{"NOAUTH Authentication required.", Auth},
+	{"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used", Auth},
+	{"WRONGPASS invalid username-password pair or user is disabled.", Auth},
+	{"ERR invalid password", Auth}, // before Redis 6
+	{"ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?", Auth},
+	{"ERR Client sent AUTH, but no password is set", Auth},
+	{"DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user.", Auth},
+	{"NOPERM this user has no permissions to run the 'set' command", NoPerm},
+	{"NOPERM No permissions to access a key", NoPerm},
+	{"ERR max number of clients reached", MaxClients},
+	{"ERR max number of clients + cluster connections reached", MaxClients},
+	{"MOVED 3999 127.0.0.1:6381", Moved},
+	{"ASK 3999 127.0.0.1:6381", Moved},
+	{"CLUSTERDOWN Hash slot not served", Moved},
+	{"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Busy},
+	{"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", Other},
+	{"EXECABORT Transaction discarded because of previous errors.", Other},
+
+	{"WRONGTYPE Operation against a key holding the wrong kind of value", Logical},
+	{"ERR value is not an integer or out of range", Logical},
+	{"ERR unknown command 'FOO', with args beginning with: ", Logical},
+	{"ERR syntax error", Logical},
+	{"NOSCRIPT No matching script. Please use EVAL.", Logical},
+	{"BUSYKEY Target key name already exists.", Logical},
+	{"BUSYGROUP Consumer Group name already exists", Logical},
+	{"OOMPH is no word of Redis", Logical},
+	{"ERR", Logical},
+	{"", Logical},
+	{"READONLY", ReadOnly},
+}
+
+func TestKindOfAReply(t *testing.T) {
+	for _, tt := range replies {
+		if got := kindOfReply(tt.text); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+// The table above holds for what arrives through rueidis too, which changes
+// the text of replies.
+func TestARepliedErrorKeepsItsKindOnTheWay(t *testing.T) {
+	n := dial(t, startRedis(t, redisproc.Options{}).Addr(), nil)
+	for _, tt := range replies {
+		if tt.text == "" {
+			continue // Redis does not let a script say that
+		}
+		eval := n.b().Arbitrary("EVAL", "return redis.error_reply(ARGV[1])", "0", tt.text).Build()
+		err := n.cmd.Do(t.Context(), eval).Error()
+		for _, err := range []error{err, fmt.Errorf("wrapped: %w", err), wrap("get", err)} {
+			if got := KindOf(err); got != tt.want {
+				t.Errorf("%q arrives as %v: %q, want %q", tt.text, err, got, tt.want)
+			}
+		}
+	}
+}
+
+func TestKindOfAGoError(t *testing.T) {
+	timedOut := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	tests := []struct {
+		name string
+		err  error
+		want Kind
+	}{
+		{"none", nil, OK},
+		{"no such key", errNil, Nil},
+		{"no such key, wrapped", fmt.Errorf("get: %w", errNil), Nil},
+		{"rueidis' nil", rueidis.Nil, Nil},
+		{"rueidis' nil, wrapped", fmt.Errorf("get: %w", rueidis.Nil), Nil},
+		{"deadline", context.DeadlineExceeded, Timeout},
+		{"deadline, wrapped", fmt.Errorf("get: %w", context.DeadlineExceeded), Timeout},
+		{"deadline of a socket", os.ErrDeadlineExceeded, Timeout},
+		{"dial that timed out", timedOut, Timeout},
+		{"a name that did not resolve in time", &net.DNSError{Err: "i/o timeout", IsTimeout: true}, Timeout},
+		{"a name that does not resolve", &net.DNSError{Err: "no such host", IsNotFound: true}, Conn},
+		{"refused", refused, Conn},
+		{"reset", syscall.ECONNRESET, Conn},
+		{"cancelled", context.Canceled, Canceled},
+		{"the end of the stream", io.EOF, Conn},
+		{"in the middle of a reply", io.ErrUnexpectedEOF, Conn},
+		{"closed here", net.ErrClosed, Conn},
+		{"rueidis is closed", rueidis.ErrClosing, Conn},
+		{"a second dial", errSpent, Conn},
+		{"anything else", errors.New("?"), Conn},
+		{"ours", &Error{Kind: TLS, Op: "TLS handshake", Err: io.EOF}, TLS},
+		{"ours, wrapped", fmt.Errorf("dial: %w", &Error{Kind: OOM, Err: io.EOF}), OOM},
+		{"ours, of a cause that says otherwise", &Error{Kind: Canceled, Err: context.DeadlineExceeded}, Canceled},
+		{"why a node was given up", &OpenError{Cause: "errors", Last: &Error{Kind: Loading, Err: io.EOF}}, Loading},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := KindOf(tt.err); got != tt.want {
+				t.Errorf("KindOf(%v) = %q, want %q", tt.err, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnOutageIsEverythingButAShortList(t *testing.T) {
+	noOutage := []Kind{OK, Nil, Logical, Canceled}
+	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm}
+	for _, k := range append(slices.Clone(Kinds), OK, Nil, "a kind yet to come") {
+		if got, want := k.Outage(), !slices.Contains(noOutage, k); got != want {
+			t.Errorf("%q is an outage: %v", k, got)
+		}
+		if got, want := k.Refused(), slices.Contains(refused, k); got != want {
+			t.Errorf("%q is a refusal of writes: %v", k, got)
+		}
+	}
+}
+
+func TestEveryKindIsCounted(t *testing.T) {
+	for _, tt := range replies {
+		if !slices.Contains(Kinds, tt.want) {
+			t.Errorf("%q is missing in Kinds", tt.want)
+		}
+	}
+	if n := len(slices.Compact(slices.Sorted(slices.Values(Kinds)))); n != len(Kinds) {
+		t.Error("Kinds names one twice")
+	}
+}
+
+func FuzzKindOfReply(f *testing.F) {
+	for _, tt := range replies {
+		f.Add(tt.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		k := kindOfReply(text)
+		if !slices.Contains(Kinds, k) {
+			t.Fatalf("%q: %q is not counted", text, k)
+		}
+		if again := kindOfReply("ERR " + strings.TrimPrefix(text, "ERR ")); again != k {
+			t.Errorf("%q: %q, with ERR before it %q", text, k, again)
+		}
+		first, _, _ := strings.Cut(strings.TrimPrefix(text, "ERR "), " ")
+		if k != Logical && kindOfReply(first+"X") != Logical && wordEnds(first) {
+			t.Errorf("%q: a longer first word is %q too", text, kindOfReply(first+"X"))
+		}
+		if k == Timeout || k == Conn || k == TLS || k == Canceled {
+			t.Errorf("%q: %q is no reply's", text, k)
+		}
+	})
+}
