@@ -35,9 +35,10 @@ type Client struct {
 	nodeChanged   atomic.Pointer[chan struct{}]
 	reached       atomic.Bool // a master has been verified once
 	blackouts     *blackouts
-	failovers     labelled                   // ended ones by cause
-	blackoutTimes histogram                  // of those
-	view          atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
+	failovers     labelled                    // ended ones by cause
+	blackoutTimes histogram                   // of those
+	view          atomic.Pointer[watch.View]  // Sentinel mode: what is known of the set
+	blamed        atomic.Pointer[remote.Kind] // the kind of outage that was logged last
 	status        *status
 	wake          chan struct{} // the replayer's
 
@@ -221,8 +222,8 @@ func (c *Client) coveredByPrefix(full string) bool {
 
 // Close ends the client: it refuses new calls, sends what the outbox holds if
 // a master can be had within Options.CloseTimeout, and waits for its
-// goroutines. An *UnsavedError counts the writes that are lost. Every Close
-// returns the same.
+// goroutines. An *UnsavedError counts the writes that are lost (none where
+// memory was all there was). Every Close returns the same.
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.CloseTimeout)
 	defer cancel()
@@ -242,7 +243,10 @@ func (c *Client) Shutdown(ctx context.Context) error {
 func (c *Client) shutdown(ctx context.Context) error {
 	c.status.apply(clientClosed, nil)
 	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
-	c.flush(ctx)
+	memoryIsAll := c.memoryIsAll()
+	if !memoryIsAll {
+		c.flush(ctx)
+	}
 	c.cancel(ErrClosed)
 	gone := make(chan struct{})
 	go func() {
@@ -257,7 +261,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	var errs []error
-	if n := c.outbox.Depth().Entries; n > 0 {
+	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll {
 		errs = append(errs, &UnsavedError{Writes: n})
 	}
 	if !ended {
@@ -266,8 +270,15 @@ func (c *Client) shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// flush waits until the outbox is empty, or for ctx.
+// flush waits until the outbox is empty, or for most of what ctx leaves: the
+// goroutines want some of it to end.
 func (c *Client) flush(ctx context.Context) {
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left-min(left/5, 500*time.Millisecond))
+		defer cancel()
+	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !c.outbox.Empty() {

@@ -43,7 +43,7 @@ func (c *Client) followSentinels(ctx context.Context) {
 func (c *Client) setChanged(v watch.View) {
 	c.view.Store(&v)
 	if v.Reason != nil {
-		c.status.blame(v.Reason)
+		c.blame(v.Reason)
 	}
 }
 
@@ -65,7 +65,7 @@ func (c *Client) resolveSentinels(ctx context.Context) []string {
 			}
 			return addrs
 		}
-		c.status.blame(fmt.Errorf("resolve sentinels: %w", err))
+		c.blame(fmt.Errorf("resolve sentinels: %w", err))
 		if sleep(ctx, delay); ctx.Err() != nil {
 			return nil
 		}

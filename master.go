@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 func (c *Client) masterUp(n *remote.Node) {
 	c.redis.dials.add("ok")
 	c.reached.Store(true)
+	c.blamed.Store(nil)
 	c.status.mastered(n.Addr)
 	c.blackouts.end(n.Addr, c.replayed.Load())
 	c.publish(n)
@@ -68,12 +70,25 @@ func (c *Client) masterDown(cause error) {
 	if opened, ok := cause.(*remote.OpenError); ok {
 		c.redis.opened.add(string(opened.Cause))
 	}
+	c.blamed.Store(new(remote.KindOf(cause)))
 	c.status.apply(masterLost, cause)
 }
 
 func (c *Client) dialFailed(err error) {
 	c.countDialError(err)
+	c.blame(err)
+}
+
+// blame keeps why there is no master, and logs it when it is of another kind
+// than the last one that was logged: an outage that changes its face, or a
+// start without Redis, should not be silent.
+func (c *Client) blame(err error) {
 	c.status.blame(err)
+	kind := remote.KindOf(err)
+	if was := c.blamed.Swap(&kind); was == nil || *was != kind {
+		c.log.LogAttrs(c.ctx, slog.LevelWarn, "redis cannot be used: memory answers",
+			slog.String("event", "redis.unusable"), slog.String("kind", string(kind)), slog.String("error", err.Error()))
+	}
 }
 
 func (c *Client) countDialError(err error) {

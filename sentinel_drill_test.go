@@ -280,7 +280,9 @@ func (d *drill) end() chaos.Summary {
 		h := d.client.Health()
 		return h.State == evercache.Connected && h.OutboxEntries == 0
 	})
-	return d.judge(d.set.Master())
+	final := d.set.Master()
+	p, _ := d.truth.Promoted(d.fault, final.Addr(), d.old.Addr())
+	return d.judge(final, p)
 }
 
 // endUnsettled is end where the sentinels may go on to change the master.
@@ -292,20 +294,20 @@ func (d *drill) endUnsettled() chaos.Summary {
 		return h.State == evercache.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" &&
 			!h.Sentinel.Provisional && h.Sentinel.Agreeing == h.Sentinel.Known
 	})
-	return d.judge(d.set.Node(d.client.Health().Master))
+	first, _ := d.truth.Promoted(d.fault, "", d.old.Addr())
+	return d.judge(d.set.Node(d.client.Health().Master), first)
 }
 
-func (d *drill) judge(final *redistest.Server) chaos.Summary {
+// judge compares what was acknowledged with what the final master holds;
+// promoted is when the fault's promotion was.
+func (d *drill) judge(final *redistest.Server, promoted chaos.Role) chaos.Summary {
 	d.Helper()
 	d.truth.Stop()
 	if got := d.client.Health().Master; got != final.Addr() {
 		d.Errorf("the client's master is %s, the set's %s", got, final.Addr())
 	}
 	facts := d.run.Facts()
-	facts.Fault = d.fault
-	if p, ok := d.truth.Promoted(d.fault, final.Addr(), d.old.Addr()); ok {
-		facts.Promoted = p.At
-	}
+	facts.Fault, facts.Promoted = d.fault, promoted.At
 	var err error
 	if facts.Unheld, err = chaos.Unheld(d.Context(), d.node(final), d.run.History); err != nil {
 		d.Fatal(err)

@@ -73,7 +73,7 @@ func TestSentinelAFailoverOfWhichNothingIsPublished(t *testing.T) {
 // which the sentinels know nothing: they name the old one for seconds.
 func TestSentinelAFailoverByHandIsFollowed(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
-		d := begin(t, redistest.StartSentinel(t))
+		d := begin(t, redistest.StartSentinel(t, redistest.WithFailoverTimeout(2*time.Second)))
 		d.limits.Landing = 250 * time.Millisecond
 		next := d.replica()
 		d.inject(func() { d.old.Do("FAILOVER", "TO", next.Host(), itoa(next.Port())) })

@@ -229,7 +229,7 @@ func TestAbandonIsPromptAndLeavesNothingWhenTheServerHangs(t *testing.T) {
 					done <- n.Set(context.Background(), Pair{Key: "k", Data: make([]byte, 1<<16), TTL: time.Minute}, time.Minute)
 				}()
 			}
-			time.Sleep(20 * time.Millisecond) // some are under way, more or fewer: all must end
+			eventually(t, patience, "the callers have begun", func() bool { return runtime.NumGoroutine() >= before+callers })
 			within(t, 2*time.Second, "Abandon with calls under way", func() {
 				n.Abandon()
 				for range callers {

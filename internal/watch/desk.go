@@ -145,6 +145,7 @@ func (d *desk) observe(o sentinel.Observation) {
 	if e, ok := o.(sentinel.Event); ok {
 		d.count(e.Channel)
 	}
+	d.hear(o)
 	d.now = d.machine.Observe(o)
 	if was.Generation != d.now.Generation {
 		d.retryAt, d.retryDelay = time.Time{}, 0
@@ -252,24 +253,27 @@ func (d *desk) opened() <-chan struct{} {
 }
 
 // broken gives a node up whose circuit has opened, and says what that shows.
-// Answers that came late show nothing yet: a fork or a large command holds a
-// master up for as long as a read waits. Whether it hangs is asked at once, and
-// the node is dialled again meanwhile; one that hangs cannot be.
+// Answers that came late show little: a fork or a large command holds a master
+// up for as long as a read waits. So they are a slow barrier, upon which every
+// node is asked what it is; a master that hangs fails that, and cannot be
+// dialled again either.
 func (d *desk) broken() {
-	err, addr, now := d.node.OpenErr(), d.now.Master, time.Now()
+	err, addr, now, wrote := d.node.OpenErr(), d.now.Master, time.Now(), d.now.Writes()
 	d.drop(err)
 	switch k := remote.KindOf(err); {
 	case k == remote.ReadOnly || k == remote.MasterDown:
 		d.observe(sentinel.Refused{Node: addr, At: now})
-	case k == remote.Timeout || !errors.As(err, new(*remote.Error)):
-		if w := d.probers[addr]; w != nil {
-			w.pace.now()
-		}
-		d.observe(sentinel.Tick{At: now})
-	default:
+	case k != remote.Timeout && errors.As(err, new(*remote.Error)):
 		d.observe(sentinel.ConnLost{Node: addr, At: now})
+	case wrote:
+		d.observe(sentinel.Barrier{Node: addr, SentAt: now.Add(-slowAnswer), At: now})
+	default:
+		d.observe(sentinel.Barrier{Node: addr, SentAt: now, At: now, Fault: sentinel.FaultTimeout})
 	}
 }
+
+// slowAnswer is slow whatever the rules of the machine say.
+const slowAnswer = time.Second
 
 // newEvents names the channels that are counted; the rest are "other".
 func newEvents() map[string]uint64 {

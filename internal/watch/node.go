@@ -93,6 +93,9 @@ func (d *desk) arrived(r dialed) {
 		d.hooks.Failed(r.err)
 		d.retryDelay = min(max(2*d.retryDelay, retryFirst), retryMost)
 		d.retryAt = time.Now().Add(d.retryDelay/2 + rand.N(d.retryDelay/2))
+		if k := remote.KindOf(r.err); k == remote.ReadOnly || k == remote.MasterDown {
+			d.observe(sentinel.Refused{Node: d.now.Master, At: time.Now()})
+		}
 	} else {
 		d.take(r.node, r.generation)
 	}

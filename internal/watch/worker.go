@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/evercache/evercache/internal/sentinel"
 )
@@ -12,12 +13,50 @@ import (
 type worker struct {
 	pace *pace
 	end  context.CancelFunc
+
+	heard   bool // a sentinel: its subscription stands
+	answers bool // a sentinel: it answered the last question
+}
+
+// While a sentinel is not heard, a failover that it leads is found by asking:
+// the sentinel itself where it answers, else the nodes. It takes 200 ms from
+// its beginning to the promotion.
+const (
+	pollUnheard  = 100 * time.Millisecond
+	probeUnheard = 200 * time.Millisecond
+)
+
+// hear notes which sentinels can be heard.
+func (d *desk) hear(o sentinel.Observation) {
+	switch o := o.(type) {
+	case sentinel.Link:
+		if w := d.listeners[o.Sentinel]; w != nil {
+			w.heard = o.Up
+		}
+	case sentinel.Poll:
+		if w := d.listeners[o.Sentinel]; w != nil {
+			w.answers = o.Fault == sentinel.FaultNone
+		}
+	}
+}
+
+func (d *desk) hearsAll() bool {
+	for _, w := range d.listeners {
+		if !w.heard {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *desk) syncListeners() {
 	d.sync(d.listeners, d.now.Sentinels, d.hire)
 	for _, w := range d.listeners {
-		w.pace.set(d.now.PollEach)
+		each := d.now.PollEach
+		if w.answers && !w.heard {
+			each = min(each, pollUnheard)
+		}
+		w.pace.set(each)
 		if d.now.PollNow {
 			w.pace.now()
 		}
@@ -26,8 +65,12 @@ func (d *desk) syncListeners() {
 
 func (d *desk) syncProbers() {
 	d.sync(d.probers, d.now.Probes, d.hireProber)
+	each := d.now.ProbeEach
+	if !d.hearsAll() {
+		each = min(each, probeUnheard)
+	}
 	for _, w := range d.probers {
-		w.pace.set(d.now.ProbeEach)
+		w.pace.set(each)
 		if d.now.ProbeNow {
 			w.pace.now()
 		}
