@@ -27,7 +27,7 @@ type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, e
 // (Policy.OutageWrites). A Cache is safe for concurrent use.
 //
 // Values are shared between callers unless WithClone is given: do not modify
-// what a read returned.
+// what a read returned, nor what a write was given.
 type Cache[V any] struct {
 	client  *Client
 	class   string
@@ -129,58 +129,41 @@ func validKey(key string) error {
 // full is the key as it is in Redis.
 func (c *Cache[V]) full(key string) string { return c.prefix + key }
 
-// item is what memory holds of one key.
-type item[V any] struct {
-	value   V
-	absent  bool  // the loader said that there is no value
-	written int64 // client clock: when it was written or loaded
-	// Served without asking Redis until askAfter, as fresh until freshUntil,
-	// as stale until keepUntil.
-	askAfter, freshUntil, keepUntil int64
-	made                            int64
-	size                            uint32
-}
-
-func (it *item[V]) Weight() uint32        { return it.size }
-func (it *item[V]) Retain() time.Duration { return time.Duration(it.keepUntil - it.made) }
-
-func (it *item[V]) fresh(now int64) bool { return it != nil && now < it.freshUntil }
-
-// stale reports whether it may be served past its TTL.
-func (it *item[V]) stale(now int64) bool { return it != nil && !it.absent && now < it.keepUntil }
-
-// newItem makes the item of a value that was written age ago and has ttl left.
-func (c *Cache[V]) newItem(v V, encoded int, now int64, age, ttl time.Duration) *item[V] {
+// newItem makes what memory holds of a value that was written age ago and has
+// ttl left.
+func (c *Cache[V]) newItem(v V, encoded int, now int64, age, ttl time.Duration) *local.Item {
 	size := encoded
 	if c.weight != nil {
 		size = c.weight(v)
 	}
-	it := &item[V]{value: v, written: now - int64(age), made: now, size: uint32(max(0, min(size, 1<<30)))}
-	it.live(c.policy, now, ttl)
+	it := &local.Item{Value: v, Written: now - int64(age), Size: uint32(max(0, min(size, 1<<30)))}
+	live(it, c.policy, now, ttl)
 	return it
 }
 
 // live sets how long the item is good for from now.
-func (it *item[V]) live(p Policy, now int64, ttl time.Duration) {
-	it.made = now
-	it.freshUntil = now + int64(ttl)
-	it.askAfter = min(now+int64(p.L1TTL), it.freshUntil)
-	it.keepUntil = it.freshUntil + int64(p.Stale)
+func live(it *local.Item, p Policy, now int64, ttl time.Duration) {
+	it.FreshUntil = now + int64(ttl)
+	it.AskAfter = min(now+int64(p.L1TTL), it.FreshUntil)
+	it.KeepUntil = it.FreshUntil + int64(p.Stale)
 }
 
-func (c *Cache[V]) absentItem(now int64) *item[V] {
-	it := &item[V]{absent: true, written: now}
-	it.live(Policy{L1TTL: c.policy.NegativeTTL}, now, c.policy.NegativeTTL)
+func (c *Cache[V]) absentItem(now int64) *local.Item {
+	it := &local.Item{Absent: true, Written: now}
+	live(it, Policy{L1TTL: c.policy.NegativeTTL}, now, c.policy.NegativeTTL)
 	return it
 }
 
-func (c *Cache[V]) peek(key string) *item[V] {
-	it, _ := c.l1.Get(local.Key{Class: c.id, Key: key}).(*item[V])
-	return it
+// valueOf is the value of an item of this class.
+func valueOf[V any](it *local.Item) V {
+	v, _ := it.Value.(V)
+	return v
 }
 
-func (c *Cache[V]) put(key string, it *item[V]) { c.l1.Set(local.Key{Class: c.id, Key: key}, it) }
-func (c *Cache[V]) drop(key string)             { c.l1.Delete(local.Key{Class: c.id, Key: key}) }
+func (c *Cache[V]) peek(key string) *local.Item { return c.l1.Get(local.Key{Class: c.id, Key: key}) }
+
+func (c *Cache[V]) put(key string, it *local.Item) { c.l1.Set(local.Key{Class: c.id, Key: key}, it) }
+func (c *Cache[V]) drop(key string)                { c.l1.Delete(local.Key{Class: c.id, Key: key}) }
 
 func (c *Cache[V]) dropPrefix(prefix string) (n int) {
 	c.flights.supersedePrefix(prefix)
@@ -202,12 +185,12 @@ func (c *Cache[V]) own(v V) V {
 }
 
 // entry describes an item that memory serves.
-func (c *Cache[V]) entry(it *item[V], src Source, now int64, cause error) Entry[V] {
+func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Entry[V] {
 	return Entry[V]{
-		Value:    c.own(it.value),
+		Value:    c.own(valueOf[V](it)),
 		Source:   src,
-		Age:      max(0, time.Duration(now-it.written)),
-		Fresh:    it.fresh(now),
+		Age:      max(0, time.Duration(now-it.Written)),
+		Fresh:    it.Fresh(now),
 		Coherent: src == SourceRedis || c.client.opts.MemoryOnly,
 		Cause:    cause,
 	}

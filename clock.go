@@ -11,17 +11,23 @@ const (
 	// clockIdle is how many ticks without a question the clock goes on before
 	// it parks: an idle client wakes nobody, and fake time is not held up.
 	clockIdle = 50
+	// clockBusy is how many questions within a tick start it again. Fewer, such
+	// as those of the memories' clean-up, are cheaper answered one by one.
+	clockBusy = 64
 )
 
 // coarseClock is a clock that costs a hit no more than reading a variable:
 // reading the real one takes longer than the rest of the lookup (50 ns against
 // 39 ns measured). It is behind by at most a tick. While parked, and so after
-// a long pause of an idle process, it answers with the real time.
+// a long pause of an idle process, it answers with the real time: that is what
+// it does until it is asked often.
 type coarseClock struct {
 	start time.Time
 	now   atomic.Int64 // nanoseconds since start; 0 while parked
 	asked atomic.Bool
 	wake  chan struct{}
+	// While parked: the tick of the last question, and how many came in it.
+	askedIn, askedTimes atomic.Int64
 }
 
 func newCoarseClock() *coarseClock {
@@ -40,12 +46,18 @@ func (c *coarseClock) NowNano() int64 {
 	return n
 }
 
+// unpark answers with the real time, and wakes a clock that is asked often.
 func (c *coarseClock) unpark() int64 {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	now := c.precise()
+	if tick := now / int64(clockTick); c.askedIn.Swap(tick) != tick {
+		c.askedTimes.Store(0)
+	} else if c.askedTimes.Add(1) >= clockBusy {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
 	}
-	return c.precise()
+	return now
 }
 
 func (c *coarseClock) precise() int64 { return int64(time.Since(c.start)) + 1 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -22,9 +23,9 @@ type loadStats struct {
 
 // loadPlan is what is known when a load starts.
 type loadPlan[V any] struct {
-	fallback  *item[V] // served if the loader fails and it is not too old
-	overwrite bool     // Redis holds something that does not decode
-	cause     error    // the outage in which the load runs; nil: Redis has no such key
+	fallback  *local.Item // served if the loader fails and it is not too old
+	overwrite bool        // Redis holds something that does not decode
+	cause     error       // the outage in which the load runs; nil: Redis has no such key
 }
 
 var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.LoadTimeout")
@@ -37,14 +38,14 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], 
 		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
+			defer c.rescue(f)
 			e, err := c.orStale(plan.fallback, context.Cause(ctx))
 			if c.flights.settle(f, e, err) {
 				c.client.loads.results.add("timeout")
 			}
 		})
 		defer stop()
-		// runtime.Goexit in a loader cannot be stopped, only told.
-		defer func() { c.flights.settle(f, Entry[V]{}, errGoexit) }()
+		defer c.rescue(f)
 		var v V
 		err := c.client.runLoader(func() (err error) { v, err = load(ctx, f.key.key); return err })
 		c.loaded(f, plan, v, err)
@@ -52,6 +53,18 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], 
 	if !ok {
 		c.flights.settle(f, Entry[V]{}, ErrClosed)
 	}
+}
+
+// rescue, deferred, settles a flight that was left in the air: by
+// runtime.Goexit in a loader, which cannot be stopped, only told, or by a panic
+// in the codec, the clone or the weight, on a goroutine where no caller could
+// recover it.
+func (c *Cache[V]) rescue(f *flight[V]) {
+	err := errGoexit
+	if p := recover(); p != nil {
+		err = &LoadPanicError{Value: p, Stack: debug.Stack()}
+	}
+	c.flights.settle(f, Entry[V]{}, err)
 }
 
 // loadContext keeps the values of ctx, but ends after d or with the client.
@@ -137,7 +150,7 @@ func (c *Cache[V]) remember(key string) {
 // fill writes a loaded value to Redis unless the key was written since the
 // load began, here (superseded) or elsewhere (it is there: NX). A fill that
 // fails is counted and nothing else: the caller has its value.
-func (c *Cache[V]) fill(f *flight[V], it *item[V], data []byte, overwrite bool) {
+func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite bool) {
 	full := c.full(f.key.key)
 	node := c.client.node.Load()
 	if node == nil {
@@ -163,7 +176,7 @@ func (c *Cache[V]) fill(f *flight[V], it *item[V], data []byte, overwrite bool) 
 }
 
 // forget drops an item if memory still holds that very one.
-func (c *Cache[V]) forget(key string, it *item[V]) {
+func (c *Cache[V]) forget(key string, it *local.Item) {
 	c.flights.supersede(key, func() {
 		if c.peek(key) == it {
 			c.drop(key)

@@ -26,8 +26,8 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 			continue
 		}
 		c.client.requests.add(OpGet, TierL1, ResultHit)
-		if !it.absent {
-			got[key] = c.own(it.value)
+		if !it.Absent {
+			got[key] = c.own(valueOf[V](it))
 		}
 	}
 	if len(missing) == 0 {

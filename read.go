@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -37,7 +38,7 @@ func (c *Cache[V]) Lookup(ctx context.Context, key string) (Entry[V], error) {
 func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
 	if it := c.hit(key); it != nil {
 		c.client.requests.add(op, TierL1, ResultHit)
-		if it.absent {
+		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
 		return c.entry(it, SourceMemory, c.client.clock.NowNano(), c.client.cause()), nil
@@ -47,29 +48,30 @@ func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[
 
 // hit returns the item that may be served without asking anybody: one within
 // L1TTL, or, while Redis is away, within its TTL.
-func (c *Cache[V]) hit(key string) *item[V] {
+func (c *Cache[V]) hit(key string) *local.Item {
 	it := c.peek(key)
 	if it == nil {
 		return nil
 	}
 	now := c.client.clock.NowNano()
-	if now < it.askAfter && c.policy.OutageReads != RefuseReads {
+	if now < it.AskAfter && c.policy.OutageReads != RefuseReads {
 		return it
 	}
 	switch away := c.client.node.Load() == nil; {
 	case away && c.policy.OutageReads == RefuseReads && !c.client.memoryIsAll():
 		return nil
-	case now < it.askAfter, away && now < it.freshUntil:
+	case now < it.AskAfter, away && now < it.FreshUntil:
 		return it
 	}
 	return nil
 }
 
-func (c *Cache[V]) served(it *item[V]) (V, error) {
-	if it.absent {
-		return it.value, ErrNotFound
+func (c *Cache[V]) served(it *local.Item) (V, error) {
+	if it.Absent {
+		var none V
+		return none, ErrNotFound
 	}
-	return c.own(it.value), nil
+	return c.own(valueOf[V](it)), nil
 }
 
 // read is a read that memory alone could not answer.
@@ -120,14 +122,20 @@ func (c *Cache[V]) shared(f *flight[V], leader bool) (Entry[V], error) {
 // fly asks Redis under the leader's context, and starts the load if it comes
 // to that. The flight is settled when it returns, or by the load.
 func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
-	key := f.key.key
-	it, decoded, err := c.consult(ctx, key)
+	crashed := true
+	defer func() {
+		if crashed { // the leader's codec or clone panicked: those who wait try for themselves
+			c.flights.abandon(f)
+		}
+	}()
+	it, decoded, err := c.consult(ctx, f.key.key)
 	c.conclude(ctx, f, load, answer[V]{it, decoded, err})
+	crashed = false
 }
 
 // answer is what Redis (or the outbox) said of a key: an item, or nil and why.
 type answer[V any] struct {
-	it      *item[V]
+	it      *local.Item
 	decoded bool // false: something is there that does not decode
 	err     error
 }
@@ -152,7 +160,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, key string) (it *item[V], decoded bool, err error) {
+func (c *Cache[V]) consult(ctx context.Context, key string) (it *local.Item, decoded bool, err error) {
 	full, node := c.full(key), c.client.node.Load()
 	if !c.client.outbox.Empty() {
 		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
@@ -172,7 +180,7 @@ func (c *Cache[V]) consult(ctx context.Context, key string) (it *item[V], decode
 	return c.fromRedis(v, err)
 }
 
-func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *item[V], decoded bool, _ error) {
+func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *local.Item, decoded bool, _ error) {
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
 		return nil, true, nil
@@ -197,7 +205,7 @@ func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *item[V], decoded bo
 	return c.newItem(value, len(v.Data), now, age, ttl), true, nil
 }
 
-func (c *Cache[V]) fromOutbox(r outbox.Record) (it *item[V], decoded bool) {
+func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {
 	now := c.client.clock.NowNano()
 	if r.Kind == outbox.Delete || now >= r.Ends {
 		return nil, true
@@ -218,7 +226,7 @@ const expiryTolerance = 500 * time.Millisecond
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], decoded bool) (loading bool) {
 	key, now := f.key.key, c.client.clock.NowNano()
 	it := c.peek(key)
-	if it != nil && c.client.node.Load() != nil && now+int64(expiryTolerance) < it.freshUntil {
+	if it != nil && c.client.node.Load() != nil && now+int64(expiryTolerance) < it.FreshUntil {
 		c.flights.keep(f, func() { c.drop(key) }) // somebody deleted it
 		it = nil
 	}
@@ -238,9 +246,9 @@ func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause
 	switch {
 	case reads == RefuseReads:
 		c.flights.settle(f, Entry[V]{}, unavailable)
-	case it.fresh(now) && it.absent:
+	case it.Fresh(now) && it.Absent:
 		c.flights.settle(f, Entry[V]{}, ErrNotFound)
-	case it.fresh(now), it.stale(now) && (reads == ServeStale || load == nil):
+	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || load == nil):
 		c.flights.settle(f, c.entry(it, SourceMemory, now, cause), nil)
 	case load == nil:
 		c.flights.settle(f, Entry[V]{}, unavailable)
@@ -258,9 +266,9 @@ func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause
 var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an outage")
 
 // orStale serves what memory still holds in place of an error.
-func (c *Cache[V]) orStale(it *item[V], err error) (Entry[V], error) {
+func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
 	now := c.client.clock.NowNano()
-	if it.stale(now) && c.policy.OutageReads != RefuseReads {
+	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}
 	return Entry[V]{}, err

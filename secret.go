@@ -1,9 +1,13 @@
 package evercache
 
-import "log/slog"
+import (
+	"fmt"
+	"log/slog"
+)
 
 // Secret is a password or token. It prints as *** wherever it could leak:
 // fmt verbs, JSON, text encodings and slog. Reveal is the one way to its text.
+// Keep it in exported fields only: fmt cannot call the methods of others.
 type Secret string
 
 const redacted = "***"
@@ -19,8 +23,11 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString hides the secret from %#v.
-func (s Secret) GoString() string { return `"` + s.String() + `"` }
+// Format hides the secret from every verb: fmt prints what a wrong one, such as
+// %d, was given.
+func (s Secret) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), s.String())
+}
 
 // LogValue hides the secret from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

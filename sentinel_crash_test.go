@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/redistest"
 )
@@ -73,4 +74,77 @@ func (d *drill) sentNothingAfterTheFence() {
 	if fence.IsZero() || after > 0 {
 		d.Errorf("fenced %v after the fault; %d writes that began later are on the old master", fence.Sub(d.fault), after)
 	}
+}
+
+// In the following two the old master answers as a master again between
+// +try-failover and the promotion.
+
+func TestSentinelAHungMasterThatReturnsDuringTheElectionIsNotBelieved(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.limits.LostLanded = chaos.AnyNumber
+		d.inject(d.old.Pause)
+		d.untilLogged("+try-failover", 10*time.Second)
+		d.old.Resume()
+		d.landsElsewhere(20 * time.Second)
+		d.sentNothingAfterTheFence()
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
+}
+
+func TestSentinelAKilledMasterThatReturnsDuringTheElectionIsNotBelieved(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.limits.LostLanded = chaos.AnyNumber
+		d.inject(d.old.Kill)
+		d.untilLogged("+try-failover", 10*time.Second)
+		d.old.Start()
+		d.landsElsewhere(20 * time.Second)
+		d.sentNothingAfterTheFence()
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
+}
+
+func TestSentinelAMasterThatDiesWithTheFirstSentinelIsReplaced(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.limits.Landing = 250 * time.Millisecond
+		d.limits.LostLanded = chaos.AnyNumber
+		d.inject(func() { d.set.Sentinels()[0].Kill(); d.old.Kill() })
+		d.landsElsewhere(20 * time.Second)
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
+}
+
+func TestSentinelWithoutSentinelsAHealthyMasterIsKeptAndADeadOneIsReplacedWhenTheyReturn(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.limits.LostLanded = chaos.AnyNumber
+		fenced := d.fencedAtMost(0)
+		for _, s := range d.set.Sentinels() {
+			s.Kill()
+		}
+		time.Sleep(2 * time.Second)
+		d.landAgain(time.Second)
+		fenced()
+		if s := chaos.Sum(d.run.History.Calls(), chaos.Facts{}); s.KeptWrites > 0 {
+			d.Errorf("%d writes did not land on a healthy master", s.KeptWrites)
+		}
+		d.inject(d.old.Kill)
+		d.wait(2*time.Second, "the dead master is not noticed", func() bool { return d.client.State() == evercache.Degraded })
+		time.Sleep(500 * time.Millisecond)
+		for _, s := range d.set.Sentinels() {
+			s.Start()
+		}
+		d.landsElsewhere(30 * time.Second)
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
 }

@@ -112,6 +112,7 @@ type drill struct {
 	truth  *chaos.Truth
 	fault  time.Time
 	limits chaos.Limits
+	secure chaos.Node // how the recorder logs in
 
 	goroutines int // before the client
 
@@ -191,9 +192,15 @@ func (d *drill) connect(within time.Duration) {
 // settle waits until the client is past its own start.
 func (d *drill) settle() {
 	d.Helper()
+	alive := 0
+	for _, s := range d.set.Sentinels() {
+		if s.Running() {
+			alive++
+		}
+	}
 	d.wait(5*time.Second, "the client does not settle", func() bool {
 		s := d.client.Health().Sentinel
-		return s.Stage == "clear" && !s.Provisional && s.Reachable == len(d.set.Sentinels())
+		return s.Stage == "clear" && !s.Provisional && s.Reachable == alive
 	})
 	d.old = d.set.Master()
 }
@@ -222,7 +229,9 @@ func (d *drill) load(l chaos.Load) {
 }
 
 // node is how the recorder reaches a server.
-func (d *drill) node(s *redistest.Server) chaos.Node { return chaos.Node{Addr: s.Addr()} }
+func (d *drill) node(s *redistest.Server) chaos.Node {
+	return chaos.Node{Addr: s.Addr(), Password: d.secure.Password, TLS: d.secure.TLS}
+}
 
 // inject notes the moment and causes the fault.
 func (d *drill) inject(fault func()) {
@@ -244,6 +253,26 @@ func (d *drill) wait(within time.Duration, what string, ok func() bool) {
 func (d *drill) describe() string {
 	h := d.client.Health()
 	return fmt.Sprintf("%v, cause %v, master %q, outbox %d, sentinel %+v", h.State, h.Cause, h.Master, h.OutboxEntries, *h.Sentinel)
+}
+
+// untilLogged waits until a sentinel has logged an event.
+func (d *drill) untilLogged(event string, within time.Duration) {
+	d.Helper()
+	d.wait(within, event+" was not logged", func() bool {
+		return slices.ContainsFunc(d.set.Sentinels(), func(s *redistest.Server) bool { return strings.Contains(s.Log(), event) })
+	})
+}
+
+// landAgain waits until writes land that began after this moment.
+func (d *drill) landAgain(within time.Duration) {
+	d.Helper()
+	since := time.Now()
+	d.wait(within, "writes do not land", func() bool { return d.run.History.Landed(since) > 100 })
+}
+
+func (d *drill) clear(within time.Duration) {
+	d.Helper()
+	d.wait(within, "no all-clear", func() bool { return d.client.Health().Sentinel.Stage == "clear" })
 }
 
 // landsElsewhere waits until writes land on a node that has become the master

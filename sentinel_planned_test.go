@@ -43,7 +43,7 @@ func TestSentinelAPlannedFailoverWhoseLeaderIsNotHeard(t *testing.T) {
 		})
 		d.limits.LostLanded = chaos.AnyNumber // until the fence
 		leader.Blackhole(true)
-		time.Sleep(50 * time.Millisecond)
+		d.wait(5*time.Second, "the cut was not noticed", func() bool { return d.client.Health().Sentinel.Reachable == 2 })
 		d.inject(d.set.Failover)
 		d.landsElsewhere(5 * time.Second)
 		d.confirmed(8 * time.Second)
@@ -87,7 +87,7 @@ func TestSentinelAFailoverByHandIsFollowed(t *testing.T) {
 		// The sentinels turn the new master into a replica of the old one, or
 		// fail over: whatever comes of it is followed, and nothing kept is lost.
 		d.limits.LostLanded = chaos.AnyNumber
-		time.Sleep(time.Second)
+		d.set.SetFast(true)
 		return d.endUnsettled()
 	})
 }

@@ -34,8 +34,8 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 	w, err := c.newWrite(outbox.Touch, key, options)
 	now := w.rec.Since
 	it := c.peek(key)
-	if err == nil && it.fresh(now) && !it.absent && w.min.Durability == Memory &&
-		time.Duration(it.freshUntil-now) > w.ttl-w.ttl/10 {
+	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory &&
+		time.Duration(it.FreshUntil-now) > w.ttl-w.ttl/10 {
 		c.client.requests.add(OpTouch, TierL1, ResultOK)
 		return Receipt{}, nil
 	}
@@ -45,9 +45,9 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 
 // touched prolongs what memory holds.
 func (c *Cache[V]) touched(key string, w write) {
-	if it := c.peek(key); it.fresh(w.rec.Since) && !it.absent {
+	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		longer := *it
-		longer.live(c.policy, w.rec.Since, w.ttl)
+		live(&longer, c.policy, w.rec.Since, w.ttl)
 		c.put(key, &longer)
 	}
 }
@@ -82,13 +82,14 @@ func (c *Cache[V]) setOf(key string, v V, options []WriteOption) (write, error) 
 	if err != nil {
 		return w, err
 	}
+	v = c.own(v) // before it is encoded: the bytes may be the value itself
 	data, err := c.codec.Encode(v)
 	if err != nil {
 		return w, fmt.Errorf("evercache: encode: %w", err)
 	}
 	w.rec.Value = data
 	w.rec.Invalidate = c.policy.Recovery == Invalidate
-	it := c.newItem(c.own(v), len(data), w.rec.Since, 0, w.ttl)
+	it := c.newItem(v, len(data), w.rec.Since, 0, w.ttl)
 	w.apply = func() { c.put(key, it) }
 	return w, nil
 }
@@ -252,7 +253,7 @@ func (c *Cache[V]) keep(w write) (err error) {
 
 // touchable is nil when, without a master, somebody knows that the key is there.
 func (c *Cache[V]) touchable(w write, cause error) error {
-	if it := c.peek(c.bare(w)); it.fresh(w.rec.Since) && !it.absent {
+	if it := c.peek(c.bare(w)); it.Fresh(w.rec.Since) && !it.Absent {
 		return nil
 	}
 	r, waits := c.client.outbox.Find(w.rec.Key)
@@ -320,7 +321,7 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Re
 	case !c.client.memoryIsAll():
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.awayCause())
 	}
-	if it := c.peek(key); it.fresh(w.rec.Since) && !it.absent {
+	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		return false, Receipt{}, nil
 	}
 	r, err := c.undelivered(ctx, w, c.client.awayCause())

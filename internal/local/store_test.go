@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// thing is an Item for tests.
+// thing describes an Item for tests.
 type thing struct {
 	name   string
 	weight uint32
 	retain time.Duration
 }
 
-func (t *thing) Weight() uint32        { return t.weight }
-func (t *thing) Retain() time.Duration { return t.retain }
+func (t thing) in(s *Store) *Item {
+	return &Item{Value: t.name, Size: t.weight, KeepUntil: s.clock.NowNano() + int64(t.retain)}
+}
 
 // bubbleClock is the fake time of a synctest bubble.
 type bubbleClock struct{ start time.Time }
@@ -34,15 +35,15 @@ func open(t *testing.T, b Bound, ev *Evictions) *Store {
 
 func key(k string) Key { return Key{Class: 1, Key: k} }
 
-func light(name string) *thing { return &thing{name: name, weight: 10, retain: time.Hour} }
+func light(name string) thing { return thing{name: name, weight: 10, retain: time.Hour} }
 
 // wantHeld lists what the Store holds, as key=name.
 func wantHeld(t *testing.T, s *Store, want ...string) {
 	t.Helper()
 	got := []string{}
 	for k := range s.Keys() {
-		if it, _ := s.Get(k).(*thing); it != nil {
-			got = append(got, fmt.Sprintf("%d/%s=%s", k.Class, k.Key, it.name))
+		if it := s.Get(k); it != nil {
+			got = append(got, fmt.Sprintf("%d/%s=%s", k.Class, k.Key, it.Value))
 		}
 	}
 	slices.Sort(got)
@@ -55,7 +56,7 @@ func wantHeld(t *testing.T, s *Store, want ...string) {
 func heldBytes(s *Store) (sum int64) {
 	for k := range s.Keys() {
 		if it := s.Get(k); it != nil {
-			sum += int64(weigh(k, it))
+			sum += int64(weigh(0, it))
 		}
 	}
 	return sum
@@ -74,9 +75,9 @@ func TestAStoreHoldsWhatItWasGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Entries: 100}, &ev)
-		s.Set(key("a"), light("one"))
-		s.Set(key("a"), light("two"))
-		s.Set(Key{Class: 2, Key: "a"}, light("other class"))
+		s.Set(key("a"), light("one").in(s))
+		s.Set(key("a"), light("two").in(s))
+		s.Set(Key{Class: 2, Key: "a"}, light("other class").in(s))
 		wantHeld(t, s, "1/a=two", "2/a=other class")
 		s.Delete(key("a"))
 		s.Delete(key("never there"))
@@ -99,7 +100,7 @@ func TestABoundInBytesHolds(t *testing.T) {
 		const bound, sets = 100_000, 2000
 		s := open(t, Bound{Bytes: bound}, &ev)
 		for i := range sets {
-			s.Set(key(fmt.Sprint(i)), &thing{weight: uint32(i % 1000), retain: time.Hour})
+			s.Set(key(fmt.Sprint(i)), thing{weight: uint32(i % 1000), retain: time.Hour}.in(s))
 		}
 		synctest.Wait() // eviction runs beside the writers
 		if s.Bytes() > bound || s.Bytes() < bound/2 {
@@ -120,7 +121,7 @@ func TestABoundInEntriesHolds(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Entries: 50}, &ev)
 		for i := range 1000 {
-			s.Set(key(fmt.Sprint(i)), &thing{weight: 1 << 20, retain: time.Hour}) // weight does not count
+			s.Set(key(fmt.Sprint(i)), thing{weight: 1 << 20, retain: time.Hour}.in(s)) // weight does not count
 		}
 		synctest.Wait()
 		if s.Len() != 50 {
@@ -140,8 +141,8 @@ func TestAnItemIsKeptForAsLongAsItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Entries: 100}, &ev)
-		s.Set(key("short"), &thing{name: "s", weight: 1, retain: time.Minute})
-		s.Set(key("long"), &thing{name: "l", weight: 1, retain: time.Hour})
+		s.Set(key("short"), thing{name: "s", weight: 1, retain: time.Minute}.in(s))
+		s.Set(key("long"), thing{name: "l", weight: 1, retain: time.Hour}.in(s))
 		time.Sleep(time.Minute - time.Nanosecond)
 		wantHeld(t, s, "1/long=l", "1/short=s")
 		time.Sleep(time.Nanosecond)
@@ -161,14 +162,14 @@ func TestRetainCountsFromTheLastWriteNotTheLastRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Entries: 100}, &ev)
-		s.Set(key("read"), &thing{name: "r", retain: time.Minute})
-		s.Set(key("written"), &thing{name: "w1", retain: time.Minute})
+		s.Set(key("read"), thing{name: "r", retain: time.Minute}.in(s))
+		s.Set(key("written"), thing{name: "w1", retain: time.Minute}.in(s))
 		time.Sleep(40 * time.Second)
 		s.Get(key("read"))
-		s.Set(key("written"), &thing{name: "w2", retain: time.Minute})
+		s.Set(key("written"), thing{name: "w2", retain: time.Minute}.in(s))
 		time.Sleep(40 * time.Second)
 		wantHeld(t, s, "1/written=w2")
-		s.Set(key("written"), &thing{name: "w3", retain: time.Second}) // a shorter life counts too
+		s.Set(key("written"), thing{name: "w3", retain: time.Second}.in(s)) // a shorter life counts too
 		time.Sleep(2 * time.Second)
 		wantHeld(t, s)
 	})
@@ -181,11 +182,11 @@ func TestAnItemWithoutARestToLiveIsNotServed(t *testing.T) {
 		s := open(t, Bound{Entries: 100}, &ev)
 		for _, retain := range []time.Duration{0, -time.Hour} {
 			k := key(retain.String())
-			s.Set(k, light("before"))
-			s.Set(k, &thing{name: "dead", retain: retain})
+			s.Set(k, light("before").in(s))
+			s.Set(k, thing{name: "dead", retain: retain}.in(s))
 			time.Sleep(time.Nanosecond)
 			if got := s.Get(k); got != nil {
-				t.Errorf("with %v left: served %q", retain, got.(*thing).name)
+				t.Errorf("with %v left: served %q", retain, got.Value)
 			}
 		}
 		time.Sleep(5 * time.Second)
@@ -200,16 +201,16 @@ func TestWhatIsTooHeavyIsNotKeptAndNeitherIsWhatTheKeyHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Bytes: 10_000}, &ev)
-		s.Set(key("a"), light("old"))
-		s.Set(key("b"), light("beside it"))
+		s.Set(key("a"), light("old").in(s))
+		s.Set(key("b"), light("beside it").in(s))
 		synctest.Wait()
-		s.Set(key("a"), &thing{name: "huge", weight: 20_000, retain: time.Hour})
+		s.Set(key("a"), thing{name: "huge", weight: 20_000, retain: time.Hour}.in(s))
 		synctest.Wait()
 		wantHeld(t, s, "1/b=beside it")
 		if got := heldBytes(s); got != s.Bytes() {
 			t.Errorf("Bytes = %d, what is held costs %d", s.Bytes(), got)
 		}
-		s.Set(key("c"), &thing{name: "huge", weight: 1 << 30, retain: time.Hour})
+		s.Set(key("c"), thing{name: "huge", weight: 1 << 30, retain: time.Hour}.in(s))
 		synctest.Wait()
 		wantHeld(t, s, "1/b=beside it")
 		wantEvicted(t, &ev, counts{capacity: 2})
@@ -220,7 +221,7 @@ func TestTheKeyCountsIntoTheWeight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ev Evictions
 		s := open(t, Bound{Bytes: 1 << 20}, &ev)
-		s.Set(key(strings.Repeat("k", 1000)), &thing{weight: 5, retain: time.Hour})
+		s.Set(key(strings.Repeat("k", 1000)), thing{weight: 5, retain: time.Hour}.in(s))
 		if s.Bytes() != 1000+5+overhead {
 			t.Errorf("Bytes = %d", s.Bytes())
 		}
@@ -242,9 +243,9 @@ func TestBytesNeverDrift(t *testing.T) {
 							case 0:
 								s.Delete(k)
 							case 1:
-								s.Set(k, &thing{weight: uint32(i), retain: time.Duration(i) * time.Millisecond})
+								s.Set(k, thing{weight: uint32(i), retain: time.Duration(i) * time.Millisecond}.in(s))
 							default:
-								s.Set(k, &thing{weight: uint32(i % 100), retain: time.Hour})
+								s.Set(k, thing{weight: uint32(i % 100), retain: time.Hour}.in(s))
 							}
 							if i%100 == 0 {
 								time.Sleep(10 * time.Millisecond) // let some of it expire
@@ -275,7 +276,7 @@ func TestStoresMayShareTheirCounters(t *testing.T) {
 		var ev Evictions
 		a, b := open(t, Bound{Entries: 10}, &ev), open(t, Bound{Entries: 10}, &ev)
 		for _, s := range []*Store{a, b} {
-			s.Set(key("x"), light("x"))
+			s.Set(key("x"), light("x").in(s))
 			s.Delete(key("x"))
 		}
 		wantEvicted(t, &ev, counts{invalidated: 2})
@@ -292,13 +293,13 @@ func TestCloseEndsEverythingThatWasStarted(t *testing.T) {
 		{"twice", func(s *Store) { s.Close() }},
 		{"after some use", func(s *Store) {
 			for i := range 1000 {
-				s.Set(key(fmt.Sprint(i)), light("x"))
+				s.Set(key(fmt.Sprint(i)), light("x").in(s))
 			}
 			time.Sleep(10 * time.Second)
 		}},
 		{"with evictions under way", func(s *Store) {
 			for i := range 100_000 {
-				s.Set(key(fmt.Sprint(i)), light("x"))
+				s.Set(key(fmt.Sprint(i)), light("x").in(s))
 			}
 		}},
 	}
@@ -327,7 +328,7 @@ func TestALateSetOnAClosedStoreDoesNoHarm(t *testing.T) {
 		s := New(Bound{Entries: 10}, bubbleClock{time.Now()}, &ev)
 		s.Close()
 		for i := range 1000 { // a load that ends after the client's Close
-			s.Set(key(fmt.Sprint(i)), light("late"))
+			s.Set(key(fmt.Sprint(i)), light("late").in(s))
 		}
 		synctest.Wait()
 		if s.Len() > 10 {

@@ -108,6 +108,7 @@ func (d *desk) take(n *remote.Node, generation uint64) {
 	d.retryAt, d.retryDelay = time.Time{}, 0
 	ctx, cancel := context.WithCancel(d.ctx)
 	d.endBarrier = cancel
+	d.askAll() // a fence is lifted by what the sentinels answer after the master's return
 	addr := d.now.Master
 	d.wg.Go(func() { d.barriers(ctx, addr, n) })
 }

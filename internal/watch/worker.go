@@ -63,6 +63,13 @@ func (d *desk) syncListeners() {
 	}
 }
 
+// askAll asks every sentinel at once.
+func (d *desk) askAll() {
+	for _, w := range d.listeners {
+		w.pace.now()
+	}
+}
+
 func (d *desk) syncProbers() {
 	d.sync(d.probers, d.now.Probes, d.hireProber)
 	each := d.now.ProbeEach

@@ -1,0 +1,96 @@
+package evercache_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/redistest"
+)
+
+func TestSentinelADeadSentinelInTheListDoesNoHarm(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		set := redistest.StartSentinel(t)
+		set.Sentinels()[0].Kill()
+		d := begin(t, set)
+		d.limits.Landing = 250 * time.Millisecond
+		d.limits.LostLanded = chaos.AnyNumber
+		d.inject(d.old.Kill)
+		d.landsElsewhere(20 * time.Second)
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("failure")
+		return d.end()
+	})
+}
+
+// TestSentinelAProcessMayStartInAnOutage: it has never seen the master that died.
+// What is written before the promotion is kept and lands.
+func TestSentinelAProcessMayStartInAnOutage(t *testing.T) {
+	for _, started := range []struct {
+		name string
+		when func(*testing.T, *redistest.Sentinel)
+	}{
+		{"the master is dead", func(*testing.T, *redistest.Sentinel) {}},
+		{"a failover is under way", func(t *testing.T, s *redistest.Sentinel) {
+			(&drill{T: t, set: s}).untilLogged("+try-failover", 10*time.Second)
+		}},
+	} {
+		t.Run(started.name, func(t *testing.T) {
+			scenario(t, func(t *testing.T) chaos.Summary {
+				set := redistest.StartSentinel(t)
+				old := set.Master()
+				old.Kill()
+				started.when(t, set)
+				opened := time.Now()
+				d := prepare(t, set)
+				if took := time.Since(opened); took > 200*time.Millisecond {
+					t.Errorf("Open took %v", took)
+				}
+				d.old = old
+				d.fault = opened
+				d.load(chaos.Load{Store: caching{d.cache}, Writers: writers, Prefix: class + "w-"})
+				d.connect(15 * time.Second)
+				d.landAgain(2 * time.Second)
+				d.limits.LostLanded = chaos.AnyNumber
+				d.wait(5*time.Second, "the master was not confirmed", func() bool { return !d.client.Health().Sentinel.Provisional })
+				return d.end()
+			})
+		})
+	}
+}
+
+func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
+	set := redistest.StartSentinel(t)
+	d := prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
+	d.wait(3*time.Second, "no finding", func() bool { return len(d.client.Health().Findings) > 0 })
+	h := d.client.Health()
+	d.Logf("state %v, findings %+v", h.State, h.Findings)
+	if h.Connected || h.State != evercache.Degraded {
+		d.Errorf("state %v, connected %v", h.State, h.Connected)
+	}
+	if r, err := d.cache.Set(t.Context(), "k", "v"); err != nil || r.Durability != evercache.Memory {
+		d.Errorf("Set = %v, %v", r, err)
+	}
+	d.client.Close() // the kept write is lost with the process
+}
+
+func TestSentinelPasswordsAndTLSOfNodesAndSentinelsAreSeparate(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		set := redistest.StartSentinel(t, redistest.WithTLS(), redistest.WithPassword("of-nodes"), redistest.WithSentinelPassword("of-sentinels"))
+		d := prepare(t, set, func(o *evercache.Options) {
+			o.Password, o.TLS = "of-nodes", set.TLSConfig()
+			o.SentinelPassword, o.SentinelTLS = "of-sentinels", set.TLSConfig()
+		})
+		d.secure = chaos.Node{Password: "of-nodes", TLS: set.TLSConfig()}
+		d.connect(5 * time.Second)
+		d.settle()
+		d.load(d.seed())
+		d.limits.Landing = 250 * time.Millisecond
+		d.inject(d.set.Failover)
+		d.landsElsewhere(5 * time.Second)
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("planned")
+		return d.end()
+	})
+}
