@@ -29,8 +29,9 @@ type flightKey struct {
 
 type flight[V any] struct {
 	key        flightKey
-	done       chan struct{} // closed when entry, err and abandoned are final
-	settled    bool
+	shard      *flightShard[V]
+	done       chan struct{} // made for the first who waits; closed when settled
+	settled    bool          // entry, err and abandoned are final
 	superseded bool
 	// abandoned: the one who flew gave up on its own account; try again.
 	abandoned bool
@@ -59,7 +60,7 @@ func (fs *flights[V]) join(key string, loads bool) (f *flight[V], leader bool) {
 	if f := s.flights[k]; f != nil {
 		return f, false
 	}
-	f = &flight[V]{key: k, done: make(chan struct{})}
+	f = &flight[V]{key: k, shard: s}
 	s.flights[k] = f
 	return f, true
 }
@@ -68,9 +69,8 @@ func (fs *flights[V]) join(key string, loads bool) (f *flight[V], leader bool) {
 // flight was settled without it. No write of the key can come between the
 // check and the put.
 func (fs *flights[V]) keep(f *flight[V], put func()) {
-	s := fs.shard(f.key.key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
 	if !f.superseded && !f.settled {
 		put()
 	}
@@ -78,9 +78,8 @@ func (fs *flights[V]) keep(f *flight[V], put func()) {
 
 // superseded reports whether the key was written since the flight began.
 func (fs *flights[V]) superseded(f *flight[V]) bool {
-	s := fs.shard(f.key.key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
 	return f.superseded
 }
 
@@ -96,7 +95,7 @@ func (fs *flights[V]) abandon(f *flight[V]) {
 }
 
 func (fs *flights[V]) end(f *flight[V], set func()) bool {
-	s := fs.shard(f.key.key)
+	s := f.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.settled {
@@ -107,7 +106,9 @@ func (fs *flights[V]) end(f *flight[V], set func()) bool {
 	if s.flights[f.key] == f {
 		delete(s.flights, f.key)
 	}
-	close(f.done)
+	if f.done != nil {
+		close(f.done)
+	}
 	return true
 }
 
@@ -144,8 +145,18 @@ func (fs *flights[V]) supersedePrefix(prefix string) {
 
 // wait waits for the flight under the waiter's own context.
 func (f *flight[V]) wait(ctx context.Context) error {
+	f.shard.mu.Lock()
+	settled := f.settled
+	if !settled && f.done == nil {
+		f.done = make(chan struct{})
+	}
+	done := f.done
+	f.shard.mu.Unlock()
+	if settled {
+		return nil
+	}
 	select {
-	case <-f.done:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -113,11 +113,18 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 		}
 	}
 	b := &batch[V]{load: load, done: make(chan struct{})}
+	concluded := 0
+	defer func() { // more than none are left after a panic in the codec or the clone: see fly
+		for _, f := range lead[concluded:] {
+			c.flights.abandon(f)
+		}
+	}()
 	for chunk := range slices.Chunk(lead, remote.MaxBatch) {
 		for i, a := range c.consultMany(ctx, chunk) {
 			if c.conclude(ctx, chunk[i], b.loader(), a) {
 				b.keys = append(b.keys, chunk[i].key.key)
 			}
+			concluded++
 		}
 	}
 	if len(b.keys) > 0 {

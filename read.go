@@ -49,6 +49,9 @@ func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[
 // hit returns the item that may be served without asking anybody: one within
 // L1TTL, or, while Redis is away, within its TTL.
 func (c *Cache[V]) hit(key string) *local.Item {
+	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.node.Load() != nil {
+		return nil // Redis is asked every time; memory is there for the outage
+	}
 	it := c.peek(key)
 	if it == nil {
 		return nil

@@ -74,7 +74,7 @@ func TestSentinelAnotherGroupOnTheSameSentinelsIsIgnored(t *testing.T) {
 		set := redistest.StartSentinel(t)
 		other := redistest.Start(t)
 		for _, s := range set.Sentinels() {
-			s.Do("SENTINEL", "MONITOR", "other", other.Host(), itoa(other.Port()), "2")
+			s.Do("SENTINEL", "MONITOR", "other", other.Host(), itoa(other.Port()), "1")
 			s.Do("SENTINEL", "SET", "other", "down-after-milliseconds", "300")
 		}
 		d := begin(t, set)
@@ -139,6 +139,7 @@ func TestSentinelTheSentinelsMayForgetEverything(t *testing.T) {
 		d.inject(d.set.Failover)
 		p := d.landsElsewhere(5 * time.Second)
 		d.confirmed(5 * time.Second)
+		d.set.WaitHealthy(20 * time.Second) // without them nobody would demote the old master
 		master := d.set.Node(p.Node)
 		for _, s := range d.set.Sentinels() {
 			s.Do("SENTINEL", "REMOVE", d.set.MasterName())

@@ -96,7 +96,8 @@ func TestSentinelAHungMasterThatReturnsDuringTheElectionIsNotBelieved(t *testing
 
 func TestSentinelAKilledMasterThatReturnsDuringTheElectionIsNotBelieved(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
-		d := begin(t, redistest.StartSentinel(t))
+		// With its data, or the replicas would empty themselves after it.
+		d := begin(t, redistest.StartSentinel(t, redistest.WithPersistence()))
 		d.limits.LostLanded = chaos.AnyNumber
 		d.inject(d.old.Kill)
 		d.untilLogged("+try-failover", 10*time.Second)

@@ -53,6 +53,21 @@ func TestSentinelAPlannedFailoverWhoseLeaderIsNotHeard(t *testing.T) {
 	})
 }
 
+// TestSentinelAPlannedFailoverWhoseLeaderDropsUs ends the subscription as it begins.
+func TestSentinelAPlannedFailoverWhoseLeaderDropsUs(t *testing.T) {
+	scenario(t, func(t *testing.T) chaos.Summary {
+		d := begin(t, redistest.StartSentinel(t))
+		d.inject(func() {
+			d.set.Sentinels()[0].Do("CLIENT", "KILL", "TYPE", "pubsub")
+			d.set.Failover()
+		})
+		d.limits.Gap = d.pause(d.landsElsewhere(5 * time.Second))
+		d.confirmed(5 * time.Second)
+		d.wantFailovers("planned")
+		return d.end()
+	})
+}
+
 // TestSentinelAFailoverOfWhichNothingIsPublished forbids the client to
 // subscribe: asking has to find the promotion, and it counts once.
 func TestSentinelAFailoverOfWhichNothingIsPublished(t *testing.T) {
@@ -114,14 +129,14 @@ func TestSentinelManyFailoversLeaveNothingBehind(t *testing.T) {
 		if s.FailoverCount != len(causes) {
 			d.Fatalf("%d failovers counted after %d: %+v", s.FailoverCount, len(causes), s.Failovers)
 		}
-		c := d.connections(p.Node)
+		c, gap := d.connections(p.Node), s.Failovers[len(s.Failovers)-1].Blackout
 		if i == 0 {
 			goroutines, conns = runtime.NumGoroutine(), c
 		}
 		if runtime.NumGoroutine() > goroutines+20 || c > conns+2 {
 			d.Errorf("after %d failovers: %d goroutines, %d connections; after the first %d and %d", i+1, runtime.NumGoroutine(), c, goroutines, conns)
 		}
-		d.Logf("failover %d: %d goroutines, %d connections, landing %v", i+1, runtime.NumGoroutine(), c, d.client.Health().Sentinel.Failovers[0].Blackout)
+		d.Logf("failover %d: %d goroutines, %d connections, blackout %v", i+1, runtime.NumGoroutine(), c, gap)
 	}
 	d.end()
 }

@@ -31,7 +31,7 @@ func (n Node) dial(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	if n.TLS != nil {
-		raw = tls.Client(raw, n.TLS)
+		raw = tls.Client(raw, n.tlsConfig())
 	}
 	c := &conn{raw, bufio.NewReader(raw)}
 	if n.Password != "" {
@@ -41,6 +41,15 @@ func (n Node) dial(ctx context.Context) (*conn, error) {
 		}
 	}
 	return c, nil
+}
+
+// tlsConfig verifies the host of Addr unless another name is given.
+func (n Node) tlsConfig() *tls.Config {
+	c := n.TLS.Clone()
+	if c.ServerName == "" {
+		c.ServerName, _, _ = net.SplitHostPort(n.Addr)
+	}
+	return c
 }
 
 // ask sends the commands together and reads their replies. An error reply is the error.

@@ -7,6 +7,7 @@ package breaker
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -92,6 +93,8 @@ func bit(b bool) uint64 {
 type Breaker struct {
 	rules  Rules
 	opened chan struct{}
+	// well: another good call would change nothing, so it is not even counted.
+	well atomic.Bool
 
 	mu    sync.Mutex // guards state
 	state state
@@ -103,10 +106,15 @@ func New(r Rules) *Breaker { return &Breaker{rules: r, opened: make(chan struct{
 // Record notes one call that took d; longer than slowAfter is slow. Zero
 // slowAfter means that the call was not one to judge speed by.
 func (b *Breaker) Record(o Outcome, d, slowAfter time.Duration) {
+	slow := slowAfter > 0 && d > slowAfter
+	if o == OK && !slow && b.well.Load() {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.state.open
-	b.state = b.rules.next(b.state, o, slowAfter > 0 && d > slowAfter)
+	b.state = b.rules.next(b.state, o, slow)
+	b.well.Store(b.state == b.rules.next(b.state, OK, false))
 	if was == None && b.state.open != None {
 		close(b.opened)
 	}

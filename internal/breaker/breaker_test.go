@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -150,4 +151,24 @@ func TestOpenedIsClosedOnceHoweverManyRecord(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Record leaves out calls that would change nothing; that must not show.
+func TestRecordDecidesAsNextDoes(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		rules := Rules{Failures: 1 + r.IntN(4), Probation: r.IntN(5), Window: 1 + r.IntN(12), SlowShare: r.IntN(101)}
+		b, s, good := New(rules), state{}, r.IntN(40)
+		for i := range 300 {
+			o, slow := OK, r.IntN(good+2) == 0
+			if r.IntN(good+2) == 0 {
+				o = Timeout
+			}
+			b.Record(o, map[bool]time.Duration{true: 2, false: 1}[slow], 1)
+			s = rules.next(s, o, slow)
+			if got := b.Cause(); got != s.open {
+				t.Fatalf("seed %d, call %d: %q, want %q", seed, i, got, s.open)
+			}
+		}
+	}
 }

@@ -73,6 +73,7 @@ func (l *link) dial(clientEnded <-chan struct{}) *net.TCPConn {
 	}
 }
 
+// connect gives up when the link is reset; the target may then see a connection that just closes.
 func (l *link) connect() *net.TCPConn {
 	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(l.ctx, "tcp", l.proxy.target)

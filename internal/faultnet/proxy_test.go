@@ -285,6 +285,8 @@ func TestResetAllEndsBothSidesInAnyFault(t *testing.T) {
 			p := proxyTo(t, server.addr())
 			c := connect(t, p.Addr())
 			s := wrap(server.one(t))
+			c.send(t, "connected") // else the proxy may still be dialling, and only gives that up
+			s.expect(t, "connected")
 			fault(p)
 			c.send(t, "lost or not")
 			p.ResetAll()

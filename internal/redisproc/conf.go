@@ -16,7 +16,8 @@ const (
 )
 
 // writeConf writes the configuration file, which the process may rewrite later: a sentinel keeps
-// its state in it, and CONFIG REWRITE the role of a server.
+// its state in it, and CONFIG REWRITE the role of a server. Redis gives the rewritten file mode
+// 0644; the directory, which is 0700, still keeps the passwords from others.
 func (p *Process) writeConf() error {
 	text := render(p.options, p.port.Number(), filepath.Join(p.dir, dataName))
 	if err := os.WriteFile(p.confPath(), []byte(text), 0o600); err != nil {

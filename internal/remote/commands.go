@@ -22,8 +22,7 @@ const MaxBatch = 128
 
 // Get reads a key and how long it has to live. A missing key is IsNil.
 func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
-	c := n.begin("get", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "get", limit)
 	defer cancel()
 	r := n.cmd.DoMulti(bounded, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
 	v, err := value(r[0], r[1])
@@ -39,9 +38,8 @@ type Found struct {
 // GetMany reads up to MaxBatch keys in one pipeline; the error is about the
 // whole of it.
 func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
-	c := n.begin("mget", limit)
+	c, bounded, cancel := n.begin(ctx, "mget", limit)
 	c.limit = 0
-	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, 2*len(keys))
 	for _, k := range keys {
@@ -88,16 +86,14 @@ type Pair struct {
 
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) error {
-	c := n.begin("set", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "set", limit)
 	defer cancel()
 	return c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
 }
 
 // SetAbsent writes a key for ttl only if it is not there; false: it was.
 func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool, error) {
-	c := n.begin("set_nx", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
 	err := n.cmd.Do(bounded, n.b().Set().Key(p.Key).Value(text(p.Data)).Nx().Px(atLeastMS(p.TTL)).Build()).Error()
 	if IsNil(err) {
@@ -108,8 +104,7 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool
 
 // Delete removes a key and reports whether it was there.
 func (n *Node) Delete(ctx context.Context, key string, limit time.Duration) (bool, error) {
-	c := n.begin("del", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "del", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.b().Del().Key(key).Build()).AsInt64()
 	return k > 0, c.end(ctx, err)
@@ -117,8 +112,7 @@ func (n *Node) Delete(ctx context.Context, key string, limit time.Duration) (boo
 
 // Expire lets a key live for ttl from now; false: it is not there.
 func (n *Node) Expire(ctx context.Context, key string, ttl, limit time.Duration) (bool, error) {
-	c := n.begin("pexpire", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "pexpire", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.expire(key, ttl)).AsInt64()
 	return k > 0, c.end(ctx, err)
@@ -142,9 +136,8 @@ type Write struct {
 // WriteMany sends up to MaxBatch writes in one pipeline, in order, and returns
 // how each went; the second error is about the whole of it.
 func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) ([]error, error) {
-	c := n.begin("batch", limit)
+	c, bounded, cancel := n.begin(ctx, "batch", limit)
 	c.limit = 0
-	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, len(ws))
 	for _, w := range ws {
@@ -209,16 +202,14 @@ func (n *Node) DeletePrefix(ctx context.Context, prefix string, limit time.Durat
 }
 
 func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit time.Duration) ([]string, uint64, error) {
-	c := n.begin("scan", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
 	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(500).Build()).AsScanEntry()
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 
 func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (int, error) {
-	c := n.begin("unlink", limit)
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	c, bounded, cancel := n.begin(ctx, "unlink", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.b().Unlink().Key(keys...).Build()).AsInt64()
 	return int(k), c.end(ctx, err)

@@ -19,9 +19,11 @@ import (
 
 func TestOnlyAMasterIsAccepted(t *testing.T) {
 	master := startRedis(t, redisproc.Options{})
-	replica := startRedis(t, redisproc.Options{ReplicaOf: master.Addr()})
-	_, err := Dial(t.Context(), config(replica.Addr()), heartbeat, &seen{})
-	wantKind(t, err, ReadOnly)
+	for _, readOnly := range []string{"yes", "no"} {
+		replica := startRedis(t, redisproc.Options{ReplicaOf: master.Addr(), Config: []string{"replica-read-only " + readOnly}})
+		_, err := Dial(t.Context(), config(replica.Addr()), heartbeat, &seen{})
+		wantKind(t, err, ReadOnly)
+	}
 	n := dial(t, master.Addr(), nil)
 	wantClosed(t, n)
 	if n.Addr != master.Addr() {
@@ -90,6 +92,21 @@ func TestDialIsBoundedWhateverThePeerDoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestATLSHandshakeIsBoundedToo(t *testing.T) {
+	cert, err := redisproc.NewTLS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := startProxy(t, startRedis(t, redisproc.Options{TLS: cert}).Addr())
+	proxy.Blackhole(true)
+	c := config(proxy.Addr())
+	c.TLS, c.DialTimeout = cert.ClientConfig(), 200*time.Millisecond
+	within(t, 2*time.Second, "Dial", func() {
+		_, err := Dial(t.Context(), c, heartbeat, &seen{})
+		wantKind(t, err, Timeout)
+	})
 }
 
 func TestDialEndsWithItsContext(t *testing.T) {

@@ -32,9 +32,10 @@ type Node struct {
 	heartbeat Heartbeat
 	beats     uint64 // touched by the heartbeat's owner only
 
-	refused atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
-	last    atomic.Pointer[error] // the last failure that counted against it
-	noBeat  atomic.Bool           // the ACL forbids the heartbeat's key: PING instead
+	deadlines deadlines
+	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
+	last      atomic.Pointer[error] // the last failure that counted against it
+	noBeat    atomic.Bool           // the ACL forbids the heartbeat's key: PING instead
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -202,8 +203,12 @@ type call struct {
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
 }
 
-func (n *Node) begin(name string, limit time.Duration) call {
-	return call{node: n, name: name, start: time.Now(), limit: limit}
+// begin starts a call; its context is to be given to the command, and cancel to
+// be called after it.
+func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
+	c := call{node: n, name: name, start: time.Now(), limit: limit}
+	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
+	return c, bounded, cancel
 }
 
 // end records how it went, for metrics and the breaker. caller is the context
@@ -230,10 +235,10 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 		return
 	case k.Refused():
 		if k != NoPerm { // that is about one key or command
-			n.refused.Store(&k)
+			n.refuses(k)
 		}
 	case k.Outage():
-		n.last.Store(&err)
+		n.fails(err)
 		outcome = breaker.Broken
 		if k == Timeout {
 			outcome = breaker.Timeout
@@ -241,5 +246,10 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 	}
 	n.breaker.Record(outcome, took, slowAfter)
 }
+
+// refuses and fails keep what they are given: apart from judge, whose arguments
+// would be allocated for every call otherwise.
+func (n *Node) refuses(k Kind)  { n.refused.Store(&k) }
+func (n *Node) fails(err error) { n.last.Store(&err) }
 
 func (n *Node) b() rueidis.Builder { return n.cmd.B() }

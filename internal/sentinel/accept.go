@@ -130,16 +130,10 @@ func (m *Machine) eligible(n *node) bool {
 	return n.says(RoleMaster) && !m.isOld(n) && m.wasReplica(n) && !m.vetoed(n)
 }
 
-// isOld: the master that is to be replaced, or the last confirmed one, by
-// address or run id. It may be back (restart at +try-failover: ROLE master, our
-// id in master_replid2, a failover under way) and is still not the new one.
-func (m *Machine) isOld(n *node) bool {
-	if m.same(n.addr, m.cur.addr) || n.runID != "" && n.runID == m.cur.runID {
-		return true
-	}
-	last := m.same(n.addr, m.confirmed.addr) || n.runID != "" && n.runID == m.confirmed.runID
-	return last && !n.replicaAt.After(m.cur.adopted)
-}
+// isOld: the master that is to be replaced, by address or run id. It may be back
+// (restarted at +try-failover it says ROLE master, with our id in master_replid2,
+// a failover under way) and is still not the new one.
+func (m *Machine) isOld(n *node) bool { return m.same(n.addr, m.cur.addr) }
 
 // wasReplica: it followed our master when the episode opened. A node that we
 // never saw as anything but a master passes only if a leader has chosen it.

@@ -112,6 +112,40 @@ func TestTheSameProcessUnderAnotherAddressIsNotAnotherMaster(t *testing.T) {
 	w.wantMaster("n1")
 }
 
+func TestAMasterIsNotItsOwnSuccessor(t *testing.T) {
+	w := newWorld(t)
+	w.repoint("n1", "n2") // an operator's error: the two follow each other
+	w.run(100)
+	w.try("s1", "n1")
+	n := w.node("n1")
+	n.follows, n.id, n.id2 = "", hexID(0xe1), hexID(0xa1)
+	w.run(100)
+	w.wantMaster("n1")
+	if len(w.m.History()) != 0 {
+		t.Errorf("history %+v", w.m.History())
+	}
+}
+
+func TestAnIdFromBeforeTheLastMasterIsNotOurLine(t *testing.T) {
+	w := dying(t)
+	w.try("s1", "n1")
+	w.promote("n2")
+	w.run(100)
+	w.announce("n2", 1, "s1", "s2", "s3")
+	w.run(200)
+	w.wantConfirmed(true) // n3 was not told yet, and has n1's data
+	w.node("n2").dead = true
+	w.run(100)
+	w.try("s2", "n2")
+	w.promote("n3")
+	w.run(500)
+	w.wantMaster("n2") // it lacks what n2 was given
+	w.announce("n3", 2, "s1", "s2")
+	w.run(100)
+	w.wantMaster("n3")
+	w.wantConfirmed(true)
+}
+
 func TestAReplicaRestartedAsAMasterWasNotPromoted(t *testing.T) {
 	w := dying(t)
 	w.try("s1", "n1")
@@ -132,6 +166,26 @@ func TestALeadersChoiceOfAnotherForbids(t *testing.T) {
 	w.promote("n3")
 	w.run(50)
 	w.wantMaster("n3")
+}
+
+func TestALeadersChoiceForbidsWhatAnotherRuleAllows(t *testing.T) {
+	for name, evidence := range map[string]func(*world){
+		"another's try":         func(w *world) { w.try("s2", "n1"); w.promote("n2") },
+		"another's higher word": func(w *world) { w.promote("n2"); w.announce("n2", 1, "s2") },
+		"the master's word":     func(w *world) { w.promote("n2"); w.repoint("n1", "n2") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.try("s1", "n1")
+			w.selected("s1", "n3", "n1")
+			evidence(w)
+			w.run(1000)
+			w.want(Fenced, "n1")
+			w.promote("n3")
+			w.run(100)
+			w.wantMaster("n3")
+		})
+	}
 }
 
 func TestTheChoiceOfALeaderThatIsGoneForbidsNothing(t *testing.T) {
@@ -233,16 +287,15 @@ func TestOneSentinelsHigherEpochIsProvisional(t *testing.T) {
 	w.wantConfirmed(false)
 }
 
-func TestOneSentinelsLowerEpochIsNotFollowed(t *testing.T) {
-	w := newWorld(t)
-	for _, s := range w.guard {
-		s.epoch = 5
+func TestOneSentinelsLowerOrEqualEpochIsNotFollowed(t *testing.T) {
+	for _, epoch := range []int64{0, 4, 5} {
+		w := newWorld(t)
+		w.guardEpochs(5)
+		w.promote("n2")
+		w.announce("n2", epoch, "s1")
+		w.run(10000)
+		w.wantMaster("n1")
 	}
-	w.run(1000)
-	w.promote("n2")
-	w.announce("n2", 4, "s1")
-	w.run(10000)
-	w.wantMaster("n1")
 }
 
 func TestAMajorityAtTheOldEpochConfirmsNothing(t *testing.T) {
@@ -336,6 +389,19 @@ func TestNobodyIsConfirmedWhoSaysReplica(t *testing.T) {
 	w.run(3000)
 	w.wantMaster("n1")
 	w.want(Fenced, "n1")
+}
+
+func TestADeadMasterIsNotConfirmed(t *testing.T) {
+	w := dying(t)
+	w.try("s1", "n1")
+	w.promote("n2")
+	w.run(100)
+	w.node("n2").dead = true
+	w.run(100)
+	w.announce("n2", 1, "s1", "s2", "s3")
+	w.run(500)
+	w.want(Fenced, "n2")
+	w.wantConfirmed(false)
 }
 
 func TestALowerEpochIsFollowedWhenAMajorityKeepsToIt(t *testing.T) {

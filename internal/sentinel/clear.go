@@ -111,8 +111,12 @@ func (m *Machine) unpromotable(a Addr) bool {
 // clear ends the episode, on proof only: a barrier sent after the last alarm is
 // on all promotable replicas; every sentinel that can be reached, asked after
 // that, shows no failover; and every failover that was heard of has ended.
+//
+// The end of a failover is an alarm itself: -failover-abort-slave-timeout comes
+// after a promotion (two-in-a-row), and the node that was chosen has to hold a
+// barrier that is newer than it, unless a majority holds that node down.
 func (m *Machine) clear() {
-	if !m.ep.open || m.ep.proof.SentAt.IsZero() || !m.cur.confirmed || !m.answering() || m.namedHigher() {
+	if !m.ep.open || m.ep.proof.SentAt.IsZero() || !m.cur.confirmed || !m.answering() || m.dissent() {
 		return
 	}
 	if !m.heldByAll(m.ep.proof) {
@@ -123,31 +127,17 @@ func (m *Machine) clear() {
 		return
 	}
 	for _, s := range m.sentinels {
-		if s.ok && s.view.Master.Flags.Has(FlagFailover) && !(s.try != nil && m.madeMaster(s.try)) || m.unresolved(s) {
+		if s.try.live() && !m.madeMaster(s.try) {
 			return
 		}
 	}
 	m.allClear()
 }
 
-// unresolved: the failover of s has not ended, or ended in a way that leaves
-// open whether somebody was promoted. -failover-abort-slave-timeout comes after
-// a promotion (two-in-a-row): then the chosen node has to be seen as a replica
-// again, or to be out of the question, or its sentinel gone.
-func (m *Machine) unresolved(s *watched) bool {
-	t := s.try
-	if t == nil || m.same(t.selected, m.cur.addr) && (!t.live() || m.madeMaster(t)) {
-		return false
-	}
-	if t.live() {
-		return true
-	}
-	if t.ended != endTimeout || t.selected.IsZero() || s.gone() {
-		return false
-	}
-	n := m.find(t.selected)
-	again := n.says(RoleReplica) && n.replicaAt.After(t.endedAt)
-	return !again && slices.ContainsFunc(m.promotable(), func(a Addr) bool { return m.same(a, t.selected) })
+// dissent: a sentinel names another above our epoch. One that a steady majority
+// does not follow is wrong, or cut off from the others.
+func (m *Machine) dissent() bool {
+	return m.namedHigher() && !(m.agreedFor() && m.same(m.agree.addr, m.cur.addr))
 }
 
 func (m *Machine) allClear() {

@@ -155,23 +155,56 @@ func TestATryOfASentinelThatCannotBeAskedExpires(t *testing.T) {
 	w.want(Clear, "n1")
 }
 
-func TestATimeoutOfTheLeaderMayFollowAPromotion(t *testing.T) {
+func TestTheEndOfATryAsksForNewProof(t *testing.T) {
+	for _, end := range []string{
+		"-failover-abort-not-elected", "-failover-abort-no-good-slave", "-failover-abort-slave-timeout", "+failover-end", "",
+	} {
+		t.Run(end, func(t *testing.T) {
+			w := newWorld(t)
+			w.try("s1", "n1")
+			w.clock += 50
+			w.beat() // still on both replicas; the promotion comes after it
+			w.clock += 50
+			for _, s := range w.guard {
+				w.poll(s)
+			}
+			w.sentinel("s1").progress = ProgressNone
+			if end != "" {
+				w.ended_("s1", end, "n1")
+			}
+			for range 3 {
+				w.clock += 50
+				for _, s := range w.guard {
+					w.poll(s)
+				}
+			}
+			w.want(Suspect, "n1")
+			w.run(300)
+			w.want(Clear, "n1")
+		})
+	}
+}
+
+func TestALeadersTimeoutMayComeAfterAPromotion(t *testing.T) {
 	w := newWorld(t)
 	w.try("s1", "n1")
 	w.selected("s1", "n2", "n1")
-	w.node("n2").dead = true
-	w.node("n2").priority = 100
+	w.node("n2").dead = true // promoted, for all we know
 	w.run(500)
 	w.ended_("s1", "-failover-abort-slave-timeout", "n1")
-	w.node("n1").extra = []string{"n4"} // somebody acknowledges in its place
-	n4 := w.add("n4", "n3")
-	n4.priority = 0
-	w.run(1000)
-	if w.d.Stage == Clear {
-		t.Fatal("clear, and n2 may be a master")
-	}
+	w.run(3000)
+	w.want(Suspect, "n1")
 	w.node("n2").dead = false
+	w.run(500)
+	w.want(Clear, "n1")
+}
+
+func TestOneSentinelThatIsWrongForEverDoesNotHoldUpTheAllClear(t *testing.T) {
+	w := newWorld(t)
+	w.announce("n2", 9, "s3")
 	w.run(1000)
+	w.want(Fenced, "n1")
+	w.run(3000)
 	w.want(Clear, "n1")
 }
 
@@ -214,6 +247,12 @@ func TestOneNodeAloneClears(t *testing.T) {
 	w.restart("n1")
 	w.run(500)
 	w.want(Clear, "n1")
+	w.event("s1", "+sdown", "master shop %", "n1")
+	w.clock += 50
+	for _, s := range w.guard {
+		w.poll(s)
+	}
+	w.want(Suspect, "n1") // a barrier is asked for all the same
 }
 
 func TestHistoryTellsWhatHappened(t *testing.T) {

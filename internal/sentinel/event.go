@@ -112,9 +112,8 @@ func ParseMessage(channel, message string) (Message, error) {
 	return m, nil
 }
 
-// kindOf also understands states and endings of a failover that later servers
-// may add: a step of one is a failover under way, an unknown ending is taken
-// for the one that proves least.
+// kindOf also understands steps and endings of a failover that later servers may
+// add.
 func kindOf(channel string) Kind {
 	if k, ok := kinds[channel]; ok {
 		return k

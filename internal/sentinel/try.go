@@ -9,7 +9,6 @@ type try struct {
 	progress  Progress
 	selected  Addr
 	epoch     int64
-	heardAt   time.Time // first sign of it
 	notBefore time.Time // when its sentinel last showed no failover: it began later
 	newsAt    time.Time
 	odown     bool // its sentinel held the master down for the quorum too
@@ -25,11 +24,9 @@ type try struct {
 type ending uint8
 
 const (
-	endNone    ending = iota
-	endQuiet          // aborted before anybody was promoted, or completed
-	endTimeout        // -failover-abort-slave-timeout: somebody may have been promoted
-	endUnknown        // over, as the next poll shows; how was not heard
-	endGone           // its sentinel is gone
+	endNone ending = iota
+	endOver        // its sentinel said so, or shows it no more
+	endGone        // its sentinel is gone
 )
 
 func (t *try) live() bool { return t != nil && t.ended == endNone }
@@ -54,7 +51,7 @@ func (t *try) advance(p Progress, selected Addr, at time.Time) bool {
 }
 
 func (m *Machine) begin(s *watched, at time.Time, epoch int64) *try {
-	s.try = &try{heardAt: at, newsAt: at, epoch: epoch, notBefore: s.quietAt, odown: s.odown}
+	s.try = &try{newsAt: at, epoch: epoch, notBefore: s.quietAt, odown: s.odown}
 	return s.try
 }
 
@@ -64,16 +61,22 @@ var eventProgress = map[Kind]Progress{
 	KindPromoted: ProgressPromoted, KindReconfiguring: ProgressPromoted,
 }
 
-var eventEnd = map[Kind]ending{
-	KindFailoverEnd: endQuiet, KindAbortNotElected: endQuiet, KindAbortNoGoodSlave: endQuiet,
-	KindAbortSlaveTimeout: endTimeout,
+// endsTry: how it ended is not told apart. An abort before anybody was promoted,
+// one after a promotion, and a completed failover all have to be followed by
+// proof, or by the new master.
+func endsTry(k Kind) bool {
+	switch k {
+	case KindFailoverEnd, KindAbortNotElected, KindAbortNoGoodSlave, KindAbortSlaveTimeout:
+		return true
+	}
+	return false
 }
 
 // tryEvent follows a failover of our master name, whatever address the sentinel
 // has for it: leader-crash, failover-to: the second try names the node before.
 func (m *Machine) tryEvent(s *watched, msg Message, at time.Time) {
-	if how, ok := eventEnd[msg.Kind]; ok {
-		m.endTry(s, how, at)
+	if endsTry(msg.Kind) {
+		m.endTry(s, at)
 		return
 	}
 	t := s.try
@@ -93,12 +96,12 @@ func (m *Machine) tryEvent(s *watched, msg Message, at time.Time) {
 }
 
 // endTry: the alarm is as old as the end of the try, so a proof has to be newer.
-func (m *Machine) endTry(s *watched, how ending, at time.Time) {
+func (m *Machine) endTry(s *watched, at time.Time) {
 	if !s.try.live() {
 		return
 	}
 	threat := m.threatens(s.try)
-	s.try.end(how, at)
+	s.try.end(endOver, at)
 	if threat && m.ep.open {
 		m.ep.alarmed(at)
 	}
@@ -110,7 +113,7 @@ func (m *Machine) expireTries() {
 	for _, s := range m.sentinels {
 		shown := s.ok && s.view.Master.Flags.Has(FlagFailover)
 		if s.try.live() && !shown && m.now.Sub(s.try.newsAt) >= 2*m.failoverTimeout() {
-			m.endTry(s, endUnknown, m.now)
+			m.endTry(s, m.now)
 		}
 	}
 }
@@ -122,7 +125,7 @@ func (m *Machine) pollTry(s *watched, p Poll) {
 	if !p.Master.Flags.Has(FlagFailover) {
 		s.quietAt = p.SentAt
 		if t.live() && p.SentAt.After(t.newsAt) {
-			m.endTry(s, endUnknown, p.At)
+			m.endTry(s, p.At)
 		}
 		return
 	}
