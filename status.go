@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,8 +197,6 @@ func (s *status) totals() (map[[2]State]uint64, time.Duration) {
 		total += time.Since(now.since)
 	}
 	out := make(map[[2]State]uint64, len(s.transitions))
-	for k, n := range s.transitions {
-		out[k] = n
-	}
+	maps.Copy(out, s.transitions)
 	return out, total
 }

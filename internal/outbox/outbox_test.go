@@ -292,22 +292,26 @@ func TestWhatDoesNotFitBecomesADelete(t *testing.T) {
 		{
 			"a second value", 10, roomFor(set("a", "1"), del("b")),
 			[]Record{set("a", "1"), set("b", "2")},
-			[]string{"set a=1 until 1000", "delete b"}, 1,
+			[]string{"set a=1 until 1000", "delete b"},
+			1,
 		},
 		{
 			"a value that grows becomes the delete of its older self", 10, roomFor(set("a", "1")),
 			[]Record{set("a", "1"), set("a", "22")},
-			[]string{"delete a"}, 1,
+			[]string{"delete a"},
+			1,
 		},
 		{
 			"a smaller value in place of a larger", 1, roomFor(set("a", "22")),
 			[]Record{set("a", "22"), set("a", "1")},
-			[]string{"set a=1 until 1000"}, 0,
+			[]string{"set a=1 until 1000"},
+			0,
 		},
 		{
 			"a touch keeps the set that fills the box", 1, roomFor(set("a", "1")),
 			[]Record{set("a", "1"), touch("a")},
-			[]string{"set a=1 until 2000"}, 0,
+			[]string{"set a=1 until 2000"},
+			0,
 		},
 		{"one key too many: its class", 1, 1 << 20, []Record{set("a", "1"), set("b", "2")}, []string{"delete c:*"}, 2},
 		{"a delete too many: its class", 1, 1 << 20, []Record{del("a"), del("b")}, []string{"delete c:*"}, 1},
@@ -315,7 +319,8 @@ func TestWhatDoesNotFitBecomesADelete(t *testing.T) {
 		{
 			"what was acknowledged before and goes with the class is counted", 3, 1 << 20,
 			[]Record{set("a", "1"), set("b", "2"), del("x"), set("d", "3")},
-			[]string{"delete c:*"}, 3,
+			[]string{"delete c:*"},
+			3,
 		},
 		// the key then ends when it would have: nothing has to be deleted for that
 		{"a touch that does not fit is left out", 1, 1 << 20, []Record{set("a", "1"), touch("b")}, []string{"set a=1 until 1000"}, 1},

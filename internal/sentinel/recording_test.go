@@ -3,6 +3,7 @@ package sentinel
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -237,9 +238,7 @@ func (r *recording) poll(l line, src Addr, sent, seen time.Time) Observation {
 
 func splitIP(f map[string]string, host, port, addr string) map[string]string {
 	out := map[string]string{}
-	for k, v := range f {
-		out[k] = v
-	}
+	maps.Copy(out, f)
 	i := strings.LastIndexByte(addr, ':')
 	out[host], out[port] = addr[:i], addr[i+1:]
 	return out

@@ -1,0 +1,375 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// inUse counts the lanes that exist.
+func (l *lanes) inUse() (n int) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += len(s.lanes)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+func wantNoLanes(t *testing.T, l *lanes) {
+	t.Helper()
+	if n := l.inUse(); n != 0 {
+		t.Errorf("%d lanes are left behind", n)
+	}
+}
+
+func mustLock(t *testing.T, l *lanes, key string) {
+	t.Helper()
+	if err := l.lock(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALaneHoldsOneWriterAtATime(t *testing.T) {
+	l := newLanes()
+	var wg sync.WaitGroup
+	writes := map[string]*int{"a": new(int), "b": new(int), "c": new(int)} // the race detector watches them
+	for i := range 12 {
+		wg.Go(func() {
+			for range 200 {
+				key := string("abc"[i%3])
+				if i%2 == 0 {
+					if !l.tryLock(key) {
+						continue
+					}
+				} else if err := l.lock(t.Context(), key); err != nil {
+					t.Error(err)
+					return
+				}
+				*writes[key]++
+				l.unlock(key)
+			}
+		})
+	}
+	wg.Wait()
+	if *writes["b"] < 400 { // those that wait all get their turn
+		t.Errorf("b was written %d times", *writes["b"])
+	}
+	wantNoLanes(t, l)
+}
+
+func TestLanesOfOtherKeysAreFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		for i := range 1000 {
+			mustLock(t, l, fmt.Sprint(i)) // would hang if two keys shared one
+		}
+		if l.tryLock("7") {
+			t.Error("a lane was taken twice")
+		}
+		for i := range 1000 {
+			l.unlock(fmt.Sprint(i))
+		}
+		wantNoLanes(t, l)
+	})
+}
+
+func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		mustLock(t, l, "a")
+		var turns []int
+		for i := range 20 {
+			go func() {
+				if err := l.lock(t.Context(), "a"); err != nil {
+					t.Error(err)
+				}
+				turns = append(turns, i)
+				l.unlock("a")
+			}()
+			synctest.Wait()
+		}
+		l.unlock("a")
+		synctest.Wait()
+		if len(turns) != 20 || !slices.IsSorted(turns) {
+			t.Errorf("turns: %v", turns)
+		}
+		wantNoLanes(t, l)
+	})
+}
+
+func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		mustLock(t, l, "a")
+		why := errors.New("enough")
+		for range 10 {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+			defer cancel()
+			go func() {
+				if err := l.lock(ctx, "a"); !errors.Is(err, why) {
+					t.Errorf("lock = %v, want the reason", err)
+				}
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		if n := l.inUse(); n != 1 {
+			t.Errorf("%d lanes, want that of the holder", n)
+		}
+		l.unlock("a")
+		wantNoLanes(t, l)
+		mustLock(t, l, "a")
+		l.unlock("a")
+		wantNoLanes(t, l)
+	})
+}
+
+// The lane is handed over at the very moment at which the waiter gives up.
+func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		for range 200 {
+			mustLock(t, l, "a")
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				go func() {
+					if l.lock(ctx, "a") == nil {
+						l.unlock("a")
+					}
+				}()
+			}
+			time.Sleep(time.Second)
+			l.unlock("a")
+			synctest.Wait()
+			wantNoLanes(t, l)
+		}
+	})
+}
+
+// master makes a client whose goroutines do not run, so that nothing is
+// replayed unless the test does it, with a verified node aside.
+func master(t *testing.T, p *redisproc.Process) (*Client, *remote.Node) {
+	t.Helper()
+	c := newClient(Options{Addr: p.Addr(), Logger: quiet}.withDefaults())
+	node, err := remote.Dial(t.Context(), c.nodeConfig(p.Addr()), c.heartbeat(), c.redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		node.Abandon()
+		c.memory.Close()
+	})
+	return c, node
+}
+
+// wantWritten fails the test unless a write is exactly as safe as wanted.
+func wantWritten(t *testing.T, want Durability) func(Receipt, error) {
+	return func(r Receipt, err error) {
+		t.Helper()
+		if err != nil || r.Durability != want {
+			t.Errorf("written as %v, %v, want %v", r.Durability, err, want)
+		}
+	}
+}
+
+func wantInRedis(t *testing.T, p *redisproc.Process, key string, want any) {
+	t.Helper()
+	if got := redisDo(t, p, "GET", key); got != want {
+		t.Errorf("Redis holds %v under %s, want %v", got, key, want)
+	}
+}
+
+func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client, node := master(t, p)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
+	redisDo(t, p, "SET", "c:a", "old", "PX", "60000")
+	wantWritten(t, Memory)(c.Set(t.Context(), "a", "new"))
+
+	client.publish(node) // the master is back, and the replay has not come to the key
+	wantWritten(t, Memory)(c.Touch(t.Context(), "a", TTL(time.Hour)))
+	wantInRedis(t, p, "c:a", "old")
+	if err := client.drain(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	wantInRedis(t, p, "c:a", "new")
+	if ms := redisDo(t, p, "PTTL", "c:a").(int64); ms < 59*60_000 {
+		t.Errorf("it lives for %d ms, want the hour of the Touch", ms)
+	}
+}
+
+func TestATouchKnowsOfTheWriteThatWaitsWhenMemoryHasForgotten(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client, node := master(t, p)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
+	_, _ = c.Set(t.Context(), "set", "v")
+	_, _ = c.Delete(t.Context(), "deleted")
+	client.memory.Clear()
+	for range 2 { // without the master, and with it
+		wantWritten(t, Memory)(c.Touch(t.Context(), "set"))
+		_, err := c.Touch(t.Context(), "deleted")
+		wantErr(t, err, ErrNotFound)
+		client.publish(node)
+	}
+	if err := client.drain(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	wantInRedis(t, p, "c:set", "v")
+	wantInRedis(t, p, "c:deleted", nil)
+}
+
+func TestATouchBringsNothingDeletedBack(t *testing.T) {
+	for name, remove := range map[string]func(context.Context, *Cache[string]) error{
+		"delete":        func(ctx context.Context, c *Cache[string]) error { _, err := c.Delete(ctx, "a"); return err },
+		"delete prefix": func(ctx context.Context, c *Cache[string]) error { _, _, err := c.DeletePrefix(ctx, ""); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startRedis(t, redisproc.Options{})
+			client, node := master(t, p)
+			c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
+			redisDo(t, p, "SET", "c:a", "old", "PX", "60000")
+			if err := remove(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Get(t.Context(), "a", constant("loaded")); err != nil { // memory knows a value again
+				t.Fatal(err)
+			}
+			if _, err := c.Touch(t.Context(), "a", TTL(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			client.publish(node)
+			client.memory.Clear()
+			e, err := c.Lookup(t.Context(), "a") // before the replay, too
+			if !errors.Is(err, ErrNotFound) {
+				t.Errorf("read %q, %v", e.Value, err)
+			}
+			if err := client.drain(t.Context(), node); err != nil {
+				t.Fatal(err)
+			}
+			wantInRedis(t, p, "c:a", nil)
+		})
+	}
+}
+
+// A write that gets no turn in time is kept, while an older one is on its way.
+func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
+	for name, newer := range map[string]func(*Cache[string]) (write, error){
+		"set":    func(c *Cache[string]) (write, error) { return c.setOf("a", "newer", nil) },
+		"delete": func(c *Cache[string]) (write, error) { return deleteOf(c, "a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startRedis(t, redisproc.Options{})
+			client, node := master(t, p)
+			client.publish(node)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Hour})
+			older, err := c.setOf("a", "older", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Set(t.Context(), remote.Pair{Key: "c:a", Data: older.rec.Value, TTL: older.ttl}, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			w, err := newer(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
+			wantWritten(t, Master)(c.delivered(t.Context(), older, true, nil)) // the answer comes now
+
+			want, wantErr := "newer", error(nil)
+			var inRedis any = "newer"
+			if w.rec.Kind == outbox.Delete {
+				want, wantErr, inRedis = "", ErrNotFound, nil
+			}
+			if e, err := c.Lookup(t.Context(), "a"); e.Value != want || !errors.Is(err, wantErr) {
+				t.Errorf("read %q, %v, want %q, %v", e.Value, err, want, wantErr)
+			}
+			if err := client.drain(t.Context(), node); err != nil {
+				t.Fatal(err)
+			}
+			wantInRedis(t, p, "c:a", inRedis)
+		})
+	}
+}
+
+func deleteOf(c *Cache[string], key string) (write, error) {
+	w, err := c.newWrite(outbox.Delete, key, nil)
+	w.apply = func() { c.drop(key) }
+	return w, err
+}
+
+// A replay that is held up by one key must carry out a new DeletePrefix before
+// what was written after it.
+func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client, node := master(t, p)
+	c := cacheOf[string](t, client, "c", Policy{})
+	redisDo(t, p, "SET", "c:p1", "old")
+	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
+	client.publish(node)
+	mustLock(t, client.lanes, "c:x")
+	drained := make(chan error, 1)
+	go func() { drained <- client.drain(t.Context(), node) }()
+
+	if _, r, err := c.DeletePrefix(t.Context(), "p"); err != nil || r.Durability != Memory {
+		t.Fatalf("DeletePrefix: %v, %v", r, err)
+	}
+	wantWritten(t, Memory)(c.Set(t.Context(), "p1", "new"))
+	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
+	client.lanes.unlock("c:x")
+	for range 2 {
+		select {
+		case err := <-drained:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the replay does not end")
+		}
+		go func() { drained <- client.drain(t.Context(), node) }() // the next round
+	}
+	<-drained
+	wantInRedis(t, p, "c:p1", "new")
+	if !client.outbox.Empty() {
+		t.Errorf("left over: %+v", client.outbox.Depth())
+	}
+}
+
+// Of writes that are kept at the same time, memory and outbox hold the same.
+func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
+	client := newClient(Options{Logger: quiet}.withDefaults())
+	t.Cleanup(client.memory.Close)
+	c := cacheOf[int](t, client, "c", Policy{})
+	for round := range 200 {
+		var wg sync.WaitGroup
+		key := fmt.Sprint(round)
+		for i := range 8 {
+			wg.Go(func() {
+				w, err := c.setOf(key, i, nil)
+				if err == nil {
+					_, err = c.undelivered(t.Context(), w, errBehind)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		r, _ := client.outbox.Find("c:" + key)
+		e, err := c.Lookup(t.Context(), key)
+		if err != nil || string(r.Value) != fmt.Sprint(e.Value) {
+			t.Fatalf("memory holds %d, %v, the outbox %s", e.Value, err, r.Value)
+		}
+	}
+}
