@@ -12,8 +12,9 @@ const (
 	// it parks: an idle client wakes nobody, and fake time is not held up.
 	clockIdle = 50
 	// clockBusy is how many questions within a tick start it again. Fewer, such
-	// as those of the memories' clean-up, are cheaper answered one by one.
-	clockBusy = 64
+	// as those of a hundred memories that clean up, are cheaper answered one by
+	// one.
+	clockBusy = 512
 )
 
 // coarseClock is a clock that costs a hit no more than reading a variable:
@@ -62,9 +63,6 @@ func (c *coarseClock) unpark() int64 {
 
 func (c *coarseClock) precise() int64 { return int64(time.Since(c.start)) + 1 }
 
-// time turns the clock's nanoseconds into a time.
-func (c *coarseClock) time(nano int64) time.Time { return c.start.Add(time.Duration(nano)) }
-
 // run keeps the clock until ctx ends.
 func (c *coarseClock) run(ctx context.Context) {
 	defer c.now.Store(0)
@@ -83,6 +81,10 @@ func (c *coarseClock) tickWhileAsked(ctx context.Context) {
 	defer tick.Stop()
 	for idle := 0; idle < clockIdle; idle++ {
 		c.now.Store(c.precise())
+		select {
+		case <-c.wake: // by those who asked while it was being woken
+		default:
+		}
 		if c.asked.Swap(false) {
 			idle = 0
 		}

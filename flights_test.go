@@ -232,7 +232,10 @@ func TestAPanicInTheCallersFunctionsHoldsNobodyUp(t *testing.T) {
 		name string
 		read func(context.Context, *Cache[string]) error
 	}{
-		{"get", func(ctx context.Context, c *Cache[string]) error { _, err := c.Get(ctx, "a", constant("v")); return err }},
+		{"get", func(ctx context.Context, c *Cache[string]) error {
+			_, err := c.Get(ctx, "a", constant("v"))
+			return err
+		}},
 		{"get many", func(ctx context.Context, c *Cache[string]) error {
 			_, err := c.GetMany(ctx, []string{"a", "b"}, func(context.Context, []string) (map[string]string, error) {
 				return map[string]string{"a": "1", "b": "2"}, nil

@@ -35,10 +35,3 @@ func (g *gate) close() <-chan struct{} {
 	}()
 	return empty
 }
-
-// isShut reports whether close was called.
-func (g *gate) isShut() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.shut
-}

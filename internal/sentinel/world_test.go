@@ -18,6 +18,8 @@ type world struct {
 	guard []*fakeSentinel
 	d     Decision
 	ended []Record
+
+	noWrites bool // fail when writes may be sent
 }
 
 type fakeNode struct {
@@ -110,6 +112,9 @@ func (w *world) add(name string, follows string) *fakeNode {
 
 func (w *world) feed(o Observation) {
 	w.d = w.m.Observe(o)
+	if w.noWrites && w.d.Writes() {
+		w.t.Fatalf("at %.0f ms: writes to %s after %+v", w.clock, w.master(), o)
+	}
 	w.ended = append(w.ended, w.d.Finished...)
 	checkBounds(w.t, w.m)
 }
@@ -309,7 +314,6 @@ func (w *world) wantConfirmed(want bool) {
 	}
 }
 
-// wantSafe: no write is sent to a node other than master.
 func (w *world) wantMaster(master string) {
 	w.t.Helper()
 	if w.master() != master {
