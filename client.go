@@ -21,9 +21,10 @@ import (
 // it does not, memory answers and writes are kept. Make one with Open, close
 // it with Close. It is safe for concurrent use.
 type Client struct {
-	opts    Options
-	log     *slog.Logger
-	process string // names this process in Redis
+	opts      Options // without its passwords
+	passwords passwords
+	log       *slog.Logger
+	process   string // names this process in Redis
 
 	clock     *coarseClock
 	memory    *local.Store // shared by classes without a bound of their own
@@ -86,8 +87,10 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 }
 
 func newClient(o Options) *Client {
+	passwords := passwordsOf(&o)
 	c := &Client{
 		opts:      o,
+		passwords: passwords,
 		log:       o.Logger,
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
@@ -109,6 +112,17 @@ func newClient(o Options) *Client {
 	c.stores = []*local.Store{c.memory}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	return c
+}
+
+// passwords are kept in a function: fmt, which cannot call the methods of what
+// is in unexported fields, would print them with the Client.
+type passwords func() (redis, sentinel Secret)
+
+// passwordsOf takes the passwords out of the options.
+func passwordsOf(o *Options) passwords {
+	redis, sentinel := o.Password, o.SentinelPassword
+	o.Password, o.SentinelPassword = "", ""
+	return func() (Secret, Secret) { return redis, sentinel }
 }
 
 // goes starts a goroutine that lives until the client is closed; nothing else
@@ -151,8 +165,12 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 // State tells what the client can do at this moment.
 func (c *Client) State() State { return c.status.get().state }
 
-// WaitConnected waits until the state is Connected, or for ctx.
+// WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
+// client has nothing to wait for.
 func (c *Client) WaitConnected(ctx context.Context) error {
+	if c.opts.MemoryOnly {
+		return nil
+	}
 	for {
 		s, changed := c.status.watch()
 		switch s.state {
@@ -164,7 +182,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("evercache: not connected: %w (%w)", context.Cause(ctx), errors.Join(s.cause))
+			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.awayCause())
 		}
 	}
 }

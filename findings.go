@@ -1,12 +1,10 @@
 package evercache
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/evercache/evercache/internal/breaker"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -50,7 +48,7 @@ func (c *Client) awayFinding(cause error) Finding {
 		cause = errNotYet
 	}
 	f := findingOf(remote.KindOf(cause))
-	if opened, ok := cause.(*remote.OpenError); ok && opened.Cause == breaker.Slow || errors.Is(cause, remote.ErrSlow) {
+	if remote.WasSlow(cause) {
 		f = slowFinding
 	}
 	if g, ok := watchFinding(cause); ok {

@@ -14,12 +14,13 @@ import (
 
 // followSentinels is keepMaster in Sentinel mode.
 func (c *Client) followSentinels(ctx context.Context) {
+	_, password := c.passwords()
 	watch.Run(ctx, watch.Config{
 		Master:    c.opts.MasterName,
 		Sentinels: c.resolveSentinels(ctx),
 		Login: remote.Config{
 			Username:     c.opts.SentinelUsername,
-			Password:     c.opts.SentinelPassword.Reveal(),
+			Password:     password.Reveal(),
 			PasswordFile: c.opts.SentinelPasswordFile,
 			TLS:          c.opts.SentinelTLS,
 			DialTimeout:  c.opts.DialTimeout,

@@ -32,10 +32,11 @@ func (c *Client) keepMaster(ctx context.Context) {
 
 // nodeConfig says how to reach a node.
 func (c *Client) nodeConfig(addr string) remote.Config {
+	password, _ := c.passwords()
 	return remote.Config{
 		Addr:         addr,
 		Username:     c.opts.Username,
-		Password:     c.opts.Password.Reveal(),
+		Password:     password.Reveal(),
 		PasswordFile: c.opts.PasswordFile,
 		DB:           c.opts.DB,
 		TLS:          c.opts.TLS,

@@ -108,7 +108,7 @@ func (p Policy) withDefaults(o Options) Policy {
 	p.LoadTimeout = or(p.LoadTimeout, 5*time.Second)
 	p.ReadTimeout = or(p.ReadTimeout, o.ReadTimeout)
 	p.WriteTimeout = or(p.WriteTimeout, o.WriteTimeout)
-	p.L1TTL = off(or(p.L1TTL, min(5*time.Second, p.TTL)))
+	p.L1TTL = off(or(p.L1TTL, max(0, min(5*time.Second, p.TTL))))
 	p.Stale = off(p.Stale)
 	p.NegativeTTL = off(p.NegativeTTL)
 	if p.OutageLoadRate == 0 {
@@ -127,7 +127,7 @@ func (p Policy) validate() error {
 	}
 	fault(p.TTL < time.Millisecond || p.TTL > MaxTTL, "Policy.TTL %v: want between 1ms and %v", p.TTL, MaxTTL)
 	fault(p.Stale < 0 || p.Stale > MaxTTL, "Policy.Stale %v: want between 0 and %v, or Never", p.Stale, MaxTTL)
-	fault(p.L1TTL < 0 || p.L1TTL > p.TTL, "Policy.L1TTL %v: want at most the TTL %v, or Never", p.L1TTL, p.TTL)
+	fault(p.L1TTL < 0 || p.L1TTL > p.TTL && p.TTL > 0, "Policy.L1TTL %v: want at most the TTL %v, or Never", p.L1TTL, p.TTL)
 	fault(p.NegativeTTL < 0 || p.NegativeTTL > MaxTTL, "Policy.NegativeTTL %v: want between 0 and %v, or Never", p.NegativeTTL, MaxTTL)
 	fault(p.ReadTimeout <= 0, "Policy.ReadTimeout %v: want a positive duration", p.ReadTimeout)
 	fault(p.WriteTimeout <= 0, "Policy.WriteTimeout %v: want a positive duration", p.WriteTimeout)

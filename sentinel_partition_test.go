@@ -57,6 +57,7 @@ func startNetwork(t *testing.T) *network {
 		n.ip("link", "set", bridge, "up")
 	}
 	n.ip("link", "add", n.name("l"), "type", "veth", "peer", "name", n.name("m"))
+	t.Cleanup(func() { n.ip("link", "del", n.name("l")) })
 	n.ip("link", "set", n.name("l"), "master", near, "up")
 	n.ip("link", "set", n.name("m"), "master", far, "up")
 	n.ip("addr", "add", subnet+"1/24", "dev", near)

@@ -46,7 +46,7 @@ func (m *memory) serve(t *testing.T, role func() string) Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -69,15 +69,15 @@ func (m *memory) answer(raw net.Conn, role func() string) {
 			return
 		}
 		if words[0] == "ROLE" {
-			fmt.Fprintf(c, "*1\r\n$%d\r\n%s\r\n", len(role()), role())
+			_, _ = fmt.Fprintf(c, "*1\r\n$%d\r\n%s\r\n", len(role()), role())
 			continue
 		}
 		text, err := m.Get(context.Background(), words[1].(string))
 		if err != nil {
-			fmt.Fprint(c, "$-1\r\n")
+			_, _ = fmt.Fprint(c, "$-1\r\n")
 			continue
 		}
-		fmt.Fprintf(c, "$%d\r\n%s\r\n", len(text), text)
+		_, _ = fmt.Fprintf(c, "$%d\r\n%s\r\n", len(text), text)
 	}
 }
 

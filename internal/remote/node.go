@@ -44,8 +44,8 @@ type Heartbeat struct {
 	TTL     time.Duration // of Key
 	Every   time.Duration
 	Timeout time.Duration
-	// Slow is how long an answer may take on the way in: a node that was given
-	// up for slowness must have become quick before it is used again.
+	// Slow is how long an answer may take on the way in, 0: as long as Timeout.
+	// A node that was given up for slowness must have become quick again.
 	Slow time.Duration
 }
 
@@ -80,7 +80,7 @@ func (n *Node) verify(ctx context.Context) error {
 		if took, err = n.timedBeat(ctx); err != nil && !KindOf(err).Refused() {
 			return wrap("first heartbeat", err)
 		}
-		if took <= n.heartbeat.Slow {
+		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
 			return nil
 		}
 		err = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
@@ -164,6 +164,21 @@ func (n *Node) HeartbeatForbidden() bool { return n.noBeat.Load() }
 
 // Opened is closed when the node should be given up.
 func (n *Node) Opened() <-chan struct{} { return n.breaker.Opened() }
+
+// WasSlow reports whether a node was given up for slowness, by its OpenError.
+func WasSlow(err error) bool {
+	open, ok := errors.AsType[*OpenError](err)
+	return ok && open.Cause == breaker.Slow || errors.Is(err, ErrSlow)
+}
+
+// After is the heartbeat to verify the next node with, when the last one ended
+// with err.
+func (h Heartbeat) After(err error) Heartbeat {
+	if !WasSlow(err) {
+		h.Slow = 0
+	}
+	return h
+}
 
 // OpenError says why it should be given up.
 type OpenError struct {

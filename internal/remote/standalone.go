@@ -26,13 +26,15 @@ const (
 // it dials aside, watches the heartbeat and the breaker, gives a bad node up,
 // and dials again with growing, jittered delays.
 func KeepStandalone(ctx context.Context, c Config, h Heartbeat, obs Observer, hooks Hooks) {
-	delay := firstDelay
+	delay, last := firstDelay, error(nil)
 	for ctx.Err() == nil {
-		n, err := Dial(ctx, c, h, obs)
+		n, err := Dial(ctx, c, h.After(last), obs)
+		last = err
 		if err == nil {
 			began := time.Now()
 			hooks.Up(n)
 			cause := watch(ctx, n, hooks)
+			last = cause
 			hooks.Down(cause)
 			n.Abandon()
 			if time.Since(began) > steady {

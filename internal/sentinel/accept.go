@@ -65,7 +65,11 @@ func (m *Machine) handedOver() *node {
 	if !old.says(RoleReplica) {
 		return nil
 	}
-	if n := m.find(old.master); n != nil && m.eligible(n) {
+	n := m.find(old.master)
+	if n == nil {
+		return nil
+	}
+	if n = m.announced(n); m.eligible(n) {
 		return n
 	}
 	return nil
@@ -78,7 +82,7 @@ func (m *Machine) promotedNode() (*node, int64) {
 	var epoch int64
 	for _, n := range m.nodes {
 		t := m.promotedBy(n)
-		if t == nil || !m.eligible(n) || !m.ofOurLine(n) {
+		if t == nil || m.announced(n) != n || !m.eligible(n) || !m.ofOurLine(n) {
 			continue
 		}
 		if found != nil && t.selected.IsZero() {

@@ -484,3 +484,59 @@ func TestNotBackWhileALeaderIsAtWork(t *testing.T) {
 	w.run(6000) // s1 is slow to notice its own promotion; s2 and s3 name n1
 	w.wantMaster("n2")
 }
+
+// With resolve-hostnames and announce-hostnames the sentinels speak of h1, h2
+// and h3, while ROLE and INFO of the nodes have IP addresses.
+func TestHostNamesAndAddressesAreTheSameNodes(t *testing.T) {
+	for name, selected := range map[string]bool{"selected": true, "not selected": false} {
+		t.Run(name, func(t *testing.T) {
+			w := bareWorld(t)
+			for _, n := range []string{"1", "2", "3"} {
+				w.add("h"+n, "").of = "n" + n
+			}
+			for _, s := range w.guard {
+				s.named, s.lists = "h1", []string{"h2", "h3"}
+			}
+			w.run(1000)
+			w.want(Clear, "h1")
+			if n := len(w.d.Promotable); n != 2 {
+				t.Fatalf("%d promotable replicas, want 2: %v", n, w.d.Promotable)
+			}
+			w.node("n1").dead = true
+			w.run(100)
+			w.try("s1", "h1")
+			if selected {
+				w.selected("s1", "h2", "h1")
+			}
+			w.promote("n2")
+			w.run(100)
+			w.want(Suspect, "h2")
+			w.repoint("n3", "n2")
+			w.announce("h2", 1, "s1", "s2", "s3")
+			for _, s := range w.guard {
+				s.lists, s.down = []string{"h1", "h3"}, []string{"h1"}
+			}
+			w.noWrites = false
+			w.run(500)
+			w.want(Clear, "h2")
+			if n := w.m.Status().Failovers; n != 1 {
+				t.Errorf("%d failovers, want 1", n)
+			}
+		})
+	}
+}
+
+func TestAHandoverNamesTheNodeByItsAnnouncedAddress(t *testing.T) {
+	w := bareWorld(t)
+	for _, n := range []string{"1", "2", "3"} {
+		w.add("h"+n, "").of = "n" + n
+	}
+	for _, s := range w.guard {
+		s.named, s.lists = "h1", []string{"h2", "h3"}
+	}
+	w.run(1000)
+	w.promote("n2")
+	w.repoint("n1", "n2")
+	w.run(150)
+	w.want(Suspect, "h2")
+}

@@ -23,6 +23,7 @@ type Machine struct {
 	former    []Addr    // masters that were left, latest last
 	ep        episode
 	agree     agreement
+	ballot    []vote // nil: to be counted
 
 	doubtSince time.Time
 	changing   uint64 // the record of the last change of master

@@ -9,6 +9,7 @@ import (
 type node struct {
 	addr    Addr
 	heardOf time.Time // last time anyone named it
+	listed  bool      // by a sentinel, under this address
 
 	role     Role // what it said last
 	runID    string
@@ -78,6 +79,31 @@ func (m *Machine) same(a, b Addr) bool {
 	return x != nil && y != nil && x.runID != "" && x.runID == y.runID && x.role == y.role
 }
 
+// list is learn for the address under which the sentinels announce a node.
+func (m *Machine) list(a Addr) {
+	if n := m.learn(a); n != nil {
+		n.listed = true
+	}
+}
+
+// announced is the node under the address that the sentinels use. With host
+// names announced, the nodes still name each other by IP address.
+func (m *Machine) announced(n *node) *node {
+	if n.listed || n.runID == "" {
+		return n
+	}
+	for _, x := range m.nodes {
+		if x.listed && x.runID == n.runID {
+			return x
+		}
+	}
+	return n
+}
+
+// isTwin reports whether n is our master under another address, whatever either
+// has said last.
+func (m *Machine) isTwin(n *node) bool { return n.runID != "" && n.runID == m.cur.runID }
+
 // probe takes what a node says of itself.
 func (m *Machine) probe(p Probe) {
 	n := m.find(p.Node)
@@ -105,7 +131,7 @@ func (m *Machine) probe(p Probe) {
 	switch {
 	case n.addr == m.cur.addr:
 		m.masterAnswered(n, was)
-	case n.role == RoleMaster && was.role == RoleReplica && n.ours && m.cur.verified:
+	case n.role == RoleMaster && was.role == RoleReplica && n.ours && m.cur.verified && !m.isTwin(n):
 		m.alarm(strong, p.At) // a replica of our master says master
 	}
 }

@@ -89,7 +89,7 @@ func (m *Machine) tryEvent(s *watched, msg Message, at time.Time) {
 	var selected Addr
 	if msg.Subject == SubjectReplica {
 		selected = msg.Addr
-		m.learn(selected)
+		m.list(selected)
 	}
 	t.advance(eventProgress[msg.Kind], selected, at)
 	m.tryNews(t, at)

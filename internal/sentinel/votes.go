@@ -27,10 +27,17 @@ func voteOf(s *watched) (vote, bool) {
 	return vote{addr: s.view.Named, epoch: s.view.Master.Epoch, by: s}, true
 }
 
-// votes holds one vote per sentinel, also where two addresses lead to one.
+// votes holds one vote per sentinel, also where two addresses lead to one. Only
+// a poll changes them.
 func (m *Machine) votes() []vote {
-	var out []vote
-	var ids []string
+	if m.ballot == nil {
+		m.ballot = m.countVotes()
+	}
+	return m.ballot
+}
+
+func (m *Machine) countVotes() []vote {
+	out, ids := make([]vote, 0, len(m.sentinels)), make([]string, 0, len(m.sentinels))
 	for _, s := range m.sentinels {
 		v, ok := voteOf(s)
 		if !ok || s.id != "" && slices.Contains(ids, s.id) {

@@ -85,7 +85,7 @@ func (m *Machine) poll(p Poll) {
 	if s == nil || p.SentAt.Before(s.sentAt) {
 		return
 	}
-	s.asked = true
+	s.asked, m.ballot = true, nil
 	if p.Fault != FaultNone {
 		s.ok = false
 		m.leaderGone(s)
@@ -105,10 +105,10 @@ func (m *Machine) poll(p Poll) {
 }
 
 func (m *Machine) learnListed(p Poll) {
-	m.learn(p.Named)
-	m.learn(p.Master.Addr)
+	m.list(p.Named)
+	m.list(p.Master.Addr)
 	for _, r := range p.Replicas {
-		m.learn(r.Addr)
+		m.list(r.Addr)
 	}
 }
 
@@ -175,14 +175,14 @@ func (m *Machine) event(e Event) {
 	if msg.Name != m.name {
 		return // another group on the same sentinels
 	}
-	m.learn(msg.Master)
+	m.list(msg.Master)
 	m.ourEvent(s, msg, e.At)
 }
 
 func (m *Machine) ourEvent(s *watched, msg Message, at time.Time) {
 	switch msg.Kind {
 	case KindSwitchMaster:
-		m.learn(msg.Addr)
+		m.list(msg.Addr)
 		m.pollNow, m.probeNow = true, true
 		if m.cur.verified && !m.same(msg.Addr, m.cur.addr) {
 			m.alarm(weak, at)

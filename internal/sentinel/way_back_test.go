@@ -98,7 +98,7 @@ func wantWayBack(t *testing.T, d dice, steps int) {
 }
 
 func TestThereIsAlwaysAWayBack(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			wantWayBack(t, rand.New(rand.NewPCG(seed, 7)).IntN, 40)
 		})

@@ -33,6 +33,7 @@ type fakeNode struct {
 	priority int
 	hidden   []string // attached replicas that it does not show
 	extra    []string // and attached ones that follow somebody else
+	of       string   // another address of that node
 }
 
 type fakeSentinel struct {
@@ -141,6 +142,7 @@ func (w *world) run(ms float64) {
 
 func (w *world) probe(n *fakeNode) {
 	p := Probe{Node: n.addr, SentAt: at(w.clock - 1), At: at(w.clock)}
+	n = w.real(n)
 	if n.dead {
 		p.Fault = FaultUnreachable
 		w.feed(p)
@@ -158,10 +160,17 @@ func (w *world) probe(n *fakeNode) {
 	w.feed(p)
 }
 
+func (w *world) real(n *fakeNode) *fakeNode {
+	if n.of != "" {
+		return w.node(n.of)
+	}
+	return n
+}
+
 func (w *world) attached(n *fakeNode) []*fakeNode {
 	var out []*fakeNode
 	for _, r := range w.nodes {
-		here := r.follows == n.name && !slices.Contains(n.hidden, r.name)
+		here := r.of == "" && r.follows == n.name && !slices.Contains(n.hidden, r.name)
 		if !r.dead && (here || slices.Contains(n.extra, r.name)) {
 			out = append(out, r)
 		}
@@ -218,6 +227,7 @@ func (w *world) beat() {
 			continue
 		}
 		b := Barrier{Node: n.addr, SentAt: at(w.clock - 1), At: at(w.clock)}
+		n = w.real(n)
 		switch {
 		case n.dead:
 			b.Fault = FaultUnreachable

@@ -27,6 +27,7 @@ type desk struct {
 
 	listeners map[sentinel.Addr]*worker
 	probers   map[sentinel.Addr]*worker
+	unwatched []sentinel.Addr // listeners that were ended, until the machine knows
 
 	node       *remote.Node // dialled for generation; nil: none
 	generation uint64
@@ -35,6 +36,7 @@ type desk struct {
 	up         bool               // the node is in use
 	dialing    context.CancelFunc // ends the dial under way; nil: none
 	dialFor    uint64             // its generation
+	lastEnd    error              // of the last node or dial
 	retryAt    time.Time
 	retryDelay time.Duration
 
@@ -90,7 +92,9 @@ func (d *desk) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case o := <-d.in:
-			d.observe(o)
+			if !d.late(o) {
+				d.observe(o)
+			}
 		case r := <-d.dialed:
 			d.arrived(r)
 		case <-d.opened():
@@ -99,6 +103,7 @@ func (d *desk) run(ctx context.Context) {
 			d.observe(sentinel.Tick{At: time.Now()})
 			tick.Reset(d.tickPace())
 		}
+		d.forget()
 	}
 	d.drop(context.Cause(ctx))
 	cancel()
@@ -185,11 +190,18 @@ func (d *desk) log(was sentinel.Decision) {
 	}
 	level, text := slog.LevelInfo, "sentinel: "+now.Stage.String()
 	switch {
-	case was.Master != now.Master && !was.Master.IsZero():
-		text = "sentinel: master changed"
-		attrs = append(attrs, slog.String("prev_addr", was.Master.String()))
-	case now.Stage >= sentinel.Fenced && !now.Master.IsZero():
+	case now.Master.IsZero():
+		text = "sentinel: looking for the master"
+	case was.Master != now.Master:
+		text = "sentinel: master found"
+		if !was.Master.IsZero() {
+			text = "sentinel: master changed"
+			attrs = append(attrs, slog.String("prev_addr", was.Master.String()))
+		}
+	case now.Stage >= sentinel.Fenced && was.Stage < sentinel.Fenced:
 		level = slog.LevelWarn
+	case now.Confirmed && !was.Confirmed:
+		text = "sentinel: master confirmed"
 	}
 	d.c.Log.LogAttrs(d.ctx, level, text, attrs...)
 }

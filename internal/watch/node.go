@@ -67,8 +67,9 @@ func (d *desk) dial() {
 	c, generation := d.c.Node, d.now.Generation
 	c.Addr = d.c.dialable(d.now.Master)
 	d.dialing, d.dialFor = cancel, generation
+	heartbeat := d.c.Heartbeat.After(d.lastEnd)
 	d.wg.Go(func() {
-		n, err := remote.Dial(ctx, c, d.c.Heartbeat, d.c.Observer)
+		n, err := remote.Dial(ctx, c, heartbeat, d.c.Observer)
 		select {
 		case d.dialed <- dialed{n, err, generation}:
 		case <-d.ctx.Done():
@@ -89,7 +90,7 @@ func (d *desk) arrived(r dialed) {
 	}
 	d.dialing()
 	d.dialing = nil
-	if r.err != nil {
+	if d.lastEnd = r.err; r.err != nil {
 		d.hooks.Failed(r.err)
 		d.retryDelay = min(max(2*d.retryDelay, retryFirst), retryMost)
 		d.retryAt = time.Now().Add(d.retryDelay/2 + rand.N(d.retryDelay/2))

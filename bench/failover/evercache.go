@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/chaos"
+)
+
+const never = evercache.Never
+
+// everClient is evercache with one class.
+type everClient struct {
+	client *evercache.Client
+	cache  *evercache.Cache[string]
+	prefix string
+}
+
+func openEvercache(l1TTL time.Duration) func(context.Context, place, string) (client, error) {
+	return func(ctx context.Context, p place, class string) (client, error) {
+		log := slog.New(slog.DiscardHandler)
+		if p.log {
+			log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("client", class)
+		}
+		c, err := evercache.Open(ctx, evercache.Options{Sentinels: p.sentinels, MasterName: p.masterName, Logger: log})
+		if err != nil {
+			return nil, err
+		}
+		cache, err := evercache.NewCache[string](c, class, evercache.Policy{L1TTL: l1TTL})
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		return &everClient{c, cache, class + ":"}, nil
+	}
+}
+
+func (c *everClient) Set(ctx context.Context, key, value string) (chaos.Ack, error) {
+	r, err := c.cache.Set(ctx, strings.TrimPrefix(key, c.prefix), value)
+	switch {
+	case evercache.IsUnavailable(err):
+		return chaos.Refused, err
+	case err != nil:
+		return chaos.Failed, err
+	case r.Durability >= evercache.Master:
+		return chaos.Landed, nil
+	}
+	return chaos.Kept, nil
+}
+
+func (c *everClient) Get(ctx context.Context, key string) (string, error) {
+	e, err := c.cache.Lookup(ctx, strings.TrimPrefix(key, c.prefix))
+	return e.Value, err
+}
+
+func (c *everClient) settle(ctx context.Context) error {
+	err := until(ctx, func() bool {
+		s := c.client.Health().Sentinel
+		return s != nil && s.Stage == "clear" && !s.Provisional && s.Reachable == sentinels
+	})
+	if err != nil {
+		return err
+	}
+	return c.client.WaitConnected(ctx)
+}
+
+func (c *everClient) flush(ctx context.Context) error {
+	var h evercache.Health
+	err := until(ctx, func() bool {
+		h = c.client.Health()
+		return h.State == evercache.Connected && h.OutboxEntries == 0
+	})
+	if err != nil {
+		return fmt.Errorf("%d writes wait in it, state %v, cause %v: %w", h.OutboxEntries, h.State, h.Cause, err)
+	}
+	return nil
+}
+
+func (c *everClient) close() { _ = c.client.Close() }

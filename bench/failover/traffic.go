@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/chaos"
+)
+
+// rates are calls a second.
+type rates struct{ writes, reads float64 }
+
+// traffic is an open loop: every call begins at its turn in a goroutine of its
+// own, however many others are waiting, as requests from outside do. A closed
+// loop would ask a blocked client less often, and so flatter it.
+type traffic struct {
+	store   chaos.Store
+	rates   rates
+	prefix  string
+	known   []string
+	history *chaos.History
+
+	began, ended time.Time
+	cancel       context.CancelFunc
+	loops        sync.WaitGroup
+	calls        sync.WaitGroup
+	underWay     atomic.Int64
+}
+
+const (
+	knownKeys = 20
+	// maxUnderWay bounds the calls of one contender; one more fails.
+	maxUnderWay = 10_000
+)
+
+func newTraffic(store chaos.Store, class string, r rates) *traffic {
+	t := &traffic{store: store, rates: r, prefix: class + ":w-", history: new(chaos.History)}
+	for i := range knownKeys {
+		t.known = append(t.known, fmt.Sprintf("%s:known-%d", class, i))
+	}
+	return t
+}
+
+func valueOf(key string) string { return "value of " + key }
+
+// seed writes the known keys and reads each once.
+func (t *traffic) seed(ctx context.Context) error {
+	for _, key := range t.known {
+		if ack, err := t.store.Set(ctx, key, valueOf(key)); err != nil || ack != chaos.Landed {
+			return fmt.Errorf("write a known key (ack %d): %w", ack, errors.Join(err))
+		}
+		if _, err := t.store.Get(ctx, key); err != nil {
+			return fmt.Errorf("read a known key: %w", err)
+		}
+	}
+	return nil
+}
+
+// start begins the calls; stop ends them.
+func (t *traffic) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.cancel, t.began = cancel, time.Now()
+	t.loops.Go(func() { t.loop(ctx, t.rates.writes, t.write) })
+	t.loops.Go(func() { t.loop(ctx, t.rates.reads, t.read) })
+}
+
+// stop begins no further call, waits for those under way up to the limit, and
+// returns how many are blocked even then.
+func (t *traffic) stop(limit time.Duration) (blocked int) {
+	t.cancel()
+	t.loops.Wait()
+	t.ended = time.Now()
+	if within(limit, t.calls.Wait) {
+		return 0
+	}
+	return int(t.underWay.Load())
+}
+
+// loop begins each call when it is due. A late timer does not lower the rate.
+func (t *traffic) loop(ctx context.Context, perSecond float64, call func(n int)) {
+	for n := 0; ; n++ {
+		if pause(ctx, time.Until(due(t.began, perSecond, n))) != nil {
+			return
+		}
+		if t.underWay.Add(1) > maxUnderWay {
+			t.underWay.Add(-1)
+			now := time.Now()
+			t.history.Record(chaos.Call{Op: chaos.Write, Key: "-", Ack: chaos.Failed, Err: errBacklog, Start: now, End: now})
+			continue
+		}
+		t.calls.Go(func() {
+			defer t.underWay.Add(-1)
+			call(n)
+		})
+	}
+}
+
+var errBacklog = errors.New("too many calls are blocked")
+
+// due is when the n-th call begins.
+func due(began time.Time, perSecond float64, n int) time.Time {
+	return began.Add(time.Duration(float64(n) / perSecond * float64(time.Second)))
+}
+
+func (t *traffic) write(n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	c := chaos.Call{Op: chaos.Write, Key: fmt.Sprint(t.prefix, n), Start: time.Now()}
+	c.Value = valueOf(c.Key)
+	c.Ack, c.Err = t.store.Set(ctx, c.Key, c.Value)
+	c.End = time.Now()
+	t.history.Record(c)
+}
+
+func (t *traffic) read(n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	c := chaos.Call{Op: chaos.Read, Key: t.known[n%len(t.known)], Start: time.Now()}
+	c.Value, c.Err = t.store.Get(ctx, c.Key)
+	c.End = time.Now()
+	c.Wrong = c.Err == nil && c.Value != valueOf(c.Key)
+	t.history.Record(c)
+}

@@ -1,0 +1,136 @@
+package evercache
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/time/rate"
+)
+
+func TestPolicyDefaults(t *testing.T) {
+	options := Options{ReadTimeout: 7 * time.Millisecond, WriteTimeout: 8 * time.Millisecond}
+	zero := Policy{
+		TTL: time.Hour, L1TTL: 5 * time.Second, LoadTimeout: 5 * time.Second, OutageLoadRate: 100,
+		ReadTimeout: 7 * time.Millisecond, WriteTimeout: 8 * time.Millisecond,
+	}
+	with := func(change func(*Policy)) Policy { p := zero; change(&p); return p }
+	tests := []struct {
+		name string
+		in   Policy
+		want Policy
+	}{
+		{"zero", Policy{}, zero},
+		{"a TTL below the default L1TTL", Policy{TTL: time.Second}, with(func(p *Policy) { p.TTL, p.L1TTL = time.Second, time.Second })},
+		{"what is given stays", Policy{
+			TTL: time.Minute, Stale: 2, L1TTL: 3, NegativeTTL: 4, ReadTimeout: 5, WriteTimeout: 6, LoadTimeout: 7,
+			OutageReads: ServeFresh, OutageWrites: RefuseWrites, OutageLoadRate: 8, Recovery: Invalidate, MaxEntries: 9, MaxBytes: 10,
+		}, Policy{
+			TTL: time.Minute, Stale: 2, L1TTL: 3, NegativeTTL: 4, ReadTimeout: 5, WriteTimeout: 6, LoadTimeout: 7,
+			OutageReads: ServeFresh, OutageWrites: RefuseWrites, OutageLoadRate: 8, Recovery: Invalidate, MaxEntries: 9, MaxBytes: 10,
+		}},
+		{"Never from memory", Policy{L1TTL: Never}, with(func(p *Policy) { p.L1TTL = 0 })},
+		{"Never stale, never an absence", Policy{Stale: Never, NegativeTTL: Never}, zero},
+		{"no loads", Policy{OutageLoadRate: NoLoads}, with(func(p *Policy) { p.OutageLoadRate = NoLoads })},
+		{"unlimited loads", Policy{OutageLoadRate: UnlimitedLoads}, with(func(p *Policy) { p.OutageLoadRate = UnlimitedLoads })},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tt.in.withDefaults(options)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPolicyFaults(t *testing.T) {
+	tests := []struct {
+		name string
+		in   Policy
+		want []string // each in the error; none: no error
+	}{
+		{"zero", Policy{}, nil},
+		{"everything off", Policy{Stale: Never, L1TTL: Never, NegativeTTL: Never, OutageLoadRate: NoLoads}, nil},
+		{"unlimited", Policy{OutageLoadRate: UnlimitedLoads}, nil},
+		{"the longest", Policy{TTL: MaxTTL, Stale: MaxTTL, L1TTL: MaxTTL, NegativeTTL: MaxTTL}, nil},
+		{"the shortest", Policy{TTL: time.Millisecond}, nil},
+		{"memory as long as the TTL", Policy{TTL: time.Minute, L1TTL: time.Minute}, nil},
+
+		{"TTL too short", Policy{TTL: time.Millisecond - 1}, []string{"TTL"}},
+		{"TTL Never", Policy{TTL: Never}, []string{"TTL"}},
+		{"TTL too long", Policy{TTL: MaxTTL + 1}, []string{"TTL"}},
+		{"memory longer than the TTL", Policy{TTL: time.Minute, L1TTL: time.Minute + 1}, []string{"L1TTL"}},
+		{"memory negative, and not Never", Policy{L1TTL: -2}, []string{"L1TTL"}},
+		{"stale negative", Policy{Stale: -time.Second}, []string{"Stale"}},
+		{"stale too long", Policy{Stale: MaxTTL + 1}, []string{"Stale"}},
+		{"absence negative", Policy{NegativeTTL: -time.Second}, []string{"NegativeTTL"}},
+		{"absence too long", Policy{NegativeTTL: MaxTTL + 1}, []string{"NegativeTTL"}},
+		{"timeouts cannot be off", Policy{ReadTimeout: Never, WriteTimeout: Never, LoadTimeout: Never}, []string{"ReadTimeout", "WriteTimeout", "LoadTimeout"}},
+		{"fewer loads than none", Policy{OutageLoadRate: NoLoads - 1}, []string{"OutageLoadRate"}},
+		{"words that there are not", Policy{OutageReads: RefuseReads + 1, OutageWrites: RefuseWrites + 1, Recovery: Invalidate + 1}, []string{"OutageReads", "OutageWrites", "Recovery"}},
+		{"bounds below zero", Policy{MaxEntries: -1, MaxBytes: -1}, []string{"MaxEntries", "MaxBytes"}},
+		{"two bounds", Policy{MaxEntries: 1, MaxBytes: 1}, []string{"give one"}},
+		{"all at once", Policy{TTL: -1, Stale: -2, L1TTL: -2, NegativeTTL: -2, ReadTimeout: -1, OutageLoadRate: -2, MaxBytes: math.MinInt64},
+			[]string{"TTL", "Stale", "L1TTL", "NegativeTTL", "ReadTimeout", "OutageLoadRate", "MaxBytes"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.in.withDefaults(Options{}.withDefaults()).validate()
+			if (err == nil) != (len(tt.want) == 0) {
+				t.Fatalf("error = %v", err)
+			}
+			for _, name := range tt.want {
+				if !strings.Contains(err.Error(), name) {
+					t.Errorf("%s is missing in: %v", name, err)
+				}
+			}
+			if err != nil && len(strings.Split(err.Error(), "\n")) != len(tt.want) {
+				t.Errorf("want a line for each of %v:\n%v", tt.want, err)
+			}
+		})
+	}
+}
+
+func TestTheRateOfLoadsInAnOutage(t *testing.T) {
+	tests := []struct {
+		name  string
+		rate  int
+		burst int // that many at once
+		limit rate.Limit
+	}{
+		{"none", NoLoads, 0, 0},
+		{"ten a second", 10, 10, 10},
+		{"unlimited", UnlimitedLoads, 1_000_000, rate.Inf},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := outageLimiter(tt.rate)
+			if l.Limit() != tt.limit {
+				t.Errorf("%v a second, want %v", l.Limit(), tt.limit)
+			}
+			now := time.Now()
+			for range tt.burst {
+				if !l.AllowN(now, 1) {
+					t.Fatal("a load within the burst is refused")
+				}
+			}
+			if tt.rate != UnlimitedLoads && l.AllowN(now, 1) {
+				t.Error("a load over the burst is allowed")
+			}
+		})
+	}
+}
+
+func TestWordsOfThePolicyHaveNames(t *testing.T) {
+	for got, want := range map[string]string{
+		ServeStale.String(): "serve-stale", ServeFresh.String(): "serve-fresh", RefuseReads.String(): "refuse",
+		KeepWrites.String(): "keep", RefuseWrites.String(): "refuse", Restore.String(): "restore", Invalidate.String(): "invalidate",
+		OutageReads(9).String(): "unknown(9)",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package evercache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestEveryEventInEveryState(t *testing.T) {
+	events := []struct {
+		ev   stateEvent
+		name string
+		// the state after it, from Degraded, Recovering, Connected and Closed
+		to [4]State
+	}{
+		{masterVerified, "a master is verified", [4]State{Recovering, Recovering, Connected, Closed}},
+		{masterLost, "the master is lost", [4]State{Degraded, Degraded, Degraded, Closed}},
+		{writesPending, "a write is kept", [4]State{Degraded, Recovering, Recovering, Closed}},
+		{writesReplayed, "nothing is left to send", [4]State{Degraded, Connected, Connected, Closed}},
+		{clientClosed, "the client is closed", [4]State{Closed, Closed, Closed, Closed}},
+	}
+	if len(events) != int(clientClosed)+1 {
+		t.Error("an event is missing in this table")
+	}
+	for _, e := range events {
+		for from, want := range e.to {
+			if got := State(from).next(e.ev); got != want {
+				t.Errorf("%v, %s: %v, want %v", State(from), e.name, got, want)
+			}
+		}
+	}
+}
+
+func TestStatesHaveTheirNamesInJSON(t *testing.T) {
+	got, err := json.Marshal([]any{Degraded, Recovering, Connected, Closed, State(9), Standalone, MemoryOnly})
+	if want := `["degraded","recovering","connected","closed","unknown(9)","standalone","memory"]`; string(got) != want || err != nil {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+}
+
+// deliverIn runs the delivery of a status for as long as the bubble lives.
+func deliverIn(t *testing.T, s *status) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.deliver(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func TestChangesOfStateAreToldInOrderWithTheirCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		s := newStatus(Events{State: func(ch StateChange) {
+			told = append(told, fmt.Sprintf("%v to %v at %v: %v", ch.From, ch.To, ch.At.UTC().Format("04:05"), ch.Cause))
+		}}, quiet)
+		deliverIn(t, s)
+		down := errors.New("down")
+		for _, ev := range []stateEvent{masterVerified, writesReplayed, masterLost, masterLost, masterVerified, writesReplayed, clientClosed, masterVerified} {
+			var cause error
+			if ev == masterLost {
+				cause = down
+			}
+			s.apply(ev, cause)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		want := []string{
+			"degraded to recovering at 00:00: <nil>",
+			"recovering to connected at 00:01: <nil>",
+			"connected to degraded at 00:02: down",
+			"degraded to recovering at 00:04: <nil>",
+			"recovering to connected at 00:05: <nil>",
+			"connected to closed at 00:06: <nil>",
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told:\n%q\nwant:\n%q", told, want)
+		}
+	})
+}
+
+// A callback that hangs must hold nobody up; what it misses is counted.
+func TestASlowCallbackLosesTheOldestChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var told []StateChange
+		s := newStatus(Events{State: func(ch StateChange) {
+			<-release
+			told = append(told, ch)
+		}}, quiet)
+		deliverIn(t, s)
+		synctest.Wait()
+		const rounds = eventQueue // each makes two changes
+		for range rounds {
+			s.apply(masterVerified, nil)
+			s.apply(masterLost, nil)
+			synctest.Wait()
+		}
+		close(release)
+		synctest.Wait()
+		if len(told) != eventQueue+1 { // and the one that hung
+			t.Errorf("%d changes were told, want %d", len(told), eventQueue+1)
+		}
+		if lost := s.dropped.Load(); lost != 2*rounds-uint64(len(told)) {
+			t.Errorf("%d of %d are counted as lost, %d were told", lost, 2*rounds, len(told))
+		}
+		if last := told[len(told)-1]; last.To != Degraded {
+			t.Errorf("the last that was told is %v", last.To)
+		}
+	})
+}
+
+func TestWhatIsQueuedAtCloseIsToldStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		s := newStatus(Events{State: func(StateChange) { told++ }}, quiet)
+		s.apply(masterVerified, nil)
+		s.apply(clientClosed, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s.deliver(ctx)
+		if told != 2 {
+			t.Errorf("%d changes were told, want 2", told)
+		}
+	})
+}
+
+func TestTheTimeWithoutAMasterIsAddedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStatus(Events{}, quiet)
+		steps := []struct {
+			ev   stateEvent
+			want time.Duration // in all, a second later
+		}{
+			{masterVerified, 2 * time.Second}, // recovering counts
+			{writesReplayed, 2 * time.Second},
+			{writesPending, 3 * time.Second},
+			{writesReplayed, 3 * time.Second},
+			{masterLost, 4 * time.Second},
+			{clientClosed, 4 * time.Second},
+		}
+		time.Sleep(time.Second)
+		for _, step := range steps {
+			s.apply(step.ev, nil)
+			time.Sleep(time.Second)
+			if _, got := s.totals(); got != step.want {
+				t.Errorf("after event %d: %v, want %v", step.ev, got, step.want)
+			}
+		}
+		transitions, _ := s.totals()
+		for change, want := range map[[2]State]uint64{
+			{Degraded, Recovering}: 1, {Recovering, Connected}: 2, {Connected, Recovering}: 1,
+			{Connected, Degraded}: 1, {Degraded, Closed}: 1, {Recovering, Degraded}: 0, {Connected, Closed}: 0, {Recovering, Closed}: 0,
+		} {
+			if got, shown := transitions[change]; got != want || !shown {
+				t.Errorf("%v: %d (shown: %v), want %d", change, got, shown, want)
+			}
+		}
+		if len(transitions) != 8 {
+			t.Errorf("%d transitions are shown, want all 8 that can occur", len(transitions))
+		}
+	})
+}
+
+// A write that is kept at the very moment at which a replay ends.
+func TestARecoveryEndsOnlyWhenNothingWaits(t *testing.T) {
+	s := newStatus(Events{}, quiet)
+	s.apply(masterVerified, nil)
+	s.replayed(func() bool { return false })
+	if got := s.get().state; got != Recovering {
+		t.Errorf("with a write that waits: %v", got)
+	}
+	s.replayed(func() bool { return true })
+	if got := s.get().state; got != Connected {
+		t.Errorf("with none: %v", got)
+	}
+}
+
+func TestWaitingForAConnectionEndsWithItsContextAndSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := open(t, Options{Addr: noRedis})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := client.WaitConnected(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("WaitConnected = %v", err)
+		}
+		_ = client.Close()
+		wantErr(t, client.WaitConnected(t.Context()), ErrClosed)
+	})
+}
