@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench
 
-.PHONY: all serve test test-short check fuzz bench generate setup clean
+.PHONY: all serve test test-net test-short check fuzz bench generate setup clean
 
 all: check test
 
@@ -20,6 +20,10 @@ setup:
 test: setup
 	@./scripts/test.sh
 
+## test-net: partitions in network namespaces (Linux, root)
+test-net: setup
+	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition .
+
 ## test-short: the tests that need no process
 test-short:
 	go test -short ./...
@@ -28,6 +32,7 @@ test-short:
 check:
 	@fmt=$$($(TOOL) gofumpt -l . ); [ -z "$$fmt" ] || { echo "gofumpt would change:"; echo "$$fmt"; exit 1; }
 	go vet ./...
+	go vet -tags netns .
 	@diff=$$(go fix -diff ./... 2>&1); [ -z "$$diff" ] || { echo "go fix would change:"; echo "$$diff"; exit 1; }
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -exclude tools/errcheck.txt ./...

@@ -303,6 +303,26 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 	}
 }
 
+func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client, node := master(t, p)
+	c := cacheOf[string](t, client, "c", Policy{})
+	wantWritten(t, Memory)(c.Set(t.Context(), "set", "kept"))
+	wantWritten(t, Memory)(c.Set(t.Context(), "delete", "kept"))
+	wantWritten(t, Memory)(c.Delete(t.Context(), "add"))
+	client.publish(node)
+	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
+	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
+	if !client.waits("c:add") || client.waits("c:set") || client.waits("c:delete") {
+		t.Errorf("what waits: %+v", client.outbox.Oldest(10))
+	}
+	if err := client.drain(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	wantInRedis(t, p, "c:set", "landed")
+	wantInRedis(t, p, "c:delete", nil)
+}
+
 func deleteOf(c *Cache[string], key string) (write, error) {
 	w, err := c.newWrite(outbox.Delete, key, nil)
 	w.apply = func() { c.drop(key) }
@@ -325,7 +345,9 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	if _, r, err := c.DeletePrefix(t.Context(), "p"); err != nil || r.Durability != Memory {
 		t.Fatalf("DeletePrefix: %v, %v", r, err)
 	}
-	wantWritten(t, Memory)(c.Set(t.Context(), "p1", "new"))
+	if _, err := c.Set(t.Context(), "p1", "new"); err != nil { // kept, or taken if the prefix is gone already
+		t.Fatal(err)
+	}
 	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
 	client.lanes.unlock("c:x")
 	for range 2 {
@@ -357,6 +379,13 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 		for i := range 8 {
 			wg.Go(func() {
 				w, err := c.setOf(key, i, nil)
+				apply := w.apply
+				w.apply = func() {
+					apply()
+					if r, _ := client.outbox.Find("c:" + key); string(r.Value) != fmt.Sprint(i) {
+						t.Errorf("%s got between the outbox and memory of %d", r.Value, i)
+					}
+				}
 				if err == nil {
 					_, err = c.undelivered(t.Context(), w, errBehind)
 				}

@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 			if err != nil {
 				return fmt.Errorf("%s, repetition %d: %w", f.name, repetition+1, err)
 			}
-			got.progress(os.Stderr)
+			fmt.Fprintf(os.Stderr, "  stolen %.0f ms\n%s", got.StolenMS, got.progress())
 			r.Episodes = append(r.Episodes, got)
 		}
 	}

@@ -97,7 +97,7 @@ func TestTLSFollowsTheRenewalOfItsCertificate(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if n := strings.Count(r.logs.String(), "cannot be used"); n != 1 {
+	if n := strings.Count(r.logs.String(), "certificate cannot be used"); n != 1 {
 		t.Errorf("%d warnings in the log, want 1:\n%s", n, r.logs)
 	}
 

@@ -62,6 +62,19 @@ func TestOneSlowAnswerIsForgiven(t *testing.T) {
 	n.Abandon()
 }
 
+func TestAServerWithRoomForOneConnectionIsLeftAlone(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	proxy := startProxy(t, p.Addr())
+	ask(t, p, "CONFIG", "SET", "maxclients", "1")
+	eventually(t, patience, "a dial gets one connection, and not the other", func() bool {
+		before := proxy.Accepted()
+		_, err := Dial(t.Context(), config(proxy.Addr()), heartbeat, &seen{})
+		wantKind(t, err, MaxClients)
+		return proxy.Accepted() == before+2
+	})
+	eventually(t, patience, "the one is given back", func() bool { return proxy.Conns() == 0 })
+}
+
 func TestDialIsBoundedWhateverThePeerDoes(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	proxy := startProxy(t, p.Addr())

@@ -59,7 +59,8 @@ func (m *Machine) confirmedNode() (*node, int64) {
 }
 
 // handedOver is rule (c): FAILOVER by hand. The sentinels name the old master
-// for another 20 s and then fail over again.
+// for another 20 s and then fail over again. Who starts in that time has not seen
+// the other as a replica, and takes the sentinels' lists for it.
 func (m *Machine) handedOver() *node {
 	old := m.find(m.cur.addr)
 	if !old.says(RoleReplica) {
@@ -69,7 +70,9 @@ func (m *Machine) handedOver() *node {
 	if n == nil {
 		return nil
 	}
-	if n = m.announced(n); m.eligible(n) {
+	n = m.announced(n)
+	neverSeen := !m.cur.verified && n.listed && n.replicaAt.IsZero()
+	if m.eligible(n) || neverSeen && n.says(RoleMaster) && !m.vetoed(n) {
 		return n
 	}
 	return nil

@@ -509,14 +509,16 @@ func TestHostNamesAndAddressesAreTheSameNodes(t *testing.T) {
 				w.selected("s1", "h2", "h1")
 			}
 			w.promote("n2")
-			w.run(100)
+			w.clock += 20
+			w.probe(w.node("h2"))
+			w.want(Suspect, "h2")
+			w.probe(w.node("n2")) // the same word under its other address
 			w.want(Suspect, "h2")
 			w.repoint("n3", "n2")
 			w.announce("h2", 1, "s1", "s2", "s3")
 			for _, s := range w.guard {
 				s.lists, s.down = []string{"h1", "h3"}, []string{"h1"}
 			}
-			w.noWrites = false
 			w.run(500)
 			w.want(Clear, "h2")
 			if n := w.m.Status().Failovers; n != 1 {

@@ -170,7 +170,7 @@ func TestTheEndOfATryAsksForNewProof(t *testing.T) {
 			}
 			w.sentinel("s1").progress = ProgressNone
 			if end != "" {
-				w.ended_("s1", end, "n1")
+				w.over("s1", end, "n1")
 			}
 			for range 3 {
 				w.clock += 50
@@ -191,7 +191,7 @@ func TestALeadersTimeoutMayComeAfterAPromotion(t *testing.T) {
 	w.selected("s1", "n2", "n1")
 	w.node("n2").dead = true // promoted, for all we know
 	w.run(500)
-	w.ended_("s1", "-failover-abort-slave-timeout", "n1")
+	w.over("s1", "-failover-abort-slave-timeout", "n1")
 	w.run(3000)
 	w.want(Suspect, "n1")
 	w.node("n2").dead = false
@@ -337,5 +337,40 @@ func TestHistoryIsBoundedAndAlarmsGoFirst(t *testing.T) {
 	}
 	if len(h.records) != maxHistory || h.records[0].Cause != CauseFailure || h.alarms != 100 {
 		t.Errorf("%d records, first %v, %d alarms", len(h.records), h.records[0].Cause, h.alarms)
+	}
+}
+
+func TestFiftyFailoversAreFiftyRecords(t *testing.T) {
+	w := newWorld(t)
+	master := "n1"
+	for i := range 50 {
+		next := map[string]string{"n1": "n2", "n2": "n3", "n3": "n1"}[master]
+		w.event("s1", "+new-epoch", itoa(i+1))
+		w.try("s1", master)
+		w.selected("s1", next, master)
+		w.promote(next)
+		w.node(next).id = hexID(0x5000 + i)
+		w.run(100)
+		w.wantMaster(next)
+		for _, n := range w.nodes {
+			if n.name != next {
+				w.repoint(n.name, next)
+			}
+		}
+		w.announce(next, int64(i+1), "s2", "s3")
+		w.event("s2", "+switch-master", "shop % %", master, next)
+		w.event("s3", "+switch-master", "shop % %", master, next)
+		w.over("s1", "+failover-end", master)
+		w.announce(next, int64(i+1), "s1")
+		w.event("s1", "+switch-master", "shop % %", master, next)
+		w.run(500)
+		w.want(Clear, next)
+		master = next
+	}
+	if n := w.m.Status().Failovers; n != 50 || len(w.ended) != 50 || len(w.m.History()) != maxHistory {
+		t.Errorf("%d failovers, %d told, %d kept", n, len(w.ended), len(w.m.History()))
+	}
+	if r := w.ended[49]; r.Epoch != 50 || r.Cause != CausePlanned || w.d.Generation != 51 {
+		t.Errorf("last %+v, generation %d", r, w.d.Generation)
 	}
 }

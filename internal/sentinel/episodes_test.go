@@ -216,6 +216,7 @@ func TestEveryRecordingIsUnderstood(t *testing.T) {
 			s.checkSpans(t, want)
 			s.checkRecords(t, want)
 			s.checkSafe(t)
+			s.checkFencedInTime(t)
 			s.checkFenceLength(t)
 		})
 	}
@@ -344,4 +345,32 @@ func checkRecord(t *testing.T, r Record) {
 
 func (t told) String() string {
 	return fmt.Sprintf("%v %s→%s epoch %d confirmed=%v", t.cause, t.from, t.to, t.epoch, t.confirmed)
+}
+
+// The ids of a node do not tell an emptied one from one that has all its data:
+// the barrier key does, and the shell reads it.
+func TestAnEmptiedMasterIsADatasetReset(t *testing.T) {
+	r := loadRecording(t, "testdata/episodes/redis-7.0.15/restart-empty.jsonl")
+	s := replay(t, r, view{})
+	s.machine.Observe(Dataset{Node: r.addr["n1"], At: at(r.end)})
+	if h := s.machine.History(); len(h) != 1 || h[0].Cause != CauseReset {
+		t.Errorf("history %+v", h)
+	}
+}
+
+func TestWithoutAMajorityOfSentinelsNoFailoverIsPossible(t *testing.T) {
+	for _, name := range []string{"no-quorum", "not-elected"} {
+		r := loadRecording(t, "testdata/episodes/redis-7.0.15/"+name+".jsonl")
+		s := replay(t, r, view{})
+		if s.machine.Status().CanFailOver() {
+			t.Errorf("%s: a failover is said to be possible", name)
+		}
+		last := s.moments[len(s.moments)-1]
+		for ms := 0.0; ms < 13000; ms += 1000 { // twice the failover timeout
+			s.note(r.end+ms, s.machine.Observe(Tick{At: at(r.end + ms)}))
+		}
+		if end := s.moments[len(s.moments)-1]; last.stage != Fenced || end.stage != Degraded {
+			t.Errorf("%s: %v, and 12 s later %v", name, last, end)
+		}
+	}
 }

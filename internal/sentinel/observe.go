@@ -79,7 +79,8 @@ func NewAnswer(role RoleReply, info Replication, runID string) (Answer, error) {
 }
 
 // Barrier is the heartbeat: a numbered write followed by WAIT, sent to the
-// decided master. Acked is what WAIT said. By names the replicas that have the
+// decided master, fenced or not: it is the proof that ends an episode, and a
+// master that left one unanswered is not back until it answers the next. Acked is what WAIT said. By names the replicas that have the
 // write, where INFO told; it is the better proof, because WAIT also counts
 // replicas that can never be promoted.
 type Barrier struct {

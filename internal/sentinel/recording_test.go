@@ -54,8 +54,9 @@ type line struct {
 	Role    []any             `json:"role"`
 	RunID   string            `json:"run_id"`
 	Info    map[string]string `json:"info"`
-	N       int               `json:"n"`
 	Acked   int               `json:"acked"`
+
+	parsed Observation // without times and source
 }
 
 type replicaLine struct {
@@ -113,6 +114,7 @@ func (r *recording) add(t testing.TB, text []byte) {
 	default:
 		var l line
 		must(t, json.Unmarshal(text, &l))
+		l.parsed = r.parse(l)
 		r.end = max(r.end, l.T)
 		r.lines = append(r.lines, l)
 	}
@@ -177,23 +179,43 @@ func ms(t time.Time) float64 {
 	return float64(t.Sub(epoch0)) / float64(time.Millisecond)
 }
 
-// observation turns a line into what the shell would have made of it, received
-// late by lag milliseconds.
+// observation is what the shell would have made of a line, received late by lag
+// milliseconds.
 func (r *recording) observation(l line, lag float64) Observation {
 	src, seen, sent := r.addr[l.Src], at(l.T+lag), at(l.sent())
-	switch l.Kind {
-	case "event":
-		return Event{Sentinel: src, At: seen, Channel: l.Channel, Message: l.Message}
-	case "link":
-		return Link{Sentinel: src, At: seen, Up: l.State != "lost"}
-	case "poll":
-		return r.poll(l, src, sent, seen)
-	case "probe":
-		return r.probe(l, src, sent, seen)
-	case "barrier":
-		return Barrier{Node: src, SentAt: sent, At: seen, Fault: lineFault(l.Error), Acked: l.Acked}
+	switch o := l.parsed.(type) {
+	case Event:
+		o.Sentinel, o.At = src, seen
+		return o
+	case Link:
+		o.Sentinel, o.At = src, seen
+		return o
+	case Poll:
+		o.Sentinel, o.SentAt, o.At = src, sent, seen
+		return o
+	case Probe:
+		o.Node, o.SentAt, o.At = src, sent, seen
+		return o
+	case Barrier:
+		o.Node, o.SentAt, o.At = src, sent, seen
+		return o
 	}
 	panic("unknown kind " + l.Kind)
+}
+
+// parse reads what the line says, once; lines that stand for silence say it again.
+func (r *recording) parse(l line) Observation {
+	switch l.Kind {
+	case "event":
+		return Event{Channel: l.Channel, Message: l.Message}
+	case "link":
+		return Link{Up: l.State != "lost"}
+	case "poll":
+		return r.poll(l)
+	case "probe":
+		return r.probe(l)
+	}
+	return Barrier{Fault: lineFault(l.Error), Acked: l.Acked}
 }
 
 func lineFault(text string) Fault {
@@ -210,8 +232,8 @@ func lineFault(text string) Fault {
 	return ReplyFault(strings.TrimPrefix(text, "error "))
 }
 
-func (r *recording) poll(l line, src Addr, sent, seen time.Time) Observation {
-	p := Poll{Sentinel: src, SentAt: sent, At: seen, Fault: lineFault(l.Error)}
+func (r *recording) poll(l line) Observation {
+	p := Poll{Fault: lineFault(l.Error)}
 	if p.Fault != FaultNone {
 		return p
 	}
@@ -246,8 +268,8 @@ func splitIP(f map[string]string, host, port, addr string) map[string]string {
 
 func itoa(n int) string { return word(n) }
 
-func (r *recording) probe(l line, src Addr, sent, seen time.Time) Observation {
-	p := Probe{Node: src, SentAt: sent, At: seen, Fault: lineFault(l.Error)}
+func (r *recording) probe(l line) Observation {
+	p := Probe{Fault: lineFault(l.Error)}
 	if p.Fault != FaultNone {
 		return p
 	}

@@ -85,7 +85,7 @@ func timeline(r *recording, v view) []entry {
 		}
 		out = append(out, e)
 	}
-	for t := r.lines[0].T; t < r.end; t += 20 {
+	for t := r.lines[0].T; t < r.end; t += 50 {
 		out = append(out, entry{t: t, tick: true})
 	}
 	slices.SortStableFunc(out, func(a, b entry) int {

@@ -1,6 +1,9 @@
 package sentinel
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestStartFindsTheMaster(t *testing.T) {
 	w := bareWorld(t)
@@ -103,11 +106,24 @@ func TestStartBetweenFailoverByHandAndItsNotice(t *testing.T) {
 	w.promote("n2")
 	w.repoint("n1", "n2")
 	w.repoint("n3", "n2")
-	w.run(500)
-	w.want(Fenced, "") // named n1 says replica; n2 was never seen as one
+	w.run(300)
+	w.want(Suspect, "n2") // the master they name says itself that it follows n2
+	w.wantConfirmed(false)
 	w.announce("n2", 1, "s1", "s2", "s3")
 	w.run(300)
 	w.want(Clear, "n2")
+}
+
+func TestStartDoesNotFollowANamedReplicaAnywhere(t *testing.T) {
+	w := bareWorld(t)
+	stranger := w.add("n9", "")
+	stranger.id = hexID(0x99)
+	for _, s := range w.guard {
+		s.lists = []string{"n2", "n3"}
+	}
+	w.repoint("n1", "n9")
+	w.run(1000)
+	w.want(Fenced, "")
 }
 
 func TestStartWithoutSentinelsHasNoMaster(t *testing.T) {
@@ -161,4 +177,57 @@ func TestNodesAndSentinelsAreBounded(t *testing.T) {
 	}
 	w.run(1000)
 	w.want(Clear, "n1")
+}
+
+func TestStatusSaysWhoIsHeardAndWhoAgrees(t *testing.T) {
+	w := newWorld(t)
+	w.guardEpochs(3)
+	w.announce("n2", 2, "s3")
+	w.link("s2", false)
+	w.event("s3", "+tilt", "#tilt mode entered")
+	w.run(200)
+	st := w.m.Status()
+	if st.Known != 3 || st.Reachable != 3 || st.Needed != 2 || st.Agreeing != 2 || st.Quorum != 2 || !st.CanFailOver() {
+		t.Errorf("status %+v", st)
+	}
+	s2, s3 := st.Sentinels[1], st.Sentinels[2]
+	if s2.Subscribed || s2.Stale || !s3.Subscribed || !s3.Stale || !s3.Tilt || s3.Named != w.node("n2").addr || s3.Epoch != 2 {
+		t.Errorf("s2 %+v, s3 %+v", s2, s3)
+	}
+	if n := st.Nodes[1]; n.Role != RoleReplica || n.Follows != w.node("n1").addr || !n.Promotable || !n.Reachable {
+		t.Errorf("n2 %+v", n)
+	}
+	w.sentinel("s1").dead, w.sentinel("s2").dead = true, true
+	w.run(200)
+	if st := w.m.Status(); st.CanFailOver() || st.Reachable != 1 {
+		t.Errorf("status %+v: one of three elects nobody", st)
+	}
+}
+
+func TestThePaceFollowsTheNews(t *testing.T) {
+	w := newWorld(t)
+	r := Rules{}.withDefaults()
+	pace := func(when string, probe, poll time.Duration) {
+		t.Helper()
+		if w.d.ProbeEach != probe || w.d.PollEach != poll {
+			t.Errorf("%s: probes each %v, polls each %v", when, w.d.ProbeEach, w.d.PollEach)
+		}
+	}
+	pace("calm", r.ProbeIdle, r.PollIdle)
+	w.event("s1", "+switch-master", "shop % %", "n3", "n1")
+	if !w.d.PollNow || !w.d.ProbeNow {
+		t.Error("a hint makes nobody ask")
+	}
+	w.node("n1").dead = true
+	w.run(200)
+	pace("fenced", r.ProbeFast, r.PollFast)
+	w.run(12000)
+	pace("fenced and quiet", r.ProbeSlow, r.PollSlow)
+	w.try("s1", "n1")
+	pace("a try", r.ProbeFast, r.PollFast)
+	w.promote("n2")
+	w.run(200)
+	pace("adopted", r.ProbeFast, r.PollFast)
+	w.run(5000)
+	pace("adopted, unproved", r.ProbeSlow, r.PollSlow)
 }

@@ -54,7 +54,7 @@ func (m *Machine) watch(a Addr) *watched {
 	if old < 0 {
 		return nil
 	}
-	m.sentinels[old] = s
+	m.sentinels[old], m.ballot = s, nil
 	return s
 }
 
@@ -227,7 +227,7 @@ func (m *Machine) polledSince(t time.Time) bool {
 	return true
 }
 
-// Watch is the list of sentinels to listen to: the configured ones and the
+// watchList are the sentinels to listen to: the configured ones and the
 // peers that a reachable one vouches for.
 func (m *Machine) watchList() []Addr {
 	var list []Addr

@@ -269,7 +269,7 @@ func (w *world) selected(sentinel, replica, master string) {
 	s.progress, s.promoted = ProgressSelected, replica
 }
 
-func (w *world) ended_(sentinel, channel, master string) {
+func (w *world) over(sentinel, channel, master string) {
 	w.event(sentinel, channel, "master shop %", master)
 	s := w.sentinel(sentinel)
 	s.progress, s.promoted = ProgressNone, ""

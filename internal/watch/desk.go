@@ -217,6 +217,8 @@ func (d *desk) reason() error {
 		return ErrNoMaster
 	case d.now.Stage == sentinel.Degraded:
 		return ErrGivenUp
+	case d.now.Writes():
+		return errors.Join(ErrNotConnected, d.lastEnd)
 	}
 	return ErrFenced
 }

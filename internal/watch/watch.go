@@ -50,9 +50,10 @@ type View struct {
 
 // Reasons for which no node is in use.
 var (
-	ErrNoMaster = errors.New("no master has been found yet")
-	ErrFenced   = errors.New("a failover is under way: no write is sent to the old master")
-	ErrGivenUp  = errors.New("the master is gone and no failover is in sight")
+	ErrNoMaster     = errors.New("no master has been found yet")
+	ErrNotConnected = errors.New("the master is known but there is no connection to it")
+	ErrFenced       = errors.New("a failover is under way: no write is sent to the old master")
+	ErrGivenUp      = errors.New("the master is gone and no failover is in sight")
 )
 
 // The questions' limits.

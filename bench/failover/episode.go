@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/evercache/evercache/chaos"
+)
+
+// episode is one repetition of one fault.
+type episode struct {
+	Fault      string `json:"fault"`
+	Repetition int    `json:"repetition"`
+	// PromotedMS is from the fault to the first ROLE master of another node;
+	// nothing: there was none.
+	PromotedMS *float64 `json:"promotedMs"`
+	// Promotions counts the nodes that became master after the fault; more than
+	// one: Sentinel failed over again.
+	Promotions int `json:"promotions"`
+	// StolenMS is the most by which a mere timer was late: the machine's part in
+	// every time below.
+	StolenMS float64  `json:"stolenMs"`
+	Notes    []string `json:"notes,omitempty"`
+	Samples  []sample `json:"samples"`
+}
+
+const (
+	warmUp       = 1500 * time.Millisecond
+	setTimeout   = 60 * time.Second
+	stopTimeout  = 15 * time.Second // for calls under way; all have a context of a second
+	flushTimeout = 15 * time.Second
+	askAll       = 30 * time.Second
+)
+
+// episode lives through one fault with all contenders.
+func (o options) episode(ctx context.Context, f fault, repetition int) (_ episode, err error) {
+	starting, cancel := context.WithTimeout(ctx, setTimeout)
+	defer cancel()
+	s, err := f.prepare(starting, o.downAfter)
+	if err != nil {
+		return episode{}, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	where := s.seenFrom(repetition)
+	where.log = o.log
+	in, err := enter(ctx, o.contenders, where, o.rates)
+	e := &episode{Fault: f.name, Repetition: repetition + 1}
+	defer func() {
+		for _, name := range leave(in) {
+			e.note("%s could not be closed within %v", name, closeTimeout)
+		}
+	}()
+	if err != nil {
+		return episode{}, err
+	}
+	var nodes []chaos.Node
+	for _, addr := range s.nodes {
+		nodes = append(nodes, chaos.Node{Addr: addr})
+	}
+	truth := chaos.Watch(nodes...)
+	defer truth.Stop()
+	facts, blocked, err := e.live(ctx, f, s, in)
+	if err != nil {
+		return episode{}, err
+	}
+	e.learn(&facts, truth, s)
+	return *e, e.judge(ctx, s, in, facts, blocked)
+}
+
+func (e *episode) note(format string, a ...any) { e.Notes = append(e.Notes, fmt.Sprintf(format, a...)) }
+
+// live is the traffic, the fault and the time after it.
+func (e *episode) live(ctx context.Context, f fault, s *scene, in []*entrant) (facts chaos.Facts, blocked []int, err error) {
+	theft := startTheft()
+	for _, x := range in {
+		x.traffic.start()
+	}
+	err = func() error {
+		if err := pause(ctx, warmUp); err != nil {
+			return err
+		}
+		facts.Fault = time.Now()
+		if err := s.inject(ctx); err != nil {
+			return fmt.Errorf("cause the fault: %w", err)
+		}
+		if s.heal != nil {
+			if err := pause(ctx, time.Until(facts.Fault.Add(f.healAfter))); err != nil {
+				return err
+			}
+			if err := s.heal(); err != nil {
+				return fmt.Errorf("heal: %w", err)
+			}
+		}
+		return pause(ctx, time.Until(facts.Fault.Add(f.window)))
+	}()
+	blocked = stopAll(in)
+	facts.Stolen = theft.stop()
+	return facts, blocked, err
+}
+
+// stopAll ends the traffic of all at the same time.
+func stopAll(in []*entrant) []int {
+	blocked := make([]int, len(in))
+	var wg sync.WaitGroup
+	for i, x := range in {
+		wg.Go(func() { blocked[i] = x.traffic.stop(stopTimeout) })
+	}
+	wg.Wait()
+	return blocked
+}
+
+// learn takes the promotion from the nodes' own answers.
+func (e *episode) learn(facts *chaos.Facts, truth *chaos.Truth, s *scene) {
+	if p, ok := truth.Promoted(facts.Fault, "", s.nodes[0]); ok {
+		facts.Promoted = p.At
+		e.PromotedMS = new(millis(p.At.Sub(facts.Fault)))
+	}
+	for _, r := range truth.Changes() {
+		if r.Master && r.At.After(facts.Fault) {
+			e.Promotions++
+		}
+	}
+	e.StolenMS = millis(facts.Stolen)
+}
+
+// judge waits until the set and the clients are calm, and compares.
+func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, facts chaos.Facts, blocked []int) error {
+	final, err := s.calm(ctx)
+	if err != nil {
+		e.note("%v", err)
+	}
+	if final == "" {
+		return errNoMaster
+	}
+	for i, x := range in {
+		flushing, cancel := context.WithTimeout(ctx, flushTimeout)
+		if err := x.client.flush(flushing); err != nil {
+			e.note("%s: %v", x.name, err)
+		}
+		cancel()
+		sample, err := x.judge(ctx, final, facts)
+		if err != nil {
+			return err
+		}
+		if sample.Blocked = blocked[i]; sample.Blocked > 0 {
+			e.note("%s: %d calls were blocked for more than %v", x.name, sample.Blocked, stopTimeout)
+		}
+		e.Samples = append(e.Samples, sample)
+	}
+	return nil
+}
+
+func (x *entrant) judge(ctx context.Context, final string, facts chaos.Facts) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, askAll)
+	defer cancel()
+	var err error
+	if facts.Unheld, err = chaos.Unheld(ctx, chaos.Node{Addr: final}, x.traffic.history); err != nil {
+		return sample{}, err
+	}
+	facts.Began, facts.Ended = x.traffic.began, x.traffic.ended
+	return newSample(x.name, x.traffic.history.Calls(), facts), nil
+}
+
+// theft measures by how much timers are late.
+type theft struct {
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+	most time.Duration // read after wg
+}
+
+func startTheft() *theft {
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &theft{end: cancel}
+	const nap = 10 * time.Millisecond
+	t.wg.Go(func() {
+		for start := time.Now(); pause(ctx, nap) == nil; start = time.Now() {
+			t.most = max(t.most, time.Since(start)-nap)
+		}
+	})
+	return t
+}
+
+func (t *theft) stop() time.Duration {
+	t.end()
+	t.wg.Wait()
+	return t.most
+}

@@ -1,0 +1,334 @@
+package evercache
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The tests of this file hold what the architecture says of the tree: they read
+// its files and need nothing else but the go command.
+
+const module = "github.com/evercache/evercache"
+
+// mayImport says which packages of this module a package may import, and why no
+// others. Test files may import more.
+var mayImport = []struct {
+	pkg string
+	may []string
+	why string
+}{
+	{
+		".",
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/sentinel", "internal/watch"},
+		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
+	},
+	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},
+	{"internal/breaker", nil, "the breaker is a pure function of outcomes, whoever has them"},
+	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
+	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
+	{"internal/remote", []string{"internal/breaker"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
+	{"internal/watch", []string{"internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
+
+	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
+	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
+	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
+	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
+
+	{"config", []string{"."}, "the environment becomes Options, and nothing is opened"},
+	{"status", []string{"."}, "it shows what the Client knows, wherever that came from"},
+	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
+
+	{"internal/daemon", []string{".", "config", "status", "evercacheprom"}, "the daemon is a user of the public packages like any other"},
+	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "internal/daemon"}, "main wires; what it does is in packages that are tested without it"},
+	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+}
+
+// onlyIn says which packages may import a module of others.
+var onlyIn = []struct {
+	prefix string
+	pkgs   []string
+	why    string
+}{
+	{"github.com/prometheus/", []string{"evercacheprom", "internal/daemon"}, "the library must not bring Prometheus into every application"},
+	{"go.opentelemetry.io/", []string{"evercacheotel"}, "nor OpenTelemetry: its adapter is a module of its own"},
+	{"github.com/redis/rueidis", []string{"internal/remote"}, "one place knows the client's traps: who dials, who waits, what a reply means"},
+	{"github.com/maypok86/otter", []string{"internal/local"}, "one place knows the map's traps: what ends, what is weighed, who stops its goroutine"},
+}
+
+// source is one Go file of the module, parsed as far as its imports.
+type source struct {
+	file string // slash-separated, from the root of the tree
+	*ast.File
+	imports []string
+}
+
+func (s source) dir() string  { return path.Dir(s.file) }
+func (s source) isTest() bool { return strings.HasSuffix(s.file, "_test.go") }
+
+// tree lists the files under the root of the tree, without what is not part of
+// it: version control and what was built.
+func tree(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (name == ".git" || name == "bin") {
+			return fs.SkipDir
+		}
+		if d.Type().IsRegular() && path.Ext(name) != ".test" && path.Ext(name) != ".out" {
+			files = append(files, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	for _, name := range tree(t) {
+		if path.Ext(name) != ".go" || strings.Contains(name, "testdata/") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(name), nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := source{file: name, File: f}
+		for _, i := range f.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.imports = append(s.imports, p)
+		}
+		all = append(all, s)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d Go files: this is not the root of the tree", len(all))
+	}
+	return all
+}
+
+// ours is the directory of a package of this module.
+func ours(imported string) (dir string, ok bool) {
+	if imported == module {
+		return ".", true
+	}
+	return strings.CutPrefix(imported, module+"/")
+}
+
+// inModule leaves out the modules beside the library.
+func inModule(t *testing.T, dir string) bool {
+	t.Helper()
+	for ; dir != "."; dir = path.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(filepath.FromSlash(dir), "go.mod")); err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	rules := map[string]int{}
+	for i, r := range mayImport {
+		rules[r.pkg] = i
+	}
+	for _, s := range sources(t) {
+		if s.isTest() || !inModule(t, s.dir()) {
+			continue
+		}
+		i, known := rules[s.dir()]
+		if !known {
+			t.Errorf("%s: say in mayImport what the package may import, and why", s.dir())
+			rules[s.dir()] = -1
+		}
+		if i < 0 || !known {
+			continue
+		}
+		for _, imported := range s.imports {
+			if dir, ok := ours(imported); ok && !slices.Contains(mayImport[i].may, dir) {
+				t.Errorf("%s imports %s: %s", s.file, dir, mayImport[i].why)
+			}
+			for _, only := range onlyIn {
+				if strings.HasPrefix(imported, only.prefix) && !slices.Contains(only.pkgs, s.dir()) {
+					t.Errorf("%s imports %s: %s", s.file, imported, only.why)
+				}
+			}
+		}
+	}
+}
+
+// The rules above are about direct imports. This one asks the go command what
+// an application really links.
+func TestTheLibraryReachesNoServerAndNoMetrics(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
+	list.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=off")
+	var complaint bytes.Buffer
+	list.Stderr = &complaint
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &complaint)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/internal/remote") {
+		t.Fatalf("go list does not show what the root imports:\n%s", out)
+	}
+	for bad, why := range map[string]string{
+		"github.com/prometheus/":          "an application that does not want Prometheus must not link it",
+		"go.opentelemetry.io/":            "nor OpenTelemetry",
+		module + "/internal/daemon":       "the library is not the server",
+		module + "/internal/redisproc":    "the library starts no process",
+		module + "/internal/faultnet":     "nor breaks a network",
+		module + "/config":                "the library reads no environment",
+		"testing":                         "a program must not carry the testing package and its flags",
+		"net/http/httptest":               "nor a test server",
+		"github.com/google/go-cmp/":       "that is for tests",
+		"github.com/rogpeppe/go-internal": "that is for tests",
+	} {
+		for _, dep := range deps {
+			if dep == bad || strings.HasPrefix(dep, strings.TrimSuffix(bad, "/")+"/") {
+				t.Errorf("the root package reaches %s: %s", dep, why)
+			}
+		}
+	}
+}
+
+func TestEveryPackageIsDocumentedOnce(t *testing.T) {
+	docs := map[string][]string{}
+	for _, s := range sources(t) {
+		if s.isTest() {
+			continue
+		}
+		docs[s.dir()] = append(docs[s.dir()], "")
+		if s.Doc == nil {
+			continue
+		}
+		docs[s.dir()] = append(docs[s.dir()], s.file)
+		want := "Package " + s.Name.Name + " "
+		if s.Name.Name == "main" {
+			want = "Command "
+		}
+		if !strings.HasPrefix(s.Doc.Text(), want) {
+			t.Errorf("%s: the package comment must begin with %q", s.file, want)
+		}
+	}
+	for dir, files := range docs {
+		files = slices.DeleteFunc(files, func(f string) bool { return f == "" })
+		if len(files) != 1 {
+			t.Errorf("package %s has %d package comments, want one: %v", dir, len(files), files)
+		}
+	}
+}
+
+// homes are where people work; homeless finds the absolute paths of theirs. It
+// is put together so that it does not find itself.
+var (
+	homes    = []string{"work", "root", "home", "Users"}
+	homeless = regexp.MustCompile(`(^|[^\w.:/-])/(` + strings.Join(homes, "|") + `)/`)
+)
+
+func TestNoFileKnowsWhereItWasWritten(t *testing.T) {
+	const maxText = 8 << 20
+	for _, name := range tree(t) {
+		data, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > maxText || bytes.IndexByte(data, 0) >= 0 {
+			continue
+		}
+		if !slices.ContainsFunc(homes, func(h string) bool { return bytes.Contains(data, []byte("/"+h+"/")) }) {
+			continue
+		}
+		for i, line := range bytes.Split(data, []byte("\n")) {
+			if homeless.Match(line) {
+				t.Errorf("%s, line %d: %s", name, i+1, line)
+			}
+		}
+	}
+}
+
+func TestTheSearchForAbsolutePathsFindsThem(t *testing.T) {
+	for text, want := range map[string]bool{
+		"/" + "work/main":              true,
+		`open("/` + `root/.ssh")`:      true,
+		"in /" + "home/me/x":           true,
+		"https://example.com/home/x":   false,
+		"a/work/b":                     false,
+		"./root/x":                     false,
+		"the root/leaf of a /homepage": false,
+	} {
+		if homeless.MatchString(text) != want {
+			t.Errorf("%q: found %v", text, !want)
+		}
+	}
+}
+
+// maySkip are the files in which a test may skip, and when: never because of
+// something that a build server with Redis could have.
+var maySkip = map[string]string{
+	"redistest/require.go":                        "Redis is not installed, and EVERCACHE_TEST_REQUIRE_REDIS does not ask for it",
+	"internal/redisproc/helpers_test.go":          "the same",
+	"internal/redisproc/set_test.go":              "the server is older than SENTINEL DEBUG",
+	"internal/redisproc/orphan_test.go":           "the system cannot end a process with its parent",
+	"internal/faultnet/loopback/loopback_test.go": "the machine leaves no ports beside the ephemeral ones",
+	"config/fuzz_test.go":                         "the fuzzer made the name of a variable",
+	"config/pipe_unix_test.go":                    "the file system has no named pipes",
+	"config/secret_test.go":                       "the file system has no modes",
+}
+
+var skips = regexp.MustCompile(`\.Skip(f|Now)?\(`)
+
+// A skipped test is a promise that nobody looked at.
+func TestNoTestSkipsWhereRedisIs(t *testing.T) {
+	for _, s := range sources(t) {
+		if maySkip[s.file] != "" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.FromSlash(s.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(data), "\n") {
+			if code, _, _ := strings.Cut(line, "//"); skips.MatchString(code) && !strings.Contains(code, "regexp.") {
+				t.Errorf("%s, line %d skips; fail instead, or say in maySkip when it may: %s", s.file, i+1, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+// A reader finds his way in a file that is about one thing. Those in stillLong
+// are to be split; they may only shrink.
+const maxLines = 600
+
+var stillLong = map[string]int{"redis_test.go": 729}
+
+func TestNoFileIsTooLong(t *testing.T) {
+	for _, s := range sources(t) {
+		data, err := os.ReadFile(filepath.FromSlash(s.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(data, []byte("\n")); n > max(maxLines, stillLong[s.file]) {
+			t.Errorf("%s has %d lines, at most %d are allowed", s.file, n, maxLines)
+		}
+	}
+}
