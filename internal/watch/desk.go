@@ -217,8 +217,10 @@ func (d *desk) reason() error {
 		return ErrNoMaster
 	case d.now.Stage == sentinel.Degraded:
 		return ErrGivenUp
+	case d.now.Writes() && d.lastEnd != nil:
+		return fmt.Errorf("%w: %w", ErrNotConnected, d.lastEnd)
 	case d.now.Writes():
-		return errors.Join(ErrNotConnected, d.lastEnd)
+		return ErrNotConnected
 	}
 	return ErrFenced
 }
