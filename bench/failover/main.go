@@ -51,6 +51,16 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	r := report{Environment: newEnvironment(ctx, o)}
+	err = o.liveThrough(ctx, &r)
+	if o.json {
+		return errors.Join(err, r.json(os.Stdout))
+	}
+	return errors.Join(err, r.markdown(os.Stdout))
+}
+
+// liveThrough adds each episode to the report: what was found before an
+// interruption is printed all the same.
+func (o options) liveThrough(ctx context.Context, r *report) error {
 	for repetition := range o.repeat {
 		for _, f := range o.faults {
 			fmt.Fprintf(os.Stderr, "%s, repetition %d of %d\n", f.name, repetition+1, o.repeat)
@@ -58,14 +68,11 @@ func run(ctx context.Context, args []string) error {
 			if err != nil {
 				return fmt.Errorf("%s, repetition %d: %w", f.name, repetition+1, err)
 			}
-			fmt.Fprintf(os.Stderr, "  stolen %.0f ms\n%s", got.StolenMS, got.progress())
+			fmt.Fprint(os.Stderr, got.progress())
 			r.Episodes = append(r.Episodes, got)
 		}
 	}
-	if o.json {
-		return r.json(os.Stdout)
-	}
-	return r.markdown(os.Stdout)
+	return nil
 }
 
 func parse(args []string) (options, error) {

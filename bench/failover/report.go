@@ -175,6 +175,7 @@ func spread(all []figure) string {
 // progress says in a few lines what an episode found.
 func (e episode) progress() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "  timers late by up to %.0f ms\n", e.StolenMS)
 	for _, n := range e.Notes {
 		fmt.Fprintf(&b, "  note: %s\n", n)
 	}
