@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-type key struct{}
-
 func TestACallIsBoundedByItsLimitAndByItsCaller(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	tests := []struct {
@@ -37,8 +35,10 @@ func TestACallIsBoundedByItsLimitAndByItsCaller(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d deadlines
-				for range 30 { // at any time within the life of a shared one
-					caller, leave := tt.caller(context.WithValue(t.Context(), key{}, "v"))
+				for i := range 30 {
+					d.bound(context.WithoutCancel(t.Context()), time.Now(), limit)
+					time.Sleep(time.Duration(i) * limit / sharing / 25) // at any time of the life of a shared one, and after
+					caller, leave := tt.caller(t.Context())
 					start := time.Now()
 					bounded, cancel := d.bound(caller, start, limit)
 					time.Sleep(tt.after - time.Nanosecond)

@@ -91,6 +91,22 @@ func TestTimeoutsInARowOpenTheBreaker(t *testing.T) {
 	wantOpen(t, n, breaker.Errors, Timeout)
 }
 
+// Nor is it an answer: a dead node must not stay in use because some of its
+// callers are impatient.
+func TestACallThatItsCallerGaveUpDoesNotInterruptTimeoutsInARow(t *testing.T) {
+	proxy := startProxy(t, startRedis(t, redisproc.Options{}).Addr())
+	n := dial(t, proxy.Addr(), nil)
+	settle(t, n)
+	proxy.Blackhole(true)
+	for range breaker.Default.Failures {
+		_, err := n.Get(short(t, time.Millisecond), "k", time.Hour)
+		wantKind(t, err, Canceled)
+		_, err = n.Get(t.Context(), "k", 20*time.Millisecond)
+		wantKind(t, err, Timeout)
+	}
+	wantOpen(t, n, breaker.Errors, Timeout)
+}
+
 // A deadline of the caller that is hardly shorter than ours is a timeout like
 // any other, or a caller could keep a dead node in use.
 func TestACallersDeadlineNearOursCounts(t *testing.T) {
