@@ -50,6 +50,7 @@ type Client struct {
 	decodeFailures atomic.Uint64
 	replayed       atomic.Uint64
 	expired        atomic.Uint64
+	rejections     atomic.Uint64 // kept writes that a master will never take
 
 	mu      sync.Mutex // guards classes and stores
 	classes map[string]bool

@@ -70,6 +70,7 @@ func (c *Client) Stats() Stats {
 		OutboxBytes:      h.OutboxBytes,
 		OutboxReplayed:   c.replayed.Load(),
 		OutboxExpired:    c.expired.Load(),
+		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
 		EventsDropped:    c.status.dropped.Load(),
 	}

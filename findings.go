@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -54,6 +55,9 @@ func (c *Client) awayFinding(cause error) Finding {
 	if g, ok := watchFinding(cause); ok {
 		f = g
 	}
+	if g, ok := misaddressed(cause); ok {
+		f = g
+	}
 	f.Detail = cause.Error()
 	if c.opts.mode() == Standalone {
 		f.Detail = c.opts.Addr + ": " + f.Detail
@@ -70,6 +74,23 @@ var slowFinding = Finding{
 	Code: "redis-slow", Severity: Error,
 	Title: "Redis answers too slowly to be used",
 	Fix:   "Look for slow commands (SLOWLOG GET), swapping, a saturated network; raise the read and write timeouts if this latency is normal.",
+}
+
+// misaddressed explains a server that answers, but is not the one that is meant.
+func misaddressed(cause error) (Finding, bool) {
+	switch {
+	case errors.Is(cause, remote.ErrNotRedis):
+		return Finding{
+			Code: "redis-not-redis", Severity: Error, Title: "What answers there is not Redis",
+			Fix: "Check host and port, and whether the port wants TLS (REDIS_TLS).",
+		}, true
+	case errors.Is(cause, remote.ErrNoDatabase):
+		return Finding{
+			Code: "redis-db", Severity: Error, Title: "Redis has no database of the configured number",
+			Fix: "Lower REDIS_DB, or raise databases in redis.conf.",
+		}, true
+	}
+	return Finding{}, false
 }
 
 // awayFindings explain an outage by the kind of its cause.
@@ -108,7 +129,7 @@ var awayFindings = map[remote.Kind]Finding{
 	},
 	remote.Moved: {
 		Code: "redis-cluster-node", Title: "The configured server is a node of a Redis Cluster",
-		Fix: "Configure REDIS_CLUSTER_NODES instead of REDIS_HOST.",
+		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
 	},
 	remote.Busy: {
 		Code: "redis-busy", Title: "A script blocks Redis",
@@ -150,6 +171,11 @@ func nodeFindings(n *remote.Node) (fs []Finding) {
 		f.Detail = "reads are answered; writes are kept in memory until it takes them again"
 		fs = append(fs, f)
 	}
+	if err := n.Forbidden(); err != nil {
+		f := findingOf(remote.NoPerm)
+		f.Detail = err.Error()
+		fs = append(fs, f)
+	}
 	if n.HeartbeatForbidden() {
 		fs = append(fs, Finding{
 			Code: "redis-heartbeat-forbidden", Severity: Warning,
@@ -164,9 +190,9 @@ func outboxFindings(h Health, overflowed uint64) (fs []Finding) {
 	if h.OutboxEntries > 0 {
 		fs = append(fs, Finding{
 			Code: "outbox-pending", Severity: Warning,
-			Title:  "Acknowledged writes wait in memory for a Redis master",
-			Detail: fmt.Sprintf("%d writes, %d bytes, the oldest for %v", h.OutboxEntries, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
-			Fix:    "Bring Redis back before this process ends; they are sent at once then.",
+			Title:  "Acknowledged writes wait in memory for a Redis master that takes them",
+			Detail: fmt.Sprintf("waiting: %d, %d bytes, the oldest for %v", h.OutboxEntries, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
+			Fix:    "Bring Redis back, or mend why it refuses them, before this process ends.",
 		})
 	}
 	if overflowed > 0 {

@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -19,6 +20,9 @@ type flights[V any] struct {
 type flightShard[V any] struct {
 	mu      sync.Mutex // guards flights, and superseded and settled in them
 	flights map[flightKey]*flight[V]
+	// fills are the flights whose value is still on its way to Redis: nobody
+	// joins them, but a write of their key supersedes them as well.
+	fills map[string][]*flight[V]
 }
 
 // flightKey: a read without a loader must not decide for callers with one.
@@ -43,6 +47,7 @@ func newFlights[V any]() *flights[V] {
 	f := &flights[V]{seed: maphash.MakeSeed()}
 	for i := range f.shards {
 		f.shards[i].flights = map[flightKey]*flight[V]{}
+		f.shards[i].fills = map[string][]*flight[V]{}
 	}
 	return f
 }
@@ -89,6 +94,26 @@ func (fs *flights[V]) settle(f *flight[V], e Entry[V], err error) bool {
 	return fs.end(f, func() { f.entry, f.err = e, err })
 }
 
+// settleToFill is settle for a flight whose value is still to be written to
+// Redis. Until filled is called a write of the key supersedes it.
+func (fs *flights[V]) settleToFill(f *flight[V], e Entry[V]) bool {
+	return fs.end(f, func() {
+		f.entry = e
+		f.shard.fills[f.key.key] = append(f.shard.fills[f.key.key], f)
+	})
+}
+
+// filled ends what settleToFill began.
+func (fs *flights[V]) filled(f *flight[V]) {
+	s, key := f.shard, f.key.key
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fills[key] = slices.DeleteFunc(s.fills[key], func(o *flight[V]) bool { return o == f })
+	if len(s.fills[key]) == 0 {
+		delete(s.fills, key)
+	}
+}
+
 // abandon ends the flight without a result: those who wait try again.
 func (fs *flights[V]) abandon(f *flight[V]) {
 	fs.end(f, func() { f.abandoned = true })
@@ -119,7 +144,14 @@ func (fs *flights[V]) supersede(key string, put func()) {
 	defer s.mu.Unlock()
 	s.supersede(flightKey{key, false})
 	s.supersede(flightKey{key, true})
+	s.supersedeFills(key)
 	put()
+}
+
+func (s *flightShard[V]) supersedeFills(key string) {
+	for _, f := range s.fills[key] {
+		f.superseded = true
+	}
 }
 
 func (s *flightShard[V]) supersede(k flightKey) {
@@ -137,6 +169,11 @@ func (fs *flights[V]) supersedePrefix(prefix string) {
 		for k := range s.flights {
 			if strings.HasPrefix(k.key, prefix) {
 				s.supersede(k)
+			}
+		}
+		for key := range s.fills {
+			if strings.HasPrefix(key, prefix) {
+				s.supersedeFills(key)
 			}
 		}
 		s.mu.Unlock()

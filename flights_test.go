@@ -17,7 +17,7 @@ func (fs *flights[V]) inTheAir() (n int) {
 	for i := range fs.shards {
 		s := &fs.shards[i]
 		s.mu.Lock()
-		n += len(s.flights)
+		n += len(s.flights) + len(s.fills)
 		s.mu.Unlock()
 	}
 	return n
@@ -159,6 +159,57 @@ func TestASupersededFlightDoesNotTakeItsSuccessorOffTheTable(t *testing.T) {
 	if fs.superseded(current) || hasEnded(current) {
 		t.Error("the successor was touched")
 	}
+}
+
+// A loaded value that is still on its way to Redis must not land after a write.
+func TestAWriteSupersedesWhatIsStillOnItsWayToRedis(t *testing.T) {
+	writes := map[string]func(*flights[string]){
+		"of the key":      func(fs *flights[string]) { fs.supersede("ab", func() {}) },
+		"of its prefix":   func(fs *flights[string]) { fs.supersedePrefix("a") },
+		"of another key":  func(fs *flights[string]) { fs.supersede("x", func() {}) },
+		"of other prefix": func(fs *flights[string]) { fs.supersedePrefix("b") },
+	}
+	for name, write := range writes {
+		want := name == "of the key" || name == "of its prefix"
+		t.Run(name, func(t *testing.T) {
+			fs := newFlights[string]()
+			var filling []*flight[string]
+			for range 2 { // two may be on their way, one behind the other
+				f, _ := fs.join("ab", true)
+				if !fs.settleToFill(f, Entry[string]{Value: "v"}) || !hasEnded(f) {
+					t.Error("those who wait are held up by the fill")
+				}
+				if next, leads := fs.join("ab", true); !leads || next == f {
+					t.Error("the next read joined a flight that has ended")
+				} else {
+					fs.abandon(next)
+				}
+				filling = append(filling, f)
+			}
+			write(fs)
+			for _, f := range filling {
+				if fs.superseded(f) != want {
+					t.Errorf("the fill is superseded: %v", !want)
+				}
+				fs.filled(f)
+			}
+			wantNoFlights(t, fs)
+			done, _ := fs.join("ab", true)
+			fs.settleToFill(done, Entry[string]{})
+			fs.filled(done)
+			write(fs)
+			if fs.superseded(done) {
+				t.Error("a fill that has ended is superseded")
+			}
+		})
+	}
+	fs := newFlights[string]()
+	late, _ := fs.join("a", true)
+	fs.settle(late, Entry[string]{}, errLoadTimeout)
+	if fs.settleToFill(late, Entry[string]{Value: "v"}) {
+		t.Error("a value that came too late goes to Redis")
+	}
+	wantNoFlights(t, fs)
 }
 
 func TestNothingIsKeptAfterAFlightWasSettled(t *testing.T) {

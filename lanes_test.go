@@ -314,7 +314,7 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
 	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
 	if !client.waits("c:add") || client.waits("c:set") || client.waits("c:delete") {
-		t.Errorf("what waits: %+v", client.outbox.Oldest(10))
+		t.Errorf("what waits: %+v", client.outbox.Oldest(10, nil))
 	}
 	if err := client.drain(t.Context(), node); err != nil {
 		t.Fatal(err)

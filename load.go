@@ -133,8 +133,14 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	now := c.client.clock.NowNano()
 	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
 	c.flights.keep(f, func() { c.put(key, it) })
-	if c.flights.settle(f, c.entry(it, SourceLoader, now, plan.cause), nil) && plan.cause == nil {
+	e := c.entry(it, SourceLoader, now, plan.cause)
+	if plan.cause != nil || c.client.node.Load() == nil {
+		c.flights.settle(f, e, nil)
+		return
+	}
+	if c.flights.settleToFill(f, e) {
 		c.fill(f, it, data, plan.overwrite)
+		c.flights.filled(f)
 	}
 }
 
@@ -165,14 +171,23 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	if c.flights.superseded(f) || c.client.waits(full) {
 		return
 	}
-	p := remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}
-	if overwrite {
-		_ = node.Set(ctx, p, c.policy.WriteTimeout)
-		return
-	}
-	if stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout); err == nil && !stored {
+	stored := c.store(ctx, node, remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, overwrite)
+	switch {
+	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
+		_, _ = node.Delete(ctx, full, c.policy.WriteTimeout)
+	case !stored:
 		c.forget(f.key.key, it) // another process wrote it: ask Redis next time
 	}
+}
+
+// store reports false when the key was there already.
+func (c *Cache[V]) store(ctx context.Context, node *remote.Node, p remote.Pair, overwrite bool) bool {
+	if overwrite {
+		_ = node.Set(ctx, p, c.policy.WriteTimeout)
+		return true
+	}
+	stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout)
+	return stored || err != nil
 }
 
 // forget drops an item if memory still holds that very one.

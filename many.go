@@ -84,12 +84,23 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 	return oneOf(errs)
 }
 
-// oneOf is one error for many keys: in an outage they all say the same.
+// oneOf is one error for many keys: one of each kind, since in an outage they
+// all say the same.
 func oneOf(errs []error) error {
-	if len(errs) <= 1 {
-		return errors.Join(errs...)
+	const most = 4
+	var kinds []error
+	seen := map[string]bool{}
+	for _, err := range errs {
+		if text := err.Error(); !seen[text] && len(kinds) < most {
+			seen[text] = true
+			kinds = append(kinds, err)
+		}
 	}
-	return fmt.Errorf("%d keys, the first: %w", len(errs), errs[0])
+	err := errors.Join(kinds...)
+	if len(errs) > len(kinds) {
+		return fmt.Errorf("%d keys: %w", len(errs), err)
+	}
+	return err
 }
 
 // joined is one key of GetMany: its flight, or why it has none.

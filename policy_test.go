@@ -72,8 +72,11 @@ func TestPolicyFaults(t *testing.T) {
 		{"words that there are not", Policy{OutageReads: RefuseReads + 1, OutageWrites: RefuseWrites + 1, Recovery: Invalidate + 1}, []string{"OutageReads", "OutageWrites", "Recovery"}},
 		{"bounds below zero", Policy{MaxEntries: -1, MaxBytes: -1}, []string{"MaxEntries", "MaxBytes"}},
 		{"two bounds", Policy{MaxEntries: 1, MaxBytes: 1}, []string{"give one"}},
-		{"all at once", Policy{TTL: -1, Stale: -2, L1TTL: -2, NegativeTTL: -2, ReadTimeout: -1, OutageLoadRate: -2, MaxBytes: math.MinInt64},
-			[]string{"TTL", "Stale", "L1TTL", "NegativeTTL", "ReadTimeout", "OutageLoadRate", "MaxBytes"}},
+		{
+			"all at once",
+			Policy{TTL: -1, Stale: -2, L1TTL: -2, NegativeTTL: -2, ReadTimeout: -1, OutageLoadRate: -2, MaxBytes: math.MinInt64},
+			[]string{"TTL", "Stale", "L1TTL", "NegativeTTL", "ReadTimeout", "OutageLoadRate", "MaxBytes"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,15 +9,15 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// prefixTimeout bounds a DeletePrefix whose caller gave no deadline: it goes
-// over the whole keyspace.
+// prefixTimeout is how long a DeletePrefix goes over the keyspace itself; then
+// it is kept, and the replayer goes on.
 const prefixTimeout = 30 * time.Second
 
 // DeletePrefix removes every key of the class that begins with prefix (empty:
 // the whole class), here at once and in Redis with SCAN, and tells how many
 // Redis had. A key written at the same time may survive or not. Without a
-// master n is -1, and the wish is kept for the next one, which carries it out
-// before those keys are read from it; ErrUnavailable where the policy refuses
+// master, or when it takes longer than 30 s, n is -1 and the wish is kept: it is
+// carried out before those keys are read from Redis again; ErrUnavailable where the policy refuses
 // writes or too many wait.
 func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Receipt, err error) {
 	start := time.Now()
@@ -45,10 +45,10 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
 		return c.keepPrefix(prefix, errBehind)
 	}
-	ctx, cancel := context.WithTimeout(ctx, prefixTimeout)
+	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
 	c.dropPrefix(prefix)
-	n, err := node.DeletePrefix(ctx, c.full(prefix), c.policy.WriteTimeout)
+	n, err := node.DeletePrefix(bounded, c.full(prefix), c.policy.WriteTimeout)
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
 	case err == nil:

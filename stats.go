@@ -111,6 +111,7 @@ type Stats struct {
 	OutboxBytes      int64
 	OutboxReplayed   uint64
 	OutboxExpired    uint64 // kept writes whose TTL ran out: their keys are deleted at the master
+	OutboxRejected   uint64 // kept writes that the master will never take: their keys are deleted there
 	OutboxOverflowed uint64 // writes kept as deletes, for want of room
 
 	EventsDropped uint64

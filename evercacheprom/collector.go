@@ -108,6 +108,7 @@ func (e emitter) outbox(s evercache.Stats) {
 	e.gauge(descOutboxBytes, float64(s.OutboxBytes))
 	e.counter(descOutboxReplayed, float64(s.OutboxReplayed))
 	e.counter(descOutboxExpired, float64(s.OutboxExpired))
+	e.counter(descOutboxRejected, float64(s.OutboxRejected))
 	e.counter(descOutboxOverflowed, float64(s.OutboxOverflowed))
 }
 

@@ -49,5 +49,6 @@ var (
 	descOutboxBytes      = desc("outbox_bytes", "Size of the writes kept for the next master.")
 	descOutboxReplayed   = desc("outbox_replayed_total", "Kept writes that a master has acknowledged.")
 	descOutboxExpired    = desc("outbox_expired_total", "Kept writes whose time to live ran out; their keys are deleted at the master.")
+	descOutboxRejected   = desc("outbox_rejected_total", "Kept writes that the master will never take; their keys are deleted there.")
 	descOutboxOverflowed = desc("outbox_overflowed_total", "Writes kept as deletes, for want of room.")
 )

@@ -237,10 +237,10 @@ func compare(b *Box, n *naive) string {
 		return cmp.Diff(n.Depth(), b.Depth())
 	case !slices.Equal(b.Prefixes(), n.prefixes):
 		return cmp.Diff(n.prefixes, b.Prefixes())
-	case !slices.EqualFunc(b.Oldest(1000), n.Oldest(1000), sameRecord):
-		return cmp.Diff(n.Oldest(1000), b.Oldest(1000))
-	case !slices.EqualFunc(b.Oldest(3), n.Oldest(3), sameRecord):
-		return cmp.Diff(n.Oldest(3), b.Oldest(3))
+	case !slices.EqualFunc(b.Oldest(1000, nil), n.Oldest(1000), sameRecord):
+		return cmp.Diff(n.Oldest(1000), b.Oldest(1000, nil))
+	case !slices.EqualFunc(b.Oldest(3, nil), n.Oldest(3), sameRecord):
+		return cmp.Diff(n.Oldest(3), b.Oldest(3, nil))
 	}
 	return ""
 }

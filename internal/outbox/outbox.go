@@ -239,14 +239,14 @@ func (b *Box) covered(key string) *Prefix {
 	return nil
 }
 
-// Oldest returns up to n records that are Ready, in the order they were made.
-// They stay until Done.
-func (b *Box) Oldest(n int) []Record {
+// Oldest returns up to n records that are Ready and that want approves (nil:
+// all), in the order they were made. They stay until Done.
+func (b *Box) Oldest(n int, want func(*Record) bool) []Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	rs := make([]Record, 0, min(n, len(b.byKey)))
 	for e := b.order.Front(); e != nil && len(rs) < n; e = e.Next() {
-		if r := e.Value.(*Record); b.covered(r.Key) == nil {
+		if r := e.Value.(*Record); (want == nil || want(r)) && b.covered(r.Key) == nil {
 			rs = append(rs, *r)
 		}
 	}

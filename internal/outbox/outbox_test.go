@@ -74,7 +74,7 @@ func waiting(b *Box) []string {
 	for _, p := range b.Prefixes() {
 		all = append(all, "delete "+p.Text+"*")
 	}
-	for _, r := range b.Oldest(1 << 20) {
+	for _, r := range b.Oldest(1<<20, nil) {
 		all = append(all, say(r))
 	}
 	return all
@@ -165,7 +165,7 @@ func TestWhatIsUnderAPrefixIsNotSentBeforeThePrefixIsDone(t *testing.T) {
 	put(t, b, set("b", "1"))
 	putPrefix(t, b, class+"a")
 	put(t, b, set("a1", "2"))
-	if rs := b.Oldest(10); len(rs) != 1 || rs[0].Key != class+"b" {
+	if rs := b.Oldest(10, nil); len(rs) != 1 || rs[0].Key != class+"b" {
 		t.Errorf("Oldest gives %v", rs)
 	}
 	if r, ok := b.Ready(class + "a1"); ok {
@@ -222,20 +222,20 @@ func TestAPrefixMadeAgainWhileItIsCarriedOutStays(t *testing.T) {
 func TestDoneForgetsOnlyWhatWasSent(t *testing.T) {
 	b := New(100, 1<<20)
 	put(t, b, set("a", "1"))
-	sent := b.Oldest(1)[0]
+	sent := b.Oldest(1, nil)[0]
 	put(t, b, set("a", "2"))
 	b.Done(sent.Key, sent.Seq)
 	if diff := cmp.Diff([]string{"set a=2 until 1000"}, waiting(b)); diff != "" {
 		t.Errorf("the newer one is forgotten (-want +got):\n%s", diff)
 	}
-	sent = b.Oldest(1)[0]
+	sent = b.Oldest(1, nil)[0]
 	put(t, b, touch("a")) // a merged touch is a newer write too
 	b.Done(sent.Key, sent.Seq)
 	if b.Empty() {
 		t.Error("the touched one is forgotten")
 	}
 	b.Done(class+"none", ^uint64(0))
-	sent = b.Oldest(1)[0]
+	sent = b.Oldest(1, nil)[0]
 	b.Done(sent.Key, sent.Seq)
 	if !b.Empty() {
 		t.Errorf("left over: %v", waiting(b))
@@ -399,7 +399,7 @@ func TestWhatIsHandedOutIsACopy(t *testing.T) {
 	b := New(10, 1<<20)
 	put(t, b, set("a", "1"))
 	putPrefix(t, b, "x:", "y:")
-	b.Oldest(1)[0].Key = "changed"
+	b.Oldest(1, nil)[0].Key = "changed"
 	b.Prefixes()[1].Text = "changed"
 	b.DonePrefix(b.Prefixes()[0].Seq)
 	if diff := cmp.Diff([]string{"delete y:*", "set a=1 until 1000"}, waiting(b)); diff != "" {
@@ -463,7 +463,7 @@ func drain(b *Box, n int, prefix func(Prefix), record func(Record)) {
 		prefix(p)
 		b.DonePrefix(p.Seq)
 	}
-	for _, r := range slices.Clone(b.Oldest(n)) {
+	for _, r := range slices.Clone(b.Oldest(n, nil)) {
 		if r, ok := b.Ready(r.Key); ok {
 			record(r)
 			b.Done(r.Key, r.Seq)

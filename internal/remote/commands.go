@@ -184,27 +184,29 @@ func text(b []byte) string { return rueidis.BinaryString(b) }
 func (n *Node) DeletePrefix(ctx context.Context, prefix string, limit time.Duration) (int, error) {
 	removed, cursor := 0, uint64(0)
 	for {
-		keys, next, err := n.scan(ctx, cursor, GlobEscape(prefix)+"*", limit)
-		if err != nil {
+		k, next, err := n.DeletePrefixFrom(ctx, prefix, cursor, limit)
+		removed += k
+		if err != nil || next == 0 {
 			return removed, err
 		}
-		if len(keys) > 0 {
-			k, err := n.unlink(ctx, keys, limit)
-			removed += k
-			if err != nil {
-				return removed, err
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return removed, nil
-		}
+		cursor = next
 	}
+}
+
+// DeletePrefixFrom is one step of DeletePrefix; next is 0 after the last.
+func (n *Node) DeletePrefixFrom(ctx context.Context, prefix string, cursor uint64, limit time.Duration) (removed int, next uint64, err error) {
+	keys, next, err := n.scan(ctx, cursor, GlobEscape(prefix)+"*", limit)
+	if err != nil || len(keys) == 0 {
+		return 0, next, err
+	}
+	removed, err = n.unlink(ctx, keys, limit)
+	return removed, next, err
 }
 
 func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit time.Duration) ([]string, uint64, error) {
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
-	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(500).Build()).AsScanEntry()
+	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(2000).Build()).AsScanEntry()
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 

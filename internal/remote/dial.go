@@ -57,15 +57,19 @@ type wire struct {
 	raw  net.Conn // the TCP connection under TLS
 }
 
-var errSpent = errors.New("the connection is gone; a node is dialled once")
+// errSpent is the answer to rueidis when it would dial again.
+var errSpent = errors.New("the connection to the server was lost")
+
+// ErrNoDatabase means that the server has fewer databases than Config.DB needs.
+var ErrNoDatabase = errors.New("the server has no such database")
 
 // dialWire connects, logs in and selects the database, all within ctx.
-func dialWire(ctx context.Context, c Config) (*wire, error) {
+func dialWire(caller context.Context, c Config) (*wire, error) {
 	password, err := c.password()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.DialTimeout)
+	ctx, cancel := context.WithTimeoutCause(caller, c.DialTimeout, noAnswer(c.DialTimeout))
 	defer cancel()
 	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", c.Addr)
 	if err != nil {
@@ -106,38 +110,90 @@ func dialWire(ctx context.Context, c Config) (*wire, error) {
 		if client != nil {
 			client.Close()
 		}
-		return nil, loginError(ctx, conn, err)
+		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
+	conn.known.Store(true)
 	return &wire{Client: client, conn: conn, raw: raw}, nil
+}
+
+// noAnswer is the error of a timeout of our own.
+func noAnswer(limit time.Duration) error {
+	return &said{text: fmt.Sprintf("no answer within %v", limit), err: context.DeadlineExceeded}
+}
+
+// ended is why ctx ended, in our words where it was our own timeout.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	return ctx.Err()
 }
 
 // loginError is what the server said, if it said anything: at maxclients it
 // says so unasked and closes, of which rueidis tells only the end.
-func loginError(ctx context.Context, conn *greeting, err error) error {
-	if cause := ctx.Err(); cause != nil {
-		err = fmt.Errorf("%w (%v)", cause, err)
+func loginError(ctx context.Context, conn *greeting, db int, password string, err error) error {
+	if fault := conn.fault.Load(); fault != nil {
+		return &Error{Kind: fault.Kind, Op: "log in", Err: redact(fault.Err, password)}
+	}
+	if ctx.Err() != nil {
+		err = ended(ctx)
 	}
 	k := KindOf(err)
 	if text := conn.refusal(); k == Conn && text != "" {
 		k, err = kindOfReply(text), errors.New(text)
 	}
+	noDB := db != 0 && strings.Contains(err.Error(), "DB index")
+	err = redact(err, password)
+	if noDB {
+		err = fmt.Errorf("%w %d: %w", ErrNoDatabase, db, err)
+	}
 	return &Error{Kind: k, Op: "log in", Err: err}
 }
 
-// greeting remembers the first bytes that the server sent.
+// greeting remembers the first bytes that the server sent, and guards rueidis
+// from what no Redis would send.
 type greeting struct {
 	net.Conn
 	heard atomic.Bool
 	first [128]byte
 	n     atomic.Int32
+
+	known  atomic.Bool // the login has succeeded
+	fault  atomic.Pointer[Error]
+	asking guard // of the writer
+	asked  atomic.Uint64
+	guard  guard // of the reader
 }
 
 func (g *greeting) Read(p []byte) (int, error) {
+	if fault := g.fault.Load(); fault != nil {
+		return 0, fault
+	}
 	n, err := g.Conn.Read(p)
 	if n > 0 && !g.heard.Swap(true) {
 		g.n.Store(int32(copy(g.first[:], p[:n])))
 	}
+	b := server
+	if !g.known.Load() {
+		b = stranger
+	}
+	fit, wrong := g.guard.pass(p[:n], b)
+	if wrong == nil && g.guard.answers > g.asked.Load() { // rueidis panics
+		fit, wrong = 0, fmt.Errorf("%w: it answers what was not asked", ErrNotRedis)
+	}
+	if wrong != nil {
+		fault := &Error{Kind: Other, Op: "read reply", Err: wrong}
+		g.fault.Store(fault)
+		return fit, fault
+	}
 	return n, err
+}
+
+// Write counts the commands before they are sent: no answer comes before.
+func (g *greeting) Write(p []byte) (int, error) {
+	_, _ = g.asking.pass(p, ourselves)
+	g.asked.Store(g.asking.answers)
+	return g.Conn.Write(p)
 }
 
 // refusal is the error reply with which the server began, a long one cut, or "".
@@ -163,13 +219,24 @@ func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
 	}
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		kind := TLS
-		if errors.Is(err, context.DeadlineExceeded) {
-			kind = Timeout
-		}
-		return nil, &Error{Kind: kind, Op: "TLS handshake", Err: err}
+		return nil, handshakeError(ctx, err)
 	}
 	return conn, nil
+}
+
+// handshakeError asks the question that a peer without TLS raises: a plain
+// Redis says nothing to a handshake, or something that is not TLS.
+func handshakeError(ctx context.Context, err error) error {
+	kind := TLS
+	if ctx.Err() != nil {
+		err = ended(ctx)
+		kind = KindOf(err)
+	}
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	if plain || kind == Timeout || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w; does the server speak TLS on this port?", err)
+	}
+	return &Error{Kind: kind, Op: "TLS handshake", Err: err}
 }
 
 // abandon gives the connection up at once: pending commands fail, and nothing

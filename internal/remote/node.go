@@ -35,7 +35,8 @@ type Node struct {
 	deadlines deadlines
 	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
 	last      atomic.Pointer[error] // the last failure that counted against it
-	noBeat    atomic.Bool           // the ACL forbids the heartbeat's key: PING instead
+	forbidden atomic.Pointer[forbidden]
+	noBeat    atomic.Bool // the ACL forbids the heartbeat's key: PING instead
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -251,6 +252,8 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 	case k.Refused():
 		if k != NoPerm { // that is about one key or command
 			n.refuses(k)
+		} else {
+			n.forbids(err)
 		}
 	case k.Outage():
 		n.fails(err)
@@ -266,5 +269,21 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 // would be allocated for every call otherwise.
 func (n *Node) refuses(k Kind)  { n.refused.Store(&k) }
 func (n *Node) fails(err error) { n.last.Store(&err) }
+
+// forbidden is the last thing that the ACL forbade.
+type forbidden struct {
+	err error
+	at  time.Time
+}
+
+func (n *Node) forbids(err error) { n.forbidden.Store(&forbidden{err, time.Now()}) }
+
+// Forbidden is what the ACL has forbidden in the last minute, or nil.
+func (n *Node) Forbidden() error {
+	if f := n.forbidden.Load(); f != nil && time.Since(f.at) < time.Minute {
+		return f.err
+	}
+	return nil
+}
 
 func (n *Node) b() rueidis.Builder { return n.cmd.B() }

@@ -1,0 +1,251 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrNotRedis means that what answers does not speak Redis's protocol, or
+// announces more than a Redis would send.
+var ErrNotRedis = errors.New("what answers there does not speak Redis's protocol")
+
+const (
+	maxBulk     = 512 << 20 // Redis's own default, proto-max-bulk-len
+	maxElements = 1 << 20   // announced and still to come, over all levels of one reply
+	maxNesting  = 16
+	maxLine     = 64 << 10
+	maxLogin    = 1 << 20 // one reply before the login has succeeded
+)
+
+// bounds are what one reply may announce.
+type bounds struct{ reply, bulk, elements int64 }
+
+var (
+	stranger  = bounds{reply: maxLogin, bulk: maxLogin, elements: maxLogin / 64} // 64: about what rueidis keeps for one
+	server    = bounds{reply: math.MaxInt64, bulk: maxBulk, elements: maxElements}
+	ourselves = bounds{reply: math.MaxInt64, bulk: math.MaxInt64, elements: math.MaxInt64}
+)
+
+// guard reads along a stream of RESP2 or RESP3, whatever pieces it comes in.
+// rueidis allocates whatever length a header announces, and recurses as deep as
+// replies nest; what passes here is safe to give to it. Only headers are
+// looked at, payloads are skipped by their length.
+type guard struct {
+	at     place
+	skip   int64 // bytes of payload still to come
+	typ    byte
+	line   int   // bytes of the line so far, without its type and LF
+	number int64 // a length so far
+	minus  bool
+	cr     bool // the last byte of the line so far was a CR
+
+	depth   int
+	left    [maxNesting]int64 // elements still to come, by level
+	attr    [maxNesting]bool  // the level is an attribute: what it belongs to follows
+	pending int64             // the sum of left
+	size    int64             // bytes of this reply, announced ones included
+	tagged  bool              // an attribute of the next reply has passed
+
+	answers uint64 // replies begun, without pushes and attributes
+}
+
+type place uint8
+
+const (
+	atType place = iota
+	atLength
+	atText
+	atCR
+	atLF
+)
+
+// What follows a type byte. Streamed values, which Redis does not use, are not
+// among them.
+const (
+	asLine  byte = 1 + iota // a line
+	asBulk                  // a length and so many bytes
+	asList                  // a length and so many values
+	asPairs                 // a length and twice as many
+)
+
+var typed = [256]byte{
+	'+': asLine, '-': asLine, ':': asLine, ',': asLine, '(': asLine, '#': asLine, '_': asLine,
+	'$': asBulk, '!': asBulk, '=': asBulk,
+	'*': asList, '~': asList, '>': asList,
+	'%': asPairs, '|': asPairs,
+}
+
+// pass looks at the next piece of the stream. It returns how much of it may be
+// handed on, and an error when that is not all.
+func (g *guard) pass(p []byte, b bounds) (int, error) {
+	for i := 0; i < len(p); {
+		if g.skip > 0 {
+			n := min(g.skip, int64(len(p)-i))
+			g.skip -= n
+			i += int(n)
+			continue
+		}
+		n, err := 1, error(nil)
+		switch c := p[i]; g.at {
+		case atType:
+			err = g.begin(c)
+		case atLength:
+			err = g.length(c, b)
+		case atText:
+			n, err = g.text(p[i:], b)
+		case atCR:
+			err = want(c, '\r')
+			g.at = atLF
+		case atLF:
+			err = want(c, '\n')
+			g.end()
+		}
+		if err != nil {
+			return i, err
+		}
+		i += n
+	}
+	return len(p), nil
+}
+
+func want(c, w byte) error {
+	if c != w {
+		return fmt.Errorf("%w: %q where a line should end", ErrNotRedis, c)
+	}
+	return nil
+}
+
+func (g *guard) begin(c byte) error {
+	if g.depth == 0 {
+		if !g.tagged {
+			g.size = 0
+		}
+		g.tagged = c == '|'
+		if c != '|' && c != '>' {
+			g.answers++
+		}
+	}
+	g.typ, g.line, g.number, g.minus, g.cr = c, 0, 0, false, false
+	switch {
+	case typed[c] == asLine:
+		g.at = atText
+	case typed[c] != 0:
+		g.at = atLength
+	case c == 0x15 || c == 0x16: // an alert, a handshake
+		return fmt.Errorf("%w: it looks like TLS", ErrNotRedis)
+	default:
+		return fmt.Errorf("%w: a reply begins with %q", ErrNotRedis, c)
+	}
+	return nil
+}
+
+// text takes what is there of a line.
+func (g *guard) text(p []byte, b bounds) (int, error) {
+	n := bytes.IndexByte(p, '\n')
+	whole := n >= 0
+	if !whole {
+		n = len(p)
+	}
+	if n > 0 {
+		g.cr = p[n-1] == '\r'
+	}
+	g.line += n
+	if g.line > maxLine {
+		return 0, fmt.Errorf("%w: a line is longer than 64 KiB", ErrNotRedis)
+	}
+	if err := g.grow(int64(n), b); err != nil || !whole {
+		return n, err
+	}
+	// rueidis skips over a null and a boolean without a look at where they end.
+	if !g.cr || g.typ == '_' && g.line != 1 || g.typ == '#' && g.line != 2 {
+		return 0, fmt.Errorf("%w: a line of %q ends in the wrong place", ErrNotRedis, g.typ)
+	}
+	g.end()
+	return n + 1, nil
+}
+
+// length takes the next byte of a length.
+func (g *guard) length(c byte, b bounds) error {
+	g.line++
+	switch {
+	case g.cr && c == '\n':
+		return g.announced(b)
+	case c >= '0' && c <= '9' && !g.cr && g.line <= 20:
+		g.number = min(10*g.number+int64(c-'0'), math.MaxInt64/32)
+		return nil
+	case c == '-' && g.line == 1:
+		g.minus = true
+		return nil
+	case c == '\r' && !g.cr && g.line > 1 && (!g.minus || g.line > 2):
+		g.cr = true
+		return nil
+	}
+	return fmt.Errorf("%w: the length of %q is no number", ErrNotRedis, g.typ)
+}
+
+// announced judges a whole length.
+func (g *guard) announced(b bounds) error {
+	if g.minus {
+		if g.number != 1 || g.typ != '$' && g.typ != '*' {
+			return fmt.Errorf("%w: the length of %q is -%d", ErrNotRedis, g.typ, g.number)
+		}
+		g.end()
+		return g.grow(int64(g.line), b)
+	}
+	if typed[g.typ] == asBulk {
+		if g.number > b.bulk {
+			return tooLarge(g.number, b.bulk)
+		}
+		g.skip, g.at = g.number, atCR
+		return g.grow(int64(g.line)+g.number+2, b)
+	}
+	n := g.number
+	if typed[g.typ] == asPairs {
+		n *= 2
+	}
+	switch {
+	case n > b.elements-g.pending:
+		return fmt.Errorf("%w: a reply announces %d elements, more than %d", ErrNotRedis, n+g.pending, b.elements)
+	case n == 0 && g.typ == '|':
+		g.at = atType
+	case n == 0:
+		g.end()
+	case g.depth == maxNesting:
+		return fmt.Errorf("%w: a reply is nested deeper than %d", ErrNotRedis, maxNesting)
+	default:
+		g.left[g.depth], g.attr[g.depth] = n, g.typ == '|'
+		g.depth++
+		g.pending += n
+		g.at = atType
+	}
+	return g.grow(int64(g.line), b)
+}
+
+func (g *guard) grow(n int64, b bounds) error {
+	if g.size += min(n, math.MaxInt64-g.size); g.size > b.reply {
+		return tooLarge(g.size, b.reply)
+	}
+	return nil
+}
+
+func tooLarge(n, limit int64) error {
+	return fmt.Errorf("%w: reply announces %d bytes, more than %d MiB", ErrNotRedis, n, limit>>20)
+}
+
+// end is the end of a value, and of all that end with it.
+func (g *guard) end() {
+	g.at = atType
+	for g.depth > 0 {
+		g.left[g.depth-1]--
+		g.pending--
+		if g.left[g.depth-1] > 0 {
+			return
+		}
+		g.depth--
+		if g.attr[g.depth] { // not an element of what it stands in
+			return
+		}
+	}
+}
