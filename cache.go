@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -67,6 +68,9 @@ func WithWeight[V any](weight func(V) int) CacheOption[V] {
 // The error lists every fault of the policy. The class's name is
 // [a-z0-9][a-z0-9_-]{0,63}.
 func NewCache[V any](client *Client, class string, p Policy, options ...CacheOption[V]) (*Cache[V], error) {
+	if client == nil {
+		return nil, errors.New("evercache: NewCache needs a Client")
+	}
 	p = p.withDefaults(client.opts)
 	if err := ValidClass(class); err != nil {
 		return nil, err
@@ -84,7 +88,9 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		limiter: outageLimiter(p.OutageLoadRate),
 	}
 	for _, o := range options {
-		o(c)
+		if o != nil {
+			o(c)
+		}
 	}
 	var err error
 	c.id, c.l1, err = client.register(class, p)

@@ -263,7 +263,9 @@ func (c *Client) shutdown(ctx context.Context) error {
 	c.status.apply(clientClosed, nil)
 	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
 	memoryIsAll := c.memoryIsAll()
-	if !memoryIsAll {
+	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll {
+		c.log.LogAttrs(ctx, slog.LevelInfo, "waiting for a Redis that takes the kept writes",
+			slog.String("event", "close.waiting"), slog.Int("writes", n))
 		c.flush(ctx)
 	}
 	c.cancel(ErrClosed)

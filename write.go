@@ -63,7 +63,9 @@ type write struct {
 func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption) (write, error) {
 	var o writeOptions
 	for _, option := range options {
-		option(&o)
+		if option != nil {
+			option(&o)
+		}
 	}
 	now := c.client.clock.precise()
 	w := write{ttl: c.policy.TTL, min: o.min, apply: func() {}}

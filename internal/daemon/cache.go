@@ -81,9 +81,10 @@ func (a *api) putKey(w http.ResponseWriter, q *request) *apiError {
 
 // writeOptions are those that the query and the headers of a PUT ask for.
 func (a *api) writeOptions(q *request) ([]evercache.WriteOption, *apiError) {
-	// Ignoring these would store a part as the whole, or write where the caller
+	// Ignoring these would store a part as the whole, lose how the body is
+	// encoded, or write where the caller
 	// said not to.
-	for _, name := range []string{"Content-Range", "If-Match", "If-None-Match", "If-Unmodified-Since"} {
+	for _, name := range []string{"Content-Range", "Content-Encoding", "If-Match", "If-None-Match", "If-Unmodified-Since"} {
 		if q.Header.Get(name) != "" {
 			return nil, errUnsupportedHeader(name)
 		}
