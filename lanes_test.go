@@ -361,7 +361,9 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		}
 		go func() { drained <- client.drain(t.Context(), node) }() // the next round
 	}
-	<-drained
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
 	wantInRedis(t, p, "c:p1", "new")
 	if !client.outbox.Empty() {
 		t.Errorf("left over: %+v", client.outbox.Depth())

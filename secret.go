@@ -26,7 +26,7 @@ func (s Secret) String() string {
 // Format hides the secret from every verb: fmt prints what a wrong one, such as
 // %d, was given.
 func (s Secret) Format(f fmt.State, verb rune) {
-	fmt.Fprintf(f, fmt.FormatString(f, verb), s.String())
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), s.String())
 }
 
 // LogValue hides the secret from slog.

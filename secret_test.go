@@ -35,7 +35,7 @@ func TestASecretDoesNotLeak(t *testing.T) {
 		"an error":  fmt.Errorf("login %v: %w", hunter2, errors.New("no")).Error(),
 		"String":    hunter2.String(),
 	}
-	for _, verb := range strings.Fields("%v %+v %#v %s %q %#q %+q %x %X %d %c %U %t %e %T %10s %-10v %.3s %o %b") {
+	for verb := range strings.FieldsSeq("%v %+v %#v %s %q %#q %+q %x %X %d %c %U %t %e %T %10s %-10v %.3s %o %b") {
 		text[verb] = fmt.Sprintf(verb, any(hunter2))
 		text[verb+" of a struct"] = fmt.Sprintf(verb, any(holder))
 		text[verb+" of a pointer"] = fmt.Sprintf(verb, any(&holder))

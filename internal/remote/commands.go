@@ -206,7 +206,7 @@ func (n *Node) DeletePrefixFrom(ctx context.Context, prefix string, cursor uint6
 func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit time.Duration) ([]string, uint64, error) {
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
-	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(2000).Build()).AsScanEntry()
+	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 

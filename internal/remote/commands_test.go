@@ -266,14 +266,14 @@ func TestDeletePrefixGoesStepByStep(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	obs := &seen{}
 	n := dial(t, p.Addr(), obs)
-	fillPrefix(t, p, "p:", 3000)
+	fillPrefix(t, p, "p:", 20_000)
 	fillPrefix(t, p, "q:", 100)
 	removed, err := n.DeletePrefix(t.Context(), "p:", long)
-	if err != nil || removed != 3000 {
+	if err != nil || removed != 20_000 {
 		t.Errorf("DeletePrefix = %d, %v", removed, err)
 	}
 	if scans := obs.count("scan", OK); scans < 3 {
-		t.Errorf("%d steps for 3100 keys", scans)
+		t.Errorf("%d steps for 20 100 keys", scans)
 	}
 	if left := ask(t, p, "EVAL", "return #redis.call('KEYS', 'q:*')", "0"); left != int64(100) {
 		t.Errorf("%v bystanders are left", left)
@@ -288,11 +288,11 @@ func TestDeletePrefixTellsHowFarItCame(t *testing.T) {
 			proxy.Blackhole(true)
 		}
 	}))
-	fillPrefix(t, p, "p:", 3000)
+	fillPrefix(t, p, "p:", 20_000)
 	removed, err := n.DeletePrefix(t.Context(), "p:", time.Second)
 	wantKind(t, err, Timeout)
 	left := ask(t, p, "EVAL", "return #redis.call('KEYS', 'p:*')", "0").(int64)
-	if removed == 0 || left != 3000-int64(removed) {
-		t.Errorf("%d removed, %d left of 3000", removed, left)
+	if removed == 0 || left != 20_000-int64(removed) {
+		t.Errorf("%d removed, %d left of 20 000", removed, left)
 	}
 }

@@ -172,13 +172,6 @@ var epoch0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(ms float64) time.Time { return epoch0.Add(time.Duration(ms * float64(time.Millisecond))) }
 
-func ms(t time.Time) float64 {
-	if t.IsZero() {
-		return -1
-	}
-	return float64(t.Sub(epoch0)) / float64(time.Millisecond)
-}
-
 // observation is what the shell would have made of a line, received late by lag
 // milliseconds.
 func (r *recording) observation(l line, lag float64) Observation {
