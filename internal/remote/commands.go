@@ -95,7 +95,11 @@ func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) error {
 func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool, error) {
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
-	err := n.cmd.Do(bounded, n.b().Set().Key(p.Key).Value(text(p.Data)).Nx().Px(atLeastMS(p.TTL)).Build()).Error()
+	cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx().Px(atLeastMS(p.TTL)).Build()
+	if len(p.Data) >= large {
+		cmd = cmd.Pin()
+	}
+	err := n.cmd.Do(bounded, cmd).Error()
 	if IsNil(err) {
 		return false, c.end(ctx, nil)
 	}
@@ -154,18 +158,28 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	return errs, c.end(ctx, worst)
 }
 
+// write is pinned: rueidis takes a command back for others once it is answered,
+// and a server that refuses a value for its size answers before all of it has
+// been written.
 func (n *Node) write(w Write) rueidis.Completed {
 	switch w.Kind {
 	case WriteDelete:
-		return n.b().Del().Key(w.Key).Build()
+		return n.b().Del().Key(w.Key).Build().Pin()
 	case WriteExpire:
-		return n.expire(w.Key, w.TTL)
+		return n.expire(w.Key, w.TTL).Pin()
 	}
-	return n.set(w.Pair)
+	return n.set(w.Pair).Pin()
 }
 
+// large is the size from which a single value is pinned too.
+const large = 64 << 10
+
 func (n *Node) set(p Pair) rueidis.Completed {
-	return n.b().Set().Key(p.Key).Value(text(p.Data)).Px(atLeastMS(p.TTL)).Build()
+	cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Px(atLeastMS(p.TTL)).Build()
+	if len(p.Data) >= large {
+		return cmd.Pin()
+	}
+	return cmd
 }
 
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
