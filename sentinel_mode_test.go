@@ -1,0 +1,38 @@
+package evercache
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/redistest"
+)
+
+// TestAModeChangesByRestart moves an application from one server to the
+// Sentinel set around it, and back, by its options alone.
+func TestAModeChangesByRestart(t *testing.T) {
+	set := redistest.StartSentinel(t, redistest.WithDownAfter(5*time.Second))
+	modes := []struct {
+		mode Mode
+		o    Options
+	}{
+		{Standalone, Options{Addr: set.Master().Addr()}},
+		{Sentinel, Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}},
+		{Standalone, Options{Addr: set.Master().Addr()}},
+	}
+	for i, m := range modes {
+		client := open(t, m.o)
+		connect(t, client, 10*time.Second)
+		h := client.Health()
+		if h.Mode != m.mode || (h.Sentinel != nil) != (m.mode == Sentinel) || h.Sentinel != nil && h.Sentinel.FailoverCount != 0 {
+			t.Errorf("health = %+v", h)
+		}
+		c := cacheOf[string](t, client, "c", Policy{})
+		if i > 0 {
+			e, err := c.Lookup(t.Context(), "a")
+			wantValue(t, e.Value, err, modes[i-1].mode.String())
+		}
+		_, err := c.Set(t.Context(), "a", m.mode.String(), MinDurability(Receipt{Durability: Master}))
+		wantErr(t, err, nil)
+		wantErr(t, client.Close(), nil)
+	}
+}
