@@ -320,11 +320,8 @@ func TestNoTestSkipsWhereRedisIs(t *testing.T) {
 	}
 }
 
-// A reader finds his way in a file that is about one thing. Those in stillLong
-// are to be split; they may only shrink.
+// A reader finds his way in a file that is about one thing.
 const maxLines = 600
-
-var stillLong = map[string]int{}
 
 func TestNoFileIsTooLong(t *testing.T) {
 	for _, s := range sources(t) {
@@ -332,7 +329,7 @@ func TestNoFileIsTooLong(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := bytes.Count(data, []byte("\n")); n > max(maxLines, stillLong[s.file]) {
+		if n := bytes.Count(data, []byte("\n")); n > maxLines {
 			t.Errorf("%s has %d lines, at most %d are allowed", s.file, n, maxLines)
 		}
 	}
