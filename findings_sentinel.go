@@ -55,6 +55,11 @@ func sentinelFindings(h *SentinelHealth) (fs []Finding) {
 		Detail: strings.Join(unreachable(h), ", "),
 		Fix:    "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
 	})
+	add(h.Rejected > 0, Finding{
+		Code: "sentinel-nonsense", Severity: Warning, Title: "Sentinels have published what makes no sense; it was ignored",
+		Detail: fmt.Sprintf("%d messages", h.Rejected),
+		Fix:    "Check that the configured addresses are sentinels, and which versions they run.",
+	})
 	add(slices.ContainsFunc(h.Sentinels, func(s SentinelNode) bool { return s.Tilt }), Finding{
 		Code: "sentinel-tilt", Severity: Warning, Title: "A sentinel is in TILT mode and acts on nothing",
 		Fix: "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced.",

@@ -125,6 +125,7 @@ type SentinelHealth struct {
 	// master, how many a majority needs, and the configured quorum.
 	Known, Reachable, Agreeing, Needed, Quorum int
 	CanFailOver                                bool
+	Rejected                                   uint64 // messages of sentinels that made no sense and were ignored
 	Sentinels                                  []SentinelNode
 	Nodes                                      []RedisNode
 }
@@ -162,6 +163,7 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 	h.Provisional, h.Epoch = !v.Decision.Master.IsZero() && !v.Decision.Confirmed, max(0, v.Decision.Epoch)
 	h.FailoverCount = st.Failovers
 	h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.CanFailOver = st.Known, st.Reachable, st.Agreeing, st.Needed, st.Quorum, st.CanFailOver()
+	h.Rejected = st.Rejected
 	for _, r := range v.History {
 		if r.Failover() {
 			h.Failovers = append(h.Failovers, c.failover(r))
