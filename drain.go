@@ -120,7 +120,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		ws = append(ws, d.client.replayOf(r))
 	}
 	if len(ws) == 0 {
-		sleep(ctx, time.Millisecond)
+		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
 	errs, _ := d.node.WriteMany(ctx, ws, d.client.opts.WriteTimeout)

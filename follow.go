@@ -67,7 +67,7 @@ func (c *Client) resolveSentinels(ctx context.Context) []string {
 			return addrs
 		}
 		c.blame(fmt.Errorf("resolve sentinels: %w", err))
-		if sleep(ctx, delay); ctx.Err() != nil {
+		if remote.Pause(ctx, delay) != nil {
 			return nil
 		}
 	}

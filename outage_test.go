@@ -12,6 +12,7 @@ import (
 
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // outages are the ways in which Redis stops answering and comes back.
@@ -163,7 +164,7 @@ func (r *readers) read(c *Cache[string], key string) {
 
 func (r *readers) run(t *testing.T, d time.Duration) {
 	t.Helper()
-	sleep(t.Context(), d)
+	_ = remote.Pause(t.Context(), d)
 }
 
 func (r *readers) mark() {

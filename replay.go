@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // replayJitter spreads the replays of many processes when a master returns.
@@ -38,7 +40,7 @@ func (c *Client) replay(ctx context.Context) {
 			continue
 		}
 		if !c.outbox.Empty() {
-			sleep(ctx, rand.N(replayJitter))
+			_ = remote.Pause(ctx, rand.N(replayJitter))
 		}
 		switch err := c.drain(ctx, node); {
 		case c.node.Load() != node:
@@ -47,15 +49,5 @@ func (c *Client) replay(ctx context.Context) {
 		default:
 			c.status.replayed(c.outbox.Empty)
 		}
-	}
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/evercache/evercache/internal/breaker"
 )
 
 // Barrier is what came back of a numbered write that waited for replicas.
@@ -56,10 +54,4 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 		n.judge(k, 0, 0, wrap("heartbeat", err))
 	}
 	return b, wrap("heartbeat", err)
-}
-
-// GiveUp opens the node's circuit for a reason that its owner knows.
-func (n *Node) GiveUp(err error) {
-	n.last.Store(&err)
-	n.breaker.Record(breaker.Broken, 0, 0)
 }

@@ -43,7 +43,7 @@ func KeepStandalone(ctx context.Context, c Config, h Heartbeat, obs Observer, ho
 		} else if ctx.Err() == nil {
 			hooks.Failed(err)
 		}
-		if pause(ctx, jitter(delay)) != nil {
+		if Pause(ctx, jitter(delay)) != nil {
 			return
 		}
 		delay = min(2*delay, maxDelay)
@@ -83,8 +83,8 @@ func beatTwice(ctx context.Context, n *Node) error {
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// pause waits for d, or returns early with the reason ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or returns early with the reason ctx ended.
+func Pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -199,11 +199,11 @@ func TestAPauseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
 	within(t, patience, "a pause of an hour", func() {
-		if err := pause(ctx, time.Hour); !errors.Is(err, why) {
+		if err := Pause(ctx, time.Hour); !errors.Is(err, why) {
 			t.Errorf("pause = %v, want the reason", err)
 		}
 	})
-	if err := pause(t.Context(), time.Millisecond); err != nil {
+	if err := Pause(t.Context(), time.Millisecond); err != nil {
 		t.Errorf("a whole pause: %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
 				d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: false})
 			}
 		}
-		sleep(ctx, delay/2+rand.N(delay/2))
+		_ = remote.Pause(ctx, delay/2+rand.N(delay/2))
 	}
 }
 
@@ -156,14 +156,4 @@ func listOfPairs(v any) []map[string]string {
 		out[i] = pairs(e)
 	}
 	return out
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
