@@ -300,14 +300,16 @@ func (d *drill) confirmed(within time.Duration) {
 	})
 }
 
-// end stops the traffic, waits until nothing waits in the client, and asks the
-// final master what it holds.
+// end stops the traffic, waits until nothing waits in the client and it agrees
+// with the sentinels on the master, and asks that one what it holds. Sentinel
+// sometimes fails over again a master that it has just confirmed: the next one
+// is awaited then.
 func (d *drill) end() chaos.Summary {
 	d.Helper()
 	d.run.Stop()
-	d.wait(5*time.Second, "the client does not end its replay", func() bool {
+	d.wait(20*time.Second, "the client does not end its replay", func() bool {
 		h := d.client.Health()
-		return h.State == evercache.Connected && h.OutboxEntries == 0
+		return h.State == evercache.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional && h.Master == d.set.Master().Addr()
 	})
 	final := d.set.Master()
 	p, _ := d.truth.Promoted(d.fault, final.Addr(), d.old.Addr())
@@ -377,6 +379,10 @@ func (d *drill) wantFailovers(causes ...string) {
 	for _, f := range s.Failovers {
 		got = append(got, f.Cause)
 	}
+	if n := d.announced(); n > len(causes) && len(got) == n && s.FailoverCount == n && slices.Equal(got[:len(causes)], causes) {
+		d.Logf("the sentinels failed over again by themselves: %v", got)
+		return
+	}
 	if !slices.Equal(got, causes) || s.FailoverCount != len(causes) {
 		d.Errorf("failovers %v, count %d, want %v; %+v", got, s.FailoverCount, causes, s.Failovers)
 		return
@@ -396,6 +402,20 @@ func (d *drill) wantFailovers(causes ...string) {
 		defer d.mu.Unlock()
 		return len(d.failovers) == len(causes)
 	})
+}
+
+// announced is how many changes of master the sentinels have published, each
+// counted once: on a busy machine they fail over a healthy master too.
+func (d *drill) announced() int {
+	seen := map[string]bool{}
+	for _, s := range d.set.Sentinels() {
+		for line := range strings.Lines(s.Log()) {
+			if _, change, ok := strings.Cut(line, "+switch-master "); ok {
+				seen[change] = true
+			}
+		}
+	}
+	return len(seen)
 }
 
 // firstDegraded is when callers lost the master after the fault.
