@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -59,19 +60,21 @@ func (n *naive) put(r Record) bool {
 
 func (n *naive) Put(r Record) error {
 	old := n.find(r.Key)
-	if r.Kind == Touch && (old != nil && old.Kind == Delete || old == nil && n.covered(r.Key)) {
+	if r.Kind == Touch && (old != nil && gone(*old) || old == nil && n.covered(r.Key)) {
 		return nil
 	}
 	if r.Kind == Touch && old != nil && old.Kind == Set {
 		ends := r.Ends
 		r = *old
 		r.Ends = ends
+	} else if old != nil {
+		r.Floor = max(r.Floor, old.Hi, old.Floor)
 	}
 	switch {
 	case n.put(r):
 	case r.Kind == Touch:
 		n.overflow++
-	case n.put(Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}):
+	case n.put(bare(r)):
 		n.overflow++
 	default:
 		sets := uint64(0)
@@ -80,7 +83,7 @@ func (n *naive) Put(r Record) error {
 				sets++
 			}
 		}
-		if err := n.PutPrefix(Prefix{Text: r.Class, Since: r.Since}); err != nil {
+		if err := n.PutPrefix(Prefix{Text: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi}); err != nil {
 			return err
 		}
 		n.overflow += 1 + sets
@@ -100,6 +103,115 @@ func (n *naive) PutPrefix(p Prefix) error {
 	return nil
 }
 
+func (n *naive) Return(rs []Record, ps []Prefix) {
+	slices.SortFunc(ps, func(p, q Prefix) int { return cmpInt(q.Since, p.Since) })
+	for _, p := range ps {
+		n.returnPrefix(p)
+	}
+	slices.SortFunc(rs, func(r, s Record) int { return cmpInt(s.Since, r.Since) })
+	for _, r := range rs {
+		n.returnRecord(r)
+	}
+}
+
+func (n *naive) returnRecord(r Record) {
+	for _, p := range n.prefixes {
+		if strings.HasPrefix(r.Key, p.Text) && (p.Since >= r.Since || r.Kind == Touch) {
+			return
+		}
+	}
+	if old := n.find(r.Key); old != nil {
+		r = both(r, *old)
+	}
+	switch {
+	case n.replace(r):
+	case r.Kind == Touch:
+		n.overflow++
+	case n.replace(bare(r)):
+		n.overflow++
+	default:
+		n.remove(func(old Record) bool { return old.Key == r.Key })
+		n.overflow += 1 + n.returnPrefix(Prefix{Text: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi})
+	}
+}
+
+// replace puts r where its key's record is, or in front, if it has room.
+func (n *naive) replace(r Record) bool {
+	n.seq++
+	r.Seq = n.seq
+	was := slices.Clone(n.records)
+	if old := n.find(r.Key); old != nil {
+		*old = r
+	} else {
+		n.records = append([]Record{r}, n.records...)
+	}
+	if len(n.records) <= n.maxEntries && n.bytes() <= n.maxBytes {
+		return true
+	}
+	n.seq--
+	n.records = was
+	return false
+}
+
+// returnPrefix tells how many values went.
+func (n *naive) returnPrefix(p Prefix) (sets uint64) {
+	n.remove(func(r Record) bool {
+		goes := strings.HasPrefix(r.Key, p.Text) && r.Since <= p.Since
+		if goes && r.Kind == Set {
+			sets++
+		}
+		return goes
+	})
+	n.seq++
+	p.Seq = n.seq
+	for _, q := range n.prefixes {
+		if q.Text == p.Text {
+			p.Since, p.Lo, p.Hi = max(p.Since, q.Since), min(p.Lo, q.Lo), max(p.Hi, q.Hi)
+		}
+	}
+	n.prefixes = slices.DeleteFunc(n.prefixes, func(q Prefix) bool { return strings.HasPrefix(q.Text, p.Text) && q.Since <= p.Since })
+	n.prefixes = append([]Prefix{p}, n.prefixes...)
+	return sets
+}
+
+// both is what is left of two writes of a key, of which waits was put last.
+func both(r, waits Record) Record {
+	older, newer := r, waits
+	if waits.Since < r.Since {
+		older, newer = waits, r
+	}
+	ends := max(older.Ends, newer.Ends)
+	switch {
+	case newer.Kind == Touch && gone(older):
+		return older
+	case newer.Kind == Touch && older.Kind == Set:
+		older.Ends = ends
+		return older
+	case newer.Kind == Touch && r.Since > waits.Since:
+		older.Ends = ends
+		return older
+	case newer.Kind == Touch:
+		newer.Ends = ends
+	}
+	if r.Since > waits.Since {
+		return newer
+	}
+	newer.Floor = max(newer.Floor, older.Floor)
+	if older.Since < newer.Since {
+		newer.Floor = max(newer.Floor, older.Hi)
+	}
+	return newer
+}
+
+func gone(r Record) bool { return r.Kind == Delete || r.Kind == Invalidate }
+
+// bare is a record without what has no room.
+func bare(r Record) Record {
+	return Record{Kind: Invalidate, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Certain: r.Certain}
+}
+
+func cmpInt(a, b int64) int { return int(a - b) }
+
 func (n *naive) Done(key string, seq uint64) {
 	n.remove(func(r Record) bool { return r.Key == key && r.Seq <= seq })
 }
@@ -109,6 +221,9 @@ func (n *naive) DonePrefix(seq uint64) {
 }
 
 func (n *naive) Taken(taken Record) {
+	if r := n.find(taken.Key); r != nil && r.Since > taken.Since && taken.Kind != Touch {
+		r.Floor = max(r.Floor, taken.Hi, taken.Floor)
+	}
 	n.remove(func(r Record) bool {
 		return r.Key == taken.Key && r.Since <= taken.Since && (taken.Kind != Touch || r.Kind == Touch)
 	})
@@ -154,6 +269,8 @@ func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 func randomRecord(r *rand.Rand, now int64) Record {
 	key := pick(r, allKeys)
 	rec := Record{Kind: Kind(r.IntN(3)), Key: key, Class: key[:2], Since: now, Ends: now + int64(r.IntN(1000))}
+	rec.Lo = r.Int64N(100)
+	rec.Hi, rec.Floor, rec.TTL, rec.Certain = rec.Lo+r.Int64N(20), r.Int64N(50), time.Duration(r.IntN(3)), r.IntN(2) == 0
 	if rec.Kind == Set {
 		rec.Value = noValues[:r.IntN(len(noValues))]
 		rec.Invalidate = r.IntN(4) == 0
@@ -161,9 +278,28 @@ func randomRecord(r *rand.Rand, now int64) Record {
 	return rec
 }
 
+// randomReturn is of different times, each key once.
+func randomReturn(r *rand.Rand, now int64) (rs []Record, ps []Prefix) {
+	for i := range r.IntN(6) {
+		rec := randomRecord(r, now-int64(i)-20*r.Int64N(3))
+		if !slices.ContainsFunc(rs, func(s Record) bool { return s.Key == rec.Key || s.Since == rec.Since }) {
+			rs = append(rs, rec)
+		}
+	}
+	for i := range r.IntN(2) {
+		ps = append(ps, Prefix{Text: pick(r, texts), Since: now - int64(i) - 10*r.Int64N(3), Lo: r.Int64N(9), Hi: r.Int64N(9)})
+	}
+	return rs, ps
+}
+
 // step does one thing to both, and says what it was.
 func step(r *rand.Rand, b *Box, n *naive, now int64) (did string, got, want error) {
-	switch r.IntN(10) {
+	switch r.IntN(11) {
+	case 10:
+		rs, ps := randomReturn(r, now)
+		b.Return(slices.Clone(rs), slices.Clone(ps))
+		n.Return(rs, ps)
+		return fmt.Sprintf("Return(%+v, %+v)", rs, ps), nil, nil
 	case 0:
 		p := Prefix{Text: pick(r, texts), Since: now}
 		return fmt.Sprintf("PutPrefix(%q)", p.Text), b.PutPrefix(p), n.PutPrefix(p)
@@ -271,7 +407,7 @@ func (w *world) took(r Record) {
 	switch r.Kind {
 	case Set:
 		w.redis[r.Key] = string(r.Value)
-	case Delete:
+	case Delete, Invalidate:
 		delete(w.redis, r.Key)
 	}
 }

@@ -1,8 +1,10 @@
-// Package outbox keeps the writes that no master has taken yet: the newest one
-// of each key, within bounds, in the order in which they were made. Nothing is
-// forgotten silently: a value that does not fit becomes the wish to delete its
-// key, and keys that do not fit become the wish to delete their whole class,
-// since a miss is always safe and an old value is not.
+// Package outbox keeps the writes that a failover must not lose: in a Box those
+// that no master has taken yet, in a Ledger those that one has taken and that
+// are not known to survive it. Both keep the newest one of each key, within
+// bounds, in the order in which they were made. Nothing is forgotten silently: a
+// value that does not fit becomes the wish to delete its key, and keys that do
+// not fit become the wish to delete their whole class, since a miss is always
+// safe and an old value is not.
 package outbox
 
 import (
@@ -12,49 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 )
-
-// Kind is what a record wants done.
-type Kind uint8
-
-const (
-	Set    Kind = iota // write Value, to live until Ends
-	Delete             // remove the key
-	Touch              // let the key live until Ends
-)
-
-// Record is one write to one key.
-type Record struct {
-	Kind  Kind
-	Key   string // as it is in Redis
-	Class string // the prefix of its class in Redis: what is deleted when nothing else fits
-	Value []byte
-	// Ends is when the value expires, and Since when it was written, in
-	// nanoseconds of the owner's clock. Of two writes of a key the one with the
-	// later Since is newer.
-	Ends  int64
-	Since int64
-	// Invalidate: put back as a delete (the value serves reads meanwhile).
-	Invalidate bool
-
-	// Seq orders records and prefixes; Put gives it.
-	Seq uint64
-}
-
-// overhead is what a record costs beside its key and value.
-const overhead = 200
-
-func (r Record) cost() int64 { return int64(len(r.Key)+len(r.Value)) + overhead }
-
-// Prefix is the wish to delete all keys that begin with Text and were written
-// before it.
-type Prefix struct {
-	Text  string
-	Since int64
-	Seq   uint64
-}
-
-// maxPrefixes bounds the prefix deletes that can wait.
-const maxPrefixes = 1024
 
 // ErrFull means that a write could not be kept in any form.
 var ErrFull = errors.New("the outbox is full")
@@ -83,30 +42,33 @@ func New(maxEntries int, maxBytes int64) *Box {
 // Put keeps r in place of an older record of its key. A Touch is merged into
 // the Set that waits for its key, and changes nothing where a delete of the key
 // waits: there will be nothing to touch. One that does not fit is left out,
-// since the key then ends when it would have. ErrFull: r is not kept, and
-// nothing else has changed.
+// since the key then ends when it would have. Another record that does not fit
+// becomes an Invalidate, and that the delete of its class. ErrFull: r is not
+// kept, and nothing else has changed.
 func (b *Box) Put(r Record) error {
 	b.mu.Lock()
 	defer b.unlock()
-	if r.Kind == Touch {
-		if b.deletes(r.Key) {
-			return nil
-		}
-		if old := b.get(r.Key); old != nil && old.Kind == Set {
-			r.Kind, r.Value, r.Invalidate, r.Since = Set, old.Value, old.Invalidate, old.Since
-		}
+	switch old := b.get(r.Key); {
+	case r.Kind == Touch && b.deletes(r.Key):
+		return nil
+	case r.Kind == Touch && old != nil && old.Kind == Set:
+		ends := r.Ends
+		r = *old
+		r.Ends = ends
+	case old != nil:
+		r.Floor = max(r.Floor, old.floor())
 	}
 	if b.fits(r) {
 		b.put(r)
 		return nil
 	}
 	lost, err := uint64(1), error(nil)
-	switch d := (Record{Kind: Delete, Key: r.Key, Class: r.Class, Since: r.Since}); {
+	switch d := r.keyOnly(); {
 	case r.Kind == Touch:
 	case b.fits(d):
 		b.put(d)
 	default:
-		if lost, err = b.putPrefix(Prefix{Text: r.Class, Since: r.Since}); err != nil {
+		if lost, err = b.putPrefix(r.wish()); err != nil {
 			return err
 		}
 		lost++
@@ -118,7 +80,7 @@ func (b *Box) Put(r Record) error {
 // deletes reports whether what waits for the key is its delete.
 func (b *Box) deletes(key string) bool {
 	if r := b.get(key); r != nil {
-		return r.Kind == Delete
+		return r.removes()
 	}
 	return b.covered(key) != nil
 }
@@ -283,12 +245,17 @@ func (b *Box) DonePrefix(seq uint64) {
 }
 
 // Taken notes that the master has taken r otherwise: what waits for its key and
-// is not newer is forgotten. A Touch takes the place of nothing but a Touch.
+// is not newer is forgotten. A Touch takes the place of nothing but a Touch. What
+// is newer learns when r was executed, which may be later than it was made.
 func (b *Box) Taken(r Record) {
 	b.mu.Lock()
 	defer b.unlock()
-	old := b.get(r.Key)
-	if old != nil && old.Since <= r.Since && (r.Kind != Touch || old.Kind == Touch) {
+	switch old := b.get(r.Key); {
+	case old == nil:
+	case old.Since > r.Since && r.Kind == Touch: // it moved the end of the key, not its value
+	case old.Since > r.Since:
+		old.Floor = max(old.Floor, r.floor())
+	case r.Kind != Touch || old.Kind == Touch:
 		b.remove(r.Key)
 	}
 }

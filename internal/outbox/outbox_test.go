@@ -58,6 +58,8 @@ func say(r Record) string {
 	switch r.Kind {
 	case Delete:
 		return "delete " + key
+	case Invalidate:
+		return "invalidate " + key
 	case Touch:
 		return fmt.Sprintf("touch %s until %d", key, r.Ends)
 	}
@@ -278,7 +280,7 @@ func TestAWriteThatTheMasterTookClearsOnlyOlderOnes(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotFitBecomesADelete(t *testing.T) {
+func TestWhatDoesNotFitIsInvalidated(t *testing.T) {
 	tests := []struct {
 		name       string
 		entries    int
@@ -287,18 +289,18 @@ func TestWhatDoesNotFitBecomesADelete(t *testing.T) {
 		want       []string
 		overflowed uint64
 	}{
-		{"a value over the bound in bytes", 10, roomFor(del("a")), []Record{set("a", "1")}, []string{"delete a"}, 1},
+		{"a value over the bound in bytes", 10, roomFor(del("a")), []Record{set("a", "1")}, []string{"invalidate a"}, 1},
 		{"a value exactly at it", 10, roomFor(set("a", "1")), []Record{set("a", "1")}, []string{"set a=1 until 1000"}, 0},
 		{
 			"a second value", 10, roomFor(set("a", "1"), del("b")),
 			[]Record{set("a", "1"), set("b", "2")},
-			[]string{"set a=1 until 1000", "delete b"},
+			[]string{"set a=1 until 1000", "invalidate b"},
 			1,
 		},
 		{
-			"a value that grows becomes the delete of its older self", 10, roomFor(set("a", "1")),
+			"a value that grows invalidates its older self", 10, roomFor(set("a", "1")),
 			[]Record{set("a", "1"), set("a", "22")},
-			[]string{"delete a"},
+			[]string{"invalidate a"},
 			1,
 		},
 		{
@@ -315,6 +317,7 @@ func TestWhatDoesNotFitBecomesADelete(t *testing.T) {
 		},
 		{"one key too many: its class", 1, 1 << 20, []Record{set("a", "1"), set("b", "2")}, []string{"delete c:*"}, 2},
 		{"a delete too many: its class", 1, 1 << 20, []Record{del("a"), del("b")}, []string{"delete c:*"}, 1},
+		{"a touch of what is invalidated changes nothing", 10, roomFor(del("a")), []Record{set("a", "1"), touch("a")}, []string{"invalidate a"}, 1},
 		{"no room for a key at all", 10, 0, []Record{set("a", "1")}, []string{"delete c:*"}, 1},
 		{
 			"what was acknowledged before and goes with the class is counted", 3, 1 << 20,
@@ -433,7 +436,7 @@ func TestWritersAndReplayerShareABox(t *testing.T) {
 	stop := make(chan struct{})
 	var replayer sync.WaitGroup
 	replayer.Go(func() {
-		for !b.Empty() || !closed(stop) {
+		for !closed(stop) || !b.Empty() {
 			drain(b, 7, func(Prefix) {}, func(Record) {})
 			if d := b.Depth(); d.Bytes < 0 || d.Entries > 50+maxPrefixes {
 				t.Errorf("depth %+v", d)
