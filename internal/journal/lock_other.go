@@ -1,0 +1,16 @@
+//go:build !unix || aix || solaris
+
+package journal
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// takeLock fails: without a lock two processes would write one file.
+func takeLock(*os.Root) (func() error, error) { return nil, errors.ErrUnsupported }
+
+func othersWrite(fs.FileInfo) bool { return false }
+
+func noSpace(error) bool { return false }

@@ -1,0 +1,178 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// run is the writer: it alone touches the current file.
+func (j *Journal) run() {
+	defer close(j.gone)
+	for {
+		select {
+		case <-j.wake:
+			j.timed(j.flush)
+		case r := <-j.copies:
+			j.timed(func() { j.copied(r) })
+		case <-j.again:
+			j.timed(j.heal)
+		case <-j.quit:
+			j.closeErr = j.shutdown()
+			return
+		}
+	}
+}
+
+// timed lets Status tell how long step takes.
+func (j *Journal) timed(step func()) {
+	mark := func(at time.Time) {
+		j.mu.Lock()
+		j.busy = at
+		j.mu.Unlock()
+	}
+	mark(time.Now())
+	step()
+	mark(time.Time{})
+}
+
+// flush writes what is queued: all of it with one write and at most one fsync.
+func (j *Journal) flush() {
+	b := j.take()
+	if b == nil {
+		j.startRewrite()
+		return
+	}
+	err := j.write(b)
+	b.err = err
+	if err != nil {
+		j.fail(err)
+		b.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	close(b.done)
+	if err != nil {
+		j.heal()
+		return
+	}
+	j.startRewrite()
+}
+
+// take takes the queue, if there is anything in it.
+func (j *Journal) take() *batch {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b := j.queue
+	if len(b.records) == 0 && !b.sync {
+		return nil
+	}
+	j.queue = newBatch()
+	return b
+}
+
+func (j *Journal) write(b *batch) error {
+	if len(b.records) > 0 {
+		j.dirty = true
+		if _, err := j.file.WriteAt(b.records, j.written); err != nil {
+			return err
+		}
+		j.written += int64(len(b.records))
+	}
+	if !b.sync {
+		return nil
+	}
+	return j.sync()
+}
+
+func (j *Journal) sync() error {
+	if !j.dirty {
+		return nil
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	j.dirty = false
+	return nil
+}
+
+// fail gives the current file up. Who waits is told; heal comes next.
+func (j *Journal) fail(err error) {
+	j.suspect = j.suspect || !noSpace(err)
+	j.again = time.After(j.o.Retry)
+	if j.rewrite != nil {
+		j.rewrite.cancel()
+	}
+	j.mu.Lock()
+	b := j.queue
+	j.queue, j.end = newBatch(), j.written
+	j.failure.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	j.failure.since = time.Now()
+	j.failure.count++
+	b.err = j.failure.err
+	j.mu.Unlock()
+	close(b.done)
+	j.o.Log.Error("the journal cannot be written", slog.Any("error", err))
+}
+
+// maxHeals bounds the fresh files that one heal writes because entries came
+// while it wrote the one before.
+const maxHeals = 10
+
+// heal tries to go on with a fresh file; if that fails, it will be tried again.
+// What comes while it writes the last one stays out: its callers have an error.
+func (j *Journal) heal() {
+	late, err := true, error(nil)
+	for n := 0; late && err == nil && n < maxHeals; n++ {
+		late, err = j.renew(j.o.Snapshot)
+	}
+	if err != nil {
+		j.again = time.After(j.o.Retry)
+		j.mu.Lock()
+		j.failure.err = fmt.Errorf("%w: %w", ErrFailed, err)
+		j.mu.Unlock()
+		return
+	}
+	j.again = nil
+	j.mu.Lock()
+	since := j.failure.since
+	j.failure.err, j.failure.since = nil, time.Time{}
+	j.mu.Unlock()
+	j.o.Log.Info("the journal works again", slog.Duration("after", time.Since(since)))
+}
+
+// shutdown is the end of the writer.
+func (j *Journal) shutdown() error {
+	j.dropRewrite()
+	if j.failed() != nil {
+		j.heal()
+	}
+	j.flush()
+	j.dropRewrite() // flush may have begun one
+	err := j.failed()
+	if err == nil {
+		err = j.finish()
+	} else if j.Status().Live == 0 {
+		err = nil // nothing is missing
+	}
+	if j.file != nil {
+		err = errors.Join(err, j.file.Close())
+	}
+	return errors.Join(err, j.dir.Close(), j.lock())
+}
+
+func (j *Journal) failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failure.err
+}
+
+// finish leaves on the disk what is live, or an empty file.
+func (j *Journal) finish() error {
+	if j.Status().Live == 0 && j.written > headerLen {
+		if err := j.file.Truncate(headerLen); err != nil {
+			return err
+		}
+		j.dirty = true
+	}
+	return j.sync()
+}
