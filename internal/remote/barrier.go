@@ -2,52 +2,81 @@ package remote
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/redis/rueidis"
 )
+
+// Book numbers the barriers of a process, which has one for all its nodes, and
+// learns what a node holds of them.
+type Book interface {
+	// NextBarrier is called right before a barrier is sent to the node. Numbers
+	// rise for as long as the process lives. Not ok: the node is not the master
+	// any more, and a barrier would vouch there for what it has never seen.
+	NextBarrier(*Node) (number uint64, ok bool)
+	// Found is called for each node that is dialled, before anything is written
+	// there, and sets the node's Epoch.
+	Found(*Node, Held)
+}
+
+// Held is what a node held when it was dialled.
+type Held struct {
+	Addr    string
+	Barrier uint64 // the last of ours that it has; 0: none
+	// Dataset is the marker of its dataset, "" where it has none. Unknown: the
+	// ACL forbids to ask for it.
+	Dataset string
+	Unknown bool
+}
 
 // Barrier is what came back of a numbered write that waited for replicas.
 type Barrier struct {
-	N     uint64
-	Acked int    // what WAIT said
-	Wrote string // INFO replication right after the write
-	Info  string // INFO replication after the wait
+	N      uint64 // written, or only counted where the ACL forbids the key
+	SentAt time.Time
+	Acked  int    // what WAIT said
+	Wrote  string // INFO replication right after the write
+	Info   string // INFO replication after the wait
+	Proof  error  // why WAIT or INFO are missing, such as an ACL
 }
 
 // barrierWait bounds the WAIT of a barrier on the server.
 const barrierWait = 50 * time.Millisecond
 
-// Barrier is the heartbeat in Sentinel mode: it writes the heartbeat key with a
-// rising number and waits, on the heartbeat's own connection, for that many
-// replicas. What survives of the master's writes is a prefix of them, so the
-// number that a later master holds tells which of ours it has. One caller at a
-// time.
+// Barrier is the heartbeat: it writes the heartbeat key with a rising number
+// and waits, on the heartbeat's own connection, for that many replicas. What
+// survives of the master's writes is a prefix of them, so the number that a
+// later master holds tells which of ours it has. It takes the server's time as
+// well. One caller at a time.
 func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
-	n.beats++
-	b, start := Barrier{N: n.beats}, time.Now()
+	b := Barrier{SentAt: time.Now()}
 	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
-	// WAIT is sent as an arbitrary command: rueidis would move its own to
-	// another connection, where it waits for nothing.
-	r := n.beat.DoMulti(bounded,
-		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(n.beats)).Px(n.heartbeat.TTL).Build(),
-		n.beat.B().Info().Section("replication").Build(),
-		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
-		n.beat.B().Info().Section("replication").Build())
-	err := r[0].Error()
-	acked, ackErr := r[2].AsInt64()
-	b.Acked = int(acked)
-	b.Wrote, _ = r[1].ToString()
-	b.Info, _ = r[3].ToString()
-	if err == nil {
-		err = ackErr
+	var err error
+	var ok bool
+	b.N, ok = n.heartbeat.Book.NextBarrier(n)
+	if !ok {
+		b.Proof = errPassed
+	}
+	wrote := ok && !n.noBeat.Load()
+	if !wrote {
+		err = n.beat.Do(bounded, n.beat.B().Ping().Build()).Error()
+	} else {
+		err = n.barrier(bounded, &b, replicas)
 	}
 	k := KindOf(err)
-	n.obs.Command("heartbeat", time.Since(start), k)
+	n.obs.Command("heartbeat", time.Since(b.SentAt), k)
 	switch {
-	case k == OK:
+	case k == OK && wrote:
 		n.refused.Store(nil)
+	case k == OK:
+	case k == NoPerm:
+		n.noBeat.Store(true)
+		return b, nil
 	case k.Refused():
 		n.refused.Store(&k)
 	case k == Conn: // both connections go together
@@ -55,3 +84,110 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	}
 	return b, wrap("heartbeat", err)
 }
+
+var errPassed = errors.New("another dial of the master has begun since")
+
+// barrier sends it in one pipeline. WAIT is sent as an arbitrary command:
+// rueidis would move its own to another connection, where it waits for nothing.
+func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
+	r := n.beat.DoMulti(ctx,
+		n.beat.B().Time().Build(),
+		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
+		n.beat.B().Info().Section("replication").Build(),
+		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
+		n.beat.B().Info().Section("replication").Build())
+	now := time.Now()
+	n.timed(b.SentAt, now, r[0])
+	acked, err := r[3].AsInt64()
+	b.Acked, b.Proof = int(acked), err
+	if b.Wrote, err = r[2].ToString(); err != nil {
+		b.Proof = err
+	}
+	if b.Info, err = r[4].ToString(); err != nil {
+		b.Proof = err
+	}
+	return r[1].Error()
+}
+
+// timed keeps what a TIME told that was sent and answered between two moments.
+func (n *Node) timed(sent, answered time.Time, r rueidis.RedisResult) {
+	reply, err := r.AsStrSlice()
+	if err != nil || len(reply) != 2 {
+		return
+	}
+	s, err1 := strconv.ParseInt(reply[0], 10, 64)
+	us, err2 := strconv.ParseInt(reply[1], 10, 64)
+	if err1 != nil || err2 != nil || us < 0 || us >= 1_000_000 || s < 0 || s > 1<<40 {
+		return
+	}
+	n.clock.heard(sent, answered, time.Unix(s, us*1000))
+}
+
+// find asks what the node holds before anything is written there, and for its
+// role. It is all that a dial asks before the first barrier.
+func (n *Node) find(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
+	defer cancel()
+	sent := time.Now()
+	r := n.beat.DoMulti(ctx,
+		n.beat.B().Time().Build(),
+		n.beat.B().Role().Build(),
+		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
+		n.beat.B().Get().Key(n.heartbeat.Marker).Build())
+	n.timed(sent, time.Now(), r[0])
+	if err := isMaster(r[1]); err != nil {
+		return err
+	}
+	held := Held{Addr: n.Addr}
+	for i, take := range []func(string){
+		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
+		func(s string) { held.Dataset = s },
+	} {
+		s, err := r[2+i].ToString()
+		switch k := KindOf(err); {
+		case err == nil:
+			take(s)
+		case k == NoPerm || k == Logical:
+			held.Unknown = true
+		case k != Nil:
+			return wrap("ask for barrier", err)
+		}
+	}
+	if ctx.Err() != nil { // another dial may be under way already
+		return wrap("ask for barrier", context.Cause(ctx))
+	}
+	n.heartbeat.Book.Found(n, held)
+	if held.Dataset == "" && !held.Unknown {
+		mark := n.beat.B().Set().Key(n.heartbeat.Marker).Value(rand.Text()).Nx().Build()
+		_ = n.beat.Do(ctx, mark).Error() // the next one who dials finds out
+	}
+	return nil
+}
+
+// isMaster judges an answer to ROLE.
+func isMaster(r rueidis.RedisResult) error {
+	reply, err := r.ToArray()
+	role := ""
+	if err == nil && len(reply) > 0 {
+		role, err = reply[0].ToString()
+	}
+	switch {
+	case KindOf(err) == NoPerm: // not allowed to ask: the heartbeat's write will tell
+		return nil
+	case err != nil:
+		return wrap("ask role", err)
+	case role != "master":
+		return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
+	}
+	return nil
+}
+
+// lone is the book of a node that nobody keeps one for.
+type lone struct{ n uint64 }
+
+func (b *lone) NextBarrier(*Node) (uint64, bool) {
+	b.n++
+	return b.n, true
+}
+
+func (b *lone) Found(*Node, Held) {}

@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat"}
+var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
@@ -106,8 +106,8 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool
 	return err == nil, c.end(ctx, err)
 }
 
-// Delete removes a key and reports whether it was there.
-func (n *Node) Delete(ctx context.Context, key string, limit time.Duration) (bool, error) {
+// DeletePlain removes a key without a trace and reports whether it was there.
+func (n *Node) DeletePlain(ctx context.Context, key string, limit time.Duration) (bool, error) {
 	c, bounded, cancel := n.begin(ctx, "del", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.b().Del().Key(key).Build()).AsInt64()

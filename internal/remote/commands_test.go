@@ -133,7 +133,7 @@ func TestDeleteAndExpireTellWhetherTheKeyWasThere(t *testing.T) {
 		if want {
 			wantValue(t, n, "k", "v", time.Hour)
 		}
-		there, err = n.Delete(ctx, "k", long)
+		there, err = n.DeletePlain(ctx, "k", long)
 		if there != want || err != nil {
 			t.Errorf("Delete: %v, %v, want %v", there, err, want)
 		}

@@ -24,6 +24,7 @@ type Config struct {
 	DB           int
 	TLS          *tls.Config
 	DialTimeout  time.Duration
+	Track        *Tracking // of a Node's command connection; nil: none
 }
 
 // maxPasswordFile bounds a password file.
@@ -53,7 +54,7 @@ func (c Config) password() (string, error) {
 // second dial is refused, so a wire that broke stays broken.
 type wire struct {
 	rueidis.Client
-	conn net.Conn
+	conn *greeting
 	raw  net.Conn // the TCP connection under TLS
 }
 
@@ -80,7 +81,7 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		raw.Close()
 		return nil, err
 	}
-	conn := &greeting{Conn: secured}
+	conn := &greeting{Conn: secured, asking: guard{ours: true}}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	var spent atomic.Bool
@@ -103,7 +104,8 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		AlwaysPipelining:  true,
 		BlockingPipeline:  1 << 20, // no batch of ours may go to another connection
 		DisableRetry:      true,
-		DisableCache:      true,
+		DisableCache:      true, // its own tracking: see Tracking for ours
+		OnInvalidations:   c.Track.listener(conn),
 	})
 	if err != nil {
 		conn.Close()
@@ -162,10 +164,25 @@ type greeting struct {
 	fault  atomic.Pointer[Error]
 	asking guard // of the writer
 	asked  atomic.Uint64
-	guard  guard // of the reader
+	joins  atomic.Uint64 // which of them, from 1, was the last subscription; 0: none
+	guard  guard         // of the reader
+	over   atomic.Bool   // all that could be read has been
 }
 
+// Read gives an error only without bytes, so that it is over when what came
+// before has been handled.
 func (g *greeting) Read(p []byte) (int, error) {
+	n, err := g.read(p)
+	if n > 0 {
+		return n, nil // the error is repeated
+	}
+	if err != nil {
+		g.over.Store(true)
+	}
+	return n, err
+}
+
+func (g *greeting) read(p []byte) (int, error) {
 	if fault := g.fault.Load(); fault != nil {
 		return 0, fault
 	}
@@ -177,8 +194,9 @@ func (g *greeting) Read(p []byte) (int, error) {
 	if !g.known.Load() {
 		b = stranger
 	}
+	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)
-	if wrong == nil && g.guard.answers > g.asked.Load() { // rueidis panics
+	if g.guard.answers > g.asked.Load() { // rueidis panics
 		fit, wrong = 0, fmt.Errorf("%w: it answers what was not asked", ErrNotRedis)
 	}
 	if wrong != nil {
@@ -192,9 +210,14 @@ func (g *greeting) Read(p []byte) (int, error) {
 // Write counts the commands before they are sent: no answer comes before.
 func (g *greeting) Write(p []byte) (int, error) {
 	_, _ = g.asking.pass(p, ourselves)
+	g.joins.Store(g.asking.joins)
 	g.asked.Store(g.asking.answers)
 	return g.Conn.Write(p)
 }
+
+// resp3 reports whether the server took the login in RESP3, the only one with
+// announcements: only then it answers with a map.
+func (g *greeting) resp3() bool { return g.n.Load() > 0 && g.first[0] == '%' }
 
 // refusal is the error reply with which the server began, a long one cut, or "".
 func (g *greeting) refusal() string {

@@ -213,7 +213,7 @@ func TestANodeWhoseConnectionWasKilledNeverWorksAgainAndFailsFast(t *testing.T) 
 			wantKind(t, err, Conn)
 			err = n.Set(t.Context(), Pair{Key: "k", Data: []byte("v2"), TTL: time.Minute}, long)
 			wantKind(t, err, Conn)
-			wantKind(t, n.Beat(t.Context()), Conn)
+			wantKind(t, beat(t, n), Conn)
 		})
 	}
 	if proxy.Accepted() != dials {

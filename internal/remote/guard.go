@@ -16,7 +16,8 @@ const (
 	maxElements = 1 << 20   // announced and still to come, over all levels of one reply
 	maxNesting  = 16
 	maxLine     = 64 << 10
-	maxLogin    = 1 << 20 // one reply before the login has succeeded
+	maxLogin    = 1 << 20   // one reply before the login has succeeded
+	maxPush     = 128 << 20 // one push: nobody asked for it
 )
 
 // bounds are what one reply may announce.
@@ -48,7 +49,17 @@ type guard struct {
 	size    int64             // bytes of this reply, announced ones included
 	tagged  bool              // an attribute of the next reply has passed
 
-	answers uint64 // replies begun, without pushes and attributes
+	// ours: what is read are commands. Then joins is which of them, from 1, was
+	// the last that subscribes; else which answer has to be about that.
+	ours  bool
+	joins uint64
+
+	answers uint64 // replies begun, without attributes and unasked pushes
+	top     byte   // the type of the value at level 0
+	first   bool   // the first element of a list at level 0 is to come
+	noting  bool   // the value that is passing is to be looked at
+	word    [12]byte
+	noted   int // bytes of word
 }
 
 type place uint8
@@ -83,6 +94,9 @@ func (g *guard) pass(p []byte, b bounds) (int, error) {
 	for i := 0; i < len(p); {
 		if g.skip > 0 {
 			n := min(g.skip, int64(len(p)-i))
+			if g.noting {
+				g.note(p[i : i+int(n)])
+			}
 			g.skip -= n
 			i += int(n)
 			continue
@@ -99,8 +113,9 @@ func (g *guard) pass(p []byte, b bounds) (int, error) {
 			err = want(c, '\r')
 			g.at = atLF
 		case atLF:
-			err = want(c, '\n')
-			g.end()
+			if err = want(c, '\n'); err == nil {
+				err = g.end()
+			}
 		}
 		if err != nil {
 			return i, err
@@ -123,9 +138,15 @@ func (g *guard) begin(c byte) error {
 			g.size = 0
 		}
 		g.tagged = c == '|'
+		if c != '|' {
+			g.top = c
+		}
 		if c != '|' && c != '>' {
 			g.answers++
 		}
+	}
+	if err := g.look(c); err != nil {
+		return err
 	}
 	g.typ, g.line, g.number, g.minus, g.cr = c, 0, 0, false, false
 	switch {
@@ -151,6 +172,9 @@ func (g *guard) text(p []byte, b bounds) (int, error) {
 	if n > 0 {
 		g.cr = p[n-1] == '\r'
 	}
+	if g.noting {
+		g.note(p[:n])
+	}
 	g.line += n
 	if g.line > maxLine {
 		return 0, fmt.Errorf("%w: a line is longer than 64 KiB", ErrNotRedis)
@@ -162,8 +186,7 @@ func (g *guard) text(p []byte, b bounds) (int, error) {
 	if !g.cr || g.typ == '_' && g.line != 1 || g.typ == '#' && g.line != 2 {
 		return 0, fmt.Errorf("%w: a line of %q ends in the wrong place", ErrNotRedis, g.typ)
 	}
-	g.end()
-	return n + 1, nil
+	return n + 1, g.end()
 }
 
 // length takes the next byte of a length.
@@ -191,7 +214,9 @@ func (g *guard) announced(b bounds) error {
 		if g.number != 1 || g.typ != '$' && g.typ != '*' {
 			return fmt.Errorf("%w: the length of %q is -%d", ErrNotRedis, g.typ, g.number)
 		}
-		g.end()
+		if err := g.end(); err != nil {
+			return err
+		}
 		return g.grow(int64(g.line), b)
 	}
 	if typed[g.typ] == asBulk {
@@ -211,11 +236,16 @@ func (g *guard) announced(b bounds) error {
 	case n == 0 && g.typ == '|':
 		g.at = atType
 	case n == 0:
-		g.end()
+		if err := g.end(); err != nil {
+			return err
+		}
 	case g.depth == maxNesting:
 		return fmt.Errorf("%w: a reply is nested deeper than %d", ErrNotRedis, maxNesting)
 	default:
 		g.left[g.depth], g.attr[g.depth] = n, g.typ == '|'
+		if g.depth == 0 {
+			g.first = g.typ == '>' || g.typ == '*' && g.ours
+		}
 		g.depth++
 		g.pending += n
 		g.at = atType
@@ -224,8 +254,12 @@ func (g *guard) announced(b bounds) error {
 }
 
 func (g *guard) grow(n int64, b bounds) error {
-	if g.size += min(n, math.MaxInt64-g.size); g.size > b.reply {
-		return tooLarge(g.size, b.reply)
+	limit := b.reply
+	if g.top == '>' {
+		limit = min(limit, maxPush)
+	}
+	if g.size += min(n, math.MaxInt64-g.size); g.size > limit {
+		return tooLarge(g.size, limit)
 	}
 	return nil
 }
@@ -235,17 +269,24 @@ func tooLarge(n, limit int64) error {
 }
 
 // end is the end of a value, and of all that end with it.
-func (g *guard) end() {
+func (g *guard) end() error {
 	g.at = atType
+	if g.noting {
+		g.noting = false
+		if err := g.judge(); err != nil {
+			return err
+		}
+	}
 	for g.depth > 0 {
 		g.left[g.depth-1]--
 		g.pending--
 		if g.left[g.depth-1] > 0 {
-			return
+			return nil
 		}
 		g.depth--
 		if g.attr[g.depth] { // not an element of what it stands in
-			return
+			return nil
 		}
 	}
+	return nil
 }

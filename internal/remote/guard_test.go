@@ -154,7 +154,7 @@ func turncoat(t *testing.T, says string) string {
 
 const hello = "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
 
-func serve(t *testing.T, talk func(net.Conn)) string {
+func serve(t testing.TB, talk func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

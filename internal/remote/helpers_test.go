@@ -149,3 +149,10 @@ func short(t *testing.T, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// beat sends a heartbeat.
+func beat(t *testing.T, n *Node) error {
+	t.Helper()
+	_, err := n.Barrier(context.Background(), 0)
+	return err
+}

@@ -25,14 +25,18 @@ type Observer interface {
 // owner dials another.
 type Node struct {
 	Addr string
+	// Epoch is its owner's: in which the writes that it takes count.
+	Epoch atomic.Uint64
 
 	cmd, beat *wire
+	feed      feed // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat
-	beats     uint64 // touched by the heartbeat's owner only
+	clock     serverClock
 
 	deadlines deadlines
+	scripting scripting
 	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
 	last      atomic.Pointer[error] // the last failure that counted against it
 	forbidden atomic.Pointer[forbidden]
@@ -42,9 +46,15 @@ type Node struct {
 // Heartbeat is what the node is asked at a steady pace.
 type Heartbeat struct {
 	Key     string        // written at each beat, so that a node that takes no writes is noticed
+	Marker  string        // the key that tells one dataset from another
+	Book    Book          // nil: the node numbers them itself
 	TTL     time.Duration // of Key
-	Every   time.Duration
+	Every   time.Duration // at the latest
 	Timeout time.Duration
+	// Pace, where not nil, is how long to wait after the last one at this
+	// moment; Kick says that it has changed.
+	Pace func() time.Duration
+	Kick <-chan struct{}
 	// Slow is how long an answer may take on the way in, 0: as long as Timeout.
 	// A node that was given up for slowness must have become quick again.
 	Slow time.Duration
@@ -57,100 +67,50 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	if err != nil {
 		return nil, err
 	}
+	track := c.Track
+	c.Track = nil
 	beat, err := dialWire(ctx, c)
 	if err != nil {
 		cmd.abandon()
 		return nil, err
 	}
 	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
-	if err := n.verify(ctx); err != nil {
+	if h.Book == nil {
+		n.heartbeat.Book = new(lone)
+	}
+	err = n.verify(ctx)
+	if err == nil {
+		err = n.track(ctx, track)
+	}
+	if err != nil {
 		n.Abandon()
 		return nil, err
 	}
 	return n, nil
 }
 
-// verify asks for the role, beats, and takes the time.
+// verify asks what the node is and holds, beats, and takes the time that takes.
 func (n *Node) verify(ctx context.Context) error {
-	if err := n.isMaster(ctx); err != nil {
+	if err := n.find(ctx); err != nil {
 		return err
 	}
-	var err error
+	var slow error
 	for range 3 { // one slow answer may be an accident, three are not
-		var took time.Duration
-		if took, err = n.timedBeat(ctx); err != nil && !KindOf(err).Refused() {
+		b, err := n.Barrier(ctx, 0)
+		if err != nil && !KindOf(err).Refused() {
 			return wrap("first heartbeat", err)
 		}
+		took := time.Since(b.SentAt)
 		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
 			return nil
 		}
-		err = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
+		slow = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
 	}
-	return err
+	return slow
 }
 
 // ErrSlow means that a node answers, but too slowly to be of use.
 var ErrSlow = errors.New("it answers too slowly")
-
-func (n *Node) isMaster(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
-	defer cancel()
-	role, err := n.role(ctx)
-	switch {
-	case KindOf(err) == NoPerm: // not allowed to ask: the heartbeat's write will tell
-		return nil
-	case err != nil:
-		return wrap("ask role", err)
-	case role != "master":
-		return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %s, not a master", role)}
-	}
-	return nil
-}
-
-// timedBeat is one heartbeat within its timeout, and how long it took.
-func (n *Node) timedBeat(ctx context.Context) (time.Duration, error) {
-	start := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
-	defer cancel()
-	err := n.Beat(bounded)
-	took := time.Since(start)
-	n.obs.Command("heartbeat", took, KindOf(err))
-	return took, err
-}
-
-func (n *Node) role(ctx context.Context) (string, error) {
-	reply, err := n.beat.Do(ctx, n.beat.B().Role().Build()).ToArray()
-	if err != nil {
-		return "", err
-	}
-	if len(reply) == 0 {
-		return "", errors.New("empty ROLE reply")
-	}
-	return reply[0].ToString()
-}
-
-// Beat writes the heartbeat key, or pings where the ACL forbids that. What it
-// finds about writes is kept for Refused. One caller at a time.
-func (n *Node) Beat(ctx context.Context) error {
-	if !n.noBeat.Load() {
-		n.beats++
-		b := n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(n.beats)).Px(n.heartbeat.TTL).Build()
-		err := n.beat.Do(ctx, b).Error()
-		switch k := KindOf(err); {
-		case k == NoPerm:
-			n.noBeat.Store(true)
-		case k.Refused():
-			n.refused.Store(&k)
-			return err
-		default:
-			if k == OK {
-				n.refused.Store(nil)
-			}
-			return err
-		}
-	}
-	return n.beat.Do(ctx, n.beat.B().Ping().Build()).Error()
-}
 
 // Refused says why the node takes no writes at this moment, or OK.
 func (n *Node) Refused() Kind {

@@ -35,7 +35,7 @@ func TestACallersOwnShortDeadlineSaysNothingAboutTheNode(t *testing.T) {
 			_, err := n.SetAbsent(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)
 			return err
 		},
-		"del":     func(ctx context.Context) error { _, err := n.Delete(ctx, "k", time.Hour); return err },
+		"del":     func(ctx context.Context) error { _, err := n.DeletePlain(ctx, "k", time.Hour); return err },
 		"pexpire": func(ctx context.Context) error { _, err := n.Expire(ctx, "k", time.Hour, time.Hour); return err },
 		"batch": func(ctx context.Context) error {
 			_, err := n.WriteMany(ctx, []Write{{Kind: WriteDelete}}, time.Hour)
@@ -179,7 +179,7 @@ func TestARefusalOfWritesIsNotedAndTheNodeStays(t *testing.T) {
 		t.Errorf("Refused = %q", n.Refused())
 	}
 	wantValue(t, n, "k", "v", -1)
-	wantKind(t, n.Beat(t.Context()), OOM) // the heartbeat writes, so it finds out too
+	wantKind(t, beat(t, n), OOM) // the heartbeat writes, so it finds out too
 	wantClosed(t, n)
 
 	other, err := Dial(t.Context(), config(p.Addr()), heartbeat, &seen{})
@@ -192,7 +192,7 @@ func TestARefusalOfWritesIsNotedAndTheNodeStays(t *testing.T) {
 	}
 
 	ask(t, p, "CONFIG", "SET", "maxmemory", "0")
-	if err := n.Beat(t.Context()); err != nil || n.Refused() != OK {
+	if err := beat(t, n); err != nil || n.Refused() != OK {
 		t.Errorf("with memory again: %v, Refused = %q", err, n.Refused())
 	}
 }
@@ -225,7 +225,7 @@ func TestTheHeartbeatPingsWhereItMayNotWrite(t *testing.T) {
 		c := config(p.Addr())
 		c.Username, c.Password = user, "x"
 		n := dialWith(t, c, nil)
-		if err := n.Beat(t.Context()); err != nil || !n.HeartbeatForbidden() || n.Refused() != OK {
+		if err := beat(t, n); err != nil || !n.HeartbeatForbidden() || n.Refused() != OK {
 			t.Errorf("%s: Beat = %v, forbidden %v, refused %q", user, err, n.HeartbeatForbidden(), n.Refused())
 		}
 		wantClosed(t, n)
@@ -260,5 +260,5 @@ func TestEveryCommandIsCountedUnderAKnownName(t *testing.T) {
 	_, _ = n.Expire(ctx, "k", time.Hour, long)
 	_, _ = n.WriteMany(ctx, []Write{{WriteSet, pair}}, long)
 	_, _ = n.DeletePrefix(ctx, "k", long)
-	_, _ = n.Delete(ctx, "k", long)
+	_, _ = n.DeletePlain(ctx, "k", long)
 }

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,8 @@ type Hooks struct {
 	Up     func(*Node)       // verified: use it
 	Down   func(cause error) // the node of the last Up is given up
 	Failed func(err error)   // an attempt to dial failed
-	Beat   func(*Node)       // a heartbeat was answered
+	// Beat: a heartbeat was answered.
+	Beat func(*Node, Barrier)
 }
 
 const (
@@ -52,33 +54,63 @@ func KeepStandalone(ctx context.Context, c Config, h Heartbeat, obs Observer, ho
 
 // watch beats until the node is to be given up, and says why.
 func watch(ctx context.Context, n *Node, hooks Hooks) error {
-	tick := time.NewTicker(n.heartbeat.Every)
-	defer tick.Stop()
+	replicas := 0
 	for {
+		every := func() time.Duration { return n.heartbeat.Every }
+		if err := n.heartbeat.Wait(ctx, time.Now(), every, n.Opened()); err != nil {
+			return err
+		}
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-n.Opened():
 			return n.OpenErr()
-		case <-tick.C:
-			if err := beatTwice(ctx, n); err != nil {
-				return wrap("heartbeat", err)
-			}
-			hooks.Beat(n)
+		default:
+		}
+		b, err := beatTwice(ctx, n, replicas)
+		if err != nil {
+			return wrap("heartbeat", err)
+		}
+		replicas = online(b.Info)
+		hooks.Beat(n, b)
+	}
+}
+
+// Wait waits for the turn of the next heartbeat, or until wake gives or ctx
+// ends. It comes after every, or earlier where Pace wants it.
+func (h Heartbeat) Wait(ctx context.Context, last time.Time, every func() time.Duration, wake <-chan struct{}) error {
+	for {
+		d := every()
+		if h.Pace != nil {
+			d = min(d, h.Pace())
+		}
+		t := time.NewTimer(time.Until(last.Add(d)))
+		select {
+		case <-t.C:
+			return nil
+		case <-wake:
+			t.Stop()
+			return nil
+		case <-h.Kick:
+			t.Stop()
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
 		}
 	}
 }
 
+// online is how many replicas a master says it has in sync.
+func online(info string) int { return strings.Count(info, "state=online") }
+
 // beatTwice gives a node that missed one beat a second chance at once.
-func beatTwice(ctx context.Context, n *Node) error {
-	_, err := n.timedBeat(ctx)
+func beatTwice(ctx context.Context, n *Node, replicas int) (Barrier, error) {
+	b, err := n.Barrier(ctx, replicas)
 	if KindOf(err) == Timeout {
-		_, err = n.timedBeat(ctx)
+		b, err = n.Barrier(ctx, replicas)
 	}
 	if KindOf(err).Refused() {
-		return nil // it answers; that it takes no writes is noted
+		return b, nil // it answers; that it takes no writes is noted
 	}
-	return err
+	return b, err
 }
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

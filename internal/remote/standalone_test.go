@@ -37,7 +37,7 @@ func (d *diary) hooks() Hooks {
 		Up:     func(n *Node) { d.note("up", n, nil) },
 		Down:   func(cause error) { d.note("down", nil, cause) },
 		Failed: func(err error) { d.note("failed", nil, err) },
-		Beat:   func(*Node) { d.note("beat", nil, nil) },
+		Beat:   func(*Node, Barrier) { d.note("beat", nil, nil) },
 	}
 }
 
@@ -110,7 +110,7 @@ func TestAKeeperFollowsItsServerDownAndUp(t *testing.T) {
 		t.Error("a node that was given up came back")
 	}
 	for _, n := range d.nodes {
-		wantKind(t, n.Beat(context.Background()), Conn) // each has been abandoned
+		wantKind(t, beat(t, n), Conn) // each has been abandoned
 	}
 }
 

@@ -1,0 +1,112 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// TombstoneLife is how long the trace of a delete is kept. What is older than
+// that cannot be put back: nobody knows what was deleted since.
+const TombstoneLife = 10 * time.Minute
+
+// Del is a delete that leaves a tombstone.
+type Del struct {
+	Key, Tomb string
+	Process   string // who deletes; not empty, and without a zero byte
+}
+
+// Delete removes a key and leaves its tombstone; removed: it was there, and at:
+// when, by the server's clock in milliseconds. Where scripts are forbidden it
+// leaves none and at is 0.
+func (n *Node) Delete(ctx context.Context, d Del, limit time.Duration) (removed bool, at int64, err error) {
+	c, bounded, cancel := n.begin(ctx, "delete", limit)
+	defer cancel()
+	a := n.run(bounded, step{
+		script: scriptDelete,
+		keys:   []string{d.Key, d.Tomb},
+		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds())},
+		plain:  func(n *Node) rueidis.Completed { return n.b().Del().Key(d.Key).Build() },
+	})
+	removed, at, err = a.deleted()
+	return removed, at, c.end(ctx, err)
+}
+
+func (a answer) deleted() (removed bool, at int64, _ error) {
+	if a.err != nil {
+		return false, 0, a.err
+	}
+	if a.plain {
+		k, err := a.AsInt64()
+		return k > 0, 0, err
+	}
+	k, err := a.AsIntSlice()
+	if err == nil && len(k) != 2 {
+		err = errReply
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	return k[0] > 0, k[1], nil
+}
+
+// errReply is what no server answers that ran our script.
+var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected reply")}
+
+// Fill is a loaded value.
+type Fill struct {
+	Pair
+	Tomb string
+	// MissedAt is when the load began or before, by the server's clock in
+	// milliseconds: a delete since then is a reason not to store the value.
+	MissedAt int64
+	// Overwrite: what was there at the miss is of no use. What was written since
+	// stays.
+	Overwrite bool
+}
+
+// Fill stores a loaded value unless the key was written or deleted since it was
+// missed. Where scripts are forbidden, deletes are not noticed.
+func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bool, err error) {
+	c, bounded, cancel := n.begin(ctx, "fill", limit)
+	defer cancel()
+	a := n.run(bounded, step{
+		script: scriptFill,
+		keys:   []string{f.Key, f.Tomb},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite)},
+		plain:  f.plain,
+	})
+	stored, err = a.filled()
+	return stored, c.end(ctx, err)
+}
+
+func (f Fill) plain(n *Node) rueidis.Completed {
+	set := n.b().Set().Key(f.Key).Value(text(f.Data))
+	if f.Overwrite {
+		return set.Px(atLeastMS(f.TTL)).Build()
+	}
+	return set.Nx().Px(atLeastMS(f.TTL)).Build()
+}
+
+func (a answer) filled() (bool, error) {
+	if a.plain {
+		if IsNil(a.err) {
+			return false, nil
+		}
+		return a.err == nil, a.err
+	}
+	if a.err != nil {
+		return false, a.err
+	}
+	k, err := a.AsInt64()
+	return k == 1, err
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

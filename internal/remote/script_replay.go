@@ -1,0 +1,178 @@
+package remote
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// ReplayKind is how a write of ours is put back.
+type ReplayKind uint8
+
+const (
+	Restore    ReplayKind = iota // a Set: Data, to live until Ends
+	Invalidate                   // a Delete, and anything of which only the key is left
+	Prolong                      // an Expire: the key is to live until Ends at least
+)
+
+// Cond is what is known of a write that is put back: other processes may have
+// written the key since. Times are the server's, in milliseconds.
+type Cond struct {
+	Tomb    string // of the key; not for Prolong
+	Process string // ours; not empty, and without a zero byte
+	Ends    int64  // when the value expires; not for Invalidate
+	Lo, Hi  int64  // the write was executed between the two
+	Floor   int64  // Hi of our write of the key before this one, 0: none
+	// TTL is the time to live that the write gave, or would have, and Certain
+	// says that all writes of its class give the same: then the end of a key
+	// tells when it was written.
+	TTL     time.Duration
+	Certain bool
+}
+
+// Replay is a write of ours that is put back.
+type Replay struct {
+	Kind ReplayKind
+	Key  string
+	Data []byte
+	Cond
+}
+
+// Result is what became of a write that was put back.
+type Result uint8
+
+const (
+	// Superseded: somebody has written or deleted the key since, and that stays.
+	Superseded Result = iota
+	// Done: the key holds it, or it would not be there any more.
+	Done
+	// Unknown: it could not be told whether somebody has written or deleted the
+	// key since, so nothing is there now.
+	Unknown
+)
+
+// Outcome is how a write was put back.
+type Outcome struct {
+	Err    error
+	Result Result
+}
+
+// Replay puts up to MaxBatch writes back in one pipeline, each of a key of its
+// own, unless another process has written or deleted the key since; the error
+// is about the whole of it. It may be repeated. Where scripts are forbidden
+// nothing is asked: the writes are simply made.
+func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]Outcome, error) {
+	c, bounded, cancel := n.begin(ctx, "replay", limit)
+	c.limit = 0
+	defer cancel()
+	steps := make([]step, len(rs))
+	for i := range rs {
+		steps[i] = rs[i].step()
+	}
+	outcomes := make([]Outcome, len(rs))
+	var worst error
+	for i, a := range n.runMany(bounded, steps) {
+		outcomes[i] = a.outcome()
+		if err := outcomes[i].Err; err != nil && (worst == nil || !hurts(worst)) {
+			worst = err
+		}
+	}
+	return outcomes, c.end(ctx, worst)
+}
+
+// hurts: err is about the node, and not about one key or kind of command.
+func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
+
+func (r *Replay) step() step {
+	s := step{keys: []string{r.Key, r.Tomb}, plain: r.plain}
+	switch r.Kind {
+	case Prolong:
+		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
+	case Invalidate:
+		s.script, s.args = scriptInvalidate, r.args()
+	default:
+		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data))
+	}
+	return s
+}
+
+func (c *Cond) args() []string {
+	args := make([]string, 0, 9)
+	return append(args, decimal(c.Lo), decimal(c.Hi), decimal(atLeastMS(c.TTL).Milliseconds()), flag(c.Certain), c.Process, decimal(TombstoneLife.Milliseconds()))
+}
+
+// plain puts it back whatever is there. Redis removes a key whose end is past.
+func (r *Replay) plain(n *Node) rueidis.Completed {
+	ends := max(r.Ends, 1)
+	switch r.Kind {
+	case Prolong:
+		return n.b().Pexpireat().Key(r.Key).MillisecondsTimestamp(ends).Build()
+	case Invalidate:
+		return n.b().Del().Key(r.Key).Build()
+	}
+	return n.b().Set().Key(r.Key).Value(text(r.Data)).PxatMillisecondsTimestamp(ends).Build()
+}
+
+func (a answer) outcome() Outcome {
+	if a.err != nil || a.plain {
+		return Outcome{Err: a.err, Result: Done}
+	}
+	k, err := a.AsInt64()
+	r, ok := resultOf(k)
+	if err == nil && !ok {
+		err = errReply
+	}
+	return Outcome{Err: err, Result: r}
+}
+
+func resultOf(k int64) (Result, bool) {
+	if k < int64(Superseded) || k > int64(Unknown) {
+		return Unknown, false
+	}
+	return Result(k), true
+}
+
+// PrefixReplay is the delete of a prefix that is put back: Cond tells when it
+// was made, and Tomb is each key's own.
+type PrefixReplay struct {
+	KeyPrefix string // before every key: what tombstones begin with
+	Prefix    string // begins with KeyPrefix
+	Cond
+}
+
+// InvalidatePrefixFrom is DeletePrefixFrom for a delete that is put back: keys
+// that another process has written since survive, and are counted.
+func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor uint64, limit time.Duration) (survived int, next uint64, err error) {
+	keys, next, err := n.scan(ctx, cursor, GlobEscape(p.Prefix)+"*", limit)
+	if err != nil {
+		return 0, next, err
+	}
+	for rs := p.each(keys); len(rs) > 0; rs = rs[min(len(rs), MaxBatch):] {
+		outcomes, err := n.Replay(ctx, rs[:min(len(rs), MaxBatch)], limit)
+		for _, o := range outcomes {
+			if o.Err == nil && o.Result == Superseded {
+				survived++
+			}
+		}
+		if err != nil {
+			return survived, next, err
+		}
+	}
+	return survived, next, nil
+}
+
+// each leaves out what is not a value but our own book-keeping.
+func (p *PrefixReplay) each(keys []string) []Replay {
+	rs := make([]Replay, 0, len(keys))
+	for _, key := range keys {
+		if strings.HasPrefix(key, p.KeyPrefix+"~") {
+			continue
+		}
+		r := Replay{Kind: Invalidate, Key: key, Cond: p.Cond}
+		r.Tomb = TombstoneKey(p.KeyPrefix, key)
+		rs = append(rs, r)
+	}
+	return rs
+}

@@ -1,0 +1,349 @@
+package remote
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// Our write was executed from 1000 to 990 ms before now, with an hour to live.
+const (
+	lo, hi = -1000, -990
+	ours   = hour - 995 // when what it wrote ends
+)
+
+func (b *bed) cond() Cond {
+	return Cond{Tomb: b.tomb, Process: "me", Ends: b.now + ours, Lo: b.now + lo, Hi: b.now + hi, TTL: time.Hour, Certain: true}
+}
+
+func (b *bed) replay(r Replay) Result {
+	b.Helper()
+	outcomes, err := b.n.Replay(b.Context(), []Replay{r}, long)
+	if err != nil || len(outcomes) != 1 || outcomes[0].Err != nil {
+		b.Fatal(outcomes, err)
+	}
+	return outcomes[0].Result
+}
+
+// scene is what a replay finds; times are relative to now.
+type scene struct {
+	value   string // under the key; "" nothing, "hash" a hash
+	written int64  // when, with an hour to live
+	endless bool   // it has no end
+	tomb    string // "" none, "garbage", "hash", or a process
+	deleted int64
+	adjust  func(*Cond)
+}
+
+func (s scene) play(b *bed, r Replay) Result {
+	b.Helper()
+	switch {
+	case s.value == "hash":
+		ask(b.T, b.p, "HSET", b.key, "f", "v")
+		ask(b.T, b.p, "PEXPIREAT", b.key, decimal(b.now+s.written+hour))
+	case s.value != "" && s.endless:
+		b.put(b.key, s.value, 0)
+	case s.value != "":
+		b.put(b.key, s.value, b.now+s.written+hour)
+	}
+	switch s.tomb {
+	case "":
+	case "garbage":
+		b.put(b.tomb, "12x:y", 0)
+	case "hash":
+		ask(b.T, b.p, "HSET", b.tomb, "f", "v")
+	case "nobody":
+		b.put(b.tomb, decimal(b.now+s.deleted)+":", b.now+life)
+	default:
+		b.put(b.tomb, decimal(b.now+s.deleted)+":"+s.tomb, b.now+life)
+	}
+	if s.adjust != nil {
+		s.adjust(&r.Cond)
+	}
+	return b.replay(r)
+}
+
+func uncertain(c *Cond) { c.Certain = false }
+
+// wantBuried: nothing is there, and nothing that was written by now may be put
+// back.
+func (b *bed) wantBuried() {
+	b.Helper()
+	if v := b.get(b.key); v != "" {
+		b.Errorf("%q is there", v)
+	}
+	b.wantTomb("", b.now, b.time())
+}
+
+func TestRestore(t *testing.T) {
+	b := startBed(t)
+	const kept = "kept"
+	for _, tt := range []struct {
+		name  string
+		scene scene
+		want  Result
+		value string // under the key afterwards
+		ends  int64  // relative to now; 0: as it was
+	}{
+		{"nothing is there", scene{}, Done, "ours", ours},
+		{"nothing is there, whatever its ttl", scene{adjust: uncertain}, Done, "ours", ours},
+		{"ours has ended", scene{adjust: func(c *Cond) { c.Ends = c.Hi }}, Done, "", 0},
+
+		{"deleted by another since", scene{tomb: "other", deleted: hi + 1}, Superseded, "", 0},
+		{"deleted by nobody since", scene{tomb: "nobody", deleted: hi + 1}, Superseded, "", 0},
+		{"deleted by another in between, first ms", scene{tomb: "other", deleted: lo}, Unknown, "", 0},
+		{"deleted by another in between, last ms", scene{tomb: "other", deleted: hi}, Unknown, "", 0},
+		{"deleted by nobody in between", scene{tomb: "nobody", deleted: hi}, Unknown, "", 0},
+		{"deleted by another before", scene{tomb: "other", deleted: lo - 1}, Done, "ours", ours},
+		{"deleted by us before", scene{tomb: "me", deleted: lo - 1}, Done, "ours", ours},
+		{"deleted by us, as it seems in between", scene{tomb: "me", deleted: lo + 1}, Done, "ours", ours},
+		{"deleted by us, as it seems since", scene{tomb: "me", deleted: hi + 5}, Done, "ours", ours},
+		{"a tombstone of garbage", scene{tomb: "garbage"}, Unknown, "", 0},
+		{"a tombstone from no clock", scene{tomb: "other", deleted: 2 * life}, Unknown, "", 0},
+		{"a tombstone of another type", scene{tomb: "hash"}, Unknown, "", 0},
+
+		{"an older value", scene{value: kept, written: lo - 1}, Done, "ours", ours},
+		{"an older value, after a delete before it", scene{value: kept, written: lo - 1, tomb: "other", deleted: lo - 2}, Done, "ours", ours},
+		{"an older value that ours has outlived", scene{value: kept, written: lo - 1, adjust: func(c *Cond) { c.Ends = c.Hi }}, Done, "", 0},
+		{"a value at the same time, first ms", scene{value: kept, written: lo}, Unknown, "", 0},
+		{"a value at the same time, last ms", scene{value: kept, written: hi + 1}, Unknown, "", 0},
+		{"a newer value", scene{value: kept, written: hi + 2}, Superseded, kept, 0},
+		{"a newer value, written this ms", scene{value: kept, written: 0}, Superseded, kept, 0},
+		{"a newer value, after a delete in between", scene{value: kept, written: hi + 2, tomb: "other", deleted: hi}, Superseded, kept, 0},
+		{"a newer value, beside a tombstone of garbage", scene{value: kept, written: hi + 2, tomb: "garbage"}, Superseded, kept, 0},
+		{"an older value, beside a tombstone of garbage", scene{value: kept, written: lo - 1, tomb: "garbage"}, Unknown, "", 0},
+		{"an older value, as it seems, after a delete in between", scene{value: kept, written: lo - 1, tomb: "other", deleted: lo}, Unknown, "", 0},
+		{"a value that ends later than any with this ttl", scene{value: kept, written: hour}, Unknown, "", 0},
+		{"a value without end", scene{value: kept, endless: true}, Unknown, "", 0},
+		{"an older value, ttls differ", scene{value: kept, written: lo - 1, adjust: uncertain}, Unknown, "", 0},
+		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, adjust: uncertain}, Unknown, "", 0},
+
+		{"what we replaced", scene{value: kept, written: lo + 5, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Done, "ours", ours},
+		{"later than what we replaced", scene{value: kept, written: lo + 6, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Unknown, "", 0},
+		{"older than what we replaced long ago", scene{value: kept, written: lo - 1, adjust: func(c *Cond) { c.Floor = c.Lo - 500 }}, Done, "ours", ours},
+
+		{"the same value, ending earlier", scene{value: "ours", written: lo - 500}, Done, "ours", ours},
+		{"the same value, ending at the same time", scene{value: "ours", written: ours - hour}, Done, "ours", ours},
+		{"the same value, at the same time", scene{value: "ours", written: lo}, Done, "ours", ours},
+		{"the same value, ending a little later", scene{value: "ours", written: hi}, Done, "ours", hi + hour},
+		{"the same value, newer", scene{value: "ours", written: hi + 2}, Superseded, "ours", 0},
+		{"the same value without end", scene{value: "ours", endless: true}, Done, "ours", 0},
+		{"the same value, ttls differ", scene{value: "ours", written: -hour / 2, adjust: uncertain}, Done, "ours", ours},
+		{"the same value, after a delete in between", scene{value: "ours", written: lo, tomb: "other", deleted: lo}, Done, "ours", ours},
+		{"the same value, deleted since", scene{value: "ours", written: hi + 1, tomb: "other", deleted: hi + 1}, Superseded, "ours", 0},
+
+		{"an older hash", scene{value: "hash", written: lo - 1}, Done, "ours", ours},
+		{"a newer hash", scene{value: "hash", written: hi + 2}, Superseded, "another type", 0},
+		{"a hash, nobody knows since when", scene{value: "hash", written: hi}, Unknown, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := b.fresh(t)
+			got := tt.scene.play(b, Replay{Kind: Restore, Key: b.key, Data: []byte("ours"), Cond: b.cond()})
+			if got != tt.want || b.get(b.key) != tt.value {
+				t.Errorf("%v, and %q is there; want %v and %q", got, b.get(b.key), tt.want, tt.value)
+			}
+			if got == Unknown {
+				b.wantBuried()
+				return
+			}
+			if tt.ends != 0 && b.ends(b.key) != b.now+tt.ends {
+				t.Errorf("it ends %d ms from now, want %d", b.ends(b.key)-b.now, tt.ends)
+			}
+			if tt.scene.tomb == "" {
+				b.wantNoTomb()
+			}
+		})
+	}
+}
+
+func TestInvalidate(t *testing.T) {
+	b := startBed(t)
+	const kept = "kept"
+	type trace uint8
+	const (
+		asItWas trace = iota
+		ofHi          // by us
+		ofNow         // by nobody
+	)
+	for _, tt := range []struct {
+		name  string
+		scene scene
+		want  Result
+		value string
+		trace trace
+	}{
+		{"nothing is there", scene{}, Done, "", ofHi},
+		{"deleted by another since", scene{tomb: "other", deleted: hi + 1}, Superseded, "", asItWas},
+		{"deleted by another since, and written again", scene{value: kept, written: hi + 1, tomb: "other", deleted: hi + 1}, Superseded, kept, asItWas},
+		{"deleted by nobody since", scene{tomb: "nobody", deleted: hi + 1}, Superseded, "", asItWas},
+		{"deleted by another in between", scene{tomb: "other", deleted: hi - 1}, Done, "", ofHi},
+		{"deleted by another in the last ms", scene{tomb: "other", deleted: hi}, Done, "", asItWas},
+		{"deleted by another before", scene{tomb: "other", deleted: lo - 1}, Done, "", ofHi},
+		{"deleted by us since", scene{tomb: "me", deleted: hi + 1}, Done, "", asItWas},
+		{"a tombstone of garbage", scene{tomb: "garbage"}, Done, "", ofHi},
+		{"a tombstone of another type", scene{tomb: "hash"}, Done, "", ofHi},
+		{"an older value", scene{value: kept, written: lo - 1}, Done, "", ofHi},
+		{"an older value, beside a tombstone of garbage", scene{value: kept, written: lo - 1, tomb: "garbage"}, Done, "", ofHi},
+		{"a value at the same time, first ms", scene{value: kept, written: lo}, Done, "", ofNow},
+		{"a value at the same time, last ms", scene{value: kept, written: hi + 1}, Done, "", ofNow},
+		{"a value after a delete in the last ms", scene{value: kept, written: hi, tomb: "other", deleted: hi}, Done, "", ofNow},
+		{"a newer value", scene{value: kept, written: hi + 2}, Superseded, kept, asItWas},
+		{"a value that ends later than any with this ttl", scene{value: kept, written: hour}, Done, "", ofNow},
+		{"a value without end", scene{value: kept, endless: true}, Done, "", ofNow},
+		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, adjust: uncertain}, Done, "", ofNow},
+		{"an older hash", scene{value: "hash", written: lo - 1}, Done, "", ofHi},
+		{"a newer hash", scene{value: "hash", written: hi + 2}, Superseded, "another type", asItWas},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := b.fresh(t)
+			got := tt.scene.play(b, Replay{Kind: Invalidate, Key: b.key, Cond: b.cond()})
+			if got != tt.want || b.get(b.key) != tt.value {
+				t.Errorf("%v, and %q is there; want %v and %q", got, b.get(b.key), tt.want, tt.value)
+			}
+			switch {
+			case tt.trace == ofHi:
+				b.wantTomb("me", b.now+hi, b.now+hi)
+			case tt.trace == ofNow:
+				b.wantTomb("", b.now, b.time())
+			case tt.scene.tomb == "":
+				b.wantNoTomb()
+			default:
+				b.wantTomb(strings.TrimPrefix(tt.scene.tomb, "nobody"), b.now+tt.scene.deleted, b.now+tt.scene.deleted)
+			}
+		})
+	}
+}
+
+func TestProlongNeverShortensALife(t *testing.T) {
+	b := startBed(t)
+	for name, tt := range map[string]struct {
+		ends  int64 // of what is there, relative to now; 0: never
+		until int64
+		want  int64
+	}{
+		"ends earlier": {hour / 2, hour, hour},
+		"ends later":   {2 * hour, hour, 2 * hour},
+		"never ends":   {0, hour, 0},
+		"has ended":    {hour / 2, -1, hour / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.fresh(t)
+			ends := tt.ends
+			if ends != 0 {
+				ends += b.now
+			}
+			b.put(b.key, "v", ends)
+			got := b.replay(Replay{Kind: Prolong, Key: b.key, Cond: Cond{Ends: b.now + tt.until}})
+			want := b.now + tt.want
+			if tt.want == 0 {
+				want = -1
+			}
+			if got != Done || b.get(b.key) != "v" || b.ends(b.key) != want {
+				t.Errorf("%v, it ends %d ms from now, want %d", got, b.ends(b.key)-b.now, want-b.now)
+			}
+		})
+	}
+	b = b.fresh(t)
+	if got := b.replay(Replay{Kind: Prolong, Key: b.key, Cond: Cond{Ends: b.now + hour}}); got != Done || b.get(b.key) != "" {
+		t.Errorf("of nothing: %v, %q", got, b.get(b.key))
+	}
+}
+
+// Three processes wrote the key and all three writes were lost; whoever puts his
+// back first, the last one or nothing is there at the end.
+func TestAnOlderWriteIsNotPutBackOverANewerOne(t *testing.T) {
+	b := startBed(t)
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		for _, apart := range []int64{1, 5, 10, 11, 12, 500} { // each took 10 ms
+			for _, certain := range []bool{true, false} {
+				b := b.fresh(t)
+				for _, i := range order {
+					c := b.cond()
+					c.Process, c.Certain = string(rune('a'+i)), certain
+					shift := int64(i)*apart - 3000
+					c.Lo, c.Hi, c.Ends = c.Lo+shift, c.Hi+shift, c.Ends+shift
+					b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte(c.Process), Cond: c})
+				}
+				if v := b.get(b.key); v != "c" && v != "" {
+					t.Errorf("%v, %d ms apart, certain %v: %q is there", order, apart, certain, v)
+				} else if v == "" && certain && apart > 11 {
+					t.Errorf("%v, %d ms apart: nothing is there", order, apart)
+				}
+			}
+		}
+	}
+}
+
+func TestAReplayMayBeRepeated(t *testing.T) {
+	b := startBed(t)
+	for _, kind := range []ReplayKind{Restore, Invalidate, Prolong} {
+		for _, value := range []string{"", "older"} {
+			b := b.fresh(t)
+			if value != "" {
+				b.put(b.key, value, b.now+lo-1+hour)
+			}
+			r := Replay{Kind: kind, Key: b.key, Data: []byte("ours"), Cond: b.cond()}
+			b.replay(r)
+			v, e, tomb := b.get(b.key), b.ends(b.key), b.get(b.tomb)
+			if got := b.replay(r); got != Done || b.get(b.key) != v || b.ends(b.key) != e || b.get(b.tomb) != tomb {
+				t.Errorf("kind %d over %q: %v, then %q is there instead of %q", kind, value, got, b.get(b.key), v)
+			}
+		}
+	}
+}
+
+// What stands under a tombstone's key by accident never lets a value through
+// that may have been deleted.
+func FuzzTombstoneValue(f *testing.F) {
+	p, err := redisproc.Start(f.Context(), redisproc.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = p.Close() })
+	n, err := Dial(f.Context(), config(p.Addr()), heartbeat, &seen{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(n.Abandon)
+	for _, v := range []string{"", ":", "me", "1", "1:", "0:me", "-5:x", "1e3:x", " 1:x", "1:\x00", "0x10:x", "99999999999999999999:x", strings.Repeat("9", 400) + ":x", "1:me", "nan:x", "1.5:x"} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		b := bedOn(t, p, n).fresh(t)
+		at, by, ok := strings.Cut(value, ":")
+		ok = ok && strings.Trim(at, "0123456789") == "" && at != ""
+		ms, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			ms = 1 << 62
+		}
+		c := b.cond()
+
+		b.put(b.tomb, value, b.now+life)
+		if stored := b.fill(Fill{Pair: Pair{TTL: time.Hour}, MissedAt: c.Lo}); stored != (ok && ms < c.Lo) {
+			t.Errorf("%q: a fill is stored: %v", value, stored)
+		}
+		b.put(b.tomb, value, b.now+life)
+		ask(t, p, "DEL", b.key)
+		got := b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte("ours"), Cond: c})
+		want := Unknown
+		switch {
+		case !ok || ms > b.now+life:
+		case by == c.Process || ms < c.Lo:
+			want = Done
+		case ms > c.Hi:
+			want = Superseded
+		}
+		if got != want || (b.get(b.key) == "ours") != (want == Done) {
+			t.Errorf("%q: %v, want %v; %q is there", value, got, want, b.get(b.key))
+		}
+		b.put(b.key, "old", c.Lo-1+hour)
+		b.put(b.tomb, value, b.now+life)
+		b.replay(Replay{Kind: Invalidate, Key: b.key, Cond: c})
+		if v := b.get(b.key); (v == "old") != (want == Superseded) {
+			t.Errorf("%q: after an invalidation %q is there", value, v)
+		}
+	})
+}

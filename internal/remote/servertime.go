@@ -1,0 +1,64 @@
+package remote
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// serverClock is what is known of a server's clock: it is ahead of ours by
+// between low and high. Every answer to TIME narrows that down; between answers
+// it widens, since no two clocks run alike.
+type serverClock struct {
+	ahead atomic.Pointer[offset]
+}
+
+type offset struct {
+	low, high time.Duration
+	at        time.Time
+}
+
+// drift is how much two clocks may part from each other: 200 parts in a million
+// is twice what NTP corrects.
+const drift = 5000 // one part in
+
+// heard takes the answer to a TIME that was sent and answered then.
+func (c *serverClock) heard(sent, answered, server time.Time) {
+	now := &offset{low: unixed(server, answered), high: unixed(server, sent), at: answered}
+	c.ahead.Store(c.ahead.Load().narrow(now))
+}
+
+// began is where our time counts from: it goes on monotonically, whatever is
+// done to the wall clock.
+var began = time.Now()
+
+// unixed is how far a server's time is ahead of one of ours.
+func unixed(server, ours time.Time) time.Duration {
+	return time.Duration(server.UnixNano()-began.UnixNano()) - ours.Sub(began)
+}
+
+// narrow puts an older offset and a newer one together. Where they contradict
+// each other a clock was set: the newer one stands.
+func (o *offset) narrow(newer *offset) *offset {
+	if o == nil {
+		return newer
+	}
+	wider := max(0, newer.at.Sub(o.at)) / drift
+	n := *newer
+	n.low, n.high = max(n.low, o.low-wider), min(n.high, o.high+wider)
+	if n.low > n.high {
+		return newer
+	}
+	return &n
+}
+
+// ServerTime is the moment at on the server's clock, in milliseconds, as
+// between low and high. Before the first answer it is our own clock's.
+func (n *Node) ServerTime(at time.Time) (low, high int64) {
+	ours := began.UnixNano() + int64(at.Sub(began))
+	o := n.clock.ahead.Load()
+	if o == nil {
+		o = new(offset)
+	}
+	ms := int64(time.Millisecond)
+	return (ours + int64(o.low)) / ms, (ours + int64(o.high)) / ms
+}

@@ -1,0 +1,92 @@
+package remote
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+func TestTheTombstoneOfAKeyIsInItsSlot(t *testing.T) {
+	p := startRedis(t, redisproc.Options{Config: []string{"cluster-enabled yes"}})
+	slotOf := func(key string) int64 { return ask(t, p, "CLUSTER", "KEYSLOT", key).(int64) }
+	for _, tt := range []struct{ prefix, key, want string }{
+		{"", "42", "~d:{42}"},
+		{"app:", "app:product:42", "app:~d:{app:product:42}"},
+		{"app:", "app:", "app:~d:{app:}"},
+		{"app:", "app:product:{7}:a", "app:~d:product:{7}:a"},
+		{"app:", "app:{7}:a", "app:~d:!{" + tags()[slot("7")] + "}{7}:a"},
+		{"app:", "app:!{7}", "app:~d:!{" + tags()[slot("7")] + "}!{7}"},
+		{"app:", "app:a{b", "app:~d:{app:a{b}"},
+		{"app:", "app:a}b", "app:~d:!{" + tags()[slot("app:a}b")] + "}a}b"},
+		{"app:", "app:a{}{b}", "app:~d:!{" + tags()[slot("app:a{}{b}")] + "}a{}{b}"},
+		{"", "", "~d:!{" + tags()[0] + "}"},
+		{"", "{}", "~d:!{" + tags()[slot("{}")] + "}{}"},
+		{"app:", "app:\x00\xff\r\n", "app:~d:{app:\x00\xff\r\n}"},
+		{"app:", "app:{a}{b}", "app:~d:!{" + tags()[slot("a")] + "}{a}{b}"},
+		{"app:", "app:x{a}{b}}", "app:~d:x{a}{b}}"},
+	} {
+		tomb := TombstoneKey(tt.prefix, tt.key)
+		if tomb != tt.want {
+			t.Errorf("TombstoneKey(%q, %q) = %q, want %q", tt.prefix, tt.key, tomb, tt.want)
+		}
+		if a, b := slotOf(tt.key), slotOf(tomb); a != b || a != int64(slot(tt.key)) {
+			t.Errorf("%q is in slot %d, we say %d; %q in %d", tt.key, a, slot(tt.key), tomb, b)
+		}
+		if key, ok := KeyOfTombstone(tt.prefix, tomb); !ok || key != tt.key {
+			t.Errorf("KeyOfTombstone(%q, %q) = %q, %v", tt.prefix, tomb, key, ok)
+		}
+	}
+}
+
+func TestSlotsAreThoseOfRedis(t *testing.T) {
+	if got := crc16("123456789"); got != 0x31c3 { // the check value of the polynomial
+		t.Errorf("crc16 = %#x", got)
+	}
+	for key, want := range map[string]uint16{"": 0, "foo": 12182, "somekey": 11058, "foo{hash_tag}": 2515, "bar{hash_tag}": 2515} {
+		if got := slot(key); got != want {
+			t.Errorf("slot(%q) = %d, want %d", key, got, want)
+		}
+	}
+}
+
+func TestEverySlotHasAShortTag(t *testing.T) {
+	for s, tag := range tags() {
+		if n, err := strconv.Atoi(tag); err != nil || n > 1_000_000 || slot("!{"+tag+"}") != uint16(s) {
+			t.Errorf("slot %d has the tag %q", s, tag)
+		}
+	}
+}
+
+func TestWhatIsNoTombstoneIsNotTakenForOne(t *testing.T) {
+	for _, tomb := range []string{
+		"", "app:~d:", "app:42", "~d:{app:42}", "app:~d:42", "app:~d:{42}", "app:~d:{app:42", "app:~d:{app:4}2}",
+		"app:~d:{app:{7}}", "app:~d:!{1}42", "app:~d:!{1}a}b", "app:~d:!a}b", "app:~d:{}", "app:~b:{app:42}",
+	} {
+		if key, ok := KeyOfTombstone("app:", tomb); ok {
+			t.Errorf("%q is taken for the tombstone of %q", tomb, key)
+		}
+	}
+}
+
+func FuzzTombstoneKey(f *testing.F) {
+	for _, key := range []string{"", "42", "{", "}", "{}", "}{", "{a}", "!{1}", "a{b}c", "{}{a}", "!{a", "p:{p:a}", "~d:{x}"} {
+		f.Add("p:", key)
+		f.Add("", key)
+	}
+	f.Fuzz(func(t *testing.T, prefix, rest string) {
+		prefix = strings.NewReplacer("{", "", "}", "").Replace(prefix)
+		key := prefix + rest
+		tomb := TombstoneKey(prefix, key)
+		if !strings.HasPrefix(tomb, TombstonePrefix(prefix)) || slot(tomb) != slot(key) {
+			t.Errorf("the tombstone of %q is %q, in slot %d instead of %d", key, tomb, slot(tomb), slot(key))
+		}
+		if back, ok := KeyOfTombstone(prefix, tomb); !ok || back != key {
+			t.Errorf("%q, the tombstone of %q, is taken for that of %q, %v", tomb, key, back, ok)
+		}
+		if of, ok := KeyOfTombstone(prefix, TombstonePrefix(prefix)+rest); ok && TombstoneKey(prefix, of) != TombstonePrefix(prefix)+rest {
+			t.Errorf("%q is taken for the tombstone of %q", rest, of)
+		}
+	})
+}
