@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -30,17 +31,20 @@ type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, e
 // Values are shared between callers unless WithClone is given: do not modify
 // what a read returned, nor what a write was given.
 type Cache[V any] struct {
-	client  *Client
-	class   string
-	prefix  string // of the class's keys in Redis
-	id      uint32
-	policy  Policy
-	codec   Codec[V]
-	clone   func(V) V
-	weight  func(V) int
-	l1      *local.Store
-	flights *flights[V]
-	limiter *rate.Limiter // of loads in an outage
+	client   *Client
+	class    string
+	prefix   string // of the class's keys in Redis
+	id       uint32
+	policy   Policy
+	trusting bool // no L1TTL was given
+	codec    Codec[V]
+	clone    func(V) V
+	weight   func(V) int
+	l1       *local.Store
+	flights  *flights[V]
+	tracked  atomic.Bool   // the feed announces the class
+	mixed    atomic.Bool   // see certain
+	limiter  *rate.Limiter // of loads in an outage
 }
 
 // CacheOption changes how a Cache handles its values.
@@ -71,6 +75,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if client == nil {
 		return nil, errors.New("evercache: NewCache needs a Client")
 	}
+	trusting := p.L1TTL == 0
 	p = p.withDefaults(client.opts)
 	if err := ValidClass(class); err != nil {
 		return nil, err
@@ -79,13 +84,14 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
 	}
 	c := &Cache[V]{
-		client:  client,
-		class:   class,
-		prefix:  client.opts.KeyPrefix + class + ":",
-		policy:  p,
-		codec:   defaultCodec[V](),
-		flights: newFlights[V](),
-		limiter: outageLimiter(p.OutageLoadRate),
+		client:   client,
+		class:    class,
+		prefix:   client.opts.KeyPrefix + class + ":",
+		policy:   p,
+		trusting: trusting,
+		codec:    defaultCodec[V](),
+		flights:  newFlights[V](),
+		limiter:  outageLimiter(p.OutageLoadRate),
 	}
 	for _, o := range options {
 		if o != nil {
@@ -93,7 +99,9 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		}
 	}
 	var err error
-	c.id, c.l1, err = client.register(class, p)
+	if c.id, c.l1, err = client.register(class, p); err == nil {
+		client.subscribe(class, c)
+	}
 	return c, err
 }
 
@@ -143,21 +151,26 @@ func (c *Cache[V]) newItem(v V, encoded int, now int64, age, ttl time.Duration) 
 		size = c.weight(v)
 	}
 	it := &local.Item{Value: v, Written: now - int64(age), Size: uint32(max(0, min(size, 1<<30)))}
-	live(it, c.policy, now, ttl)
+	c.live(it, now, ttl)
 	return it
 }
 
-// live sets how long the item is good for from now.
-func live(it *local.Item, p Policy, now int64, ttl time.Duration) {
+// live sets how long the item is good for from now. Without an L1TTL of the
+// policy's, a coherent item is served for as long as it lives.
+func (c *Cache[V]) live(it *local.Item, now int64, ttl time.Duration) {
 	it.FreshUntil = now + int64(ttl)
-	it.AskAfter = min(now+int64(p.L1TTL), it.FreshUntil)
-	it.KeepUntil = it.FreshUntil + int64(p.Stale)
+	it.AskAfter = min(now+int64(c.policy.L1TTL), it.FreshUntil)
+	it.TrustUntil = it.AskAfter
+	if c.trusting {
+		it.TrustUntil = it.FreshUntil
+	}
+	it.KeepUntil = it.FreshUntil + int64(c.policy.Stale)
 }
 
+// absentItem remembers that a loader found nothing.
 func (c *Cache[V]) absentItem(now int64) *local.Item {
-	it := &local.Item{Absent: true, Written: now}
-	live(it, Policy{L1TTL: c.policy.NegativeTTL}, now, c.policy.NegativeTTL)
-	return it
+	end := now + int64(c.policy.NegativeTTL)
+	return &local.Item{Absent: true, Written: now, AskAfter: end, TrustUntil: end, FreshUntil: end, KeepUntil: end}
 }
 
 // valueOf is the value of an item of this class.
@@ -197,7 +210,24 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 		Source:   src,
 		Age:      max(0, time.Duration(now-it.Written)),
 		Fresh:    it.Fresh(now),
-		Coherent: src == SourceRedis || c.client.opts.MemoryOnly,
+		Coherent: c.client.vouches(it, src, now),
 		Cause:    cause,
 	}
+}
+
+// vouches reports whether nothing newer can have been acknowledged: Redis said
+// so while it was the only master, or the feed has announced nothing since.
+func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
+	switch src {
+	case SourceRedis:
+		return now < c.feed.alone.Load()
+	case SourceMemory:
+		return c.opts.MemoryOnly || c.coherent(it, now)
+	}
+	return c.opts.MemoryOnly
+}
+
+// coherent reports whether the feed covers an item without a gap.
+func (c *Client) coherent(it *local.Item, now int64) bool {
+	return it.Epoch == c.feed.epoch.Load() && now < c.feed.until.Load()
 }

@@ -29,9 +29,17 @@ type Client struct {
 	clock     *coarseClock
 	memory    *local.Store // shared by classes without a bound of their own
 	evictions local.Evictions
-	outbox    *outbox.Box
+	outbox    *outbox.Box    // writes that no master has taken
+	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
 	lanes     *lanes
-	node      atomic.Pointer[remote.Node] // the verified master, or nil
+	feed      *feed
+	journal   *journaled // nil: there is no file
+	barriers  *barriers
+	// subscribers are the Caches by class.
+	subscribers sync.Map
+	listeningMu sync.Mutex // guards listening
+	listening   listening
+	node        atomic.Pointer[remote.Node] // the verified master, or nil
 	// nodeChanged is closed and replaced whenever node changes.
 	nodeChanged   atomic.Pointer[chan struct{}]
 	reached       atomic.Bool // a master has been verified once
@@ -51,6 +59,7 @@ type Client struct {
 	replayed       atomic.Uint64
 	expired        atomic.Uint64
 	rejections     atomic.Uint64 // kept writes that a master will never take
+	recovery       recoveryStats
 
 	mu      sync.Mutex // guards classes and stores
 	classes map[string]bool
@@ -78,6 +87,10 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("evercache: wrong options:\n%w", err)
 	}
 	c := newClient(o)
+	var err error
+	if c.journal, err = openJournal(o.JournalDir, c.clock, c.outbox, o.Logger); err != nil {
+		return nil, err
+	}
 	c.goes(c.clock.run)
 	c.goes(c.status.deliver)
 	if !o.MemoryOnly {
@@ -96,7 +109,10 @@ func newClient(o Options) *Client {
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
+		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
 		lanes:     newLanes(),
+		feed:      newFeed(),
+		barriers:  newBarriers(),
 		status:    newStatus(o.Events, o.Logger),
 		wake:      make(chan struct{}, 1),
 		requests:  new(requests),
@@ -263,7 +279,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	c.status.apply(clientClosed, nil)
 	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
 	memoryIsAll := c.memoryIsAll()
-	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll {
+	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll && (c.node.Load() != nil || !c.journal.safe()) {
 		c.log.LogAttrs(ctx, slog.LevelInfo, "waiting for a Redis that takes the kept writes",
 			slog.String("event", "close.waiting"), slog.Int("writes", n))
 		c.flush(ctx)
@@ -282,8 +298,11 @@ func (c *Client) shutdown(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	var errs []error
-	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll {
+	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll && !c.journal.safe() {
 		errs = append(errs, &UnsavedError{Writes: n})
+	}
+	if err := c.journal.close(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	if !ended {
 		errs = append(errs, fmt.Errorf("evercache: closed with work still under way: %w", context.Cause(ctx)))

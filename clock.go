@@ -61,6 +61,17 @@ func (c *coarseClock) unpark() int64 {
 	return now
 }
 
+// at is a moment in the clock's time.
+func (c *coarseClock) at(t time.Time) int64 { return int64(t.Sub(c.start)) + 1 }
+
+// wall is a moment of the clock in Unix nanoseconds, for what outlives the
+// process, and unwall the reverse.
+func (c *coarseClock) wall(at int64) int64   { return c.start.UnixNano() + at }
+func (c *coarseClock) unwall(at int64) int64 { return at - c.start.UnixNano() }
+
+// moment is the reverse.
+func (c *coarseClock) moment(at int64) time.Time { return c.start.Add(time.Duration(at - 1)) }
+
 func (c *coarseClock) precise() int64 { return int64(time.Since(c.start)) + 1 }
 
 // run keeps the clock until ctx ends.

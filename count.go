@@ -72,6 +72,8 @@ func (c *Client) Stats() Stats {
 		OutboxExpired:    c.expired.Load(),
 		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
+		Feed:             h.Feed,
+		Recovery:         h.Recovery,
 		EventsDropped:    c.status.dropped.Load(),
 	}
 	for op := range opCount {

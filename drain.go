@@ -60,8 +60,7 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 		done, err := d.prefix(ctx, p)
 		switch k := remote.KindOf(err); {
 		case done:
-			d.client.outbox.DonePrefix(p.Seq)
-			d.client.replayed.Add(1)
+			d.donePrefix(p)
 		case k == remote.Logical || k.Refused():
 			d.failed[p.Seq], d.left = true, err
 		case err != nil:
@@ -73,9 +72,30 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 	return more, nil
 }
 
+func (d *drainage) donePrefix(p outbox.Prefix) {
+	c := d.client
+	if !c.takenPrefix(p, d.node) {
+		return // it waits for the next master
+	}
+	c.outbox.DonePrefix(p.Seq)
+	c.replayed.Add(1)
+}
+
+// prefix deletes what is under a prefix and was not written after it.
 func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err error) {
+	low, high := p.Lo, p.Hi
+	if high == 0 {
+		low, high = d.node.ServerTime(d.client.clock.moment(p.Since))
+	}
+	replay := remote.PrefixReplay{
+		KeyPrefix: d.client.opts.KeyPrefix, Prefix: p.Text,
+		Cond: remote.Cond{Process: d.client.process, Lo: low, Hi: high},
+	}
+	if s := d.client.subscriberOf(p.Text); s != nil {
+		replay.TTL, replay.Certain = s.lives()
+	}
 	for range prefixSteps {
-		_, next, err := d.node.DeletePrefixFrom(ctx, p.Text, d.cursors[p.Seq], d.client.opts.WriteTimeout)
+		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, d.cursors[p.Seq], d.client.opts.WriteTimeout)
 		if err != nil || next == 0 {
 			return err == nil, err
 		}
@@ -89,7 +109,7 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
-	return !d.deletesOnly || r.Kind == outbox.Delete
+	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
 }
 
 // records sends one pipeline, each record under its key's lane: a direct write
@@ -101,7 +121,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		return false, nil
 	}
 	var held []outbox.Record
-	var ws []remote.Write
+	var ws []remote.Replay
 	defer func() {
 		for _, r := range held {
 			d.client.lanes.unlock(r.Key)
@@ -116,6 +136,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			d.client.lanes.unlock(r.Key)
 			continue
 		}
+		d.date(&r)
 		held = append(held, r)
 		ws = append(ws, d.client.replayOf(r))
 	}
@@ -123,47 +144,85 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
-	errs, _ := d.node.WriteMany(ctx, ws, d.client.opts.WriteTimeout)
-	return true, d.conclude(held, errs)
+	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
+	return true, d.conclude(held, outcomes)
 }
 
-// replayOf is how a record is put back: what has expired meanwhile, or is to be
-// loaded anew, is deleted, or the old value would come back.
-func (c *Client) replayOf(r outbox.Record) remote.Write {
-	left := time.Duration(r.Ends - c.clock.precise())
-	w := remote.Write{Pair: remote.Pair{Key: r.Key, Data: r.Value, TTL: left}}
+// date gives a record its time on the master's clock, where it has none: it was
+// never sent.
+func (d *drainage) date(r *outbox.Record) {
+	if r.Hi == 0 {
+		r.Lo, r.Hi = d.node.ServerTime(d.client.clock.moment(r.Since))
+	}
+	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
+}
+
+// replayOf is how a record is put back: unless another process has written the
+// key since. What has expired meanwhile, is to be loaded anew, or is older than
+// tombstones live, is deleted, or an old value would come back.
+func (c *Client) replayOf(r outbox.Record) remote.Replay {
+	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.Cond{
+		Tomb: remote.TombstoneKey(c.opts.KeyPrefix, r.Key), Process: c.process,
+		Ends: r.Hi + time.Duration(r.Ends-r.Since).Milliseconds(),
+		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Certain: r.Certain,
+	}}
+	now := c.clock.precise()
+	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
-	case r.Kind == outbox.Delete, r.Invalidate && r.Kind == outbox.Set:
-		w.Kind = remote.WriteDelete
-	case left < time.Millisecond:
-		w.Kind = remote.WriteDelete
+	case r.Kind == outbox.Touch && !ended:
+		w.Kind = remote.Prolong
+	case r.Kind != outbox.Set, r.Invalidate, now-r.Since > int64(remote.TombstoneLife):
+		w.Kind = remote.Invalidate
+	case ended:
+		w.Kind = remote.Invalidate
 		c.expired.Add(1)
-	case r.Kind == outbox.Touch:
-		w.Kind = remote.WriteExpire
 	}
 	return w
 }
 
 // conclude takes out of the outbox what the master has taken.
-func (d *drainage) conclude(rs []outbox.Record, errs []error) error {
+func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error {
 	var outage error
 	for i, r := range rs {
-		switch k := remote.KindOf(errs[i]); {
+		switch k := remote.KindOf(outcomes[i].Err); {
 		case k == remote.OK || k == remote.Nil:
-			d.client.outbox.Done(r.Key, r.Seq)
-			d.client.replayed.Add(1)
+			d.done(r, outcomes[i].Result)
 		case k == remote.Logical:
-			d.client.rejected(r, errs[i])
+			d.client.rejected(r, outcomes[i].Err)
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
+			d.client.journal.done(recordKey(r.Key))
 		case k == remote.NoPerm || k == remote.OOM:
-			d.refused[r.Key], d.left = r.Seq, errs[i]
+			d.refused[r.Key], d.left = r.Seq, outcomes[i].Err
 			d.deletesOnly = d.deletesOnly || k == remote.OOM
 		default:
-			outage = errs[i]
+			outage = outcomes[i].Err
 		}
 	}
 	return outage
+}
+
+// done takes out a record that the master has taken, or has something better
+// than. What memory holds of the latter is not what Redis holds.
+func (d *drainage) done(r outbox.Record, result remote.Result) {
+	c := d.client
+	switch result {
+	case remote.Superseded:
+		c.recovery.superseded.Add(1)
+	case remote.Unknown:
+		c.recovery.invalidated.Add(1)
+		r.Kind, r.Value = outbox.Invalidate, nil
+	}
+	if result == remote.Superseded {
+		c.journal.done(recordKey(r.Key))
+	} else if _, ok := c.taken(r, d.node); !ok {
+		return // it waits for the next master
+	}
+	c.outbox.Done(r.Key, r.Seq)
+	c.replayed.Add(1)
+	if s := c.subscriberOf(r.Key); s != nil && result != remote.Done {
+		s.discard(r.Key)
+	}
 }
 
 // rejected is a kept write that the master will never take, such as a value
@@ -175,6 +234,7 @@ func (c *Client) rejected(r outbox.Record, err error) {
 	}
 	c.outbox.Done(r.Key, r.Seq)
 	if r.Kind == outbox.Set {
-		_ = c.outbox.Put(outbox.Record{Kind: outbox.Delete, Key: r.Key, Class: r.Class, Since: r.Since, Ends: r.Ends})
+		r.Kind, r.Value = outbox.Invalidate, nil
+		_ = c.outbox.Put(r)
 	}
 }

@@ -24,6 +24,8 @@ func (c *Client) Health() Health {
 		Sentinel:      c.sentinelHealth(),
 		OutboxEntries: depth.Entries,
 		OutboxBytes:   depth.Bytes,
+		Feed:          c.feedHealth(),
+		Recovery:      c.recoveryHealth(),
 	}
 	if c.opts.MemoryOnly || now.state == Connected {
 		h.Cause = nil
@@ -40,6 +42,7 @@ func (c *Client) Health() Health {
 	}
 	h.Findings = append(h.Findings, sentinelFindings(h.Sentinel)...)
 	h.Findings = append(h.Findings, outboxFindings(h, depth.Overflowed)...)
+	h.Findings = append(h.Findings, c.recoveryFindings(h, node)...)
 	return h
 }
 

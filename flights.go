@@ -37,6 +37,9 @@ type flight[V any] struct {
 	done       chan struct{} // made for the first who waits; closed when settled
 	settled    bool          // entry, err and abandoned are final
 	superseded bool
+	loading    bool  // Redis has said that it has no value
+	asked      int64 // when Redis was asked, and where the feed stood then
+	mark       mark
 	// abandoned: the one who flew gave up on its own account; try again.
 	abandoned bool
 	entry     Entry[V]
@@ -145,6 +148,38 @@ func (fs *flights[V]) supersede(key string, put func()) {
 	s.supersede(flightKey{key, false})
 	s.supersede(flightKey{key, true})
 	s.supersedeFills(key)
+	put()
+}
+
+// announced is what somebody else's write of the key does. A load that Redis's
+// own word has started goes on, unless the key was deleted: its fill finds out
+// whether the key has a value meanwhile, and the end of the key's life is
+// announced just when its load begins.
+func (fs *flights[V]) announced(key string, deleted bool, put func()) {
+	s := fs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, loads := range []bool{false, true} {
+		k := flightKey{key, loads}
+		if f := s.flights[k]; f != nil && (deleted || !f.loading) {
+			s.supersede(k)
+		}
+	}
+	put()
+}
+
+// loads notes that the flight has come to its load.
+func (fs *flights[V]) loads(f *flight[V]) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.loading = true
+}
+
+// exchange runs put under the lock of the key.
+func (fs *flights[V]) exchange(key string, put func()) {
+	s := fs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	put()
 }
 

@@ -44,4 +44,7 @@ type Health struct {
 	OutboxBytes   int64
 	// OutboxOldest is how long the oldest kept write has waited.
 	OutboxOldest time.Duration
+
+	Feed     FeedHealth
+	Recovery RecoveryHealth
 }

@@ -194,7 +194,7 @@ func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
-	redisDo(t, p, "SET", "c:a", "old", "PX", "60000")
+	redisDo(t, p, "SET", "c:a", "old", "PX", "59000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "a", "new"))
 
 	client.publish(node) // the master is back, and the replay has not come to the key
@@ -238,7 +238,7 @@ func TestATouchBringsNothingDeletedBack(t *testing.T) {
 			p := startRedis(t, redisproc.Options{})
 			client, node := master(t, p)
 			c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
-			redisDo(t, p, "SET", "c:a", "old", "PX", "60000")
+			redisDo(t, p, "SET", "c:a", "old", "PX", "59000")
 			if err := remove(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +285,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
-			wantWritten(t, Master)(c.delivered(t.Context(), older, true, nil)) // the answer comes now
+			wantWritten(t, Master)(c.delivered(t.Context(), t.Context(), older, sending{node: node, at: time.Now(), found: true})) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
 			var inRedis any = "newer"
@@ -335,7 +335,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{})
-	redisDo(t, p, "SET", "c:p1", "old")
+	redisDo(t, p, "SET", "c:p1", "old", "PX", "3590000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
 	client.publish(node)
 	mustLock(t, client.lanes, "c:x")

@@ -34,6 +34,9 @@ var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.L
 // that leaves takes the load with it. The flight is settled after LoadTimeout
 // at the latest, whatever the loader does.
 func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V]) {
+	if plan.cause == nil {
+		c.flights.loads(f)
+	}
 	ok := c.client.spawn(func() {
 		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
 		defer cancel()
@@ -117,7 +120,11 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	key := f.key.key
 	switch {
 	case errors.Is(err, ErrNotFound):
-		c.flights.keep(f, func() { c.remember(key) })
+		c.flights.keep(f, func() {
+			if c.client.feed.undisturbed(f.mark) { // else somebody may have written it meanwhile
+				c.remember(key)
+			}
+		})
 		c.flights.settle(f, Entry[V]{}, err)
 		return
 	case err != nil:
@@ -154,8 +161,10 @@ func (c *Cache[V]) remember(key string) {
 }
 
 // fill writes a loaded value to Redis unless the key was written since the
-// load began, here (superseded) or elsewhere (it is there: NX). A fill that
-// fails is counted and nothing else: the caller has its value.
+// load began: here (superseded) or elsewhere (it is there, or it was deleted
+// after the load's caller was told that there was none). A fill that fails is
+// counted and nothing else: the caller has its value. What memory holds is
+// covered by the feed once Redis holds it too.
 func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite bool) {
 	full := c.full(f.key.key)
 	node := c.client.node.Load()
@@ -171,30 +180,62 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	if c.flights.superseded(f) || c.client.waits(full) {
 		return
 	}
-	stored := c.store(ctx, node, remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, overwrite)
+	m, sent := c.mark(full), time.Now()
+	missed, _ := node.ServerTime(c.client.clock.moment(f.asked))
+	stored, err := node.Fill(ctx, remote.Fill{
+		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), MissedAt: missed, Overwrite: overwrite,
+	}, c.policy.WriteTimeout)
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
-		_, _ = node.Delete(ctx, full, c.policy.WriteTimeout)
-	case !stored:
-		c.forget(f.key.key, it) // another process wrote it: ask Redis next time
+		c.unfill(ctx, node, full, sent)
+	case err == nil && !stored:
+		c.unkeep(f.key.key, it) // ask Redis next time
+	case err == nil && m.epoch != 0:
+		c.cover(f.key.key, it, m)
 	}
 }
 
-// store reports false when the key was there already.
-func (c *Cache[V]) store(ctx context.Context, node *remote.Node, p remote.Pair, overwrite bool) bool {
-	if overwrite {
-		_ = node.Set(ctx, p, c.policy.WriteTimeout)
-		return true
-	}
-	stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout)
-	return stored || err != nil
+// unfill takes a fill back, unless the key has been written since.
+func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, sent time.Time) {
+	low, _ := node.ServerTime(sent)
+	_, high := node.ServerTime(time.Now())
+	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.Cond{
+		Tomb: c.tomb(full), Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
+	}}
+	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }
 
-// forget drops an item if memory still holds that very one.
-func (c *Cache[V]) forget(key string, it *local.Item) {
+// cover lets the feed vouch for an item that Redis holds since the mark.
+func (c *Cache[V]) cover(key string, it *local.Item, m mark) {
+	c.flights.exchange(key, func() {
+		if c.peek(key) == it && c.client.feed.undisturbed(m) {
+			covered := *it
+			covered.Epoch = m.epoch
+			c.put(key, &covered)
+		}
+	})
+}
+
+// unkeep drops an item if memory still holds that very one.
+func (c *Cache[V]) unkeep(key string, it *local.Item) {
 	c.flights.supersede(key, func() {
 		if c.peek(key) == it {
 			c.drop(key)
 		}
 	})
+}
+
+// tomb is the key of a key's tombstone.
+func (c *Cache[V]) tomb(full string) string {
+	return remote.TombstoneKey(c.client.opts.KeyPrefix, full)
+}
+
+// certain reports whether the time at which a key of the class ends tells when
+// it was written: always the class's TTL after that, unless a write of this
+// process had another TTL, or it prolonged one.
+func (c *Cache[V]) certain(ttl time.Duration) bool {
+	if ttl != c.policy.TTL {
+		c.mixed.Store(true)
+	}
+	return !c.mixed.Load()
 }

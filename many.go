@@ -199,20 +199,27 @@ func (b *batch[V]) start(ctx context.Context, c *Cache[V]) {
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
 	as := make([]answer[V], len(fs))
+	now := c.client.clock.precise()
+	for _, f := range fs {
+		f.asked, f.mark = now, c.mark(c.full(f.key.key))
+	}
 	node := c.client.node.Load()
-	if node == nil || !c.client.outbox.Empty() {
-		for i, f := range fs {
-			as[i].it, as[i].decoded, as[i].err = c.consult(ctx, f.key.key)
+	var full []string
+	var index []int
+	for i, f := range fs {
+		key := c.full(f.key.key)
+		if node == nil || c.client.waits(key) {
+			as[i].it, as[i].decoded, as[i].err = c.consult(ctx, f.key.key, f.mark)
+			continue
 		}
+		full, index = append(full, key), append(index, i)
+	}
+	if len(full) == 0 {
 		return as
 	}
-	full := make([]string, len(fs))
-	for i, f := range fs {
-		full[i] = c.full(f.key.key)
-	}
 	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
-	for i, r := range found {
-		as[i].it, as[i].decoded, as[i].err = c.fromRedis(r.Value, r.Err)
+	for j, i := range index {
+		as[i].it, as[i].decoded, as[i].err = c.fromRedis(found[j].Value, found[j].Err, fs[i].mark)
 	}
 	return as
 }
@@ -284,10 +291,12 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 	}
 	var batch []remote.Write
 	var index []int
+	var sends []sending
 	for i, w := range ws {
 		if c.client.coveredByPrefix(w.rec.Key) || !c.client.lanes.tryLock(w.rec.Key) {
 			continue
 		}
+		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true})
 		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
 		index = append(index, i)
 	}
@@ -296,7 +305,8 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 		errs, _ := node.WriteMany(ctx, batch, c.policy.WriteTimeout)
 		for j, i := range index {
 			sent[i] = true
-			out[i].receipt, out[i].err = c.delivered(ctx, ws[i], true, errs[j])
+			sends[j].err = errs[j]
+			out[i].receipt, out[i].err = c.delivered(bounded, ctx, ws[i], sends[j])
 			c.client.lanes.unlock(ws[i].rec.Key)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
 )
 
 const (
@@ -26,7 +27,10 @@ func (c *Client) keepMaster(ctx context.Context) {
 		Up:     c.masterUp,
 		Down:   c.masterDown,
 		Failed: c.dialFailed,
-		Beat:   c.masterBeat,
+		Beat: func(n *remote.Node, b remote.Barrier) {
+			// A single server is the only master, and there is none to be promoted.
+			c.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+		},
 	})
 }
 
@@ -41,12 +45,17 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		DB:           c.opts.DB,
 		TLS:          c.opts.TLS,
 		DialTimeout:  c.opts.DialTimeout,
+		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
 	}
 }
 
 func (c *Client) heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
 		Key:     c.opts.KeyPrefix + "~b:" + c.process,
+		Marker:  c.opts.KeyPrefix + "~dataset",
+		Book:    book{c},
+		Pace:    c.beatPace,
+		Kick:    c.barriers.kick,
 		TTL:     heartbeatTTL,
 		Every:   heartbeatEvery,
 		Timeout: heartbeatTimeout,
@@ -60,6 +69,8 @@ func (c *Client) masterUp(n *remote.Node) {
 	c.blamed.Store(nil)
 	c.status.mastered(n.Addr)
 	c.blackouts.end(n.Addr, c.replayed.Load())
+	n.Epoch.Store(c.ledger.Epoch())
+	c.listen(n)
 	c.publish(n)
 	c.status.apply(masterVerified, nil)
 	c.wakeReplay()
@@ -67,6 +78,7 @@ func (c *Client) masterUp(n *remote.Node) {
 
 func (c *Client) masterDown(cause error) {
 	c.publish(nil)
+	c.unlisten()
 	c.blackouts.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
 		c.redis.opened.add(string(opened.Cause))
@@ -95,14 +107,6 @@ func (c *Client) blame(err error) {
 func (c *Client) countDialError(err error) {
 	c.redis.dials.add("error")
 	c.redis.errors.add(string(remote.KindOf(err)))
-}
-
-// masterBeat is called when the master has answered a heartbeat: what it
-// refused may go through now.
-func (c *Client) masterBeat(*remote.Node) {
-	if !c.outbox.Empty() {
-		c.wakeReplay()
-	}
 }
 
 // publish lets every caller use the node, or none, and wakes who waits for one.

@@ -89,6 +89,13 @@ type Options struct {
 	OutboxEntries int
 	OutboxBytes   int64
 
+	// JournalDir, when not empty, is a directory of this process alone, in which
+	// what Redis has not taken is kept in a file: a write in an outage is then
+	// acknowledged as Journaled, when it is on the disk, and is sent by the next
+	// process that opens the directory if this one dies first. A write that
+	// cannot be put on the disk is a *DurabilityError.
+	JournalDir string
+
 	// Logger gets one line for each change of state. Default slog.Default().
 	Logger *slog.Logger
 	// Events are called on changes; see Events.

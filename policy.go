@@ -73,8 +73,9 @@ type Policy struct {
 	// only when nothing better can be had. Default none.
 	Stale time.Duration
 	// L1TTL is how long an entry is served from memory without asking Redis
-	// while Redis answers: the longest that a change made by another process
-	// goes unseen. Default 5 s, at most TTL. Never: ask every time.
+	// while Redis answers. Default: as long as it lives, while the invalidation
+	// feed covers it (a change made elsewhere drops it), and 5 s while nothing
+	// covers it. Never: ask every time.
 	L1TTL time.Duration
 	// NegativeTTL is how long a loader's ErrNotFound is remembered, in memory
 	// only. Default not at all.

@@ -40,40 +40,47 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	node := c.client.node.Load()
 	if node == nil {
-		return c.keepPrefix(prefix, c.client.awayCause())
+		return c.keepPrefix(ctx, prefix, c.client.awayCause())
 	}
 	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
-		return c.keepPrefix(prefix, errBehind)
+		return c.keepPrefix(ctx, prefix, errBehind)
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
+	p.Lo, p.Hi = node.ServerTime(time.Now())
 	c.dropPrefix(prefix)
 	n, err := node.DeletePrefix(bounded, c.full(prefix), c.policy.WriteTimeout)
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
 	case err == nil:
+		if !c.client.takenPrefix(p, node) {
+			return c.keepPrefix(ctx, prefix, errChanged)
+		}
 		return n, Receipt{Durability: Master}, nil
 	case ctx.Err() != nil:
 		return n, Receipt{}, context.Cause(ctx)
 	case k == remote.Logical:
 		return n, Receipt{}, fmt.Errorf("evercache: %w", err)
 	}
-	return c.keepPrefix(prefix, err)
+	return c.keepPrefix(ctx, prefix, err)
 }
 
 // keepPrefix keeps the wish for the next master.
-func (c *Cache[V]) keepPrefix(prefix string, cause error) (int, Receipt, error) {
+func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (int, Receipt, error) {
 	if c.client.opts.MemoryOnly {
 		return c.dropPrefix(prefix), Receipt{}, nil
 	}
 	if c.policy.OutageWrites == RefuseWrites && !c.client.memoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	err := c.client.outbox.PutPrefix(outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()})
-	if err != nil {
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
+	if err := c.client.outbox.PutPrefix(p); err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
+	commit := c.client.journal.prefix(p, c.client.clock)
 	c.dropPrefix(prefix)
 	c.client.keptWrite(cause)
-	return -1, Receipt{Durability: Memory}, nil
+	r, err := commit.receipt(ctx, c.policy.WriteTimeout)
+	return -1, r, err
 }

@@ -46,8 +46,8 @@ func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[
 	return c.read(ctx, op, key, load)
 }
 
-// hit returns the item that may be served without asking anybody: one within
-// L1TTL, or, while Redis is away, within its TTL.
+// hit returns the item that may be served without asking anybody: one that the
+// feed covers, one within L1TTL, or, while Redis is away, within its TTL.
 func (c *Cache[V]) hit(key string) *local.Item {
 	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.node.Load() != nil {
 		return nil // Redis is asked every time; memory is there for the outage
@@ -57,13 +57,22 @@ func (c *Cache[V]) hit(key string) *local.Item {
 		return nil
 	}
 	now := c.client.clock.NowNano()
-	if now < it.AskAfter && c.policy.OutageReads != RefuseReads {
+	if now < it.TrustUntil && c.client.coherent(it, now) {
 		return it
 	}
-	switch away := c.client.node.Load() == nil; {
+	return c.uncovered(it, now)
+}
+
+// uncovered is hit for an item that the feed does not cover. One that it covered
+// before, in an epoch that has ended, may have been changed meanwhile.
+func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
+	away := c.client.node.Load() == nil
+	switch {
 	case away && c.policy.OutageReads == RefuseReads && !c.client.memoryIsAll():
 		return nil
-	case now < it.AskAfter, away && now < it.FreshUntil:
+	case away && now < it.FreshUntil:
+		return it
+	case now < it.AskAfter && !c.client.feed.passed(it.Epoch):
 		return it
 	}
 	return nil
@@ -131,7 +140,8 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 			c.flights.abandon(f)
 		}
 	}()
-	it, decoded, err := c.consult(ctx, f.key.key)
+	f.asked, f.mark = c.client.clock.precise(), c.mark(c.full(f.key.key))
+	it, decoded, err := c.consult(ctx, f.key.key, f.mark)
 	c.conclude(ctx, f, load, answer[V]{it, decoded, err})
 	crashed = false
 }
@@ -163,7 +173,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, key string) (it *local.Item, decoded bool, err error) {
+func (c *Cache[V]) consult(ctx context.Context, key string, m mark) (it *local.Item, decoded bool, err error) {
 	full, node := c.full(key), c.client.node.Load()
 	if !c.client.outbox.Empty() {
 		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
@@ -180,10 +190,10 @@ func (c *Cache[V]) consult(ctx context.Context, key string) (it *local.Item, dec
 		return nil, true, c.client.awayCause()
 	}
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
-	return c.fromRedis(v, err)
+	return c.fromRedis(v, err, m)
 }
 
-func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *local.Item, decoded bool, _ error) {
+func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) (it *local.Item, decoded bool, _ error) {
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
 		return nil, true, nil
@@ -205,7 +215,9 @@ func (c *Cache[V]) fromRedis(v remote.Value, err error) (it *local.Item, decoded
 	} else {
 		age = max(0, c.policy.TTL-ttl)
 	}
-	return c.newItem(value, len(v.Data), now, age, ttl), true, nil
+	it = c.newItem(value, len(v.Data), now, age, ttl)
+	it.Epoch = m.epoch
+	return it, true, nil
 }
 
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {

@@ -31,12 +31,13 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/sentinel", "internal/watch"},
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/sentinel", "internal/watch"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
 	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},
 	{"internal/breaker", nil, "the breaker is a pure function of outcomes, whoever has them"},
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
+	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
 	{"internal/remote", []string{"internal/breaker"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
 )
 
 // Set stores a value for the class's TTL or that of the TTL option. While
@@ -47,7 +47,8 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 func (c *Cache[V]) touched(key string, w write) {
 	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		longer := *it
-		live(&longer, c.policy, w.rec.Since, w.ttl)
+		c.live(&longer, w.rec.Since, w.ttl)
+		longer.Epoch = 0 // ours hides what another process wrote just before
 		c.put(key, &longer)
 	}
 }
@@ -57,7 +58,8 @@ type write struct {
 	rec   outbox.Record
 	ttl   time.Duration
 	min   Receipt
-	apply func() // changes memory; called under the key's flight lock
+	item  *local.Item // of a Set: what memory will hold
+	apply func()      // changes memory; called under the key's flight lock
 }
 
 func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption) (write, error) {
@@ -72,7 +74,11 @@ func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption)
 	if o.ttlGiven {
 		w.ttl = o.ttl
 	}
-	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl)}
+	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl), TTL: w.ttl}
+	if kind == outbox.Touch {
+		c.mixed.Store(true)
+	}
+	w.rec.Certain = c.certain(w.ttl)
 	if w.ttl < time.Millisecond || w.ttl > MaxTTL {
 		return w, fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)
 	}
@@ -92,6 +98,7 @@ func (c *Cache[V]) setOf(key string, v V, options []WriteOption) (write, error) 
 	w.rec.Value = data
 	w.rec.Invalidate = c.policy.Recovery == Invalidate
 	it := c.newItem(v, len(data), w.rec.Since, 0, w.ttl)
+	w.item = it
 	w.apply = func() { c.put(key, it) }
 	return w, nil
 }
@@ -150,64 +157,6 @@ func (c *Cache[V]) behind(w write) bool {
 	return w.rec.Kind == outbox.Touch && c.client.waits(w.rec.Key)
 }
 
-// deliver sends the write to the master, and to the next one if there is one in
-// time: repeating it is safe. The caller holds the key's lane.
-func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w write) (Receipt, error) {
-	for {
-		found, err := send(bounded, node, w, c.policy.WriteTimeout)
-		if k := remote.KindOf(err); !k.Outage() || k.Refused() || bounded.Err() != nil {
-			return c.delivered(ctx, w, found, err)
-		}
-		c.client.blackouts.sign()
-		if node = c.client.awaitMaster(bounded, node); node == nil {
-			return c.delivered(ctx, w, found, err)
-		}
-	}
-}
-
-// delivered concludes a write by the master's answer; the caller holds the lane.
-func (c *Cache[V]) delivered(ctx context.Context, w write, found bool, err error) (Receipt, error) {
-	switch k := remote.KindOf(err); {
-	case err == nil && !found:
-		c.landed(w, func() { c.drop(c.bare(w)) })
-		return Receipt{}, ErrNotFound
-	case err == nil:
-		c.landed(w, w.apply)
-		return Receipt{Durability: Master}, nil
-	case k == remote.Logical:
-		c.supersede(w, func() { c.drop(c.bare(w)) })
-		return Receipt{}, fmt.Errorf("evercache: %w", err)
-	}
-	return c.undelivered(ctx, w, err)
-}
-
-// landed notes that the master has taken w. A newer write of the key, which got
-// no turn in its lane, stays: in the outbox and in memory.
-func (c *Cache[V]) landed(w write, put func()) {
-	c.supersede(w, func() {
-		if !c.client.outbox.Empty() {
-			c.client.outbox.Taken(w.rec)
-			if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
-				return
-			}
-		}
-		put()
-	})
-}
-
-// send returns found = false only for a Touch of a missing key.
-func send(ctx context.Context, node *remote.Node, w write, limit time.Duration) (found bool, err error) {
-	switch w.rec.Kind {
-	case outbox.Delete:
-		_, err = node.Delete(ctx, w.rec.Key, limit)
-		return true, err
-	case outbox.Touch:
-		found, err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
-		return found || err != nil, err
-	}
-	return true, node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
-}
-
 func (c *Cache[V]) bare(w write) string { return w.rec.Key[len(c.prefix):] }
 
 func (c *Cache[V]) supersede(w write, put func()) { c.flights.supersede(c.bare(w), put) }
@@ -225,7 +174,8 @@ func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Recei
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	if err := c.keep(w); err != nil {
+	commit, err := c.keep(w)
+	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
 	if !c.client.opts.MemoryOnly {
@@ -234,15 +184,15 @@ func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Recei
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
 	}
-	return Receipt{Durability: Memory}, nil
+	return commit.receipt(ctx, c.policy.WriteTimeout)
 }
 
 // keep puts w into the outbox and into memory in one step: of two writes that
 // are kept at the same time, both hold the same one in the end.
-func (c *Cache[V]) keep(w write) (err error) {
+func (c *Cache[V]) keep(w write) (p pending, err error) {
 	c.supersede(w, func() {
 		if !c.client.opts.MemoryOnly {
-			err = c.client.outbox.Put(w.rec)
+			p, err = c.client.keep(w.rec)
 		}
 		if err != nil {
 			c.drop(c.bare(w))
@@ -250,7 +200,7 @@ func (c *Cache[V]) keep(w write) (err error) {
 		}
 		w.apply()
 	})
-	return err
+	return p, err
 }
 
 // touchable is nil when, without a master, somebody knows that the key is there.
@@ -262,7 +212,7 @@ func (c *Cache[V]) touchable(w write, cause error) error {
 	switch {
 	case waits && r.Kind == outbox.Set && w.rec.Since < r.Ends:
 		return nil
-	case waits && r.Kind != outbox.Touch, c.client.memoryIsAll():
+	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.memoryIsAll():
 		return ErrNotFound
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
@@ -277,79 +227,4 @@ func (w write) checkMin(r Receipt, cause error) error {
 		Asked: w.min.Durability, AskedReplicas: w.min.Replicas,
 		Got: r.Durability, GotReplicas: r.Replicas, Cause: cause,
 	}
-}
-
-// Add stores a value only if the key has none, and reports whether it did.
-// Without a master nobody can know: ErrUnavailable, and nothing is changed.
-// After an error that is not IsUnavailable's "nobody knows" the value may or
-// may not be there.
-func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOption) (bool, Receipt, error) {
-	w, err := c.setOf(key, v, options)
-	if err != nil {
-		c.client.requests.add(OpAdd, TierNone, ResultRejected)
-		return false, Receipt{}, err
-	}
-	start := time.Now()
-	added, r, err := c.addInLane(ctx, key, w)
-	if added && err == nil {
-		err = w.checkMin(r, c.client.awayCauseIf(r))
-	}
-	c.client.countAdd(added, r, err)
-	c.client.durations[OpAdd].observe(time.Since(start))
-	return added, r, err
-}
-
-func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Receipt, error) {
-	if !c.client.writers.enter() {
-		return false, Receipt{}, ErrClosed
-	}
-	defer c.client.writers.leave()
-	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
-	defer cancel()
-	if err := c.client.lanes.lock(bounded, w.rec.Key); err != nil {
-		if ctx.Err() != nil {
-			return false, Receipt{}, context.Cause(ctx)
-		}
-		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
-	}
-	defer c.client.lanes.unlock(w.rec.Key)
-	if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
-		return c.addBehind(ctx, w, r)
-	}
-	node := c.client.awaitMaster(bounded, nil)
-	switch {
-	case node != nil:
-		return c.addAtMaster(ctx, node, w)
-	case !c.client.memoryIsAll():
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.awayCause())
-	}
-	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
-		return false, Receipt{}, nil
-	}
-	r, err := c.undelivered(ctx, w, c.client.awayCause())
-	return err == nil, r, err
-}
-
-// addBehind decides by the write that waits for the key in the outbox.
-func (c *Cache[V]) addBehind(ctx context.Context, w write, waiting outbox.Record) (bool, Receipt, error) {
-	if waiting.Kind == outbox.Set && w.rec.Since < waiting.Ends {
-		return false, Receipt{}, nil
-	}
-	r, err := c.undelivered(ctx, w, errBehind)
-	return err == nil, r, err
-}
-
-func (c *Cache[V]) addAtMaster(ctx context.Context, node *remote.Node, w write) (bool, Receipt, error) {
-	p := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
-	stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return false, Receipt{}, context.Cause(ctx)
-	case err != nil:
-		c.supersede(w, func() { c.drop(c.bare(w)) })
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case stored:
-		c.landed(w, w.apply)
-	}
-	return stored, Receipt{Durability: Master}, nil
 }

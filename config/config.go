@@ -47,9 +47,8 @@ type Server struct {
 	MaxClasses   int
 	// DrainTimeout bounds the end of the process: requests, then the outbox.
 	DrainTimeout time.Duration
-	// JournalDir is empty and Revocations is "off": neither is built yet, and
+	// Revocations is "off": it is not built yet, and
 	// asking for it is a fault.
-	JournalDir  string
 	Revocations string
 }
 

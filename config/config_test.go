@@ -118,7 +118,7 @@ func TestStandaloneByDefault(t *testing.T) {
 			DrainTimeout: 10 * time.Second, Revocations: "off",
 		},
 		Policy: evercache.Policy{
-			TTL: time.Hour, L1TTL: 5 * time.Second,
+			TTL:         time.Hour,
 			ReadTimeout: 100 * time.Millisecond, WriteTimeout: 250 * time.Millisecond,
 		},
 	}
@@ -189,7 +189,6 @@ func TestListsEveryFaultAtOnce(t *testing.T) {
 		"EVERCACHE_LOG_LEVEL=loud",
 		"EVERCACHE_LOG_FORMAT=xml",
 		"EVERCACHE_DIAL_TIMEOUT=0",
-		"EVERCACHE_JOURNAL_DIR=/var/lib/evercache",
 		"EVERCACHE_REVOCATIONS=required",
 	)
 	expectLines(t, got,
@@ -206,7 +205,6 @@ func TestListsEveryFaultAtOnce(t *testing.T) {
 		`EVERCACHE_LOG_FORMAT: "xml" is not one of the choices; write auto, json, text`,
 		`EVERCACHE_MAX_BODY: "1.5MiB" is not a size; write bytes as a whole number, or with a unit: 512KiB, 32MiB, 1GiB`,
 		`EVERCACHE_REVOCATIONS: "required" is not possible: revocations are not built yet; set it to off, or leave it out`,
-		`EVERCACHE_JOURNAL_DIR: "/var/lib/evercache" is not possible: the journal is not built yet; leave it out`,
 		`EVERCACHE_TTL: "soon" is not a duration; write 250ms, 90s, 5m or 1h30m, or whole seconds`,
 		`EVERCACHE_DIAL_TIMEOUT: "0" is out of bounds; give a duration from 1ms to 1m`,
 	)

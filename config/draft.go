@@ -40,6 +40,7 @@ type draft struct {
 	ttl          time.Duration
 	stale        time.Duration
 	l1TTL        time.Duration
+	journalDir   string
 	memory       int64
 	outboxMemory int64
 	dialTimeout  time.Duration

@@ -164,7 +164,7 @@ func TestRedactedSaysWhereEachValueCameFrom(t *testing.T) {
 		{"REDIS_KEY_PREFIX", "", "default"},
 		{"EVERCACHE_TOKEN", "***", "env"},
 		{"EVERCACHE_TTL", "2s", "env"},
-		{"EVERCACHE_L1_TTL", "2s", "EVERCACHE_TTL"},
+		{"EVERCACHE_L1_TTL", "", "default"},
 		{"EVERCACHE_MEMORY", "32MiB", "default"},
 	} {
 		if got := lineOf(t, cfg, want.Name); got != want {

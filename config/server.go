@@ -46,9 +46,11 @@ func (r *reader) checkListener(s Server) {
 // policy is that of every class. A default gives way to a bound that is set.
 func (r *reader) policy() evercache.Policy {
 	ttl := r.atMost("EVERCACHE_TTL", r.ttl, "EVERCACHE_MAX_TTL", r.draft.server.MaxTTL)
-	l1TTL := r.atMost("EVERCACHE_L1_TTL", r.l1TTL, "EVERCACHE_TTL", ttl)
-	if l1TTL == 0 {
-		l1TTL = evercache.Never
+	var l1TTL time.Duration // the library's default
+	if r.set("EVERCACHE_L1_TTL") {
+		if l1TTL = r.atMost("EVERCACHE_L1_TTL", r.l1TTL, "EVERCACHE_TTL", ttl); l1TTL == 0 {
+			l1TTL = evercache.Never
+		}
 	}
 	return evercache.Policy{
 		TTL: ttl, Stale: r.stale, L1TTL: l1TTL,

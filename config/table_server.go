@@ -70,8 +70,8 @@ var serverSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_JOURNAL_DIR", group: "Server", unset: "no journal", example: "/var/lib/evercache",
-		meaning: "Folder for writes that wait for Redis. **Not built yet:** setting it is a fault; such writes wait in memory.",
-		parse:   to(func(d *draft) *string { return &d.server.JournalDir }, notBuilt("the journal is")),
+		meaning: "Folder, of this process alone, for a file of the writes that wait for Redis: they survive the end of the process. Without it they wait in memory.",
+		parse:   to(func(d *draft) *string { return &d.journalDir }, text),
 	},
 }
 
@@ -92,8 +92,8 @@ var cacheSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.stale }, duration(0, evercache.MaxTTL)),
 	},
 	{
-		name: "EVERCACHE_L1_TTL", group: "Cache", def: "5s", example: "1s",
-		meaning: "How long a value is served from memory without asking Redis, and so how long a change made elsewhere can go unseen; at most `EVERCACHE_TTL`, which also lowers the default. 0 asks every time.",
+		name: "EVERCACHE_L1_TTL", group: "Cache", unset: "its life, while changes are announced; else 5s", example: "1s",
+		meaning: "How long a value is served from memory without asking Redis; at most `EVERCACHE_TTL`. When it is not set, a value is served as long as Redis announces what others change (invalidation feed), and for 5s while it does not. 0 asks every time.",
 		parse:   to(func(d *draft) *time.Duration { return &d.l1TTL }, duration(0, evercache.MaxTTL)),
 	},
 	{

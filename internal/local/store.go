@@ -20,15 +20,18 @@ type Key struct {
 // Item is what a Store holds of a key. What a hit looks at comes first. An Item
 // is not modified once it is in a Store.
 type Item struct {
-	// Times of the Store's clock: served without asking Redis until AskAfter,
-	// as fresh until FreshUntil, worth keeping until KeepUntil.
-	AskAfter, FreshUntil int64
-	key                  Key
-	Value                any
-	KeepUntil            int64
-	Written              int64  // when the value was written or loaded
-	Size                 uint32 // of the value, in bytes
-	Absent               bool   // there is no value, and that is known
+	// Epoch of the feed that covers it; 0: none does.
+	Epoch uint64
+	// Times of the Store's clock: served without asking Redis until TrustUntil
+	// while the feed covers it, else until AskAfter, as fresh until FreshUntil,
+	// worth keeping until KeepUntil.
+	TrustUntil, AskAfter, FreshUntil int64
+	key                              Key
+	Value                            any
+	KeepUntil                        int64
+	Written                          int64  // when the value was written or loaded
+	Size                             uint32 // of the value, in bytes
+	Absent                           bool   // there is no value, and that is known
 }
 
 // Fresh reports whether the item is within its TTL; a nil one is not.

@@ -27,7 +27,8 @@ type Link struct {
 
 // Poll is a sentinel's answer about our master: ID from SENTINEL MYID, Named
 // from GET-MASTER-ADDR-BY-NAME, the rest from SENTINEL MASTER, REPLICAS and
-// SENTINELS. One pipeline asks them all; Peers may be left out.
+// SENTINELS, and INFO. One pipeline asks them all; Peers and Tilt may be left
+// out.
 type Poll struct {
 	Sentinel   Addr
 	SentAt, At time.Time
@@ -37,6 +38,7 @@ type Poll struct {
 	Master     MasterView
 	Replicas   []ReplicaView
 	Peers      []PeerView
+	Tilt       Tilt
 }
 
 // Probe is what a node says of itself.
@@ -56,6 +58,9 @@ type Answer struct {
 	Master   Addr // of a replica
 	LinkUp   bool // of a replica: it is in step with its master
 	Replicas []Addr
+
+	Offset   int64      // of a master: how much it has written
+	Attached []Attached // of a master: how far its replicas are
 }
 
 // NewAnswer joins ROLE and INFO replication of one pipeline. A promotion can
@@ -71,6 +76,7 @@ func NewAnswer(role RoleReply, info Replication, runID string) (Answer, error) {
 	a := Answer{
 		Role: info.Role, RunID: parseID(runID), ReplID: info.ReplID, ReplID2: info.ReplID2,
 		Master: role.Master, LinkUp: info.LinkUp,
+		Offset: info.Offset, Attached: info.Replicas,
 	}
 	for _, r := range info.Replicas {
 		a.Replicas = append(a.Replicas, r.Addr)
@@ -85,6 +91,7 @@ func NewAnswer(role RoleReply, info Replication, runID string) (Answer, error) {
 // replicas that can never be promoted.
 type Barrier struct {
 	Node       Addr
+	N          uint64 // its number, for the one who sent it
 	SentAt, At time.Time
 	Fault      Fault
 	Acked      int

@@ -27,7 +27,6 @@ type desk struct {
 
 	listeners map[sentinel.Addr]*worker
 	probers   map[sentinel.Addr]*worker
-	unwatched []sentinel.Addr // listeners that were ended, until the machine knows
 
 	node       *remote.Node // dialled for generation; nil: none
 	generation uint64
@@ -43,6 +42,7 @@ type desk struct {
 	events     map[string]uint64 // published messages by channel
 	viewAt     time.Time
 	complaints complaints
+	lacks      lacks
 }
 
 // inbox bounds the observations that wait for the desk: who observes waits when
@@ -95,6 +95,9 @@ func (d *desk) run(ctx context.Context) {
 			if !d.late(o) {
 				d.observe(o)
 			}
+			if b, ok := o.(sentinel.Barrier); ok {
+				d.beaten(b)
+			}
 		case r := <-d.dialed:
 			d.arrived(r)
 		case <-d.opened():
@@ -103,7 +106,6 @@ func (d *desk) run(ctx context.Context) {
 			d.observe(sentinel.Tick{At: time.Now()})
 			tick.Reset(d.tickPace())
 		}
-		d.forget()
 	}
 	d.drop(context.Cause(ctx))
 	cancel()
@@ -170,7 +172,7 @@ func (d *desk) tell(was sentinel.Decision) {
 	}
 	if changed || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
 		d.viewAt = time.Now()
-		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events)})
+		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events), Forbidden: d.lacks.list()})
 	}
 	if len(now.Finished) > 0 {
 		d.hooks.Done(now.Finished)

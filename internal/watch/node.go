@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
@@ -116,23 +117,49 @@ func (d *desk) take(n *remote.Node, generation uint64) {
 
 // barriers sends the heartbeat until ctx ends.
 func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node) {
-	for d.beat.wait(ctx) == nil {
-		sent := time.Now()
+	for d.c.Heartbeat.Wait(ctx, time.Now(), d.beat.interval, d.beat.kick) == nil {
 		b, err := n.Barrier(ctx, d.beat.replicas())
 		if ctx.Err() != nil {
 			return
 		}
-		o := sentinel.Barrier{Node: addr, SentAt: sent, At: time.Now(), Fault: fault(err), Acked: b.Acked}
+		o := sentinel.Barrier{Node: addr, N: b.N, SentAt: b.SentAt, At: time.Now(), Fault: fault(err), Acked: b.Acked}
 		if err == nil {
 			o.By = holders(b)
-			d.hooks.Beat(n)
+			o.Fault = d.unproven(n, b)
 		}
 		d.report(o)
 	}
 }
 
+// unproven says whether an answered barrier proves less than it should, and
+// keeps why where that is the ACL.
+func (d *desk) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
+	switch {
+	case n.HeartbeatForbidden(): // it was not written
+		d.lacks.add(heartbeatKey)
+	case b.Proof != nil:
+		d.lacks.note(b.Proof)
+	default:
+		return sentinel.FaultNone
+	}
+	return sentinel.FaultUnproven
+}
+
+// beaten hands on what a barrier has shown, once the machine has seen it. It
+// confirms what was written before it was sent when every replica that could be
+// promoted has it: none of them had been promoted then, so the master was the
+// only one as well.
+func (d *desk) beaten(b sentinel.Barrier) {
+	if b.Fault != sentinel.FaultNone && b.Fault != sentinel.FaultUnproven || b.Node != d.now.Master || d.node == nil || !d.up {
+		return
+	}
+	all := !slices.ContainsFunc(d.now.Promotable, func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) })
+	safe := b.Fault == sentinel.FaultNone && all && d.now.BarriersConfirm()
+	d.hooks.Beat(d.node, Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe, Alone: safe && len(d.now.Promotable) > 0})
+}
+
 // holders are the replicas that have the barrier: their offset has reached the
-// one that the master had right after the write.
+// one that the master had right after the write. nil: INFO does not tell.
 func holders(b remote.Barrier) []sentinel.Addr {
 	wrote, err := sentinel.ParseReplication(b.Wrote)
 	if err != nil {
@@ -142,7 +169,7 @@ func holders(b remote.Barrier) []sentinel.Addr {
 	if err != nil {
 		return nil
 	}
-	var by []sentinel.Addr
+	by := []sentinel.Addr{} // not nil: it was told
 	for _, r := range after.Replicas {
 		if r.Online && r.Offset >= wrote.Offset {
 			by = append(by, r.Addr)

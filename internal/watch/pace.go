@@ -49,12 +49,16 @@ func (p *pace) replicas() int {
 	return p.wanted
 }
 
+// interval is how often the worker acts at this moment.
+func (p *pace) interval() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.each
+}
+
 // wait waits for the next turn.
 func (p *pace) wait(ctx context.Context) error {
-	p.mu.Lock()
-	each := p.each
-	p.mu.Unlock()
-	t := time.NewTimer(each)
+	t := time.NewTimer(p.interval())
 	defer t.Stop()
 	select {
 	case <-t.C:

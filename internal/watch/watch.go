@@ -31,12 +31,22 @@ type Config struct {
 
 // Hooks are told what was decided, from one goroutine, in order.
 type Hooks struct {
-	Up     func(*remote.Node)      // verified and decided: use it
-	Down   func(cause error)       // do not use the node of the last Up for now
-	Failed func(err error)         // an attempt to dial the master failed
-	Beat   func(*remote.Node)      // a barrier was answered
-	News   func(View)              // something of the view has changed
-	Done   func([]sentinel.Record) // episodes that ended
+	Up     func(*remote.Node) // verified and decided: use it
+	Down   func(cause error)  // do not use the node of the last Up for now
+	Failed func(err error)    // an attempt to dial the master failed
+	// Beat: a barrier was answered.
+	Beat func(*remote.Node, Beat)
+	News func(View)              // something of the view has changed
+	Done func([]sentinel.Record) // episodes that ended
+}
+
+// Beat is what an answered barrier shows.
+type Beat struct {
+	N        uint64
+	SentAt   time.Time
+	Replicas int  // that hold it
+	Confirms bool // no promotion can lose what was acknowledged before it was sent
+	Alone    bool // when it was sent, its node was the only master
 }
 
 // View is what is known of the set; it is never modified.
@@ -46,6 +56,10 @@ type View struct {
 	Status   sentinel.Status
 	History  []sentinel.Record
 	Events   map[string]uint64 // published messages by channel
+
+	// Forbidden is what the nodes' ACL keeps from us: names of commands, and
+	// "heartbeat key". Without the key or WAIT no barrier proves anything.
+	Forbidden []string
 }
 
 // Reasons for which no node is in use.

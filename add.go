@@ -1,0 +1,95 @@
+package evercache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Add stores a value only if the key has none, and reports whether it did.
+// Without a master nobody can know: ErrUnavailable, and nothing is changed.
+// After an error that is not IsUnavailable's "nobody knows" the value may or
+// may not be there.
+func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOption) (bool, Receipt, error) {
+	w, err := c.setOf(key, v, options)
+	if err != nil {
+		c.client.requests.add(OpAdd, TierNone, ResultRejected)
+		return false, Receipt{}, err
+	}
+	start := time.Now()
+	added, r, err := c.addInLane(ctx, key, w)
+	if added && err == nil {
+		err = w.checkMin(r, c.client.awayCauseIf(r))
+	}
+	c.client.countAdd(added, r, err)
+	c.client.durations[OpAdd].observe(time.Since(start))
+	return added, r, err
+}
+
+func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Receipt, error) {
+	if !c.client.writers.enter() {
+		return false, Receipt{}, ErrClosed
+	}
+	defer c.client.writers.leave()
+	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
+	defer cancel()
+	if err := c.client.lanes.lock(bounded, w.rec.Key); err != nil {
+		if ctx.Err() != nil {
+			return false, Receipt{}, context.Cause(ctx)
+		}
+		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
+	}
+	defer c.client.lanes.unlock(w.rec.Key)
+	switch r, waits := c.client.outbox.Find(w.rec.Key); {
+	case waits && r.Kind == outbox.Invalidate:
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
+	case waits && r.Kind != outbox.Touch:
+		return c.addBehind(ctx, w, r)
+	}
+	node := c.client.awaitMaster(bounded, nil)
+	switch {
+	case node != nil:
+		return c.addAtMaster(bounded, ctx, node, w)
+	case !c.client.memoryIsAll():
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.awayCause())
+	}
+	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
+		return false, Receipt{}, nil
+	}
+	r, err := c.undelivered(ctx, w, c.client.awayCause())
+	return err == nil, r, err
+}
+
+// addBehind decides by the write that waits for the key in the outbox.
+func (c *Cache[V]) addBehind(ctx context.Context, w write, waiting outbox.Record) (bool, Receipt, error) {
+	if waiting.Kind == outbox.Set && w.rec.Since < waiting.Ends {
+		return false, Receipt{}, nil
+	}
+	r, err := c.undelivered(ctx, w, errBehind)
+	return err == nil, r, err
+}
+
+func (c *Cache[V]) addAtMaster(bounded, ctx context.Context, node *remote.Node, w write) (bool, Receipt, error) {
+	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now()}
+	p := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
+	stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return false, Receipt{}, context.Cause(ctx)
+	case err != nil:
+		c.supersede(w, func() { c.drop(c.bare(w)) })
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case !stored:
+		return false, Receipt{Durability: Master}, nil
+	}
+	number, ok := c.landed(w, s)
+	if !ok {
+		w.rec.Lo, w.rec.Hi = s.executed()
+		r, err := c.undelivered(ctx, w, errChanged)
+		return err == nil, r, err
+	}
+	return true, c.replicated(bounded, w, node, number), nil
+}

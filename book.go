@@ -1,0 +1,238 @@
+package evercache
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+const (
+	// What a master has taken and every promotable replica holds is kept for so
+	// long, and up to so many bytes, for a Redis that comes back from an older
+	// state on its disk.
+	ringAge   = 60 * time.Second
+	ringBytes = 16 << 20
+)
+
+// recoveryStats count what became of writes when a master came back.
+type recoveryStats struct {
+	uncovered   atomic.Uint64 // taken by one master, missing from the next
+	superseded  atomic.Uint64 // not sent again: another process had written since
+	invalidated atomic.Uint64 // deleted, since the order could not be told
+	resets      atomic.Uint64 // datasets that were gone
+	resetAt     atomic.Int64  // the last one, Unix nanoseconds
+
+	mu      sync.Mutex // guards dataset
+	dataset string     // the marker of the dataset that was seen last
+}
+
+// book is what a client keeps for its masters (remote.Book).
+type book struct{ c *Client }
+
+// NextBarrier numbers a barrier.
+func (b book) NextBarrier(n *remote.Node) (number uint64, ok bool) {
+	b.c.counted(n, func(epoch uint64) bool {
+		number, ok = b.c.ledger.NextBarrier(epoch)
+		return ok
+	})
+	return number, ok
+}
+
+// Found takes back what the node that is being dialled does not have: all that
+// was acknowledged after the barrier that it holds was sent.
+func (b book) Found(n *remote.Node, h remote.Held) {
+	c := b.c
+	c.journal.uncovered(h.Barrier)
+	rs, ps := c.ledger.Uncover(h.Barrier)
+	c.outbox.Return(rs, ps)
+	n.Epoch.Store(c.ledger.Epoch())
+	c.recovery.uncovered.Add(uint64(len(rs) + len(ps)))
+	if len(rs)+len(ps) > 0 {
+		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
+			slog.String("event", "replay.uncovered"), slog.String("addr", h.Addr), slog.Int("writes", len(rs)+len(ps)))
+	}
+	c.datasetFound(h)
+}
+
+// datasetFound tells when a dataset that we knew is gone.
+func (c *Client) datasetFound(h remote.Held) {
+	if h.Unknown {
+		return
+	}
+	r := &c.recovery
+	r.mu.Lock()
+	was := r.dataset
+	r.dataset = h.Dataset
+	r.mu.Unlock()
+	if was == "" || h.Dataset == was || h.Barrier != 0 {
+		return
+	}
+	r.resets.Add(1)
+	r.resetAt.Store(time.Now().UnixNano())
+	c.log.LogAttrs(c.ctx, slog.LevelError, "redis has come back without its data",
+		slog.String("event", "dataset.reset"), slog.String("addr", h.Addr))
+}
+
+// masterBeat is called when the master has answered a barrier: what it refused
+// may go through now.
+func (c *Client) masterBeat(n *remote.Node, b watch.Beat) {
+	sent := c.clock.at(b.SentAt)
+	if b.Confirms {
+		c.ledger.Confirm(b.N, c.clock.precise())
+		c.journal.confirmed(b.N)
+	}
+	if b.Alone {
+		c.feed.provedBarrier(sent)
+	}
+	c.barriers.answered(b.N, b.Replicas, n)
+	c.ledger.Trim(c.clock.precise())
+	if !c.outbox.Empty() {
+		c.wakeReplay()
+	}
+}
+
+// The pace of the barriers.
+const (
+	beatWaited      = 20 * time.Millisecond
+	beatUnconfirmed = 100 * time.Millisecond
+)
+
+// beatPace is how soon after a barrier the next one is due.
+func (c *Client) beatPace() time.Duration {
+	switch {
+	case c.barriers.awaited():
+		return beatWaited
+	case c.ledger.Unconfirmed() > 0:
+		return beatUnconfirmed
+	}
+	return heartbeatEvery
+}
+
+// barriers lets callers wait for the barrier that covers their write.
+type barriers struct {
+	waiting atomic.Int64
+	kick    chan struct{} // the pace has changed
+
+	mu      sync.Mutex // guards what follows
+	last    beaten
+	changed chan struct{} // closed and replaced at every answer
+}
+
+// beaten is one answered barrier.
+type beaten struct {
+	n        uint64
+	replicas int
+	node     *remote.Node
+}
+
+func newBarriers() *barriers {
+	return &barriers{kick: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+func (b *barriers) awaited() bool { return b.waiting.Load() > 0 }
+
+// hurry asks the heartbeat's owner to look at the pace again.
+func (b *barriers) hurry() {
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (b *barriers) answered(n uint64, replicas int, node *remote.Node) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = beaten{n, replicas, node}
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+func (b *barriers) watch() (beaten, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.changed
+}
+
+// await waits until the node has answered barrier n with that many replicas, or
+// until ctx ends, and returns how many have it.
+func (b *barriers) await(ctx context.Context, node *remote.Node, n uint64, replicas int) int {
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	b.hurry()
+	held := 0
+	for {
+		last, changed := b.watch()
+		if last.node == node && last.n >= n {
+			held = last.replicas
+		}
+		if held >= replicas {
+			return held
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return held
+		}
+	}
+}
+
+// taken enters what a master has taken into the ledger. ok is false when that
+// master is not ours any more.
+func (c *Client) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
+	c.counted(node, func(epoch uint64) bool {
+		number, ok = c.ledger.Add(r, epoch, c.clock.precise())
+		return ok
+	})
+	if ok {
+		c.journal.taken(recordKey(r.Key), number)
+	}
+	if ok && c.ledger.Unconfirmed() == 1 {
+		c.barriers.hurry()
+	}
+	return number, ok
+}
+
+// takenPrefix is taken for a prefix.
+func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
+	var number uint64
+	ok := c.counted(node, func(epoch uint64) (ok bool) {
+		number, ok = c.ledger.AddPrefix(p, epoch, c.clock.precise())
+		return ok
+	})
+	if ok {
+		c.journal.takenPrefix(p.Text, number)
+	}
+	return ok
+}
+
+// counted does what only counts in the node's epoch. A dial that was given up
+// can end the epoch of the node that is in use: its next one begins then.
+func (c *Client) counted(node *remote.Node, do func(epoch uint64) bool) bool {
+	if do(node.Epoch.Load()) {
+		return true
+	}
+	if c.node.Load() != node {
+		return false
+	}
+	node.Epoch.Store(c.ledger.Epoch())
+	return do(node.Epoch.Load())
+}
+
+// keep puts a write into the outbox, in place of what the ledger has of its key,
+// and into the journal.
+func (c *Client) keep(r outbox.Record) (pending, error) {
+	r.Floor = max(r.Floor, c.ledger.Floor(r.Key))
+	if err := c.outbox.Put(r); err != nil {
+		return pending{}, err
+	}
+	if r.Kind != outbox.Touch { // which needs what it prolongs
+		c.ledger.Forget(r.Key)
+	}
+	return c.journal.record(r, c.clock, c.outbox), nil
+}

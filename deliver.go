@@ -1,0 +1,143 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// deliver sends the write to the master, and to the next one if there is one in
+// time: repeating it is safe. The caller holds the key's lane.
+func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w write) (Receipt, error) {
+	for {
+		sent := c.send(bounded, node, w)
+		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || bounded.Err() != nil {
+			return c.delivered(bounded, ctx, w, sent)
+		}
+		c.client.blackouts.sign()
+		if node = c.client.awaitMaster(bounded, node); node == nil {
+			return c.delivered(bounded, ctx, w, sent)
+		}
+	}
+}
+
+// sending is a write that was sent to a master, and what came of it.
+type sending struct {
+	node  *remote.Node
+	mark  mark
+	at    time.Time
+	found bool  // false: a Touch of a missing key
+	done  int64 // when a Delete was executed, on the server's clock
+	err   error
+}
+
+// send sends a write.
+func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write) sending {
+	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true}
+	switch limit := c.policy.WriteTimeout; w.rec.Kind {
+	case outbox.Delete:
+		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
+	case outbox.Touch:
+		s.found, s.err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
+		s.found = s.found || s.err != nil
+	default:
+		s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
+	}
+	return s
+}
+
+// delivered concludes a write by the master's answer; the caller holds the lane.
+func (c *Cache[V]) delivered(bounded, ctx context.Context, w write, s sending) (Receipt, error) {
+	switch k := remote.KindOf(s.err); {
+	case s.err == nil && !s.found:
+		c.missing(w)
+		return Receipt{}, ErrNotFound
+	case s.err == nil:
+		number, ok := c.landed(w, s)
+		if !ok {
+			w.rec.Lo, w.rec.Hi = s.executed()
+			return c.undelivered(ctx, w, errChanged)
+		}
+		return c.replicated(bounded, w, s.node, number), nil
+	case k == remote.Logical:
+		c.supersede(w, func() { c.drop(c.bare(w)) })
+		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
+	}
+	w.rec.Lo, w.rec.Hi = s.executed() // if it was
+	return c.undelivered(ctx, w, s.err)
+}
+
+var errChanged = errors.New("the master that took it is not the master any more")
+
+// landed notes that the master has taken w, in the ledger, in the outbox and in
+// memory. A newer write of the key, which got no turn in its lane, stays. It
+// returns the number of the barrier that will cover w; ok is false when the
+// master was given up meanwhile: the next one may not have w.
+func (c *Cache[V]) landed(w write, s sending) (number uint64, ok bool) {
+	w.rec.Lo, w.rec.Hi = s.executed()
+	c.supersede(w, func() {
+		if number, ok = c.client.taken(w.rec, s.node); !ok {
+			return
+		}
+		if !c.client.outbox.Empty() {
+			c.client.outbox.Taken(w.rec)
+			if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
+				return
+			}
+		}
+		c.remembered(w, s.mark)
+	})
+	return number, ok
+}
+
+// remembered changes memory. When somebody else's write was announced since w
+// was sent, it may have come after w: then Redis is asked again.
+func (c *Cache[V]) remembered(w write, m mark) {
+	undisturbed := c.client.feed.undisturbed(m)
+	switch {
+	case w.item != nil && undisturbed:
+		w.item.Epoch = m.epoch
+	case w.item != nil:
+		w.item.AskAfter, w.item.TrustUntil = 0, 0
+	case w.rec.Kind == outbox.Touch && !undisturbed:
+		return
+	}
+	w.apply()
+}
+
+// executed is when the server executed the write, on its own clock.
+func (s sending) executed() (low, high int64) {
+	if s.done != 0 {
+		return s.done, s.done
+	}
+	low, _ = s.node.ServerTime(s.at)
+	_, high = s.node.ServerTime(time.Now())
+	return low, high
+}
+
+// missing concludes a Touch of a key that Redis does not have.
+func (c *Cache[V]) missing(w write) {
+	c.supersede(w, func() {
+		c.client.outbox.Taken(w.rec)
+		if r, waits := c.client.outbox.Find(w.rec.Key); !waits || r.Kind == outbox.Touch {
+			c.drop(c.bare(w))
+		}
+	})
+}
+
+// replicated is the receipt of a write that the master has taken. Where more is
+// asked it waits for the barrier that covers the write.
+func (c *Cache[V]) replicated(ctx context.Context, w write, node *remote.Node, number uint64) Receipt {
+	r := Receipt{Durability: Master}
+	if w.min.Durability < Replicated {
+		return r
+	}
+	if n := c.client.barriers.await(ctx, node, number, max(1, w.min.Replicas)); n > 0 {
+		r = Receipt{Durability: Replicated, Replicas: n}
+	}
+	return r
+}

@@ -1,0 +1,220 @@
+package evercache
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// feed is what the master announces of changes, and how far it can be relied
+// on. An entry of the present epoch is coherent while the lease lasts: every
+// change that was made elsewhere has been announced.
+//
+// The lease is as old as the older of two proofs: a barrier that every
+// promotable replica held (they had not been promoted, so our master was the
+// only one), and the question on the feed's connection before the last that was
+// answered (an answer can overtake an announcement that was made before it, but
+// not the one that was made before the question before).
+type feed struct {
+	seed  maphash.Seed
+	seqs  [1024]atomic.Uint64 // announcements so far, by hash of the key
+	epoch atomic.Uint64       // another one means that announcements may have been missed; never 0
+	until atomic.Int64        // the lease's end, in the client's time
+	alone atomic.Int64        // the same, for what Redis itself says now
+
+	announced atomic.Uint64
+	flushes   atomic.Uint64
+	epochs    atomic.Uint64 // that were ended by silence
+
+	mu      sync.Mutex // guards what follows
+	on      bool       // the master announces changes
+	why     error      // why it does not
+	barrier int64      // the proofs, in the client's time; 0: none
+	heard   int64
+}
+
+// leaseTerm is how old the proofs may be.
+const leaseTerm = int64(time.Second)
+
+func newFeed() *feed {
+	f := &feed{seed: maphash.MakeSeed()}
+	f.epoch.Store(1)
+	return f
+}
+
+// begin starts an epoch with a master. Nothing is coherent until there are proofs.
+func (f *feed) begin(on bool, why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.epoch.Add(1)
+	f.on, f.why, f.barrier, f.heard = on, why, 0, 0
+	f.settle()
+}
+
+// end says that there is no master to hear.
+func (f *feed) end() { f.begin(false, nil) }
+
+// silent says that the feed has not been heard for longer than the lease.
+func (f *feed) silent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.epochs.Add(1)
+	f.epoch.Add(1)
+	f.heard = 0
+	f.settle()
+}
+
+// flushed says that everything is gone.
+func (f *feed) flushed() {
+	f.flushes.Add(1)
+	f.epoch.Add(1)
+}
+
+// provedBarrier and provedHeard take a proof.
+func (f *feed) provedBarrier(at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.barrier = max(f.barrier, at)
+	f.settle()
+}
+
+func (f *feed) provedHeard(at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = max(f.heard, at)
+	f.settle()
+}
+
+func (f *feed) settle() {
+	f.alone.Store(term(f.barrier))
+	if !f.on {
+		f.until.Store(0)
+		return
+	}
+	f.until.Store(term(min(f.barrier, f.heard)))
+}
+
+func term(proof int64) int64 {
+	if proof == 0 {
+		return 0
+	}
+	return proof + leaseTerm
+}
+
+// state tells what the feed is worth.
+func (f *feed) state() (on bool, why error, barrier, heard int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.on, f.why, f.barrier, f.heard
+}
+
+// mark is where the feed stood when something was asked or sent: what comes of
+// it is covered by the feed from then on.
+type mark struct {
+	epoch uint64 // 0: not covered
+	slot  uint32
+	seq   uint64
+}
+
+func (f *feed) slot(key string) uint32 {
+	return uint32(maphash.String(f.seed, key) % uint64(len(f.seqs)))
+}
+
+// announce notes an announcement for a key.
+func (f *feed) announce(key string) {
+	f.announced.Add(1)
+	f.seqs[f.slot(key)].Add(1)
+}
+
+// undisturbed reports that nothing was announced for the key, or one that
+// shares its slot, since the mark.
+func (f *feed) undisturbed(m mark) bool { return f.seqs[m.slot].Load() == m.seq }
+
+// passed reports whether an entry of that epoch was covered once and is not now.
+func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch.Load() }
+
+// subscriber is a Cache, as the feed sees it.
+type subscriber interface {
+	changed(full string, deleted bool)        // somebody else has changed this key
+	discard(full string)                      // memory holds what Redis does not
+	flushed()                                 // everything is gone
+	flush(prefix string)                      // drop what memory holds under a prefix in Redis
+	prefixed() string                         // of its keys in Redis
+	lives() (ttl time.Duration, certain bool) // how long its keys live, and whether all do
+	track(on bool)                            // whether the feed announces its keys
+}
+
+// subscriberOf finds the Cache of a key in Redis.
+func (c *Client) subscriberOf(full string) subscriber {
+	rest, ok := strings.CutPrefix(full, c.opts.KeyPrefix)
+	if !ok {
+		return nil
+	}
+	class, _, ok := strings.Cut(rest, ":")
+	if !ok {
+		return nil
+	}
+	s, _ := c.subscribers.Load(class)
+	sub, _ := s.(subscriber)
+	return sub
+}
+
+// everySubscriber calls f for each Cache.
+func (c *Client) everySubscriber(f func(subscriber)) {
+	c.subscribers.Range(func(_, s any) bool {
+		f(s.(subscriber))
+		return true
+	})
+}
+
+// invalidated is called for every announcement, in order, by the connection's
+// reader: it must be quick.
+func (c *Client) invalidated(keys []string, all bool) {
+	if all {
+		c.feed.flushed()
+		c.spawn(func() { c.everySubscriber(subscriber.flushed) })
+		return
+	}
+	for _, key := range keys {
+		of, deleted := remote.KeyOfTombstone(c.opts.KeyPrefix, key)
+		if deleted {
+			key = of
+		}
+		if s := c.subscriberOf(key); s != nil {
+			c.feed.announce(key)
+			s.changed(key, deleted)
+		}
+	}
+}
+
+// hearEach is how often the feed's connection is asked.
+const hearEach = 200 * time.Millisecond
+
+// hear asks the feed's connection until ctx ends, and ends the epoch when no
+// answer comes for the term of a lease.
+func (c *Client) hear(ctx context.Context, n *remote.Node) {
+	var last, before int64 // when the last question, and the one before, was asked
+	proof := c.clock.precise()
+	for ctx.Err() == nil {
+		asked := c.clock.precise()
+		if n.PingFeed(ctx, hearEach) == nil {
+			before, last = last, asked
+		}
+		if before != 0 {
+			proof = before
+			c.feed.provedHeard(before)
+		}
+		if c.clock.precise()-proof > leaseTerm {
+			c.feed.silent()
+			last, before, proof = 0, 0, c.clock.precise()
+		}
+		if remote.Pause(ctx, hearEach) != nil {
+			return
+		}
+	}
+}

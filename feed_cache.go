@@ -1,0 +1,52 @@
+package evercache
+
+import (
+	"strings"
+	"time"
+)
+
+// The Cache as a subscriber of the feed.
+
+func (c *Cache[V]) prefixed() string { return c.prefix }
+func (c *Cache[V]) track(on bool)    { c.tracked.Store(on) }
+
+func (c *Cache[V]) lives() (time.Duration, bool) { return c.policy.TTL, c.certain(c.policy.TTL) }
+
+// mark is to be taken before Redis is asked or written.
+func (c *Cache[V]) mark(full string) mark {
+	f := c.client.feed
+	m := mark{slot: f.slot(full)}
+	m.seq = f.seqs[m.slot].Load()
+	if c.tracked.Load() {
+		m.epoch = f.epoch.Load()
+	}
+	return m
+}
+
+// changed drops what somebody else has changed; a load or a read of the key
+// that began before does not put it back. An announcement at the end of an
+// entry's life is its expiry, which leaves it as stale.
+func (c *Cache[V]) changed(full string, deleted bool) {
+	key := full[len(c.prefix):]
+	if it := c.peek(key); !deleted && it != nil && !it.Absent && c.client.clock.precise()+int64(expiryTolerance) >= it.FreshUntil {
+		return
+	}
+	c.flights.announced(key, deleted, func() { c.drop(key) })
+}
+
+// discard drops what Redis does not hold.
+func (c *Cache[V]) discard(full string) {
+	key := full[len(c.prefix):]
+	c.flights.supersede(key, func() { c.drop(key) })
+}
+
+func (c *Cache[V]) flushed() { c.dropPrefix("") }
+
+// flush drops what memory holds under a prefix in Redis.
+func (c *Cache[V]) flush(prefix string) {
+	if rest, ok := strings.CutPrefix(prefix, c.prefix); ok {
+		c.dropPrefix(rest)
+	} else if strings.HasPrefix(c.prefix, prefix) {
+		c.dropPrefix("")
+	}
+}

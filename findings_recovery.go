@@ -1,0 +1,129 @@
+package evercache
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// FeedHealth is what the invalidation feed is worth.
+type FeedHealth struct {
+	// On: the master announces what others change. Cause says why not.
+	On    bool
+	Cause error
+	// Coherent: entries that the feed covers may be called coherent now.
+	Coherent bool
+	// Lease is how long ago the last proof was that the feed is whole and its
+	// master the only one; negative: there is none. Entries are coherent while
+	// it is at most a second.
+	Lease time.Duration
+	// Epoch rises whenever announcements may have been missed.
+	Epoch     uint64
+	Announced uint64 // changes by others, so far
+	Flushes   uint64 // FLUSHALL and the like
+	Silences  uint64 // epochs that were ended because the feed did not answer
+}
+
+// RecoveryHealth is what is kept for a master that comes back, or another one,
+// with less than we were told is stored, and what became of it.
+type RecoveryHealth struct {
+	// Unconfirmed writes are taken by the master, but not yet known to be held
+	// by every replica that could be promoted.
+	Unconfirmed       int
+	UnconfirmedBytes  int64
+	UnconfirmedOldest time.Duration
+	// Ring is what is kept of the last minute beyond them.
+	Ring      int
+	RingBytes int64
+
+	Uncovered     uint64 // writes that a next master did not have: sent again
+	Superseded    uint64 // not sent again: another process had written since
+	Invalidated   uint64 // deleted, because the order could not be told
+	DroppedValues uint64 // unconfirmed writes that kept only their key, for want of room
+	DroppedKeys   uint64 // those that kept only their class
+	DatasetResets uint64 // times that Redis came back without its data
+}
+
+func (c *Client) feedHealth() FeedHealth {
+	now := c.clock.precise()
+	on, why, barrier, heard := c.feed.state()
+	h := FeedHealth{
+		On: on, Cause: why, Lease: -1,
+		Coherent: now < c.feed.until.Load(), Epoch: c.feed.epoch.Load(),
+		Announced: c.feed.announced.Load(), Flushes: c.feed.flushes.Load(), Silences: c.feed.epochs.Load(),
+	}
+	if proof := min(barrier, heard); proof > 0 {
+		h.Lease = time.Duration(now - proof)
+	}
+	return h
+}
+
+func (c *Client) recoveryHealth() RecoveryHealth {
+	d, r := c.ledger.Depth(), &c.recovery
+	h := RecoveryHealth{
+		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
+		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(),
+		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
+	}
+	if d.Oldest != 0 {
+		h.UnconfirmedOldest = max(0, time.Duration(c.clock.precise()-d.Oldest))
+	}
+	return h
+}
+
+const (
+	// unconfirmedLong: a promotable replica that does not answer is held down by
+	// the sentinels long before.
+	unconfirmedLong = 30 * time.Second
+	resetTold       = time.Hour
+)
+
+// recoveryFindings tell what endangers writes that were acknowledged, or did.
+func (c *Client) recoveryFindings(h Health, node *remote.Node) (fs []Finding) {
+	r := h.Recovery
+	if r.DroppedValues+r.DroppedKeys > 0 {
+		fs = append(fs, Finding{
+			Code: "ledger-overflowed", Severity: Warning,
+			Title:  "More writes were unconfirmed than there is room for",
+			Detail: fmt.Sprintf("%d kept only their keys, %d only their classes: those are deleted if a failover loses them", r.DroppedValues, r.DroppedKeys),
+			Fix:    "Look for a replica that lags (it holds up confirmation), or raise the outbox's bounds (EVERCACHE_OUTBOX_MEMORY).",
+		})
+	}
+	if h.Connected && r.UnconfirmedOldest > unconfirmedLong {
+		fs = append(fs, Finding{
+			Code: "replication-behind", Severity: Warning,
+			Title:  "Writes are not confirmed by every replica that could be promoted",
+			Detail: fmt.Sprintf("%d writes, the oldest for %v", r.Unconfirmed, r.UnconfirmedOldest.Round(time.Second)),
+			Fix:    "Look for a replica that is connected but does not keep up (INFO replication: lag), and for a failover that does not end.",
+		})
+	}
+	if at := time.Unix(0, c.recovery.resetAt.Load()); r.DatasetResets > 0 && time.Since(at) < resetTold {
+		fs = append(fs, Finding{
+			Code: "dataset-reset", Severity: Error,
+			Title:  "Redis came back without its data",
+			Detail: fmt.Sprintf("at %s; what this process had written in the last minute was put back", at.UTC().Format(time.RFC3339)),
+			Fix:    "Find out why: a restart without persistence, a FLUSHALL, another server at this address. Turn on appendonly, and never let a master restart empty beside replicas.",
+		})
+	}
+	if node == nil {
+		return fs
+	}
+	if h.Feed.Cause != nil {
+		fs = append(fs, Finding{
+			Code: "redis-feed", Severity: Warning,
+			Title:  "Redis does not announce what other processes change",
+			Detail: h.Feed.Cause.Error() + "; an entry is served for at most L1TTL (5 s) without asking, and never called coherent",
+			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and let no proxy stand between that speaks RESP2 only.",
+		})
+	}
+	if node.ScriptsForbidden() {
+		fs = append(fs, Finding{
+			Code: "redis-scripts-forbidden", Severity: Warning,
+			Title:  "The Redis ACL forbids scripts",
+			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
+			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load).",
+		})
+	}
+	return fs
+}
