@@ -91,6 +91,7 @@ func (c *Client) masterBeat(n *remote.Node, b watch.Beat) {
 		c.feed.provedBarrier(sent)
 	}
 	c.barriers.answered(b.N, b.Replicas, n)
+	c.kit.beat(b)
 	c.ledger.Trim(c.clock.precise())
 	if !c.outbox.Empty() {
 		c.wakeReplay()

@@ -34,6 +34,7 @@ type Client struct {
 	lanes     *lanes
 	feed      *feed
 	journal   *journaled // nil: there is no file
+	kit       *inside
 	barriers  *barriers
 	// subscribers are the Caches by class.
 	subscribers sync.Map
@@ -88,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := newClient(o)
 	var err error
-	if c.journal, err = openJournal(o.JournalDir, c.clock, c.outbox, o.Logger); err != nil {
+	if c.journal, err = openJournal(o.JournalDir, c); err != nil {
 		return nil, err
 	}
 	c.goes(c.clock.run)
@@ -123,6 +124,7 @@ func newClient(o Options) *Client {
 		blackouts: newBlackouts(),
 		failovers: newLabelled("failure", "planned", "manual"),
 	}
+	c.kit = newInside(c)
 	changed := make(chan struct{})
 	c.nodeChanged.Store(&changed)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, c.clock, &c.evictions)

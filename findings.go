@@ -43,6 +43,7 @@ func (c *Client) Health() Health {
 	h.Findings = append(h.Findings, sentinelFindings(h.Sentinel)...)
 	h.Findings = append(h.Findings, outboxFindings(h, depth.Overflowed)...)
 	h.Findings = append(h.Findings, c.recoveryFindings(h, node)...)
+	h.Findings = append(h.Findings, c.kit.told()...)
 	return h
 }
 

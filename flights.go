@@ -175,12 +175,14 @@ func (fs *flights[V]) loads(f *flight[V]) {
 	f.loading = true
 }
 
-// exchange runs put under the lock of the key.
-func (fs *flights[V]) exchange(key string, put func()) {
-	s := fs.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	put()
+// exchange runs put unless the key was written here since the flight began. It
+// is for one that is settled.
+func (fs *flights[V]) exchange(f *flight[V], put func()) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	if !f.superseded {
+		put()
+	}
 }
 
 func (s *flightShard[V]) supersedeFills(key string) {

@@ -33,7 +33,8 @@ type journalEntry struct {
 }
 
 // openJournal opens the file in dir and returns what a process before us left.
-func openJournal(dir string, clock *coarseClock, box *outbox.Box, log *slog.Logger) (*journaled, error) {
+func openJournal(dir string, c *Client) (*journaled, error) {
+	clock, box, log := c.clock, c.outbox, c.log
 	if dir == "" {
 		return nil, nil
 	}
@@ -54,6 +55,11 @@ func openJournal(dir string, clock *coarseClock, box *outbox.Box, log *slog.Logg
 	var rs []outbox.Record
 	var ps []outbox.Prefix
 	for _, e := range found {
+		if key, ok := strings.CutPrefix(e.Key, foreignKey); ok && e.Kind == entryForeign {
+			c.kit.kept[key] = e.Payload
+			j.note(e.Key, e.Seq)
+			continue
+		}
 		r, p, err := decodeEntry(e, clock)
 		switch {
 		case err != nil:
@@ -69,7 +75,7 @@ func openJournal(dir string, clock *coarseClock, box *outbox.Box, log *slog.Logg
 		j.note(e.Key, e.Seq)
 	}
 	box.Return(rs, ps)
-	if len(found) > 0 {
+	if len(rs)+len(ps) > 0 {
 		log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
 			slog.String("event", "journal.recovered"), slog.Int("writes", len(rs)+len(ps)))
 	}
@@ -184,6 +190,8 @@ func (j *journaled) close(ctx context.Context) error {
 const (
 	entryRecord byte = 1
 	entryPrefix byte = 2
+	// entryForeign is of another package: see kit.Kit.
+	entryForeign byte = 3
 )
 
 func recordKey(key string) string  { return "k" + key }

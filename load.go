@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -180,7 +181,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	if c.flights.superseded(f) || c.client.waits(full) {
 		return
 	}
-	m, sent := c.mark(full), time.Now()
+	sent := time.Now()
 	missed, _ := node.ServerTime(c.client.clock.moment(f.asked))
 	stored, err := node.Fill(ctx, remote.Fill{
 		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), MissedAt: missed, Overwrite: overwrite,
@@ -190,8 +191,8 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 		c.unfill(ctx, node, full, sent)
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time
-	case err == nil && m.epoch != 0:
-		c.cover(f.key.key, it, m)
+	case err == nil:
+		c.cover(ctx, node, f, it, data)
 	}
 }
 
@@ -205,13 +206,24 @@ func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, s
 	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }
 
-// cover lets the feed vouch for an item that Redis holds since the mark.
-func (c *Cache[V]) cover(key string, it *local.Item, m mark) {
-	c.flights.exchange(key, func() {
-		if c.peek(key) == it && c.client.feed.undisturbed(m) {
-			covered := *it
-			covered.Epoch = m.epoch
-			c.put(key, &covered)
+// cover lets the feed vouch for an item that was just stored. A script is
+// announced to the one who ran it too (NOLOOP does not help: facts in
+// internal/remote.Tracking), and nobody can tell that from another's write. So
+// Redis is asked what it holds: the answer comes behind the announcement.
+func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
+	m := c.mark(c.full(f.key.key))
+	if m.epoch == 0 {
+		return
+	}
+	v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
+	if err != nil || !bytes.Equal(v.Data, data) {
+		return
+	}
+	covered := *it
+	covered.Epoch = m.epoch
+	c.flights.exchange(f, func() {
+		if c.client.feed.undisturbed(m) {
+			c.put(f.key.key, &covered)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func (c *Cache[V]) touched(key string, w write) {
 	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		longer := *it
 		c.live(&longer, w.rec.Since, w.ttl)
-		longer.Epoch = 0 // ours hides what another process wrote just before
+		longer.AskAfter, longer.TrustUntil = 0, 0 // ours hides from the feed what another process wrote just before
 		c.put(key, &longer)
 	}
 }

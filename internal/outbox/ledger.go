@@ -102,6 +102,9 @@ func (l *Ledger) Add(r Record, epoch uint64, now int64) (number uint64, ok bool)
 	return number, true
 }
 
+// Next is the number of the barrier that is sent next.
+func (l *Ledger) Next() uint64 { return l.next.Load() }
+
 // NextBarrier gives a barrier its number, right before it is sent to the master
 // of this epoch. Numbers rise for the life of the Ledger, from 1. What was added
 // before has this number at most, and what is added after has a higher one. ok

@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay"}
+var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128

@@ -37,18 +37,37 @@ func (r Reply) Text() string {
 func (c *Link) Ask(ctx context.Context, limit time.Duration, commands ...[]string) ([]Reply, error) {
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	replies, err := c.wire.pipeline(bounded, commands)
+	return replies, wrap("ask", err)
+}
+
+// pipeline sends commands as they are, in order and with nothing between them.
+func (w *wire) pipeline(ctx context.Context, commands [][]string) ([]Reply, error) {
 	cmds := make([]rueidis.Completed, len(commands))
 	for i, words := range commands {
-		cmds[i] = c.wire.B().Arbitrary(words...).Build()
+		cmds[i] = w.B().Arbitrary(words...).Build().Pin()
 	}
 	replies := make([]Reply, len(commands))
-	for i, r := range c.wire.DoMulti(bounded, cmds...) {
+	for i, r := range w.DoMulti(ctx, cmds...) {
 		if err := r.NonRedisError(); err != nil {
-			return nil, wrap("ask", err)
+			return nil, err
 		}
 		replies[i].Value, replies[i].Err = r.ToAny()
+		if IsNil(replies[i].Err) {
+			replies[i] = Reply{}
+		}
 	}
 	return replies, nil
+}
+
+// Raw sends commands on the connection of all writes, in order and with nothing
+// between them. Error replies are in the Replies.
+func (n *Node) Raw(ctx context.Context, limit time.Duration, commands ...[]string) ([]Reply, error) {
+	c, bounded, cancel := n.begin(ctx, "raw", limit)
+	c.limit = 0
+	defer cancel()
+	replies, err := n.cmd.pipeline(bounded, commands)
+	return replies, c.end(ctx, err)
 }
 
 // Listen subscribes to every channel and hands on what is published until the

@@ -1,0 +1,184 @@
+package evercache
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/kit"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+func init() {
+	kit.Of = func(client any) kit.Kit { return client.(*Client).kit }
+}
+
+// inside is the Client as packages of this module see it (kit.Kit).
+type inside struct {
+	c *Client
+
+	mu       sync.Mutex // guards what follows
+	next     int
+	beats    map[int]func(kit.Beat)
+	findings map[int]func() []kit.Finding
+	kept     map[string][]byte // of an earlier process, by key
+}
+
+func newInside(c *Client) *inside {
+	return &inside{c: c, beats: map[int]func(kit.Beat){}, findings: map[int]func() []kit.Finding{}, kept: map[string][]byte{}}
+}
+
+// kitMaster is a node as kit.Master.
+type kitMaster struct {
+	node   *remote.Node
+	config remote.Config
+}
+
+func (m kitMaster) Addr() string { return m.node.Addr }
+
+func (m kitMaster) Do(ctx context.Context, limit time.Duration, commands ...[]string) ([]kit.Reply, error) {
+	replies, err := m.node.Raw(ctx, limit, commands...)
+	return kitReplies(replies), err
+}
+
+func (m kitMaster) Dial(ctx context.Context) (kit.Link, error) {
+	l, err := remote.DialLink(ctx, m.config)
+	if err != nil {
+		return nil, err
+	}
+	return kitLink{l}, nil
+}
+
+func (m kitMaster) ServerTime(at time.Time) (low, high int64) { return m.node.ServerTime(at) }
+
+type kitLink struct{ *remote.Link }
+
+func (l kitLink) Ask(ctx context.Context, limit time.Duration, commands ...[]string) ([]kit.Reply, error) {
+	replies, err := l.Link.Ask(ctx, limit, commands...)
+	return kitReplies(replies), err
+}
+
+func kitReplies(rs []remote.Reply) []kit.Reply {
+	out := make([]kit.Reply, len(rs))
+	for i, r := range rs {
+		out[i] = kit.Reply(r)
+	}
+	return out
+}
+
+func (i *inside) Master() (kit.Master, <-chan struct{}) {
+	changed := *i.c.nodeChanged.Load()
+	n := i.c.node.Load()
+	if n == nil {
+		return nil, changed
+	}
+	config := i.c.nodeConfig(n.Addr)
+	config.Track = nil
+	return kitMaster{n, config}, changed
+}
+
+func (i *inside) Lease() time.Time {
+	_, _, barrier, _ := i.c.feed.state()
+	if barrier == 0 {
+		return time.Time{}
+	}
+	return i.c.clock.moment(barrier)
+}
+
+func (i *inside) OnBeat(f func(kit.Beat)) (stop func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next++
+	id := i.next
+	i.beats[id] = f
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		delete(i.beats, id)
+	}
+}
+
+func (i *inside) beat(b watch.Beat) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, f := range i.beats {
+		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
+	}
+}
+
+func (i *inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) int {
+	own, ok := m.(kitMaster)
+	if !ok {
+		return 0
+	}
+	return i.c.barriers.await(ctx, own.node, i.c.ledger.Next(), replicas)
+}
+
+const foreignKey = "x" // begins the journal's keys of other packages
+
+func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
+	j := i.c.journal
+	if j == nil {
+		return false, nil
+	}
+	commit, err := j.submit(journal.Entry{Kind: entryForeign, Key: foreignKey + key, Payload: payload})
+	if err != nil {
+		return true, err
+	}
+	return true, commit.Wait(ctx)
+}
+
+func (i *inside) Forget(key string) {
+	i.c.journal.done(foreignKey + key)
+}
+
+func (i *inside) Kept(prefix string) map[string][]byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	found := map[string][]byte{}
+	for key, payload := range i.kept {
+		if strings.HasPrefix(key, prefix) {
+			found[key] = payload
+		}
+	}
+	return found
+}
+
+func (i *inside) KeyPrefix() string           { return i.c.opts.KeyPrefix }
+func (i *inside) MemoryOnly() bool            { return i.c.opts.MemoryOnly }
+func (i *inside) Process() string             { return i.c.process }
+func (i *inside) WriteTimeout() time.Duration { return i.c.opts.WriteTimeout }
+func (i *inside) ReadTimeout() time.Duration  { return i.c.opts.ReadTimeout }
+func (i *inside) Log() *slog.Logger           { return i.c.log }
+
+func (i *inside) Go(f func(context.Context)) bool {
+	return i.c.spawn(func() { f(i.c.ctx) })
+}
+
+func (i *inside) AddFindings(f func() []kit.Finding) (stop func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next++
+	id := i.next
+	i.findings[id] = f
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		delete(i.findings, id)
+	}
+}
+
+func (i *inside) told() (fs []Finding) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, f := range i.findings {
+		for _, k := range f() {
+			fs = append(fs, Finding{Code: k.Code, Severity: Severity(k.Severity), Title: k.Title, Detail: k.Detail, Fix: k.Fix})
+		}
+	}
+	return fs
+}
