@@ -46,6 +46,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e.redis(s)
 	e.state(s)
 	e.outbox(s)
+	e.recovery(s)
 	if s.Sentinel != nil {
 		e.sentinel(*s.Sentinel)
 	}

@@ -33,6 +33,8 @@ type redis struct {
 	Master        *string    `json:"master"` // last verified, host:port
 	Cause         *string    `json:"cause"`  // why Redis is not used
 	Outbox        outbox     `json:"outbox"`
+	Feed          feed       `json:"feed"`
+	Recovery      recovery   `json:"recovery"`
 }
 
 // metrics counts callers' reads over both levels since the process started.
@@ -73,6 +75,8 @@ func newReport(h evercache.Health, s evercache.Stats, draining bool) report {
 			Master:        unless(h.Master == "", h.Master),
 			Cause:         cause(h.Cause),
 			Outbox:        newOutbox(h),
+			Feed:          newFeed(h.Feed),
+			Recovery:      newRecovery(h.Recovery),
 		},
 		Findings: findings,
 	}

@@ -1,0 +1,46 @@
+package evercacheprom
+
+import "github.com/evercache/evercache"
+
+var (
+	descFeedUp        = desc("feed_up", "1 while the master announces what other processes change.")
+	descFeedCoherent  = desc("feed_coherent", "1 while entries that the announcements cover may be called coherent.")
+	descFeedLease     = desc("feed_lease_age_seconds", "How long ago the last proof was that no announcement is missed; absent when there is none.")
+	descFeedAnnounced = desc("feed_announced_total", "Changes that other processes made.")
+	descFeedFlushes   = desc("feed_flushes_total", "Announcements that everything is gone, as after FLUSHALL.")
+	descFeedSilences  = desc("feed_silences_total", "Times that the feed did not answer for longer than the lease.")
+
+	descUnconfirmed       = desc("unconfirmed_entries", "Writes that the master has taken and not every promotable replica is known to hold.")
+	descUnconfirmedBytes  = desc("unconfirmed_bytes", "Their size.")
+	descUnconfirmedOldest = desc("unconfirmed_oldest_seconds", "How long ago the oldest of them was made.")
+	descRing              = desc("ring_entries", "Confirmed writes of the last minute, kept for a Redis that comes back from an older state.")
+	descRingBytes         = desc("ring_bytes", "Their size.")
+	descUncovered         = desc("replay_uncovered_total", "Writes that a next master did not hold: they were sent again.")
+	descSuperseded        = desc("replay_superseded_total", "Writes not sent again, because another process had written since.")
+	descInvalidated       = desc("replay_invalidated_total", "Keys deleted because the order of writes could not be told.")
+	descDropped           = desc("unconfirmed_dropped_total", "Unconfirmed writes of which only the key or the class was kept, for want of room.", "kept")
+	descResets            = desc("dataset_resets_total", "Times that Redis came back without its data.")
+)
+
+func (e emitter) recovery(s evercache.Stats) {
+	f, r := s.Feed, s.Recovery
+	e.gauge(descFeedUp, truth(f.On))
+	e.gauge(descFeedCoherent, truth(f.Coherent))
+	if f.Lease >= 0 {
+		e.gauge(descFeedLease, f.Lease.Seconds())
+	}
+	e.counter(descFeedAnnounced, float64(f.Announced))
+	e.counter(descFeedFlushes, float64(f.Flushes))
+	e.counter(descFeedSilences, float64(f.Silences))
+	e.gauge(descUnconfirmed, float64(r.Unconfirmed))
+	e.gauge(descUnconfirmedBytes, float64(r.UnconfirmedBytes))
+	e.gauge(descUnconfirmedOldest, r.UnconfirmedOldest.Seconds())
+	e.gauge(descRing, float64(r.Ring))
+	e.gauge(descRingBytes, float64(r.RingBytes))
+	e.counter(descUncovered, float64(r.Uncovered))
+	e.counter(descSuperseded, float64(r.Superseded))
+	e.counter(descInvalidated, float64(r.Invalidated))
+	e.counter(descDropped, float64(r.DroppedValues), "key")
+	e.counter(descDropped, float64(r.DroppedKeys), "class")
+	e.counter(descResets, float64(r.DatasetResets))
+}
