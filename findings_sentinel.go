@@ -56,15 +56,20 @@ func sentinelFindings(h *SentinelHealth) (fs []Finding) {
 		Fix:    "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
 	})
 	add(h.Rejected > 0, Finding{
-		Code: "sentinel-nonsense", Severity: Warning, Title: "Sentinels have published what makes no sense; it was ignored",
-		Detail: fmt.Sprintf("%d messages", h.Rejected),
+		Code: "sentinel-nonsense", Severity: Warning, Title: "Sentinels have said what makes no sense; it was ignored",
+		Detail: fmt.Sprintf("%d messages or answers%s", h.Rejected, nonsensical(h)),
 		Fix:    "Check that the configured addresses are sentinels, and which versions they run.",
+	})
+	add(len(h.Forbidden) > 0, Finding{
+		Code: "sentinel-unproven", Severity: Warning, Title: "The ACL of the Redis nodes forbids what a failover is followed by",
+		Detail: fmt.Sprintf("forbidden: %s. %s", strings.Join(h.Forbidden, ", "), unproven(h.Forbidden)),
+		Fix:    "Give the user INFO, ROLE, WAIT and the keys <prefix>~* on every node: docs/operations.md.",
 	})
 	add(slices.ContainsFunc(h.Sentinels, func(s SentinelNode) bool { return s.Tilt }), Finding{
 		Code: "sentinel-tilt", Severity: Warning, Title: "A sentinel is in TILT mode and acts on nothing",
 		Fix: "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced.",
 	})
-	add(h.Stage == sentinel.Clear.String() && h.CurrentMaster != "" && !slices.ContainsFunc(h.Nodes, func(n RedisNode) bool { return n.Promotable }), Finding{
+	add(h.CurrentMaster != "" && !slices.ContainsFunc(h.Nodes, func(n RedisNode) bool { return n.Promotable }), Finding{
 		Code: "sentinel-no-replica", Severity: Error, Title: "No replica could take over",
 		Fix: "Bring a replica back, or give one a replica-priority above 0.",
 	})
@@ -82,4 +87,38 @@ func unreachable(h *SentinelHealth) (names []string) {
 		}
 	}
 	return names
+}
+
+// unproven says what is not promised without what the ACL forbids.
+func unproven(forbidden []string) string {
+	var lost []string
+	needed := func(what string) bool { return what != "ROLE" }
+	info, role := slices.Contains(forbidden, "INFO"), slices.Contains(forbidden, "ROLE")
+	switch {
+	case info && role:
+		return "No node can be asked what it is, so none is used."
+	case info:
+		lost = append(lost, "that a new master is used before a majority of the sentinels names it")
+	}
+	if slices.ContainsFunc(forbidden, needed) {
+		lost = append(lost, "that an alarm ever ends, and so that a write is known to survive a failover")
+	}
+	if len(lost) == 0 {
+		return "Reads and writes go on as promised."
+	}
+	return "Reads and writes go on. Not promised then: " + strings.Join(lost, "; ") + "."
+}
+
+// nonsensical names the sentinels that said it.
+func nonsensical(h *SentinelHealth) string {
+	var names []string
+	for _, s := range h.Sentinels {
+		if s.Rejected > 0 {
+			names = append(names, s.Addr)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " of " + strings.Join(names, ", ")
 }

@@ -125,9 +125,12 @@ type SentinelHealth struct {
 	// master, how many a majority needs, and the configured quorum.
 	Known, Reachable, Agreeing, Needed, Quorum int
 	CanFailOver                                bool
-	Rejected                                   uint64 // messages of sentinels that made no sense and were ignored
+	Rejected                                   uint64 // messages and answers of sentinels that made no sense and were ignored
 	Sentinels                                  []SentinelNode
 	Nodes                                      []RedisNode
+	// Forbidden is what the nodes' ACL keeps from us and is missed: commands, and
+	// "heartbeat key".
+	Forbidden []string
 }
 
 // SentinelNode is one sentinel.
@@ -137,6 +140,7 @@ type SentinelNode struct {
 	Names     string // the master it names
 	Epoch     int64
 	Tilt      bool
+	Rejected  uint64 // what it said that made no sense
 }
 
 // RedisNode is one data node.
@@ -146,6 +150,12 @@ type RedisNode struct {
 	Reachable  bool
 	Follows    string // a replica's master
 	Promotable bool
+	// Of a replica of the master in use, by that one's word: the state of the
+	// link (online, wait_bgsave, send_bulk; "" for none), what the replica has
+	// yet to acknowledge, and for how long it has acknowledged nothing.
+	Link     string
+	LagBytes int64
+	Lag      time.Duration
 }
 
 // sentinelHealth is nil outside Sentinel mode.
@@ -163,17 +173,20 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 	h.Provisional, h.Epoch = !v.Decision.Master.IsZero() && !v.Decision.Confirmed, max(0, v.Decision.Epoch)
 	h.FailoverCount = st.Failovers
 	h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.CanFailOver = st.Known, st.Reachable, st.Agreeing, st.Needed, st.Quorum, st.CanFailOver()
-	h.Rejected = st.Rejected
+	h.Rejected, h.Forbidden = st.Rejected, v.Forbidden
 	for _, r := range v.History {
 		if r.Failover() {
 			h.Failovers = append(h.Failovers, c.failover(r))
 		}
 	}
 	for _, s := range st.Sentinels {
-		h.Sentinels = append(h.Sentinels, SentinelNode{s.Addr.String(), s.Reachable, s.Named.String(), max(0, s.Epoch), s.Tilt})
+		h.Sentinels = append(h.Sentinels, SentinelNode{s.Addr.String(), s.Reachable, s.Named.String(), max(0, s.Epoch), s.Tilt, s.Rejected})
 	}
 	for _, n := range st.Nodes {
-		h.Nodes = append(h.Nodes, RedisNode{n.Addr.String(), n.Role.String(), n.Reachable, n.Follows.String(), n.Promotable})
+		h.Nodes = append(h.Nodes, RedisNode{
+			Addr: n.Addr.String(), Role: n.Role.String(), Reachable: n.Reachable, Follows: n.Follows.String(), Promotable: n.Promotable,
+			Link: n.Link, LagBytes: n.LagBytes, Lag: n.Lag,
+		})
 	}
 	return h
 }

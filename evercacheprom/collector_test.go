@@ -46,6 +46,11 @@ func stats() evercache.Stats {
 			SentinelHealth: evercache.SentinelHealth{
 				MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,
 				Failovers: []evercache.Failover{{At: time.UnixMilli(1500), Blackout: 1200 * time.Millisecond}},
+				Nodes: []evercache.RedisNode{
+					{Addr: "10.0.0.2:6379", Role: "master"},
+					{Addr: "10.0.0.3:6379", Role: "replica", Link: "online", LagBytes: 140, Lag: time.Second},
+					{Addr: "10.0.0.4:6379", Role: "replica"},
+				},
 				Sentinels: []evercache.SentinelNode{{Addr: "10.0.0.9:26379", Tilt: true}},
 			},
 			FailoversByCause: map[string]uint64{"failure": 1, "planned": 0},
@@ -107,6 +112,19 @@ evercache_failovers_total{cause="planned",master_name="shop"} 0
 		`# HELP evercache_failover_last_timestamp_seconds When the last failover was followed, in Unix seconds; 0 for none.
 # TYPE evercache_failover_last_timestamp_seconds gauge
 evercache_failover_last_timestamp_seconds{master_name="shop"} 1.5
+`,
+		`# HELP evercache_replica_link_up 1 while the master in use has the replica online.
+# TYPE evercache_replica_link_up gauge
+evercache_replica_link_up{addr="10.0.0.3:6379",master_name="shop"} 1
+evercache_replica_link_up{addr="10.0.0.4:6379",master_name="shop"} 0
+`,
+		`# HELP evercache_replica_lag_bytes What the replica had yet to acknowledge when the master was last asked.
+# TYPE evercache_replica_lag_bytes gauge
+evercache_replica_lag_bytes{addr="10.0.0.3:6379",master_name="shop"} 140
+`,
+		`# HELP evercache_replica_lag_seconds For how long the replica had acknowledged nothing when the master was last asked.
+# TYPE evercache_replica_lag_seconds gauge
+evercache_replica_lag_seconds{addr="10.0.0.3:6379",master_name="shop"} 1
 `,
 		`# HELP evercache_sentinel_tilt 1 while the sentinel is in TILT mode and acts on nothing.
 # TYPE evercache_sentinel_tilt gauge

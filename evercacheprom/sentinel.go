@@ -15,6 +15,9 @@ var (
 	descAgreeing         = desc("sentinels_agreeing", "Sentinels that name the master in use.", "master_name")
 	descCanFailOver      = desc("sentinel_ckquorum_ok", "1 while enough sentinels answer for a failover.", "master_name")
 	descTilt             = desc("sentinel_tilt", "1 while the sentinel is in TILT mode and acts on nothing.", "sentinel")
+	descReplicaLinked    = desc("replica_link_up", "1 while the master in use has the replica online.", "master_name", "addr")
+	descReplicaBytes     = desc("replica_lag_bytes", "What the replica had yet to acknowledge when the master was last asked.", "master_name", "addr")
+	descReplicaSeconds   = desc("replica_lag_seconds", "For how long the replica had acknowledged nothing when the master was last asked.", "master_name", "addr")
 	descSentinelEvents   = desc("sentinel_events_total", "Messages that the sentinels published, by channel.", "event")
 )
 
@@ -43,7 +46,22 @@ func (e emitter) sentinel(s evercache.SentinelStats) {
 	for _, n := range s.Sentinels {
 		e.gauge(descTilt, truth(n.Tilt), n.Addr)
 	}
+	for _, n := range s.Nodes {
+		e.replica(name, n)
+	}
 	for event, n := range s.Events {
 		e.counter(descSentinelEvents, float64(n), event)
+	}
+}
+
+// replica has a lag only while the master knows it.
+func (e emitter) replica(name string, n evercache.RedisNode) {
+	if n.Role != "replica" {
+		return
+	}
+	e.gauge(descReplicaLinked, truth(n.Link == "online"), name, n.Addr)
+	if n.Link != "" {
+		e.gauge(descReplicaBytes, float64(n.LagBytes), name, n.Addr)
+		e.gauge(descReplicaSeconds, n.Lag.Seconds(), name, n.Addr)
 	}
 }

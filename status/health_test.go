@@ -53,12 +53,18 @@ func afterFailover() fake {
 	f := healthy()
 	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
 	f.health.Master = "10.0.0.12:6379"
+	f.health.Feed = evercache.FeedHealth{On: true, Coherent: true, Lease: 412 * time.Millisecond, Epoch: 7, Announced: 900, Silences: 1}
+	f.health.Recovery = evercache.RecoveryHealth{
+		Unconfirmed: 12, UnconfirmedBytes: 3400, UnconfirmedOldest: 250 * time.Millisecond, Ring: 300, RingBytes: 90000,
+		Uncovered: 96, Superseded: 2, Invalidated: 1, DroppedValues: 4, DroppedKeys: 5, DatasetResets: 1,
+	}
 	f.health.Sentinel = &evercache.SentinelHealth{
 		MasterName: "mymaster", Configured: []string{"sentinel1:26379", "[fd00::1]:26379"}, CurrentMaster: "10.0.0.12:6379",
 		Stage: "clear", Epoch: 7, FailoverCount: 1, Known: 3, Reachable: 3, Agreeing: 2, Needed: 2, Quorum: 2, CanFailOver: true,
 		Nodes: []evercache.RedisNode{
 			{Addr: "10.0.0.12:6379", Role: "master", Reachable: true},
 			{Addr: "10.0.0.11:6379", Role: "replica", Follows: "10.0.0.12:6379"},
+			{Addr: "10.0.0.13:6379", Role: "replica", Reachable: true, Follows: "10.0.0.12:6379", Promotable: true, Link: "online", LagBytes: 140, Lag: time.Second},
 		},
 		Failovers: []evercache.Failover{{
 			At: since, From: "10.0.0.11:6379", To: "10.0.0.12:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
@@ -71,6 +77,7 @@ func atStart() fake {
 	f := healthy()
 	f.health.State, f.health.Connected, f.health.Master, f.stats = evercache.Degraded, false, "", evercache.Stats{}
 	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
+	f.health.Feed = evercache.FeedHealth{Cause: errors.New("track: NOPERM"), Lease: -1}
 	f.health.Sentinel = &evercache.SentinelHealth{MasterName: "mymaster", Configured: []string{"sentinels:26379"}, Stage: "fenced"}
 	return f
 }

@@ -46,6 +46,11 @@ type node struct {
 	Role      string `json:"role"`
 	Reachable bool   `json:"reachable"`
 	Follows   string `json:"follows,omitempty"`
+
+	Promotable bool     `json:"promotable"`
+	Link       string   `json:"link,omitempty"`       // of a replica: online, wait_bgsave, send_bulk, down
+	LagBytes   *int64   `json:"lagBytes,omitempty"`   // absent while the master does not know the replica
+	LagSeconds *float64 `json:"lagSeconds,omitempty"` // since it acknowledged anything
 }
 
 type failover struct {
@@ -83,13 +88,25 @@ func newSentinel(h *evercache.SentinelHealth) *sentinel {
 		s.Sentinels = append(s.Sentinels, newAddress(a))
 	}
 	for _, n := range h.Nodes {
-		s.Nodes = append(s.Nodes, node{n.Addr, n.Role, n.Reachable, n.Follows})
+		s.Nodes = append(s.Nodes, newNode(n))
 	}
 	for _, f := range h.Failovers {
 		s.Failovers = append(s.Failovers, failover{f.At.UTC(), f.From, f.To, f.Cause, f.Epoch, f.Blackout.Milliseconds(), f.Replayed})
 		s.LastFailover = new(f.At.UTC())
 	}
 	return s
+}
+
+// newNode: a replica that its master does not list has no link.
+func newNode(n evercache.RedisNode) node {
+	v := node{Address: n.Addr, Role: n.Role, Reachable: n.Reachable, Follows: n.Follows, Promotable: n.Promotable, Link: n.Link}
+	switch {
+	case n.Link != "":
+		v.LagBytes, v.LagSeconds = new(n.LagBytes), new(n.Lag.Seconds())
+	case n.Role == "replica":
+		v.Link = "down"
+	}
+	return v
 }
 
 // newAddress splits host:port; what is no such pair is all host.

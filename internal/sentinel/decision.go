@@ -49,7 +49,7 @@ func (d Decision) BarriersConfirm() bool { return d.Stage == Clear && d.Confirme
 func (m *Machine) decision() Decision {
 	d := Decision{
 		Stage: m.stage(), Generation: m.generation, Epoch: m.cur.epoch,
-		Sentinels: m.watchList(), PollNow: m.pollNow, ProbeNow: m.probeNow,
+		Sentinels: slices.Clone(m.watching), PollNow: m.pollNow, ProbeNow: m.probeNow,
 		Promotable: m.promotable(), Finished: slices.Clone(m.history.finished),
 	}
 	if m.ep.open {

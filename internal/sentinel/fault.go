@@ -17,6 +17,7 @@ const (
 	FaultNoReplicas        // NOREPLICAS: a master, and still one
 	FaultNoMaster          // this sentinel knows no master of our name
 	FaultMalformed         // an answer that makes no sense: it proves nothing either way
+	FaultUnproven          // a barrier was answered, but what would make it a proof is missing
 	FaultOther             // any other error reply
 )
 

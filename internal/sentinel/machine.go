@@ -17,6 +17,7 @@ type Machine struct {
 
 	nodes     []*node
 	sentinels []*watched
+	watching  []Addr // those to listen to
 
 	cur       incumbent
 	confirmed incumbent // the last confirmed master before cur
@@ -29,7 +30,7 @@ type Machine struct {
 	changing   uint64 // the record of the last change of master
 	generation uint64
 	history    history
-	rejected   uint64 // messages that made no sense
+	rejected   uint64 // messages and answers that made no sense
 
 	pollNow, probeNow bool
 }
@@ -77,6 +78,7 @@ func (m *Machine) Observe(o Observation) Decision {
 	case Dataset:
 		m.dataset(o)
 	}
+	m.unwatch()
 	m.conclude()
 	return m.decision()
 }

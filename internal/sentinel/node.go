@@ -17,6 +17,8 @@ type node struct {
 	replID2  string
 	master   Addr // whom it follows, or followed before it became a master
 	replicas []Addr
+	offset   int64      // of a master
+	attached []Attached // the same, as it said how far they are
 
 	sentAt      time.Time // of the last answer
 	seenAt      time.Time // when that answer came
@@ -124,6 +126,7 @@ func (m *Machine) probe(p Probe) {
 		m.judgeFollowing(n, p.Says.LinkUp)
 	case RoleMaster:
 		n.replicas = p.Says.Replicas[:min(len(p.Says.Replicas), maxListed)]
+		n.offset, n.attached = p.Says.Offset, p.Says.Attached[:min(len(p.Says.Attached), maxListed)]
 		for _, r := range n.replicas {
 			m.learn(r)
 		}

@@ -154,7 +154,7 @@ const masterInfo = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n" +
 
 func TestInfoIsRead(t *testing.T) {
 	got, err := ParseReplication(masterInfo)
-	want := Replication{Role: RoleMaster, ReplID: "14ccdbc144d708c23ded047620b274838fe3c7a7", Offset: 9, Replicas: []Attached{{Addr: addrOf(t, "10.0.0.2:6379"), Online: true, Offset: 9}}}
+	want := Replication{Role: RoleMaster, ReplID: "14ccdbc144d708c23ded047620b274838fe3c7a7", Offset: 9, Replicas: []Attached{{Addr: addrOf(t, "10.0.0.2:6379"), State: "online", Online: true, Offset: 9}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("ParseReplication = %+v, %v, want %+v", got, err, want)
 	}

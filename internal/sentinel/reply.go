@@ -94,6 +94,29 @@ type PeerView struct {
 	Flags Flags
 }
 
+// Tilt is whether a sentinel has halted itself, as its INFO says.
+type Tilt uint8
+
+// What is known of it.
+const (
+	TiltUnknown Tilt = iota
+	TiltOff
+	TiltOn
+)
+
+// ParseTilt reads INFO sentinel.
+func ParseTilt(info string) Tilt {
+	for line := range strings.Lines(info) {
+		switch strings.TrimRight(line, "\r\n") {
+		case "sentinel_tilt:0":
+			return TiltOff
+		case "sentinel_tilt:1":
+			return TiltOn
+		}
+	}
+	return TiltUnknown
+}
+
 const (
 	maxListed    = 64 // entries taken of one list
 	maxSentinels = 64 // more other sentinels than this is no answer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Role is what a node says it is.
@@ -99,8 +100,10 @@ type Replication struct {
 // Attached is a replica in its master's INFO.
 type Attached struct {
 	Addr   Addr
+	State  string // wait_bgsave, send_bulk, online; "" when it makes no sense
 	Online bool
-	Offset int64
+	Offset int64         // what it has acknowledged
+	Lag    time.Duration // since it did
 }
 
 const maxInfo = 64 << 10
@@ -138,12 +141,21 @@ func ParseReplication(text string) (Replication, error) {
 	return r, nil
 }
 
+// RoleOnly is what ROLE tells of INFO replication, for a node that refuses that.
+func RoleOnly(r RoleReply) Replication {
+	info := Replication{Role: r.Role, Master: r.Master}
+	for _, a := range r.Replicas {
+		info.Replicas = append(info.Replicas, Attached{Addr: a})
+	}
+	return info
+}
+
 func isAttached(key string) bool {
 	n, ok := strings.CutPrefix(key, "slave")
 	return ok && n != "" && strings.Trim(n, "0123456789") == ""
 }
 
-// attach reads "ip=…,port=…,state=online,offset=…,lag=…".
+// attach reads "ip=…,port=…,state=online,offset=…,lag=…", lag in seconds.
 func (r *Replication) attach(value string) {
 	if len(r.Replicas) >= maxListed {
 		return
@@ -158,5 +170,13 @@ func (r *Replication) attach(value string) {
 	if err != nil {
 		return
 	}
-	r.Replicas = append(r.Replicas, Attached{Addr: addr, Online: f["state"] == "online", Offset: parseOffset(f["offset"])})
+	state := f["state"]
+	if !isLabel(state) {
+		state = ""
+	}
+	lag, _ := parseCount(f["lag"], 1<<31)
+	r.Replicas = append(r.Replicas, Attached{
+		Addr: addr, State: state, Online: state == "online",
+		Offset: parseOffset(f["offset"]), Lag: time.Duration(lag) * time.Second,
+	})
 }

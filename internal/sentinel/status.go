@@ -28,6 +28,7 @@ type SentinelStatus struct {
 	Epoch      int64
 	Stale      bool // it names another master than ours, at no higher epoch
 	Tilt       bool
+	Rejected   uint64   // what it said that made no sense
 	Failover   Progress // of the failover it leads or wants to lead
 }
 
@@ -39,6 +40,15 @@ type NodeStatus struct {
 	Follows    Addr
 	SeenAt     time.Time
 	Promotable bool
+
+	// Of a replica of our master, by the master's last word: the state of its
+	// link, "" while it has none, how much it has yet to acknowledge, and for how
+	// long it has acknowledged nothing. It was asked at most a second ago, and a
+	// replica acknowledges once a second or for a barrier: what was written since
+	// counts as lag.
+	Link     string
+	LagBytes int64
+	Lag      time.Duration
 }
 
 // Status describes the set as it was last seen.
@@ -67,15 +77,30 @@ func (m *Machine) Status() Status {
 		for _, p := range promotable {
 			e.Promotable = e.Promotable || m.same(p, n.addr)
 		}
+		m.measureLag(&e)
 		st.Nodes = append(st.Nodes, e)
 	}
 	return st
 }
 
+// measureLag fills in what our master says of a replica, while it answers.
+func (m *Machine) measureLag(e *NodeStatus) {
+	master := m.find(m.cur.addr)
+	if e.Role != RoleReplica || !master.says(RoleMaster) {
+		return
+	}
+	for _, a := range master.attached {
+		if m.same(a.Addr, e.Addr) {
+			e.Link, e.LagBytes, e.Lag = a.State, max(0, master.offset-a.Offset), a.Lag
+			return
+		}
+	}
+}
+
 func (m *Machine) sentinelStatus(s *watched) SentinelStatus {
 	e := SentinelStatus{
 		Addr: s.addr, Configured: s.configured, Subscribed: s.link, Reachable: s.ok,
-		SeenAt: s.seenAt, Named: s.view.Named, Epoch: s.view.Master.Epoch, Tilt: s.tilt,
+		SeenAt: s.seenAt, Named: s.view.Named, Epoch: s.view.Master.Epoch, Tilt: s.tilt, Rejected: s.rejected,
 	}
 	if v, ok := voteOf(s); ok && m.cur.verified {
 		e.Stale = !m.same(v.addr, m.cur.addr) && v.epoch <= m.epoch()

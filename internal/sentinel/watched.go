@@ -22,8 +22,9 @@ type watched struct {
 
 	sdown, odown bool // it holds our master down, by event or poll
 	tilt         bool
-	higher       bool  // its last answer named another master above our epoch
-	newEpoch     int64 // from +new-epoch, which comes right before +try-failover
+	rejected     uint64 // messages and answers that made no sense
+	higher       bool   // its last answer named another master above our epoch
+	newEpoch     int64  // from +new-epoch, which comes right before +try-failover
 	try          *try
 }
 
@@ -87,6 +88,9 @@ func (m *Machine) poll(p Poll) {
 	}
 	s.asked, m.ballot = true, nil
 	if p.Fault != FaultNone {
+		if p.Fault == FaultMalformed {
+			m.reject(s)
+		}
 		s.ok = false
 		m.leaderGone(s)
 		return
@@ -98,10 +102,19 @@ func (m *Machine) poll(p Poll) {
 	if p.ID != "" {
 		s.id = p.ID
 	}
+	if p.Tilt != TiltUnknown { // a halted one publishes it before anybody is connected again
+		s.tilt = p.Tilt == TiltOn
+	}
 	m.learnListed(p)
 	m.pollDown(s, p)
 	m.pollTry(s, p)
 	m.pollHigher(s)
+}
+
+// reject counts what a sentinel said that made no sense.
+func (m *Machine) reject(s *watched) {
+	s.rejected++
+	m.rejected++
 }
 
 func (m *Machine) learnListed(p Poll) {
@@ -159,7 +172,7 @@ func (m *Machine) event(e Event) {
 	}
 	msg, err := ParseMessage(e.Channel, e.Message)
 	if err != nil {
-		m.rejected++
+		m.reject(s)
 		return
 	}
 	switch msg.Kind {
@@ -225,6 +238,22 @@ func (m *Machine) polledSince(t time.Time) bool {
 		}
 	}
 	return true
+}
+
+// unwatch draws up the watch list anew. A sentinel that left it (it was found to
+// be another by its second name, or nobody vouches for it any more) is not asked
+// again: its last answer counts no more, and what it led is as good as over. Else
+// that answer would be waited to be renewed for ever.
+func (m *Machine) unwatch() {
+	for left := true; left; {
+		m.watching, left = m.watchList(), false
+		for _, s := range m.sentinels {
+			if (s.link || s.ok) && !slices.Contains(m.watching, s.addr) {
+				s.link, s.asked, s.ok, m.ballot, left = false, true, false, nil, true
+				m.leaderGone(s)
+			}
+		}
+	}
 }
 
 // watchList are the sentinels to listen to: the configured ones and the

@@ -77,6 +77,9 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 				conn.Close()
 				conn = nil
 			}
+			if errors.Is(err, remote.ErrNotRedis) {
+				o.Fault = sentinel.FaultMalformed
+			}
 		}
 		o.At = time.Now()
 		d.report(o)
@@ -100,7 +103,8 @@ func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) err
 		[]string{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name},
 		[]string{"SENTINEL", "MASTER", name},
 		[]string{"SENTINEL", "REPLICAS", name},
-		[]string{"SENTINEL", "SENTINELS", name})
+		[]string{"SENTINEL", "SENTINELS", name},
+		[]string{"INFO", "sentinel"})
 	if err != nil {
 		return err
 	}
@@ -110,8 +114,11 @@ func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) err
 		}
 	}
 	o.ID = r[0].Text()
+	if r[1].Err != nil {
+		return &answerFault{sentinel.FaultNoMaster, errNoSuchMaster}
+	}
 	if o.Named, err = namedMaster(r[1].Value); err != nil {
-		return &answerFault{sentinel.FaultNoMaster, err}
+		return &answerFault{sentinel.FaultMalformed, err}
 	}
 	if o.Master, err = sentinel.ParseMaster(pairs(r[2].Value)); err != nil {
 		return &answerFault{sentinel.FaultMalformed, err}
@@ -119,8 +126,11 @@ func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) err
 	// Entries that make no sense are left out; the others are good.
 	o.Replicas, _ = sentinel.ParseReplicas(listOfPairs(r[3].Value))
 	o.Peers, _ = sentinel.ParseSentinels(listOfPairs(r[4].Value))
+	o.Tilt = sentinel.ParseTilt(r[5].Text())
 	return nil
 }
+
+var errNoSuchMaster = errors.New("the sentinel knows no master of this name")
 
 func namedMaster(v any) (sentinel.Addr, error) {
 	words, ok := v.([]any)

@@ -15,7 +15,7 @@ import (
 // promotion ends the connection once.
 func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
 	d.wg.Go(func() {
-		q := &prober{config: d.c.Node, addr: a}
+		q := &prober{config: d.c.Node, addr: a, lacks: &d.lacks}
 		q.config.Addr = d.c.dialable(a)
 		q.config.DialTimeout = min(q.config.DialTimeout, 2*probeLimit)
 		defer q.close()
@@ -35,6 +35,7 @@ type prober struct {
 	addr   sentinel.Addr
 	conn   *remote.Link
 	runID  string // of the process at the other end of conn
+	lacks  *lacks
 }
 
 func (q *prober) close() {
@@ -91,34 +92,46 @@ func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {
 		return sentinel.Answer{}, err
 	}
 	for _, reply := range r {
-		if reply.Err != nil {
-			return sentinel.Answer{}, &answerFault{sentinel.ReplyFault(reply.Err.Error()), reply.Err}
+		if err := q.lacks.allowed(reply); err != nil {
+			return sentinel.Answer{}, &answerFault{sentinel.ReplyFault(err.Error()), err}
 		}
 	}
-	return q.answer(r)
+	a, err := q.answer(r)
+	if err != nil {
+		return a, &answerFault{sentinel.FaultMalformed, err}
+	}
+	return a, nil
 }
 
-func (q *prober) answer(r []remote.Reply) (sentinel.Answer, error) {
-	bad := func(err error) (sentinel.Answer, error) {
-		return sentinel.Answer{}, &answerFault{sentinel.FaultMalformed, err}
+// answer puts the replies together. Of ROLE and INFO one does where the ACL
+// forbids the other: without INFO a promotion is not recognized before the
+// majority names it, and a restart not at all.
+func (q *prober) answer(r []remote.Reply) (a sentinel.Answer, err error) {
+	var role sentinel.RoleReply
+	var info sentinel.Replication
+	if r[0].Err == nil {
+		words, _ := r[0].Value.([]any)
+		if role, err = sentinel.ParseRole(words); err != nil {
+			return a, err
+		}
 	}
-	words, _ := r[0].Value.([]any)
-	role, err := sentinel.ParseRole(words)
-	if err != nil {
-		return bad(err)
+	if r[1].Err == nil {
+		if info, err = sentinel.ParseReplication(r[1].Text()); err != nil {
+			return a, err
+		}
 	}
-	info, err := sentinel.ParseReplication(r[1].Text())
-	if err != nil {
-		return bad(err)
+	switch {
+	case r[0].Err != nil && r[1].Err != nil:
+		return a, errNothingAllowed
+	case r[0].Err != nil:
+		role = sentinel.RoleReply{Role: info.Role, Master: info.Master}
+	case r[1].Err != nil:
+		info = sentinel.RoleOnly(role)
 	}
 	if len(r) > 2 {
 		q.runID = runID(r[2].Text())
 	}
-	a, err := sentinel.NewAnswer(role, info, q.runID)
-	if err != nil {
-		return bad(err)
-	}
-	return a, nil
+	return sentinel.NewAnswer(role, info, q.runID)
 }
 
 // runID finds the run id in INFO server; the machine checks its form.

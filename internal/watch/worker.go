@@ -50,11 +50,6 @@ func (d *desk) hearsAll() bool {
 }
 
 func (d *desk) syncListeners() {
-	for a := range d.listeners {
-		if !slices.Contains(d.now.Sentinels, a) {
-			d.unwatched = append(d.unwatched, a)
-		}
-	}
 	d.sync(d.listeners, d.now.Sentinels, d.hire)
 	for _, w := range d.listeners {
 		each := d.now.PollEach
@@ -65,19 +60,6 @@ func (d *desk) syncListeners() {
 		if d.now.PollNow {
 			w.pace.now()
 		}
-	}
-}
-
-// forget tells the machine that a sentinel is not asked any more: one that was
-// found to be another by its second name. Else its last answer would be waited
-// to be renewed for ever.
-func (d *desk) forget() {
-	gone := d.unwatched
-	d.unwatched = nil
-	for _, a := range gone {
-		now := time.Now()
-		d.observe(sentinel.Link{Sentinel: a, At: now})
-		d.observe(sentinel.Poll{Sentinel: a, SentAt: now, At: now, Fault: sentinel.FaultUnreachable})
 	}
 }
 

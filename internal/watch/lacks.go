@@ -1,0 +1,77 @@
+package watch
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// lacks are the commands and keys that the ACL of the nodes keeps from us and
+// that something is missing without: what a node is, or what a barrier proves.
+type lacks struct {
+	mu   sync.Mutex // guards seen
+	seen map[string]time.Time
+}
+
+// heartbeatKey stands for the barrier's key where the ACL forbids it.
+const heartbeatKey = "heartbeat key"
+
+// lacksFor is how long a refusal is remembered: nodes are asked once a second.
+const lacksFor = 10 * time.Second
+
+// note keeps what err says is forbidden, if it says so.
+func (l *lacks) note(err error) {
+	if remote.KindOf(err) != remote.NoPerm {
+		return
+	}
+	l.add(forbiddenBy(err.Error()))
+}
+
+func (l *lacks) add(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil {
+		l.seen = map[string]time.Time{}
+	}
+	l.seen[what] = time.Now()
+}
+
+// list is what was refused lately.
+func (l *lacks) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.seen, func(_ string, at time.Time) bool { return time.Since(at) > lacksFor })
+	return slices.Sorted(maps.Keys(l.seen))
+}
+
+// forbiddenBy reads a NOPERM reply: it names the command, or speaks of keys. Its
+// text is the server's, so only a word of it is kept.
+func forbiddenBy(reply string) string {
+	if _, rest, ok := strings.Cut(reply, "run the '"); ok {
+		command, _, _ := strings.Cut(rest, "'")
+		command, _, _ = strings.Cut(command, "|")
+		if command != "" && len(command) <= 20 && strings.Trim(command, "abcdefghijklmnopqrstuvwxyz-") == "" {
+			return strings.ToUpper(command)
+		}
+	}
+	if strings.Contains(reply, "key") {
+		return heartbeatKey
+	}
+	return "some command"
+}
+
+// allowed is reply's error, unless it is only that the ACL forbids the question.
+func (l *lacks) allowed(reply remote.Reply) error {
+	if remote.KindOf(reply.Err) == remote.NoPerm {
+		l.note(reply.Err)
+		return nil
+	}
+	return reply.Err
+}
+
+var errNothingAllowed = &remote.Error{Kind: remote.NoPerm, Op: "ask what it is", Err: errors.New("the ACL forbids both ROLE and INFO")}
