@@ -34,25 +34,26 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Re
 		return false, Receipt{}, ErrClosed
 	}
 	defer c.client.writers.leave()
-	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
-	defer cancel()
-	if err := c.client.lanes.lock(bounded, w.rec.Key); err != nil {
+	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	defer p.release()
+	lane, err := c.client.lanes.lock(p, w.rec.Key)
+	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.lanes.unlock(w.rec.Key)
+	defer c.client.lanes.unlock(lane)
 	switch r, waits := c.client.outbox.Find(w.rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	case waits && r.Kind != outbox.Touch:
 		return c.addBehind(ctx, w, r)
 	}
-	node := c.client.awaitMaster(bounded, nil)
+	node := c.client.patientMaster(p)
 	switch {
 	case node != nil:
-		return c.addAtMaster(bounded, ctx, node, w)
+		return c.addAtMaster(p, node, w)
 	case !c.client.memoryIsAll():
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.awayCause())
 	}
@@ -72,13 +73,13 @@ func (c *Cache[V]) addBehind(ctx context.Context, w write, waiting outbox.Record
 	return err == nil, r, err
 }
 
-func (c *Cache[V]) addAtMaster(bounded, ctx context.Context, node *remote.Node, w write) (bool, Receipt, error) {
+func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w write) (bool, Receipt, error) {
 	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now()}
-	p := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
-	stored, err := node.SetAbsent(ctx, p, c.policy.WriteTimeout)
+	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
+	stored, err := node.SetAbsent(p.ctx, pair, c.policy.WriteTimeout)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return false, Receipt{}, context.Cause(ctx)
+	case err != nil && p.ctx.Err() != nil:
+		return false, Receipt{}, context.Cause(p.ctx)
 	case err != nil:
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -88,8 +89,8 @@ func (c *Cache[V]) addAtMaster(bounded, ctx context.Context, node *remote.Node, 
 	number, ok := c.landed(w, s)
 	if !ok {
 		w.rec.Lo, w.rec.Hi = s.executed()
-		r, err := c.undelivered(ctx, w, errChanged)
+		r, err := c.undelivered(p.ctx, w, errChanged)
 		return err == nil, r, err
 	}
-	return true, c.replicated(bounded, w, node, number), nil
+	return true, c.replicated(p, w, node, number), nil
 }

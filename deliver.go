@@ -12,15 +12,15 @@ import (
 
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
-func (c *Cache[V]) deliver(bounded, ctx context.Context, node *remote.Node, w write) (Receipt, error) {
+func (c *Cache[V]) deliver(p *patience, node *remote.Node, w write) (Receipt, error) {
 	for {
-		sent := c.send(bounded, node, w)
-		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || bounded.Err() != nil {
-			return c.delivered(bounded, ctx, w, sent)
+		sent := c.send(p.ctx, node, w, p.left())
+		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {
+			return c.delivered(p, w, sent)
 		}
 		c.client.blackouts.sign()
-		if node = c.client.awaitMaster(bounded, node); node == nil {
-			return c.delivered(bounded, ctx, w, sent)
+		if node = c.client.awaitMaster(p.bounded(), node); node == nil {
+			return c.delivered(p, w, sent)
 		}
 	}
 }
@@ -36,9 +36,9 @@ type sending struct {
 }
 
 // send sends a write.
-func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write) sending {
+func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write, limit time.Duration) sending {
 	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true}
-	switch limit := c.policy.WriteTimeout; w.rec.Kind {
+	switch w.rec.Kind {
 	case outbox.Delete:
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
 	case outbox.Touch:
@@ -51,7 +51,7 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write) sending
 }
 
 // delivered concludes a write by the master's answer; the caller holds the lane.
-func (c *Cache[V]) delivered(bounded, ctx context.Context, w write, s sending) (Receipt, error) {
+func (c *Cache[V]) delivered(p *patience, w write, s sending) (Receipt, error) {
 	switch k := remote.KindOf(s.err); {
 	case s.err == nil && !s.found:
 		c.missing(w)
@@ -60,15 +60,15 @@ func (c *Cache[V]) delivered(bounded, ctx context.Context, w write, s sending) (
 		number, ok := c.landed(w, s)
 		if !ok {
 			w.rec.Lo, w.rec.Hi = s.executed()
-			return c.undelivered(ctx, w, errChanged)
+			return c.undelivered(p.ctx, w, errChanged)
 		}
-		return c.replicated(bounded, w, s.node, number), nil
+		return c.replicated(p, w, s.node, number), nil
 	case k == remote.Logical:
 		c.supersede(w, func() { c.drop(c.bare(w)) })
 		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
 	}
 	w.rec.Lo, w.rec.Hi = s.executed() // if it was
-	return c.undelivered(ctx, w, s.err)
+	return c.undelivered(p.ctx, w, s.err)
 }
 
 var errChanged = errors.New("the master that took it is not the master any more")
@@ -131,12 +131,12 @@ func (c *Cache[V]) missing(w write) {
 
 // replicated is the receipt of a write that the master has taken. Where more is
 // asked it waits for the barrier that covers the write.
-func (c *Cache[V]) replicated(ctx context.Context, w write, node *remote.Node, number uint64) Receipt {
+func (c *Cache[V]) replicated(p *patience, w write, node *remote.Node, number uint64) Receipt {
 	r := Receipt{Durability: Master}
 	if w.min.Durability < Replicated {
 		return r
 	}
-	if n := c.client.barriers.await(ctx, node, number, max(1, w.min.Replicas)); n > 0 {
+	if n := c.client.barriers.await(p.bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
 		r = Receipt{Durability: Replicated, Replicas: n}
 	}
 	return r

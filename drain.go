@@ -122,18 +122,20 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
+	var lanes []*lane
 	defer func() {
-		for _, r := range held {
-			d.client.lanes.unlock(r.Key)
+		for _, l := range lanes {
+			d.client.lanes.unlock(l)
 		}
 	}()
 	for _, r := range rs {
-		if !d.client.lanes.tryLock(r.Key) {
+		l := d.client.lanes.tryLock(r.Key)
+		if l == nil {
 			continue
 		}
+		lanes = append(lanes, l)
 		r, ok := d.client.outbox.Ready(r.Key) // it may have been replaced or sent meanwhile
 		if !ok {
-			d.client.lanes.unlock(r.Key)
 			continue
 		}
 		d.date(&r)

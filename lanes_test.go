@@ -33,11 +33,13 @@ func wantNoLanes(t *testing.T, l *lanes) {
 	}
 }
 
-func mustLock(t *testing.T, l *lanes, key string) {
+func mustLock(t *testing.T, l *lanes, key string) *lane {
 	t.Helper()
-	if err := l.lock(t.Context(), key); err != nil {
+	n, err := l.lockWithin(t.Context(), key)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return n
 }
 
 func TestALaneHoldsOneWriterAtATime(t *testing.T) {
@@ -48,16 +50,18 @@ func TestALaneHoldsOneWriterAtATime(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				key := string("abc"[i%3])
+				var n *lane
+				var err error
 				if i%2 == 0 {
-					if !l.tryLock(key) {
+					if n = l.tryLock(key); n == nil {
 						continue
 					}
-				} else if err := l.lock(t.Context(), key); err != nil {
+				} else if n, err = l.lockWithin(t.Context(), key); err != nil {
 					t.Error(err)
 					return
 				}
 				*writes[key]++
-				l.unlock(key)
+				l.unlock(n)
 			}
 		})
 	}
@@ -71,14 +75,15 @@ func TestALaneHoldsOneWriterAtATime(t *testing.T) {
 func TestLanesOfOtherKeysAreFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
+		var held []*lane
 		for i := range 1000 {
-			mustLock(t, l, fmt.Sprint(i)) // would hang if two keys shared one
+			held = append(held, mustLock(t, l, fmt.Sprint(i))) // would hang if two keys shared one
 		}
-		if l.tryLock("7") {
+		if l.tryLock("7") != nil {
 			t.Error("a lane was taken twice")
 		}
-		for i := range 1000 {
-			l.unlock(fmt.Sprint(i))
+		for _, n := range held {
+			l.unlock(n)
 		}
 		wantNoLanes(t, l)
 	})
@@ -87,19 +92,20 @@ func TestLanesOfOtherKeysAreFree(t *testing.T) {
 func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
-		mustLock(t, l, "a")
+		first := mustLock(t, l, "a")
 		var turns []int
 		for i := range 20 {
 			go func() {
-				if err := l.lock(t.Context(), "a"); err != nil {
+				n, err := l.lockWithin(t.Context(), "a")
+				if err != nil {
 					t.Error(err)
 				}
 				turns = append(turns, i)
-				l.unlock("a")
+				l.unlock(n)
 			}()
 			synctest.Wait()
 		}
-		l.unlock("a")
+		l.unlock(first)
 		synctest.Wait()
 		if len(turns) != 20 || !slices.IsSorted(turns) {
 			t.Errorf("turns: %v", turns)
@@ -111,13 +117,13 @@ func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
 func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
-		mustLock(t, l, "a")
+		first := mustLock(t, l, "a")
 		why := errors.New("enough")
 		for range 10 {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 			defer cancel()
 			go func() {
-				if err := l.lock(ctx, "a"); !errors.Is(err, why) {
+				if _, err := l.lockWithin(ctx, "a"); !errors.Is(err, why) {
 					t.Errorf("lock = %v, want the reason", err)
 				}
 			}()
@@ -126,10 +132,9 @@ func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
 		if n := l.inUse(); n != 1 {
 			t.Errorf("%d lanes, want that of the holder", n)
 		}
-		l.unlock("a")
+		l.unlock(first)
 		wantNoLanes(t, l)
-		mustLock(t, l, "a")
-		l.unlock("a")
+		l.unlock(mustLock(t, l, "a"))
 		wantNoLanes(t, l)
 	})
 }
@@ -139,18 +144,18 @@ func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
 		for range 200 {
-			mustLock(t, l, "a")
+			first := mustLock(t, l, "a")
 			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				go func() {
-					if l.lock(ctx, "a") == nil {
-						l.unlock("a")
+					if n, err := l.lockWithin(ctx, "a"); err == nil {
+						l.unlock(n)
 					}
 				}()
 			}
 			time.Sleep(time.Second)
-			l.unlock("a")
+			l.unlock(first)
 			synctest.Wait()
 			wantNoLanes(t, l)
 		}
@@ -285,7 +290,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
-			wantWritten(t, Master)(c.delivered(t.Context(), t.Context(), older, sending{node: node, at: time.Now(), found: true})) // the answer comes now
+			wantWritten(t, Master)(c.delivered(newPatience(t.Context(), time.Now(), time.Second), older, sending{node: node, at: time.Now(), found: true})) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
 			var inRedis any = "newer"
@@ -338,7 +343,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	redisDo(t, p, "SET", "c:p1", "old", "PX", "3590000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
 	client.publish(node)
-	mustLock(t, client.lanes, "c:x")
+	held := mustLock(t, client.lanes, "c:x")
 	drained := make(chan error, 1)
 	go func() { drained <- client.drain(t.Context(), node) }()
 
@@ -349,7 +354,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
-	client.lanes.unlock("c:x")
+	client.lanes.unlock(held)
 	for range 2 {
 		select {
 		case err := <-drained:

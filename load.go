@@ -174,10 +174,11 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	}
 	ctx, cancel := context.WithTimeout(c.client.ctx, c.policy.WriteTimeout)
 	defer cancel()
-	if c.client.lanes.lock(ctx, full) != nil {
+	lane, err := c.client.lanes.lockWithin(ctx, full)
+	if err != nil {
 		return
 	}
-	defer c.client.lanes.unlock(full)
+	defer c.client.lanes.unlock(lane)
 	if c.flights.superseded(f) || c.client.waits(full) {
 		return
 	}

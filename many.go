@@ -276,26 +276,32 @@ type written struct {
 // or which must wait behind a prefix, go the way of a single write.
 func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 	out := make([]written, len(ws))
-	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
-	defer cancel()
-	node := c.client.awaitMaster(bounded, nil)
+	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	defer p.release()
+	node := c.client.patientMaster(p)
 	entered := c.client.writers.enter()
 	if entered {
 		defer c.client.writers.leave()
 	}
 	if !entered || ctx.Err() != nil || node == nil {
 		for i, w := range ws {
-			out[i].receipt, out[i].err = c.writeInLane(bounded, ctx, w)
+			out[i].receipt, out[i].err = c.writeInLane(p, w)
 		}
 		return out
 	}
 	var batch []remote.Write
 	var index []int
 	var sends []sending
+	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) || !c.client.lanes.tryLock(w.rec.Key) {
+		if c.client.coveredByPrefix(w.rec.Key) {
 			continue
 		}
+		lane := c.client.lanes.tryLock(w.rec.Key)
+		if lane == nil {
+			continue
+		}
+		lanes = append(lanes, lane)
 		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true})
 		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
 		index = append(index, i)
@@ -306,13 +312,13 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 		for j, i := range index {
 			sent[i] = true
 			sends[j].err = errs[j]
-			out[i].receipt, out[i].err = c.delivered(bounded, ctx, ws[i], sends[j])
-			c.client.lanes.unlock(ws[i].rec.Key)
+			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
+			c.client.lanes.unlock(lanes[j])
 		}
 	}
 	for i, w := range ws {
 		if !sent[i] {
-			out[i].receipt, out[i].err = c.writeInLane(bounded, ctx, w)
+			out[i].receipt, out[i].err = c.writeInLane(p, w)
 		}
 	}
 	return out

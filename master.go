@@ -120,6 +120,14 @@ func (c *Client) publish(n *remote.Node) {
 // master: in a longer one it is kept at once.
 const episodePatience = 5 * time.Second
 
+// patientMaster is awaitMaster for a write that has not tried any yet.
+func (c *Client) patientMaster(p *patience) *remote.Node {
+	if n := c.node.Load(); n != nil {
+		return n
+	}
+	return c.awaitMaster(p.bounded(), nil)
+}
+
 // awaitMaster returns a master other than not: at once if there is one, and in
 // Sentinel mode, where the next one is on its way, as soon as there is, within
 // ctx. nil: there is none.

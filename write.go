@@ -110,9 +110,9 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 		return Receipt{}, err
 	}
 	start := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, c.policy.WriteTimeout)
-	r, err := c.writeInLane(bounded, ctx, w)
-	cancel()
+	p := newPatience(ctx, start, c.policy.WriteTimeout)
+	r, err := c.writeInLane(p, w)
+	p.release()
 	if err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
@@ -122,28 +122,28 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 }
 
 // writeInLane sends the write when no other write of its key is under way. One
-// that cannot get its turn in time goes to the outbox, behind the other. ctx is
-// the caller's, bounded is it with the write's own limit.
-func (c *Cache[V]) writeInLane(bounded, ctx context.Context, w write) (Receipt, error) {
+// that cannot get its turn in time goes to the outbox, behind the other.
+func (c *Cache[V]) writeInLane(p *patience, w write) (Receipt, error) {
 	if !c.client.writers.enter() {
 		return Receipt{}, ErrClosed
 	}
 	defer c.client.writers.leave()
-	if err := ctx.Err(); err != nil {
-		return Receipt{}, context.Cause(ctx)
+	if p.ctx.Err() != nil {
+		return Receipt{}, context.Cause(p.ctx)
 	}
-	if err := c.client.lanes.lock(bounded, w.rec.Key); err != nil {
-		return c.undelivered(ctx, w, err)
+	lane, err := c.client.lanes.lock(p, w.rec.Key)
+	if err != nil {
+		return c.undelivered(p.ctx, w, err)
 	}
-	defer c.client.lanes.unlock(w.rec.Key)
-	node := c.client.awaitMaster(bounded, nil)
+	defer c.client.lanes.unlock(lane)
+	node := c.client.patientMaster(p)
 	if node == nil {
-		return c.undelivered(ctx, w, c.client.awayCause())
+		return c.undelivered(p.ctx, w, c.client.awayCause())
 	}
 	if c.behind(w) {
-		return c.undelivered(ctx, w, errBehind)
+		return c.undelivered(p.ctx, w, errBehind)
 	}
-	return c.deliver(bounded, ctx, node, w)
+	return c.deliver(p, node, w)
 }
 
 var errBehind = errors.New("an earlier write of its key or prefix is still to be sent")

@@ -1,0 +1,41 @@
+package evercache
+
+import (
+	"context"
+	"time"
+)
+
+// patience is how long a write may take: the caller's context, and the write's
+// own limit. The context of that limit is made when something has to be waited
+// for: a timer costs a tenth of a write, and most writes wait for Redis only,
+// which bounds them itself.
+type patience struct {
+	ctx     context.Context // the caller's
+	end     time.Time
+	limited context.Context
+	cancel  context.CancelFunc
+}
+
+func newPatience(ctx context.Context, start time.Time, limit time.Duration) *patience {
+	return &patience{ctx: ctx, end: start.Add(limit)}
+}
+
+// bounded is the caller's context with the limit.
+func (p *patience) bounded() context.Context {
+	if p.limited == nil {
+		p.limited, p.cancel = context.WithDeadline(p.ctx, p.end)
+	}
+	return p.limited
+}
+
+// over reports whether the write may take no longer.
+func (p *patience) over() bool { return p.ctx.Err() != nil || !time.Now().Before(p.end) }
+
+// left is the limit of one more question.
+func (p *patience) left() time.Duration { return max(time.Until(p.end), time.Millisecond) }
+
+func (p *patience) release() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}
