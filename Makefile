@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench
 
-.PHONY: all serve test test-net test-short check fuzz bench generate setup clean
+.PHONY: all serve test test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -28,6 +28,11 @@ test-net: setup
 test-short:
 	go test -short ./...
 
+## chaos: every fault script for CHAOSTIME (default 10m), or as often as EVERCACHE_CHAOS_RUNS says
+CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
+chaos: setup
+	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' .
+
 ## check: formatting, vet, linters, generated files, and the modules beside the library
 check:
 	@fmt=$$($(TOOL) gofumpt -l . ); [ -z "$$fmt" ] || { echo "gofumpt would change:"; echo "$$fmt"; exit 1; }
@@ -50,6 +55,14 @@ bench: setup
 ## generate: docs/configuration.md and deploy/env.example from the table of settings
 generate:
 	go generate ./...
+
+## deploy-check: the files under deploy/ and the documents about them, without an engine
+deploy-check: setup
+	@./deploy/check.sh
+
+## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root)
+deploy-live: setup
+	@./deploy/live.sh
 
 clean:
 	rm -rf bin

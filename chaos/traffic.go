@@ -1,0 +1,209 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The spaces of keys beside KnownSpace.
+const (
+	ownSpace    = 'u' // each written once; the group is the writer
+	sharedSpace = 's' // written and deleted by every process; the group is a time of the run
+)
+
+// era is how long keys of one group are written for the most part. Little
+// happens to a key after its era, so the end of a run judges every moment of it.
+const (
+	era       = 400 * time.Millisecond
+	sharedN   = 24 // shared keys of an era
+	knownKeys = 40
+)
+
+// Traffic is the work of several processes on one class: keys of their own,
+// keys that all of them overwrite and delete, and now and then a whole prefix.
+type Traffic struct {
+	Trace   *Trace
+	Parties []Party
+	Writers int           // of each process
+	Readers int           // of each process
+	Every   time.Duration // between the calls of one writer or reader; 4 ms
+	Seed    uint64
+	// NoPrefixes leaves the prefix deletes out.
+	NoPrefixes bool
+
+	cancel context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+	own    []atomic.Uint32 // keys written so far, by writer
+	landed atomic.Int64
+	thief  thief
+}
+
+// Prepare writes the known keys through the first process and lets every process
+// read them, so that each has them in memory. It reports whether all of that
+// succeeded.
+func (t *Traffic) Prepare(ctx context.Context) bool {
+	ok := true
+	for proc, p := range t.Parties {
+		tape := t.Trace.Tape(proc)
+		for n := range uint32(knownKeys) {
+			k := Key{Space: KnownSpace, N: n}
+			if proc == 0 {
+				ok = t.call(ctx, p, tape, Put, k).Outcome >= AtMaster && ok
+			}
+			ok = t.call(ctx, p, tape, Look, k).Outcome == Found && ok
+		}
+	}
+	return ok
+}
+
+// Start begins the traffic; Stop ends it.
+func (t *Traffic) Start() {
+	t.Every = cmp.Or(t.Every, 4*time.Millisecond)
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.own = make([]atomic.Uint32, len(t.Parties)*t.Writers)
+	for proc, p := range t.Parties {
+		for i := range t.Writers {
+			writer := proc*t.Writers + i
+			t.run(proc, writer, func(r *rand.Rand, tape *Tape) { t.write(p, tape, writer, r) })
+		}
+		for i := range t.Readers {
+			t.run(proc, 1000+proc*t.Readers+i, func(r *rand.Rand, tape *Tape) { t.read(p, tape, r) })
+		}
+	}
+	t.wg.Go(func() { t.thief.watch(t.ctx) })
+}
+
+// Stop ends the traffic and waits for the calls under way.
+func (t *Traffic) Stop() {
+	if t.cancel != nil {
+		t.cancel()
+		t.wg.Wait()
+	}
+}
+
+// Stolen is the most by which a mere timer was late.
+func (t *Traffic) Stolen() time.Duration { return t.thief.most() }
+
+// Landed counts the writes that a master has taken.
+func (t *Traffic) Landed() int64 { return t.landed.Load() }
+
+func (t *Traffic) run(proc, stream int, act func(*rand.Rand, *Tape)) {
+	random := rand.New(rand.NewPCG(t.Seed, uint64(stream)))
+	tape := t.Trace.Tape(proc)
+	t.wg.Go(func() {
+		tick := time.NewTicker(t.Every)
+		defer tick.Stop()
+		for t.ctx.Err() == nil && !t.Trace.Full() {
+			act(random, tape)
+			select {
+			case <-tick.C:
+			case <-t.ctx.Done():
+			}
+		}
+	})
+}
+
+// write is one turn of a writer.
+func (t *Traffic) write(p Party, tape *Tape, writer int, r *rand.Rand) {
+	switch n := r.IntN(1000); {
+	case n < 450:
+		k := Key{Space: ownSpace, Group: uint16(writer), N: t.own[writer].Load()}
+		t.act(p, tape, Put, k)
+		t.own[writer].Add(1)
+	case n < 750:
+		t.act(p, tape, Put, t.shared(r, lately(r)))
+	case n < 850:
+		t.act(p, tape, Remove, t.shared(r, lately(r)))
+	case n < 900:
+		t.act(p, tape, Remove, t.anyOwn(r))
+	case n < 903 && !t.NoPrefixes:
+		t.act(p, tape, RemovePrefix, t.shared(r, lately(r)).group())
+	default:
+		t.act(p, tape, Look, t.shared(r, lately(r)))
+	}
+}
+
+// read is one turn of a reader.
+func (t *Traffic) read(p Party, tape *Tape, r *rand.Rand) {
+	if r.IntN(3) == 0 {
+		t.act(p, tape, Look, Key{Space: KnownSpace, N: uint32(r.IntN(knownKeys))})
+		return
+	}
+	t.act(p, tape, Look, t.shared(r, r.IntN(9)))
+}
+
+// lately is how many eras ago a writer looks back: mostly none, and now and then
+// to before an outage.
+func lately(r *rand.Rand) int {
+	if r.IntN(12) == 0 {
+		return r.IntN(20)
+	}
+	return r.IntN(3) * r.IntN(2)
+}
+
+// shared is a key of some eras ago.
+func (t *Traffic) shared(r *rand.Rand, ago int) Key {
+	now := int(time.Duration(t.Trace.Now()) / era)
+	return Key{Space: sharedSpace, Group: uint16(max(0, now-ago)), N: uint32(r.IntN(sharedN))}
+}
+
+// anyOwn is a key that one of the writers wrote a short time ago.
+func (t *Traffic) anyOwn(r *rand.Rand) Key {
+	writer := r.IntN(len(t.own))
+	n := t.own[writer].Load()
+	return Key{Space: ownSpace, Group: uint16(writer), N: n - min(n, uint32(r.IntN(100)))}
+}
+
+func (t *Traffic) act(p Party, tape *Tape, act Act, k Key) {
+	// A call under way is waited for: it does not end with the run.
+	t.call(context.Background(), p, tape, act, k)
+}
+
+// call makes one call and records it.
+func (t *Traffic) call(ctx context.Context, p Party, tape *Tape, act Act, k Key) Answer {
+	e := Event{Act: act, Key: k, Start: t.Trace.Now()}
+	name := k.String()
+	if act.writes() {
+		e.Value = t.Trace.NextValue()
+	}
+	if act == RemovePrefix {
+		name = k.Prefix()
+	}
+	a := p.Do(ctx, act, name, e.Value)
+	e.End, e.Outcome = t.Trace.Now(), a.Outcome
+	if act == Look {
+		e.Value, e.Source, e.Age, e.Fresh, e.Coherent = a.Value, a.Source, a.Age, a.Fresh, a.Coherent
+	} else if a.Outcome >= AtMaster {
+		t.landed.Add(1)
+	}
+	tape.Record(e)
+	return a
+}
+
+// thief measures what the machine takes from everybody.
+type thief struct {
+	mu     sync.Mutex // guards stolen
+	stolen time.Duration
+}
+
+func (t *thief) watch(ctx context.Context) {
+	const nap = 20 * time.Millisecond
+	for ctx.Err() == nil {
+		start := time.Now()
+		time.Sleep(nap)
+		t.mu.Lock()
+		t.stolen = max(t.stolen, time.Since(start)-nap)
+		t.mu.Unlock()
+	}
+}
+
+func (t *thief) most() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stolen
+}

@@ -1,0 +1,472 @@
+package evercache_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/redistest"
+)
+
+// party is a Cache as the chaos runs drive it.
+type party struct{ cache *evercache.Cache[string] }
+
+func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
+	switch act {
+	case chaos.Put:
+		r, err := p.cache.Set(ctx, key, v.String())
+		return receipt(r, err)
+	case chaos.Insert:
+		added, r, err := p.cache.Add(ctx, key, v.String())
+		if err == nil && !added {
+			return chaos.Answer{Outcome: chaos.Unchanged}
+		}
+		return receipt(r, err)
+	case chaos.Remove:
+		r, err := p.cache.Delete(ctx, key)
+		return receipt(r, err)
+	case chaos.RemovePrefix:
+		_, r, err := p.cache.DeletePrefix(ctx, key)
+		return receipt(r, err)
+	}
+	return looked(p.cache.Lookup(ctx, key))
+}
+
+func receipt(r evercache.Receipt, err error) chaos.Answer {
+	if err != nil {
+		return chaos.Answer{Outcome: chaos.Unsure}
+	}
+	return chaos.Answer{Outcome: map[evercache.Durability]chaos.Outcome{
+		evercache.Memory: chaos.InMemory, evercache.Journaled: chaos.InJournal,
+		evercache.Master: chaos.AtMaster, evercache.Replicated: chaos.AtReplicas,
+	}[r.Durability]}
+}
+
+func looked(e evercache.Entry[string], err error) chaos.Answer {
+	switch {
+	case errors.Is(err, evercache.ErrNotFound):
+		return chaos.Answer{Outcome: chaos.Missing}
+	case err != nil:
+		return chaos.Answer{Outcome: chaos.Unknown}
+	}
+	return chaos.Answer{
+		Outcome: chaos.Found, Value: chaos.ParseValue(e.Value), Source: chaos.Source(e.Source),
+		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent,
+	}
+}
+
+// world is what the clients of a run talk to.
+type world interface {
+	// options are for the client of a process.
+	options(proc int) evercache.Options
+	// settled waits until the set is well, and returns its master.
+	settled() string
+}
+
+// stage is a run: two clients at work, and a script that breaks something.
+type stage struct {
+	*testing.T
+	scene   scene
+	seed    uint64
+	world   world
+	set     *redistest.Sentinel // of a world of sets
+	lines   []*lines            // by process; nil unless the scene asks for proxies
+	trace   *chaos.Trace
+	traffic *chaos.Traffic
+	clients []*evercache.Client // nil where the process is a worker
+	worker  *worker             // the second process, of the scenes that have one
+	final   chaos.Final
+
+	apart atomic.Bool // the first process has a master that is none any more
+
+	log  *lateLog
+	quit chan struct{}
+	wg   sync.WaitGroup
+}
+
+// lateLog is what the clients say, shown only of a run that failed.
+type lateLog struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+const maxLog = 1 << 20 // its end is kept
+
+func newLateLog(t *testing.T) *lateLog {
+	l := new(lateLog)
+	t.Cleanup(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if t.Failed() {
+			t.Logf("the clients' log ends:\n%s", l.text)
+		}
+	})
+	return l
+}
+
+func (l *lateLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	if len(l.text) > 2*maxLog {
+		l.text = append([]byte(nil), l.text[len(l.text)-maxLog:]...)
+	}
+	return len(p), nil
+}
+
+const processes = 2
+
+// play runs the scene once.
+func (sc scene) play(t *testing.T, seed uint64) result {
+	t.Helper()
+	t.Logf("seed %d; EVERCACHE_CHAOS_SEED=%d repeats it", seed, seed)
+	s := &stage{T: t, scene: sc, seed: seed, log: newLateLog(t), quit: make(chan struct{})}
+	s.trace = chaos.NewTrace()
+	s.final.Away = make([][]chaos.Span, processes)
+	if sc.world != nil {
+		s.world = sc.world(s)
+	} else {
+		s.startSet()
+	}
+	var parties []chaos.Party
+	for proc := range processes {
+		parties = append(parties, s.open(proc))
+	}
+	s.waitClear(15 * time.Second)
+	if sc.before != nil {
+		sc.before(s)
+	}
+	s.traffic = &chaos.Traffic{
+		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every,
+		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
+	}
+	if !s.traffic.Prepare(t.Context()) {
+		t.Fatal("the known keys could not be written and read")
+	}
+	s.sample()
+	s.traffic.Start()
+	t.Cleanup(s.traffic.Stop)
+	s.nap(s.random(0), 500, 1500)
+	sc.script(s, s.random(1))
+	s.nap(s.random(0), 300, 800)
+	return s.judge()
+}
+
+// random is a stream of the seed: faults that overlap have one each.
+func (s *stage) random(stream uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(s.seed, 1<<32+stream))
+}
+
+// nap sleeps for a random number of milliseconds: the traffic goes on.
+func (s *stage) nap(r *rand.Rand, from, to int) {
+	time.Sleep(time.Duration(from+r.IntN(to-from)) * time.Millisecond)
+}
+
+// note adds to the timeline of the run.
+func (s *stage) note(format string, a ...any) { s.trace.Note(fmt.Sprintf(format, a...)) }
+
+// startSet starts a Sentinel set and, if the scene asks for them, the proxies.
+func (s *stage) startSet() {
+	s.Helper()
+	s.set = redistest.StartSentinel(s.T, s.scene.set...)
+	s.world = setWorld{s}
+	for range processes {
+		if s.scene.proxied {
+			s.lines = append(s.lines, newLines(s.T, s.set))
+		}
+	}
+}
+
+// setWorld is a Sentinel set on this machine.
+type setWorld struct{ s *stage }
+
+func (w setWorld) options(proc int) evercache.Options {
+	o := evercache.Options{Sentinels: w.s.set.Addrs(), MasterName: w.s.set.MasterName()}
+	if w.s.lines != nil {
+		w.s.lines[proc].reroute(&o)
+	}
+	return o
+}
+
+func (w setWorld) settled() string { return w.s.set.WaitMaster("", time.Minute).Addr() }
+
+// open is the cache of a process.
+func (s *stage) open(proc int) chaos.Party {
+	s.Helper()
+	if s.scene.open != nil {
+		if p := s.scene.open(s, proc); p != nil {
+			s.clients = append(s.clients, nil)
+			return p
+		}
+	}
+	o := s.world.options(proc)
+	o.Logger = slog.New(slog.NewTextHandler(s.log, nil)).With("process", proc)
+	if s.scene.options != nil {
+		s.scene.options(&o)
+	}
+	c, err := evercache.Open(s.Context(), o)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { c.Close() })
+	cache, err := evercache.NewCache[string](c, chaosClass, s.scene.policy())
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.clients = append(s.clients, c)
+	return party{cache}
+}
+
+const chaosClass = "x"
+
+func (sc scene) policy() evercache.Policy {
+	ttl := cmp.Or(sc.rules.TTL, time.Hour)
+	p := evercache.Policy{TTL: ttl, Stale: time.Hour}
+	if sc.rules.Invalidates {
+		p.Recovery = evercache.Invalidate
+	}
+	return p
+}
+
+// well reports whether a client has a confirmed master, nothing to send, and no alarm.
+func well(c *evercache.Client) bool { return settled(c) && c.Health().Sentinel.Stage == "clear" }
+
+// settled is well but for an alarm, which may take long to clear.
+func settled(c *evercache.Client) bool {
+	h := c.Health()
+	return h.State == evercache.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional
+}
+
+// well asks a process, whichever kind it is.
+func (s *stage) well(proc int) bool {
+	if c := s.clients[proc]; c != nil {
+		return well(c)
+	}
+	return s.worker.is(wellKey)
+}
+
+func (s *stage) settled(proc int) bool {
+	if c := s.clients[proc]; c != nil {
+		return settled(c)
+	}
+	return s.worker.is(settledKey)
+}
+
+func (s *stage) waitClear(within time.Duration) {
+	s.Helper()
+	s.until(within, "the clients do not settle", func() bool { return s.well(0) && s.well(1) })
+}
+
+// until waits for a condition; when it does not come the clients are described.
+func (s *stage) until(within time.Duration, what string, ok func() bool) bool {
+	s.Helper()
+	for deadline := time.Now().Add(within); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Errorf("%s within %v%s", what, within, s.describe())
+			return false
+		}
+	}
+	return true
+}
+
+func (s *stage) describe() (all string) {
+	for proc, c := range s.clients {
+		if c == nil {
+			continue
+		}
+		h := c.Health()
+		all += fmt.Sprintf("\nprocess %d: %v, cause %v, outbox %d, master %s, stage %s, provisional %v",
+			proc, h.State, h.Cause, h.OutboxEntries, h.Sentinel.CurrentMaster, h.Sentinel.Stage, h.Sentinel.Provisional)
+	}
+	return all
+}
+
+// sample notes when each process has no confirmed master, until the run is judged.
+func (s *stage) sample() {
+	for proc := range processes {
+		s.wg.Go(func() {
+			since := int64(-1)
+			for {
+				switch ok := s.well(proc) && (proc != 0 || !s.apart.Load()); {
+				case !ok && since < 0:
+					since = s.trace.Now()
+				case ok && since >= 0:
+					s.final.Away[proc] = append(s.final.Away[proc], chaos.Span{From: since, To: s.trace.Now()})
+					since = -1
+				}
+				select {
+				case <-s.quit:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+		})
+	}
+}
+
+// judge ends the traffic, waits until all is well, asks the master and the
+// clients what there is, and checks the history.
+func (s *stage) judge() result {
+	s.Helper()
+	s.traffic.Stop()
+	stopped := s.trace.Now()
+	master := ""
+	s.until(time.Minute, "the clients do not settle on the set's master", func() bool {
+		master = s.world.settled()
+		for proc, c := range s.clients {
+			if !s.settled(proc) || c != nil && c.Health().Sentinel.CurrentMaster != master {
+				return false
+			}
+		}
+		return true
+	})
+	close(s.quit)
+	s.wg.Wait()
+	s.note("all is well; the master is %s", master)
+	events := s.trace.Events()
+	s.ask(master, chaos.Keys(events))
+	s.final.Full, s.final.Stolen = s.trace.Full(), s.traffic.Stolen()
+	s.final.Overflowed = make([]bool, processes)
+	out := result{seed: s.seed}
+	for proc, c := range s.clients {
+		if c != nil {
+			st := c.Stats()
+			s.final.Overflowed[proc] = st.OutboxOverflowed > 0
+			out.replayed += st.OutboxReplayed
+			out.superseded += counter(st, "OutboxSuperseded")
+		}
+	}
+	violations, figures := chaos.Check(events, s.final, s.scene.limits(s.final.Stolen))
+	out.figures, out.tally, out.stolen = figures, chaos.Tally(violations), s.final.Stolen
+	shown := map[chaos.Kind]bool{}
+	for _, v := range violations {
+		if !shown[v.Kind] {
+			shown[v.Kind] = true
+			s.Errorf("%d violations, the first:\n%s", out.tally[v.Kind], chaos.Report(v, s.seed, events, s.trace.Notes(), s.final))
+		}
+	}
+	s.Logf("%+v; violations %v; replayed %d; settled %v after the traffic; stolen %v",
+		figures, out.tally, out.replayed, time.Duration(s.final.At-stopped).Round(time.Millisecond), out.stolen)
+	return out
+}
+
+// counter is a field of Stats, 0 in a version without it.
+func counter(st evercache.Stats, name string) uint64 {
+	if f := reflect.ValueOf(st).FieldByName(name); f.CanUint() {
+		return f.Uint()
+	}
+	return 0
+}
+
+// limits are the scene's rules on a machine that keeps everybody waiting.
+func (sc scene) limits(stolen time.Duration) chaos.Rules {
+	r := sc.rules
+	r.LongestRead = cmp.Or(r.LongestRead, 150*time.Millisecond)
+	r.LongestWrite = cmp.Or(r.LongestWrite, 350*time.Millisecond)
+	r.Lag = cmp.Or(r.Lag, 1100*time.Millisecond) + stolen
+	return r
+}
+
+// ask fills in what the master holds and what each client answers. A client may
+// need as long as its lease to hear of the last changes.
+func (s *stage) ask(master string, keys []chaos.Key) {
+	s.Helper()
+	held, err := chaos.Held(s.Context(), chaos.Node{Addr: master}, chaosClass+":", keys)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.final.At, s.final.Held = s.trace.Now(), held
+	keys = viewed(keys)
+	deadline := time.Now().Add(3 * time.Second)
+	for _, p := range s.traffic.Parties {
+		view := map[chaos.Key]chaos.Value{}
+		for _, k := range keys {
+			view[k] = s.answer(p, k)
+			for view[k] != held[k] && time.Now().Before(deadline) {
+				time.Sleep(5 * time.Millisecond)
+				view[k] = s.answer(p, k)
+			}
+		}
+		s.final.Views = append(s.final.Views, view)
+	}
+	again, err := chaos.Held(s.Context(), chaos.Node{Addr: master}, chaosClass+":", keys)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for proc, view := range s.final.Views {
+		for k := range view { // what expires while we ask is nobody's fault
+			if again[k] != held[k] {
+				delete(s.final.Views[proc], k)
+			}
+		}
+	}
+}
+
+func (s *stage) answer(p chaos.Party, k chaos.Key) chaos.Value {
+	a := p.Do(s.Context(), chaos.Look, k.String(), chaos.Nothing)
+	if a.Outcome != chaos.Found {
+		return chaos.Nothing
+	}
+	return a.Value
+}
+
+// viewed leaves out most of the keys that were written once.
+func viewed(keys []chaos.Key) (some []chaos.Key) {
+	for _, k := range keys {
+		if k.Space != 'u' || k.N%16 == 0 {
+			some = append(some, k)
+		}
+	}
+	return some
+}
+
+// lines are the connections of one client, all through proxies.
+type lines struct {
+	nodes, sentinels map[string]*redistest.Proxy // by address
+}
+
+func newLines(t *testing.T, set *redistest.Sentinel) *lines {
+	t.Helper()
+	l := &lines{map[string]*redistest.Proxy{}, map[string]*redistest.Proxy{}}
+	for _, n := range set.Nodes() {
+		l.nodes[n.Addr()] = redistest.NewProxy(t, n.Addr())
+	}
+	for _, a := range set.Addrs() {
+		l.sentinels[a] = redistest.NewProxy(t, a)
+	}
+	return l
+}
+
+// reroute sends a client over the lines.
+func (l *lines) reroute(o *evercache.Options) {
+	o.AddressMap = map[string]string{}
+	for addr, p := range l.nodes {
+		o.AddressMap[addr] = p.Addr()
+	}
+	for i, addr := range o.Sentinels {
+		o.Sentinels[i] = l.sentinels[addr].Addr()
+		_, port, _ := net.SplitHostPort(addr)
+		o.AddressMap[net.JoinHostPort("127.0.0.1", port)] = o.Sentinels[i]
+	}
+}
+
+// each does something to every line.
+func (l *lines) each(do func(*redistest.Proxy)) {
+	for _, all := range []map[string]*redistest.Proxy{l.nodes, l.sentinels} {
+		for _, p := range all {
+			do(p)
+		}
+	}
+}
