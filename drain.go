@@ -79,6 +79,7 @@ func (d *drainage) donePrefix(p outbox.Prefix) {
 	}
 	c.outbox.DonePrefix(p.Seq)
 	c.replayed.Add(1)
+	c.everySubscriber(func(s subscriber) { s.flush(p.Text) }) // memory may hold what had no room in the outbox
 }
 
 // prefix deletes what is under a prefix and was not written after it.
@@ -93,6 +94,20 @@ func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err 
 	}
 	if s := d.client.subscriberOf(p.Text); s != nil {
 		replay.TTL, replay.Certain = s.lives()
+	}
+	// What waits for a key under the prefix is newer, and settles the key itself.
+	replay.Skip = func(key string) bool {
+		_, waits := d.client.outbox.Record(key)
+		return waits
+	}
+	if d.cursors[p.Seq] == 0 {
+		mark := remote.PrefixMark{
+			Marks: remote.MarksKey(d.client.opts.KeyPrefix, p.Text), Rest: remote.RestOf(d.client.opts.KeyPrefix, p.Text),
+			Process: d.client.process, At: high,
+		}
+		if _, err := d.node.MarkPrefix(ctx, mark, d.client.opts.WriteTimeout); err != nil {
+			return false, err
+		}
 	}
 	for range prefixSteps {
 		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, d.cursors[p.Seq], d.client.opts.WriteTimeout)
@@ -165,6 +180,7 @@ func (d *drainage) date(r *outbox.Record) {
 func (c *Client) replayOf(r outbox.Record) remote.Replay {
 	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.Cond{
 		Tomb: remote.TombstoneKey(c.opts.KeyPrefix, r.Key), Process: c.process,
+		Marks: remote.MarksKey(c.opts.KeyPrefix, r.Key), Rest: remote.RestOf(c.opts.KeyPrefix, r.Key),
 		Ends: r.Hi + time.Duration(r.Ends-r.Since).Milliseconds(),
 		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Certain: r.Certain,
 	}}
@@ -222,7 +238,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	}
 	c.outbox.Done(r.Key, r.Seq)
 	c.replayed.Add(1)
-	if s := c.subscriberOf(r.Key); s != nil && result != remote.Done {
+	if s := c.subscriberOf(r.Key); s != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
 		s.discard(r.Key)
 	}
 }

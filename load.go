@@ -185,7 +185,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	sent := time.Now()
 	missed, _ := node.ServerTime(c.client.clock.moment(f.asked))
 	stored, err := node.Fill(ctx, remote.Fill{
-		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), MissedAt: missed, Overwrite: overwrite,
+		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Rest: f.key.key, MissedAt: missed, Overwrite: overwrite,
 	}, c.policy.WriteTimeout)
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
@@ -202,7 +202,7 @@ func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, s
 	low, _ := node.ServerTime(sent)
 	_, high := node.ServerTime(time.Now())
 	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.Cond{
-		Tomb: c.tomb(full), Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
+		Tomb: c.tomb(full), Marks: c.marks(), Rest: full[len(c.prefix):], Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
 	}}
 	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }
@@ -242,6 +242,9 @@ func (c *Cache[V]) unkeep(key string, it *local.Item) {
 func (c *Cache[V]) tomb(full string) string {
 	return remote.TombstoneKey(c.client.opts.KeyPrefix, full)
 }
+
+// marks is where deletes of prefixes of the class are noted.
+func (c *Cache[V]) marks() string { return remote.MarksKey(c.client.opts.KeyPrefix, c.prefix) }
 
 // certain reports whether the time at which a key of the class ends tells when
 // it was written: always the class's TTL after that, unless a write of this

@@ -48,9 +48,9 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
 	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
-	p.Lo, p.Hi = node.ServerTime(time.Now())
 	c.dropPrefix(prefix)
-	n, err := node.DeletePrefix(bounded, c.full(prefix), c.policy.WriteTimeout)
+	n, at, err := c.deletePrefixAt(bounded, node, prefix)
+	p.Lo, p.Hi = at, at
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
 	case err == nil:
@@ -64,6 +64,19 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 		return n, Receipt{}, fmt.Errorf("evercache: %w", err)
 	}
 	return c.keepPrefix(ctx, prefix, err)
+}
+
+// deletePrefixAt leaves the mark of the delete and deletes the keys.
+func (c *Cache[V]) deletePrefixAt(ctx context.Context, node *remote.Node, prefix string) (n int, at int64, err error) {
+	at, err = node.MarkPrefix(ctx, remote.PrefixMark{Marks: c.marks(), Rest: prefix, Process: c.client.process}, c.policy.WriteTimeout)
+	if err != nil {
+		return 0, 0, err
+	}
+	if at == 0 { // scripts are forbidden
+		at, _ = node.ServerTime(time.Now())
+	}
+	n, err = node.DeletePrefix(ctx, c.full(prefix), c.policy.WriteTimeout)
+	return n, at, err
 }
 
 // keepPrefix keeps the wish for the next master.

@@ -174,6 +174,17 @@ func (b *Box) Find(key string) (r Record, ok bool) {
 	return Record{}, false
 }
 
+// Record returns the record that waits for a key, whatever prefix is to be
+// deleted before.
+func (b *Box) Record(key string) (Record, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.get(key); r != nil {
+		return *r, true
+	}
+	return Record{}, false
+}
+
 // Ready returns the record of a key if it may be sent now: one under a prefix
 // that is still to be deleted would be deleted with it.
 func (b *Box) Ready(key string) (Record, bool) {

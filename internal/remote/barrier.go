@@ -157,7 +157,7 @@ func (n *Node) find(ctx context.Context) error {
 		return wrap("ask for barrier", context.Cause(ctx))
 	}
 	n.heartbeat.Book.Found(n, held)
-	if held.Dataset == "" && !held.Unknown {
+	if held.Dataset == "" && !held.Unknown && n.heartbeat.Marker != "" {
 		mark := n.beat.B().Set().Key(n.heartbeat.Marker).Value(rand.Text()).Nx().Build()
 		_ = n.beat.Do(ctx, mark).Error() // the next one who dials finds out
 	}

@@ -58,7 +58,8 @@ var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected rep
 // Fill is a loaded value.
 type Fill struct {
 	Pair
-	Tomb string
+	Tomb, Marks string // Marks are of its class
+	Rest        string // the key without its class
 	// MissedAt is when the load began or before, by the server's clock in
 	// milliseconds: a delete since then is a reason not to store the value.
 	MissedAt int64
@@ -74,8 +75,8 @@ func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bo
 	defer cancel()
 	a := n.run(bounded, step{
 		script: scriptFill,
-		keys:   []string{f.Key, f.Tomb},
-		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite)},
+		keys:   []string{f.Key, f.Tomb, f.Marks},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite), f.Rest},
 		plain:  f.plain,
 	})
 	stored, err = a.filled()
@@ -109,4 +110,35 @@ func flag(b bool) string {
 		return "1"
 	}
 	return "0"
+}
+
+// PrefixMark is the trace of a delete of a prefix.
+type PrefixMark struct {
+	Marks   string // of the class
+	Rest    string // the prefix without the class
+	Process string
+	At      int64 // by the server's clock in milliseconds; 0: now
+}
+
+// maxMarks bounds the marks of a class.
+const maxMarks = 64
+
+// MarkPrefix leaves the trace of a delete of a prefix, before its keys are
+// deleted: loads and writes of before are not put where nothing is any more. at
+// is when, by the server's clock in milliseconds, and 0 where scripts are
+// forbidden: then there is no trace.
+func (n *Node) MarkPrefix(ctx context.Context, m PrefixMark, limit time.Duration) (at int64, err error) {
+	c, bounded, cancel := n.begin(ctx, "delete", limit)
+	defer cancel()
+	a := n.run(bounded, step{
+		script: scriptMark,
+		keys:   []string{m.Marks},
+		args:   []string{m.Rest, m.Process, decimal(TombstoneLife.Milliseconds()), decimal(m.At), decimal(maxMarks)},
+		plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
+	})
+	if a.err != nil || a.plain {
+		return 0, c.end(ctx, a.err)
+	}
+	at, err = a.AsInt64()
+	return at, c.end(ctx, err)
 }

@@ -10,8 +10,12 @@ package remote
 // stands under a tombstone's key, another type included, means that something
 // was deleted, and nobody knows when.
 
+// The deletes of prefixes of a class leave their traces in one hash, the class's
+// marks: from the prefix, without the class, to "<time>:<process>". A key that
+// is not there has no tombstone of its own then.
+
 // luaNow begins each script.
-const luaNow = `local K, T = KEYS[1], KEYS[2]
+const luaNow = `local K, T, M = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function stamp(n) return string.format('%.0f', n) end
@@ -30,6 +34,45 @@ const luaTomb = `local function tomb(life)
   return nil
 end
 `
+
+// luaMarked is when the latest delete of a prefix of the key was made, by others
+// than who, 0 for none; nil where a mark makes no sense. ARGV holds the key
+// without its class.
+const luaMarked = `local function marked(rest, who)
+  local all = redis.pcall('HGETALL', M)
+  if type(all) ~= 'table' or all.err then return nil end
+  local latest = 0
+  for i = 1, #all, 2 do
+    if string.sub(rest, 1, #all[i]) == all[i] then
+      local t, by = string.match(all[i + 1], '^(%d+):(.*)$')
+      t = tonumber(t)
+      if not t then return nil end
+      if by ~= who and t > latest then latest = t end
+    end
+  end
+  return latest
+end
+`
+
+// scriptMark: KEYS the marks of a class; ARGV prefix without the class, process,
+// life, time (0: now), how many there may be. Returns the time. Too many become
+// one of the whole class, of nobody: every key may have been deleted then.
+var scriptMark = newScript(`local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local at, who, field = tonumber(ARGV[4]), ARGV[2], ARGV[1]
+if at == 0 then at = now end
+local type = redis.call('TYPE', KEYS[1])
+if (type.ok or type) ~= 'hash' then redis.call('DEL', KEYS[1]) end
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) and redis.call('HEXISTS', KEYS[1], field) == 0 then
+  redis.call('DEL', KEYS[1])
+  who, field, at = '', '', math.max(at, now)
+end
+local was = string.match(redis.call('HGET', KEYS[1], field) or '', '^(%d+):')
+if not was or tonumber(was) < at then
+  redis.call('HSET', KEYS[1], field, string.format('%.0f', at) .. ':' .. who)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return at`)
 
 // luaEnds is when the key ends: -1 never, -2 it is not there. Redis 6.2 has no
 // PEXPIRETIME, and an ACL may forbid it.
@@ -55,14 +98,16 @@ local n = redis.call('DEL', K)
 redis.call('SET', T, stamp(at) .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {n, now}`)
 
-// scriptFill: KEYS key, tombstone; ARGV value, ttl, when it was missed, whether
-// to overwrite. Returns 1 if it stored the value.
+// scriptFill: KEYS key, tombstone, marks; ARGV value, ttl, when it was missed,
+// whether to overwrite, the key without its class. Returns 1 if it stored the value.
 //
 // A value that was loaded before a delete must not be stored after it; with a
 // tombstone that makes no sense nobody knows, and not to store is always safe.
 // Overwriting is for a value that was there at the miss and of no use; one that
 // was written since, with the same time to live, stays.
-var scriptFill = newScript(luaNow + luaEnds + `local missed = tonumber(ARGV[3])
+var scriptFill = newScript(luaNow + luaEnds + luaMarked + `local missed = tonumber(ARGV[3])
+local m = marked(ARGV[5], nil)
+if not m or m >= missed then return 0 end
 local v = redis.pcall('GET', T)
 if v then
   local t = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
@@ -78,21 +123,26 @@ if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
 return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
-// tombstone; ARGV lo, hi, ttl, certain, process, life of the tombstone. lo and
-// hi are the times between which it was executed.
+// tombstone, marks; ARGV lo, hi, ttl, certain, process, life of the tombstone,
+// the key without its class. lo and hi are the times between which it was
+// executed.
 //
-// A tombstone of another process that is later than hi wins. Our own are
+// A tombstone of another process that is later than hi wins, and so does its
+// delete of a prefix: what is there then was written later still, or is deleted
+// by the one who is at it. Our own are
 // ignored: our writes of a key have an order, and what is put back is the last.
 //
 // bury removes the key because nobody can tell whether what is there, or what
 // was deleted, came before our write or after. From then on nothing that was
 // written earlier by anybody may be put back: it may be older than what was
 // removed. So it leaves a tombstone of nobody, of now.
-const luaReplay = luaNow + luaTomb + luaEnds + `local lo, hi, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + `local lo, hi, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local life = tonumber(ARGV[6])
 local t, by = tomb(life)
 local foreign = t and t > 0 and by ~= ARGV[5]
 if foreign and t > hi then return 0 end
+local m = marked(ARGV[7], ARGV[5])
+if m and m > hi then return 0 end
 local e = ends()
 local w = nil
 if ARGV[4] == '1' and e >= 0 and e - ttl <= now + 1 then w = e - ttl end
@@ -122,10 +172,10 @@ local function bury() mark(math.max(now, hi, (t or 0) + 1), '') end
 //   - A delete by another between lo and hi: the order cannot be told. A key
 //     that is there was written after its tombstone, so an older w is wrong.
 //   - Nothing is there: our value is put back, as far as it has not ended.
-var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local blurred = not t or (foreign and t >= lo)
+var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local blurred = not t or (foreign and t >= lo) or not m or (m > 0 and m >= lo)
 if e ~= -2 and redis.pcall('GET', K) == value then
-  if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[7]) end
+  if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[8]) end
   return 1
 end
 if blurred or (e ~= -2 and not (w and w <= math.max(lo - 1, floor))) then
@@ -133,7 +183,7 @@ if blurred or (e ~= -2 and not (w and w <= math.max(lo - 1, floor))) then
   return 2
 end
 if till > now then
-  redis.call('SET', K, value, 'PXAT', ARGV[7])
+  redis.call('SET', K, value, 'PXAT', ARGV[8])
 elseif e ~= -2 then
   redis.call('DEL', K)
 end

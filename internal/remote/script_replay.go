@@ -21,6 +21,8 @@ const (
 // written the key since. Times are the server's, in milliseconds.
 type Cond struct {
 	Tomb    string // of the key; not for Prolong
+	Marks   string // of its class; not for Prolong
+	Rest    string // the key without its class
 	Process string // ours; not empty, and without a zero byte
 	Ends    int64  // when the value expires; not for Invalidate
 	Lo, Hi  int64  // the write was executed between the two
@@ -86,7 +88,7 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
 
 func (r *Replay) step() step {
-	s := step{keys: []string{r.Key, r.Tomb}, plain: r.plain}
+	s := step{keys: []string{r.Key, r.Tomb, r.Marks}, plain: r.plain}
 	switch r.Kind {
 	case Prolong:
 		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
@@ -99,8 +101,8 @@ func (r *Replay) step() step {
 }
 
 func (c *Cond) args() []string {
-	args := make([]string, 0, 9)
-	return append(args, decimal(c.Lo), decimal(c.Hi), decimal(atLeastMS(c.TTL).Milliseconds()), flag(c.Certain), c.Process, decimal(TombstoneLife.Milliseconds()))
+	args := make([]string, 0, 10)
+	return append(args, decimal(c.Lo), decimal(c.Hi), decimal(atLeastMS(c.TTL).Milliseconds()), flag(c.Certain), c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest)
 }
 
 // plain puts it back whatever is there. Redis removes a key whose end is past.
@@ -139,6 +141,8 @@ func resultOf(k int64) (Result, bool) {
 type PrefixReplay struct {
 	KeyPrefix string // before every key: what tombstones begin with
 	Prefix    string // begins with KeyPrefix
+	// Skip, where not nil, says which keys are not to be looked at.
+	Skip func(key string) bool
 	Cond
 }
 
@@ -167,11 +171,11 @@ func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor 
 func (p *PrefixReplay) each(keys []string) []Replay {
 	rs := make([]Replay, 0, len(keys))
 	for _, key := range keys {
-		if strings.HasPrefix(key, p.KeyPrefix+"~") {
+		if strings.HasPrefix(key, p.KeyPrefix+"~") || p.Skip != nil && p.Skip(key) {
 			continue
 		}
 		r := Replay{Kind: Invalidate, Key: key, Cond: p.Cond}
-		r.Tomb = TombstoneKey(p.KeyPrefix, key)
+		r.Tomb, r.Marks, r.Rest = TombstoneKey(p.KeyPrefix, key), MarksKey(p.KeyPrefix, key), RestOf(p.KeyPrefix, key)
 		rs = append(rs, r)
 	}
 	return rs

@@ -223,7 +223,8 @@ func TestAPrefixDeleteThatIsPutBackSparesWhatWasWrittenSince(t *testing.T) {
 	b.put("app:q:1", "v", b.now+lo-1+hour)
 	b.put("app:~b:me", "7", 0)
 	b.put("app:~d:{app:x}", "garbage", 0)
-	for prefix, want := range map[string]int{"app:p:": 100, "app:": 100} {
+	const want = 100
+	for _, prefix := range []string{"app:p:", "app:"} {
 		survived, cursor := 0, uint64(0)
 		for {
 			k, next, err := b.n.InvalidatePrefixFrom(t.Context(), PrefixReplay{KeyPrefix: "app:", Prefix: prefix, Cond: b.cond()}, cursor, long)
@@ -247,7 +248,7 @@ func TestAPrefixDeleteThatIsPutBackSparesWhatWasWrittenSince(t *testing.T) {
 				t.Errorf("%s has no tombstone", key)
 			}
 		}
-		if v := b.get("app:q:1"); (v == "v") != (prefix == "app:p:") && prefix == "app:p:" {
+		if v := b.get("app:q:1"); (v == "v") != (prefix == "app:p:") {
 			t.Errorf("a bystander is %q", v)
 		}
 	}

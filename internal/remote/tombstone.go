@@ -104,3 +104,16 @@ var tags = sync.OnceValue(func() *[slots]string {
 	}
 	return &found
 })
+
+// MarksKey is where the traces of deletes of prefixes of a key's class are kept:
+// a hash for each class. It is in a Cluster slot of its own.
+func MarksKey(prefix, key string) string {
+	class, _, _ := strings.Cut(strings.TrimPrefix(key, prefix), ":")
+	return prefix + "~p:" + class
+}
+
+// RestOf is a key without its prefix and class.
+func RestOf(prefix, key string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix), ":")
+	return rest
+}

@@ -1,0 +1,110 @@
+package remote
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// marked leaves the mark of a delete of a prefix and returns when.
+func (b *bed) marked(process, rest string, at int64) int64 {
+	b.Helper()
+	got, err := b.n.MarkPrefix(b.Context(), PrefixMark{Marks: "app:~p:c", Rest: rest, Process: process, At: at}, long)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return got
+}
+
+// restored puts a value of app:c:key back that was written then.
+func (b *bed) restored(key string, at int64) (Result, string) {
+	b.Helper()
+	full := "app:c:" + key
+	out, err := b.n.Replay(b.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: Cond{
+		Tomb: TombstoneKey("app:", full), Marks: MarksKey("app:", full), Rest: RestOf("app:", full), Process: "me",
+		Lo: at, Hi: at, Ends: at + hour, TTL: time.Hour, Certain: true,
+	}}}, long)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return out[0].Result, b.get(full)
+}
+
+func TestADeleteOfAPrefixKeepsWhatWasWrittenBeforeFromComingBack(t *testing.T) {
+	b := startBed(t)
+	for name, tt := range map[string]struct {
+		process, rest string
+		ago           int64 // before it the value was written
+		key           string
+		want          Result
+		holds         string
+	}{
+		"of another, later":             {"other", "k", 10, "k1", Superseded, ""},
+		"of the whole class":            {"other", "", 10, "k1", Superseded, ""},
+		"of another, earlier":           {"other", "k", -10, "k1", Done, "ours"},
+		"of another, at the same time":  {"other", "k", 0, "k1", Unknown, ""},
+		"of another prefix":             {"other", "x", 10, "k1", Done, "ours"},
+		"of a longer prefix":            {"other", "k12", 10, "k1", Done, "ours"},
+		"our own, which has its order":  {"me", "k", 10, "k1", Done, "ours"},
+		"that is no pattern":            {"other", "[k]*%", 10, "k1", Done, "ours"},
+		"that has what patterns have":   {"other", "[k]*%", 10, "[k]*%1", Superseded, ""},
+		"of nobody, since too many are": {"", "", 10, "k1", Superseded, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.fresh(t)
+			at := b.marked(tt.process, tt.rest, b.now-1000)
+			if got, holds := b.restored(tt.key, at-tt.ago); got != tt.want || holds != tt.holds {
+				t.Errorf("restored %d, %q is there; want %d, %q", got, holds, tt.want, tt.holds)
+			}
+		})
+	}
+}
+
+func TestALoadThatBeganBeforeADeleteOfItsPrefixIsNotStored(t *testing.T) {
+	b := startBed(t)
+	missed := b.time()
+	at := b.marked("me", "k", 0)
+	for _, tt := range []struct {
+		key    string
+		missed int64
+		want   bool
+	}{{"k1", missed, false}, {"k2", at, false}, {"k3", at + 1, true}, {"x", missed, true}} {
+		full := "app:c:" + tt.key
+		stored, err := b.n.Fill(t.Context(), Fill{
+			Pair: Pair{Key: full, Data: []byte("old"), TTL: time.Hour},
+			Tomb: TombstoneKey("app:", full), Marks: MarksKey("app:", full), Rest: RestOf("app:", full), MissedAt: tt.missed,
+		}, long)
+		if err != nil || stored != tt.want {
+			t.Errorf("%s, missed at %d, deleted at %d: %v, %v", tt.key, tt.missed, at, stored, err)
+		}
+	}
+}
+
+func TestMarksAreBoundedAndEnd(t *testing.T) {
+	b := startBed(t)
+	for i := range 3 * maxMarks {
+		b.marked("other", fmt.Sprint("p", i), 0)
+		if n := ask(t, b.p, "HLEN", "app:~p:c").(int64); n > maxMarks {
+			t.Fatalf("%d marks after %d", n, i+1)
+		}
+	}
+	if got, _ := b.restored("p1", b.now-1); got != Superseded {
+		t.Errorf("a mark was forgotten: %d", got)
+	}
+	if left := b.ends("app:~p:c") - b.time(); left > life || left < life-patience.Milliseconds() {
+		t.Errorf("they live for %d ms", left)
+	}
+	ask(t, b.p, "DEL", "app:~p:c")
+	late := b.marked("other", "z", b.time()+5000)
+	if at := b.marked("other", "z", 0); ask(t, b.p, "HGET", "app:~p:c", "z") != fmt.Sprint(late, ":other") {
+		t.Errorf("a mark went back in time, to %d", at)
+	}
+	for i, garbage := range [][]string{{"SET", "app:~p:c", "x"}, {"HSET", "app:~p:c", "", "garbage"}} {
+		ask(t, b.p, "DEL", "app:~p:c")
+		ask(t, b.p, garbage...)
+		if got, holds := b.restored(fmt.Sprint("k", i), b.now); got != Unknown || holds != "" {
+			t.Errorf("%v: %d, %q", garbage, got, holds)
+		}
+		b.marked("other", "k", 0)
+	}
+}
