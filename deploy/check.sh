@@ -1,0 +1,37 @@
+#!/bin/sh
+# Checks what lies under deploy/ and the documents about it, without an engine:
+# make deploy-check. Installs shellcheck where it is missing.
+set -eu
+cd "$(dirname "$0")/check"
+
+tools="shellcheck redis-server redis-sentinel redis-cli curl jq"
+missing() {
+	for tool in $tools; do
+		command -v "$tool" >/dev/null 2>&1 || echo "$tool"
+	done
+}
+
+install_them() {
+	sudo=""
+	if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null 2>&1; then
+		sudo="sudo -n"
+	fi
+	if command -v apt-get >/dev/null 2>&1; then
+		$sudo apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends shellcheck redis-tools curl jq >/dev/null
+	elif command -v brew >/dev/null 2>&1; then
+		brew install -q shellcheck curl jq
+	fi
+}
+
+if [ -n "$(missing)" ]; then
+	echo "deploy-check: installing:" "$(missing)" >&2
+	install_them || true
+fi
+if [ -n "$(missing)" ]; then
+	echo "deploy-check: not on the PATH:" "$(missing)" "(Debian: apt-get install shellcheck redis-server redis-sentinel redis-tools curl jq)" >&2
+	exit 1
+fi
+
+go vet ./...
+go test -count=1 -timeout 5m ./...

@@ -1,0 +1,206 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// daemon is evercache serve with the environment of compose.yml.
+type daemon struct {
+	t     *testing.T
+	url   string
+	token string
+	*process
+}
+
+// environment is what compose.yml gives to evercache, with the names, ports and
+// files of this set.
+func (s *set) environment() map[string]string {
+	s.t.Helper()
+	p, err := load(s.t, read(s.t, filepath.Join(compose, "compose.yml")), map[string]string{"KEY_PREFIX": s.prefix})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	env := map[string]string{}
+	for name, value := range p.Services["evercache"].Environment {
+		env[name] = strings.ReplaceAll(*value, "/run/secrets", s.secrets)
+	}
+	for i, n := range s.sentinels {
+		env["REDIS_SENTINELS"] = strings.ReplaceAll(env["REDIS_SENTINELS"], fmt.Sprintf("sentinel-%d:26379", i+1), n.addr())
+	}
+	return env
+}
+
+// serve starts evercache with an environment and returns when it listens.
+func serve(t *testing.T, env map[string]string) *daemon {
+	t.Helper()
+	addr := "127.0.0.1:" + freePort(t)
+	env = maps.Clone(env)
+	env["EVERCACHE_LISTEN"] = addr
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
+	}
+	d := &daemon{t: t, url: "http://" + addr, process: spawn(t, environ, binary, "serve")}
+	if file := env["EVERCACHE_TOKEN_FILE"]; file != "" {
+		d.token = read(t, file)
+	}
+	eventually(t, 10*time.Second, "evercache listens", func() error {
+		status, _, err := d.call(t.Context(), "GET", "/readyz", "")
+		if err != nil || status != http.StatusOK {
+			return fmt.Errorf("%d %w; its log:\n%s", status, err, &d.log)
+		}
+		return nil
+	})
+	return d
+}
+
+func (d *daemon) call(ctx context.Context, method, path, body string) (int, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, d.url+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// health is the part of /health that is looked at here.
+type health struct {
+	Status string
+	Redis  struct {
+		Mode     string
+		Sentinel struct {
+			CurrentMaster *struct{ Port int }
+			FailoverCount int
+		}
+	}
+	Findings []struct{ Code, Severity string }
+}
+
+func (d *daemon) health() health {
+	d.t.Helper()
+	var h health
+	_, text, err := d.call(d.t.Context(), "GET", "/health", "")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &h)
+	}
+	if err != nil {
+		d.t.Fatalf("/health: %v: %s", err, text)
+	}
+	return h
+}
+
+// awaitUp waits until evercache is connected to a node and nothing waits.
+func (d *daemon) awaitUp(n *node) {
+	d.t.Helper()
+	eventually(d.t, 30*time.Second, "evercache is up", func() error {
+		h := d.health()
+		if h.Status != "up" {
+			return fmt.Errorf("%+v; its log:\n%s", h, tail(d.log.String()))
+		}
+		if m := h.Redis.Sentinel.CurrentMaster; h.Redis.Mode == "sentinel" && (m == nil || fmt.Sprint(m.Port) != n.port) {
+			return fmt.Errorf("its master is %+v, not %s", m, n.port)
+		}
+		return nil
+	})
+}
+
+// awaitStatus waits for a word of /health.
+func (d *daemon) awaitStatus(want string) {
+	d.t.Helper()
+	eventually(d.t, 30*time.Second, "evercache is "+want, func() error {
+		if h := d.health(); h.Status != want {
+			return fmt.Errorf("%+v; its log:\n%s", h, tail(d.log.String()))
+		}
+		return nil
+	})
+}
+
+// writer puts one key after the other, 100 a second, until it is stopped.
+type writer struct {
+	d      *daemon
+	stop   chan struct{}
+	done   sync.WaitGroup
+	acked  []string // keys, each with itself as its value
+	failed []string // what was not answered as it should be
+	worst  time.Duration
+}
+
+func (d *daemon) write(class string) *writer {
+	w := &writer{d: d, stop: make(chan struct{})}
+	w.done.Go(func() {
+		pace := time.NewTicker(10 * time.Millisecond)
+		defer pace.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-w.stop:
+				return
+			case <-pace.C:
+			}
+			w.one(class, fmt.Sprintf("k%d", i))
+		}
+	})
+	return w
+}
+
+// one writes a key and reads it back.
+func (w *writer) one(class, key string) {
+	path, began := "/v1/cache/"+class+"/"+key, time.Now()
+	status, text, err := w.d.call(w.d.t.Context(), "PUT", path+"?ttl=10m", key)
+	if err != nil || status != http.StatusNoContent {
+		w.failed = append(w.failed, fmt.Sprintf("PUT %s: %d %s %v", key, status, text, err))
+		return
+	}
+	w.worst = max(w.worst, time.Since(began))
+	w.acked = append(w.acked, key)
+	if status, text, err := w.d.call(w.d.t.Context(), "GET", path, ""); err != nil || status != http.StatusOK || text != key {
+		w.failed = append(w.failed, fmt.Sprintf("GET %s: %d %s %v", key, status, text, err))
+	}
+}
+
+// end stops the writer and fails the test for every call that was not answered.
+func (w *writer) end() {
+	w.d.t.Helper()
+	close(w.stop)
+	w.done.Wait()
+	if len(w.failed) > 0 {
+		w.d.t.Errorf("%d calls failed, the first: %s", len(w.failed), w.failed[0])
+	}
+	w.d.t.Logf("%d writes acknowledged, the longest took %v", len(w.acked), w.worst)
+}
+
+// missing are the acknowledged keys that the node does not hold.
+func (w *writer) missing(n *node, prefix, class string) (lost []string) {
+	w.d.t.Helper()
+	if len(w.acked) == 0 {
+		w.d.t.Fatal("nothing was acknowledged")
+	}
+	keys := []string{"MGET"}
+	for _, k := range w.acked {
+		keys = append(keys, prefix+class+":"+k)
+	}
+	for i, v := range strings.Split(n.must(keys...), "\n") {
+		if v != w.acked[i] {
+			lost = append(lost, w.acked[i])
+		}
+	}
+	return lost
+}
