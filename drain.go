@@ -96,7 +96,7 @@ func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err 
 		replay.TTL, replay.Certain = s.lives()
 	}
 	// What waits for a key under the prefix is newer, and settles the key itself.
-	replay.Skip = func(key string) bool {
+	replay.Leave = func(key string) bool {
 		_, waits := d.client.outbox.Record(key)
 		return waits
 	}

@@ -141,8 +141,8 @@ func resultOf(k int64) (Result, bool) {
 type PrefixReplay struct {
 	KeyPrefix string // before every key: what tombstones begin with
 	Prefix    string // begins with KeyPrefix
-	// Skip, where not nil, says which keys are not to be looked at.
-	Skip func(key string) bool
+	// Leave, where not nil, says which keys are not to be looked at.
+	Leave func(key string) bool
 	Cond
 }
 
@@ -171,7 +171,7 @@ func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor 
 func (p *PrefixReplay) each(keys []string) []Replay {
 	rs := make([]Replay, 0, len(keys))
 	for _, key := range keys {
-		if strings.HasPrefix(key, p.KeyPrefix+"~") || p.Skip != nil && p.Skip(key) {
+		if strings.HasPrefix(key, p.KeyPrefix+"~") || p.Leave != nil && p.Leave(key) {
 			continue
 		}
 		r := Replay{Kind: Invalidate, Key: key, Cond: p.Cond}
