@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -345,7 +344,7 @@ func (s *stage) judge() result {
 			st := c.Stats()
 			s.final.Overflowed[proc] = st.OutboxOverflowed > 0
 			out.replayed += st.OutboxReplayed
-			out.superseded += counter(st, "OutboxSuperseded")
+			out.superseded += st.Recovery.Superseded
 		}
 	}
 	violations, figures := chaos.Check(events, s.final, s.scene.limits(s.final.Stolen))
@@ -360,14 +359,6 @@ func (s *stage) judge() result {
 	s.Logf("%+v; violations %v; replayed %d; settled %v after the traffic; stolen %v",
 		figures, out.tally, out.replayed, time.Duration(s.final.At-stopped).Round(time.Millisecond), out.stolen)
 	return out
-}
-
-// counter is a field of Stats, 0 in a version without it.
-func counter(st evercache.Stats, name string) uint64 {
-	if f := reflect.ValueOf(st).FieldByName(name); f.CanUint() {
-		return f.Uint()
-	}
-	return 0
 }
 
 // limits are the scene's rules on a machine that keeps everybody waiting.

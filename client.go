@@ -33,6 +33,7 @@ type Client struct {
 	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
 	lanes     *lanes
 	feed      *feed
+	scripts   *scripts
 	journal   *journaled // nil: there is no file
 	kit       *inside
 	barriers  *barriers
@@ -113,6 +114,7 @@ func newClient(o Options) *Client {
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
 		lanes:     newLanes(),
 		feed:      newFeed(),
+		scripts:   newScripts(),
 		barriers:  newBarriers(),
 		status:    newStatus(o.Events, o.Logger),
 		wake:      make(chan struct{}, 1),
@@ -124,6 +126,7 @@ func newClient(o Options) *Client {
 		blackouts: newBlackouts(),
 		failovers: newLabelled("failure", "planned", "manual"),
 	}
+	c.clock.late = c.feed.doubt
 	c.kit = newInside(c)
 	changed := make(chan struct{})
 	c.nodeChanged.Store(&changed)

@@ -161,8 +161,15 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
+	keys := make([]string, len(ws))
+	for i := range ws {
+		keys[i] = ws[i].Key
+	}
+	defer d.client.scripts.enter(keys...)()
 	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
-	return true, d.conclude(held, outcomes)
+	err := d.conclude(held, outcomes)
+	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
+	return true, err
 }
 
 // date gives a record its time on the master's clock, where it has none: it was

@@ -3,6 +3,8 @@ package evercache
 import (
 	"strings"
 	"time"
+
+	"github.com/evercache/evercache/internal/local"
 )
 
 // The Cache as a subscriber of the feed.
@@ -31,7 +33,21 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 	if it := c.peek(key); !deleted && it != nil && !it.Absent && c.client.clock.precise()+int64(expiryTolerance) >= it.FreshUntil {
 		return
 	}
-	c.flights.announced(key, deleted, func() { c.drop(key) })
+	ours := !deleted && c.client.scripts.writes(full)
+	c.flights.announced(key, deleted, func() {
+		if it := c.peek(key); ours && it != nil && !it.Absent {
+			c.put(key, distrusted(it))
+			return
+		}
+		c.drop(key)
+	})
+}
+
+// distrusted is an item that is there for an outage: Redis is asked otherwise.
+func distrusted(it *local.Item) *local.Item {
+	doubted := *it
+	doubted.Epoch, doubted.AskAfter, doubted.TrustUntil = 0, 0, 0
+	return &doubted
 }
 
 // discard drops what Redis does not hold.

@@ -182,6 +182,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	if c.flights.superseded(f) || c.client.waits(full) {
 		return
 	}
+	defer c.client.scripts.enter(full)()
 	sent := time.Now()
 	missed, _ := node.ServerTime(c.client.clock.moment(f.asked))
 	stored, err := node.Fill(ctx, remote.Fill{

@@ -209,7 +209,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	for i, f := range fs {
 		key := c.full(f.key.key)
 		if node == nil || c.client.waits(key) {
-			as[i].it, as[i].decoded, as[i].err = c.consult(ctx, f.key.key, f.mark)
+			as[i] = c.consult(ctx, f.key.key, f.mark)
 			continue
 		}
 		full, index = append(full, key), append(index, i)
@@ -219,7 +219,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	}
 	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
 	for j, i := range index {
-		as[i].it, as[i].decoded, as[i].err = c.fromRedis(found[j].Value, found[j].Err, fs[i].mark)
+		as[i] = c.fromRedis(found[j].Value, found[j].Err, fs[i].mark)
 	}
 	return as
 }

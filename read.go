@@ -141,15 +141,15 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 		}
 	}()
 	f.asked, f.mark = c.client.clock.precise(), c.mark(c.full(f.key.key))
-	it, decoded, err := c.consult(ctx, f.key.key, f.mark)
-	c.conclude(ctx, f, load, answer[V]{it, decoded, err})
+	c.conclude(ctx, f, load, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }
 
 // answer is what Redis (or the outbox) said of a key: an item, or nil and why.
 type answer[V any] struct {
 	it      *local.Item
-	decoded bool // false: something is there that does not decode
+	source  Source // of it: memory is the outbox
+	decoded bool   // false: something is there that does not decode
 	err     error
 }
 
@@ -160,7 +160,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 	switch {
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
-		c.flights.settle(f, c.entry(a.it, SourceRedis, now, nil), nil)
+		c.flights.settle(f, c.entry(a.it, a.source, now, nil), nil)
 	case a.err == nil:
 		return c.absent(ctx, f, load, a.decoded)
 	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
@@ -173,40 +173,40 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, key string, m mark) (it *local.Item, decoded bool, err error) {
+func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
 	full, node := c.full(key), c.client.node.Load()
 	if !c.client.outbox.Empty() {
 		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
-			it, decoded = c.fromOutbox(r)
+			it, decoded := c.fromOutbox(r)
 			if it != nil || r.Kind == outbox.Delete || node != nil {
-				return it, decoded, nil
+				return answer[V]{it, SourceMemory, decoded, nil}
 			}
 		}
 	}
 	if node == nil {
 		if c.client.memoryIsAll() {
-			return nil, true, nil
+			return answer[V]{decoded: true}
 		}
-		return nil, true, c.client.awayCause()
+		return answer[V]{decoded: true, err: c.client.awayCause()}
 	}
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
 	return c.fromRedis(v, err, m)
 }
 
-func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) (it *local.Item, decoded bool, _ error) {
+func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) answer[V] {
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
-		return nil, true, nil
+		return answer[V]{decoded: true}
 	case k == remote.Logical: // another type is stored there: nothing of ours
 		c.client.decodeFailures.Add(1)
-		return nil, false, nil
+		return answer[V]{}
 	case err != nil:
-		return nil, true, err
+		return answer[V]{decoded: true, err: err}
 	}
 	value, err := decode(c.codec, v.Data)
 	if err != nil {
 		c.client.decodeFailures.Add(1)
-		return nil, false, nil
+		return answer[V]{}
 	}
 	now := c.client.clock.NowNano()
 	ttl, age := v.TTL, time.Duration(0)
@@ -215,9 +215,9 @@ func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) (it *local.Item,
 	} else {
 		age = max(0, c.policy.TTL-ttl)
 	}
-	it = c.newItem(value, len(v.Data), now, age, ttl)
+	it := c.newItem(value, len(v.Data), now, age, ttl)
 	it.Epoch = m.epoch
-	return it, true, nil
+	return answer[V]{it, SourceRedis, true, nil}
 }
 
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {

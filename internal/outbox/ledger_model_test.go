@@ -116,7 +116,8 @@ func (n *naiveLedger) hold(p heldPrefix) {
 		if !q.ring {
 			p.at = min(p.at, q.at)
 		}
-		p.Since, p.Lo, p.Hi, p.number = max(p.Since, q.Since), min(p.Lo, q.Lo), max(p.Hi, q.Hi), max(p.number, q.number)
+		p.Since, p.number = max(p.Since, q.Since), max(p.number, q.number)
+		p.Lo, p.Hi = naiveDates(p.Prefix, q.Prefix)
 		n.prefixes = slices.Delete(n.prefixes, i, i+1)
 	}
 	n.prefixes = slices.DeleteFunc(n.prefixes, func(q heldPrefix) bool {

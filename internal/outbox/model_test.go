@@ -166,7 +166,8 @@ func (n *naive) returnPrefix(p Prefix) (sets uint64) {
 	p.Seq = n.seq
 	for _, q := range n.prefixes {
 		if q.Text == p.Text {
-			p.Since, p.Lo, p.Hi = max(p.Since, q.Since), min(p.Lo, q.Lo), max(p.Hi, q.Hi)
+			p.Lo, p.Hi = naiveDates(p, q)
+			p.Since = max(p.Since, q.Since)
 		}
 	}
 	n.prefixes = slices.DeleteFunc(n.prefixes, func(q Prefix) bool { return strings.HasPrefix(q.Text, p.Text) && q.Since <= p.Since })
@@ -218,6 +219,14 @@ func (n *naive) Done(key string, seq uint64) {
 
 func (n *naive) DonePrefix(seq uint64) {
 	n.prefixes = slices.DeleteFunc(n.prefixes, func(p Prefix) bool { return p.Seq == seq })
+}
+
+// naiveDates are the dates of two prefixes that become one.
+func naiveDates(p, q Prefix) (lo, hi int64) {
+	if p.Hi == 0 || q.Hi == 0 {
+		return 0, 0
+	}
+	return min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 }
 
 func (n *naive) Taken(taken Record) {

@@ -31,14 +31,14 @@ func (p *Prefix) covers(r *Record) bool {
 	return r.Since <= p.Since && strings.HasPrefix(r.Key, p.Text)
 }
 
-// join deletes what p and q delete, and what is between them.
+// join deletes what p and q delete, and what is between them. It has no date by
+// a master's clock where one of them has none.
 func (p *Prefix) join(q *Prefix) Prefix {
-	return Prefix{
-		Text:  p.Text[:common(p.Text, q.Text)],
-		Since: max(p.Since, q.Since),
-		Lo:    min(p.Lo, q.Lo),
-		Hi:    max(p.Hi, q.Hi),
+	j := Prefix{Text: p.Text[:common(p.Text, q.Text)], Since: max(p.Since, q.Since)}
+	if p.Hi != 0 && q.Hi != 0 {
+		j.Lo, j.Hi = min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 	}
+	return j
 }
 
 // common is how many bytes two strings begin with in common.

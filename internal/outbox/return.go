@@ -94,7 +94,9 @@ func (b *Box) returnPrefix(p Prefix) (sets uint64) {
 	p.Seq = b.seq
 	for _, q := range b.prefixes {
 		if q.Text == p.Text {
-			p.Since, p.Lo, p.Hi = max(p.Since, q.Since), min(p.Lo, q.Lo), max(p.Hi, q.Hi)
+			seq := p.Seq
+			p = p.join(&q)
+			p.Seq = seq
 		}
 	}
 	kept := slices.DeleteFunc(b.prefixes, func(q Prefix) bool { return q.within(&p) })

@@ -1,0 +1,51 @@
+package evercache
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// scripts are the keys that a script of ours is writing at this moment. What a
+// script writes is announced to the one who ran it too, and cannot be told from
+// another's write of the same moment: memory keeps its entry, for an outage that
+// may follow, but asks Redis before it serves it.
+type scripts struct {
+	count atomic.Int64
+
+	mu   sync.Mutex // guards keys
+	keys map[string]int
+}
+
+func newScripts() *scripts { return &scripts{keys: map[string]int{}} }
+
+// enter is to be called before the script is sent, and leave when a command that
+// was sent after its answer has been answered too.
+func (s *scripts) enter(keys ...string) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		s.keys[key]++
+	}
+	s.count.Store(int64(len(s.keys)))
+	return func() { s.leave(keys) }
+}
+
+func (s *scripts) leave(keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		if s.keys[key]--; s.keys[key] == 0 {
+			delete(s.keys, key)
+		}
+	}
+	s.count.Store(int64(len(s.keys)))
+}
+
+func (s *scripts) writes(key string) bool {
+	if s.count.Load() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[key] > 0
+}
