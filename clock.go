@@ -29,7 +29,13 @@ type coarseClock struct {
 	wake  chan struct{}
 	// While parked: the tick of the last question, and how many came in it.
 	askedIn, askedTimes atomic.Int64
+
+	late func(now int64) // told when a tick comes too late; nil: nobody is
 }
+
+// clockLate is how late a tick must be to tell that the process was paused, or
+// starved of its processors: what it has not heard of meanwhile it does not know.
+const clockLate = 250 * time.Millisecond
 
 func newCoarseClock() *coarseClock {
 	return &coarseClock{start: time.Now(), wake: make(chan struct{}, 1)}
@@ -90,8 +96,9 @@ func (c *coarseClock) run(ctx context.Context) {
 func (c *coarseClock) tickWhileAsked(ctx context.Context) {
 	tick := time.NewTicker(clockTick)
 	defer tick.Stop()
+	last := c.precise()
 	for idle := 0; idle < clockIdle; idle++ {
-		c.now.Store(c.precise())
+		last = c.tick(last)
 		select {
 		case <-c.wake: // by those who asked while it was being woken
 		default:
@@ -106,4 +113,14 @@ func (c *coarseClock) tickWhileAsked(ctx context.Context) {
 		}
 	}
 	c.now.Store(0)
+}
+
+// tick shows the time, and returns it; last is when the one before did.
+func (c *coarseClock) tick(last int64) int64 {
+	now := c.precise()
+	if now-last >= int64(clockLate) && c.late != nil {
+		c.late(now) // before anybody sees the time: what was covered is not any more
+	}
+	c.now.Store(now)
+	return now
 }

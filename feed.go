@@ -36,6 +36,7 @@ type feed struct {
 	why     error      // why it does not
 	barrier int64      // the proofs, in the client's time; 0: none
 	heard   int64
+	since   int64 // proofs of before do not count
 }
 
 // leaseTerm is how old the proofs may be.
@@ -69,6 +70,16 @@ func (f *feed) silent() {
 	f.settle()
 }
 
+// doubt says that this process has not run for a while until now: what was
+// announced meanwhile is still to be read. It does not end the epoch: nothing is
+// lost on the connection, and what is asked from here on is answered behind it.
+func (f *feed) doubt(now int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.since, f.barrier, f.heard = now, 0, 0
+	f.settle()
+}
+
 // flushed says that everything is gone.
 func (f *feed) flushed() {
 	f.flushes.Add(1)
@@ -79,15 +90,19 @@ func (f *feed) flushed() {
 func (f *feed) provedBarrier(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.barrier = max(f.barrier, at)
-	f.settle()
+	if at >= f.since {
+		f.barrier = max(f.barrier, at)
+		f.settle()
+	}
 }
 
 func (f *feed) provedHeard(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.heard = max(f.heard, at)
-	f.settle()
+	if at >= f.since {
+		f.heard = max(f.heard, at)
+		f.settle()
+	}
 }
 
 func (f *feed) settle() {
