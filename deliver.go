@@ -13,8 +13,9 @@ import (
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w write) (Receipt, error) {
+	limit := c.policy.WriteTimeout // the first question's: what is asked at one time shares one timer
 	for {
-		sent := c.send(p.ctx, node, w, p.left())
+		sent := c.send(p.ctx, node, w, limit)
 		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {
 			return c.delivered(p, w, sent)
 		}
@@ -22,6 +23,7 @@ func (c *Cache[V]) deliver(p *patience, node *remote.Node, w write) (Receipt, er
 		if node = c.client.awaitMaster(p.bounded(), node); node == nil {
 			return c.delivered(p, w, sent)
 		}
+		limit = p.left()
 	}
 }
 
@@ -30,6 +32,7 @@ type sending struct {
 	node  *remote.Node
 	mark  mark
 	at    time.Time
+	ended time.Time // when the answer was there
 	found bool  // false: a Touch of a missing key
 	done  int64 // when a Delete was executed, on the server's clock
 	err   error
@@ -47,6 +50,7 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write, limit t
 	default:
 		s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
 	}
+	s.ended = time.Now()
 	return s
 }
 
@@ -114,8 +118,11 @@ func (s sending) executed() (low, high int64) {
 	if s.done != 0 {
 		return s.done, s.done
 	}
+	if s.ended.IsZero() {
+		s.ended = time.Now()
+	}
 	low, _ = s.node.ServerTime(s.at)
-	_, high = s.node.ServerTime(time.Now())
+	_, high = s.node.ServerTime(s.ended)
 	return low, high
 }
 

@@ -56,6 +56,7 @@ func (c *Cache[V]) touched(key string, w write) {
 // write is one write of one key, ready to be sent.
 type write struct {
 	rec   outbox.Record
+	start time.Time
 	ttl   time.Duration
 	min   Receipt
 	item  *local.Item // of a Set: what memory will hold
@@ -69,8 +70,9 @@ func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption)
 			option(&o)
 		}
 	}
-	now := c.client.clock.precise()
-	w := write{ttl: c.policy.TTL, min: o.min, apply: func() {}}
+	start := time.Now()
+	now := c.client.clock.at(start)
+	w := write{start: start, ttl: c.policy.TTL, min: o.min, apply: func() {}}
 	if o.ttlGiven {
 		w.ttl = o.ttl
 	}
@@ -109,15 +111,14 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 		c.client.requests.add(op, TierNone, ResultRejected)
 		return Receipt{}, err
 	}
-	start := time.Now()
-	p := newPatience(ctx, start, c.policy.WriteTimeout)
+	p := newPatience(ctx, w.start, c.policy.WriteTimeout)
 	r, err := c.writeInLane(p, w)
 	p.release()
 	if err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
 	c.client.countWrite(op, r, err)
-	c.client.durations[op].observe(time.Since(start))
+	c.client.durations[op].observe(time.Since(w.start))
 	return r, err
 }
 

@@ -134,8 +134,9 @@ return 0`)
 //
 // bury removes the key because nobody can tell whether what is there, or what
 // was deleted, came before our write or after. From then on nothing that was
-// written earlier by anybody may be put back: it may be older than what was
-// removed. So it leaves a tombstone of nobody, of now.
+// written before the latest of them, by anybody, may be put back: it may be
+// older than what was removed. So it leaves a tombstone of nobody, of that time,
+// or of now where it is not known.
 const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + `local lo, hi, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local life = tonumber(ARGV[6])
 local t, by = tomb(life)
@@ -151,7 +152,11 @@ local function mark(at, who)
   redis.call('DEL', K)
   if not t or t < at then redis.call('SET', T, stamp(at) .. ':' .. who, 'PX', life) end
 end
-local function bury() mark(math.max(now, hi, (t or 0) + 1), '') end
+local function bury()
+  local at = math.max(hi, t and t + 1 or now, m or now)
+  if e ~= -2 then at = math.max(at, w or now) end
+  mark(at, '')
+end
 `
 
 // scriptRestore puts a Set back: ARGV goes on with when it ends, the upper end

@@ -108,3 +108,15 @@ func TestMarksAreBoundedAndEnd(t *testing.T) {
 		b.marked("other", "k", 0)
 	}
 }
+
+// What cannot be told apart must not take with it what is newer than both.
+func TestAnOrderThatCannotBeToldLeavesLaterWritesAlone(t *testing.T) {
+	b := startBed(t)
+	b.marked("other", "k", b.now-500)
+	if got, _ := b.restored("k1", b.now-500); got != Unknown {
+		t.Fatalf("a write at the time of the delete: %d", got)
+	}
+	if got, holds := b.restored("k1", b.now-400); got != Done || holds != "ours" {
+		t.Errorf("a write after both: %d, %q", got, holds)
+	}
+}

@@ -75,7 +75,7 @@ func (b *bed) wantBuried() {
 	if v := b.get(b.key); v != "" {
 		b.Errorf("%q is there", v)
 	}
-	b.wantTomb("", b.now, b.time())
+	b.wantTomb("", b.now+hi, b.time()) // of the latest of what cannot be told apart
 }
 
 func TestRestore(t *testing.T) {
@@ -207,7 +207,7 @@ func TestInvalidate(t *testing.T) {
 			case tt.trace == ofHi:
 				b.wantTomb("me", b.now+hi, b.now+hi)
 			case tt.trace == ofNow:
-				b.wantTomb("", b.now, b.time())
+				b.wantTomb("", b.now+hi, b.time())
 			case tt.scene.tomb == "":
 				b.wantNoTomb()
 			default:
