@@ -193,6 +193,9 @@ func (j *judge) failedRead(e Event) {
 	if e.Outcome != Unknown || e.Key.Space != KnownSpace || j.reborn(e) {
 		return
 	}
+	if slices.Contains(j.final.Overflowed, true) {
+		return // who overflows deletes the class, and everybody's memory with it
+	}
 	j.figures.FailedReads++
 	if j.figures.FailedReads == 1 {
 		j.violate(Violation{FailedRead, e.Key, "a key that is in memory could not be read", []Event{e}})
