@@ -70,7 +70,10 @@ func (c *Client) datasetFound(h remote.Held) {
 	was := r.dataset
 	r.dataset = h.Dataset
 	r.mu.Unlock()
-	if was == "" || h.Dataset == was || h.Barrier != 0 {
+	if h.Barrier != 0 || !c.barriers.lately() {
+		return
+	}
+	if h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
 		return
 	}
 	r.resets.Add(1)
@@ -130,6 +133,14 @@ type beaten struct {
 	n        uint64
 	replicas int
 	node     *remote.Node
+	at       time.Time
+}
+
+// lately reports whether a barrier was answered so lately that it is still there,
+// unless the dataset is gone or never had it.
+func (b *barriers) lately() bool {
+	last, _ := b.watch()
+	return last.n > 0 && time.Since(last.at) < heartbeatTTL
 }
 
 func newBarriers() *barriers {
@@ -149,7 +160,7 @@ func (b *barriers) hurry() {
 func (b *barriers) answered(n uint64, replicas int, node *remote.Node) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = beaten{n, replicas, node}
+	b.last = beaten{n, replicas, node, time.Now()}
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -166,13 +177,13 @@ func (b *barriers) await(ctx context.Context, node *remote.Node, n uint64, repli
 	b.waiting.Add(1)
 	defer b.waiting.Add(-1)
 	b.hurry()
-	held := 0
+	held, answered := 0, false
 	for {
 		last, changed := b.watch()
 		if last.node == node && last.n >= n {
-			held = last.replicas
+			held, answered = last.replicas, true
 		}
-		if held >= replicas {
+		if answered && held >= replicas {
 			return held
 		}
 		select {

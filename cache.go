@@ -210,7 +210,7 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 		Source:   src,
 		Age:      max(0, time.Duration(now-it.Written)),
 		Fresh:    it.Fresh(now),
-		Coherent: c.client.vouches(it, src, now),
+		Coherent: it.Fresh(now) && c.client.vouches(it, src, now),
 		Cause:    cause,
 	}
 }

@@ -91,6 +91,8 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c := newClient(o)
 	var err error
 	if c.journal, err = openJournal(o.JournalDir, c); err != nil {
+		c.cancel(err)
+		c.memory.Close()
 		return nil, err
 	}
 	c.goes(c.clock.run)

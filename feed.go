@@ -156,12 +156,14 @@ func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch
 // subscriber is a Cache, as the feed sees it.
 type subscriber interface {
 	changed(full string, deleted bool)        // somebody else has changed this key
+	someDeleted()                             // and deleted some
 	discard(full string)                      // memory holds what Redis does not
 	flushed()                                 // everything is gone
 	flush(prefix string)                      // drop what memory holds under a prefix in Redis
 	prefixed() string                         // of its keys in Redis
 	lives() (ttl time.Duration, certain bool) // how long its keys live, and whether all do
 	track(on bool)                            // whether the feed announces its keys
+	tracks() bool
 }
 
 // subscriberOf finds the Cache of a key in Redis.
@@ -196,6 +198,12 @@ func (c *Client) invalidated(keys []string, all bool) {
 		return
 	}
 	for _, key := range keys {
+		if class, ok := strings.CutPrefix(key, remote.MarksKey(c.opts.KeyPrefix, "")); ok {
+			if s, ok := c.subscribers.Load(class); ok {
+				s.(subscriber).someDeleted()
+			}
+			continue
+		}
 		of, deleted := remote.KeyOfTombstone(c.opts.KeyPrefix, key)
 		if deleted {
 			key = of
@@ -216,6 +224,7 @@ func (c *Client) hear(ctx context.Context, n *remote.Node) {
 	var last, before int64 // when the last question, and the one before, was asked
 	proof := c.clock.precise()
 	for ctx.Err() == nil {
+		c.trackAll(n)
 		asked := c.clock.precise()
 		if n.PingFeed(ctx, hearEach) == nil {
 			before, last = last, asked

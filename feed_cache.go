@@ -11,6 +11,7 @@ import (
 
 func (c *Cache[V]) prefixed() string { return c.prefix }
 func (c *Cache[V]) track(on bool)    { c.tracked.Store(on) }
+func (c *Cache[V]) tracks() bool     { return c.tracked.Load() }
 
 func (c *Cache[V]) lives() (time.Duration, bool) { return c.policy.TTL, c.certain(c.policy.TTL) }
 
@@ -27,27 +28,43 @@ func (c *Cache[V]) mark(full string) mark {
 
 // changed drops what somebody else has changed; a load or a read of the key
 // that began before does not put it back. An announcement at the end of an
-// entry's life is its expiry, which leaves it as stale.
+// entry's life may be its expiry, which leaves it as stale.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := full[len(c.prefix):]
-	if it := c.peek(key); !deleted && it != nil && !it.Absent && c.client.clock.precise()+int64(expiryTolerance) >= it.FreshUntil {
-		return
-	}
-	ours := !deleted && c.client.scripts.writes(full)
+	ours, now := !deleted && c.client.scripts.writes(full), c.client.clock.precise()
 	c.flights.announced(key, deleted, func() {
-		if it := c.peek(key); ours && it != nil && !it.Absent {
+		switch it := c.peek(key); {
+		case it == nil:
+		case deleted || it.Absent:
+			c.drop(key)
+		case ours:
 			c.put(key, distrusted(it))
-			return
+		case now+int64(expiryTolerance) >= it.FreshUntil:
+			c.put(key, ended(it, now))
+		default:
+			c.drop(key)
 		}
-		c.drop(key)
 	})
 }
+
+// someDeleted says that somebody else has deleted a prefix of the class. What
+// memory holds under it is announced key by key, but not what is being loaded.
+func (c *Cache[V]) someDeleted() { c.flights.disturb() }
 
 // distrusted is an item that is there for an outage: Redis is asked otherwise.
 func distrusted(it *local.Item) *local.Item {
 	doubted := *it
 	doubted.Epoch, doubted.AskAfter, doubted.TrustUntil = 0, 0, 0
 	return &doubted
+}
+
+// ended is an item whose life was over at now.
+func ended(it *local.Item, now int64) *local.Item {
+	old := distrusted(it)
+	if early := old.FreshUntil - now; early > 0 {
+		old.FreshUntil, old.KeepUntil = old.FreshUntil-early, old.KeepUntil-early
+	}
+	return old
 }
 
 // discard drops what Redis does not hold.

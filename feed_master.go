@@ -15,7 +15,7 @@ type listening struct {
 
 // tracked are the prefixes that a node which is dialled now announces.
 func (c *Client) tracked() []string {
-	prefixes := []string{remote.TombstonePrefix(c.opts.KeyPrefix)}
+	prefixes := []string{remote.TombstonePrefix(c.opts.KeyPrefix), remote.MarksKey(c.opts.KeyPrefix, "")}
 	c.everySubscriber(func(s subscriber) { prefixes = append(prefixes, s.prefixed()) })
 	return prefixes
 }
@@ -33,19 +33,17 @@ func (c *Client) listen(n *remote.Node) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	c.listening = listening{n, cancel}
 	has := n.Tracked()
-	var late []subscriber
+	c.everySubscriber(func(s subscriber) { s.track(slices.Contains(has, s.prefixed())) })
+	c.wg.Go(func() { c.hear(ctx, n) })
+}
+
+// trackAll lets the feed announce the classes that it does not yet: those made
+// since the node was dialled, and those for which it could not be asked in time.
+func (c *Client) trackAll(n *remote.Node) {
 	c.everySubscriber(func(s subscriber) {
-		if slices.Contains(has, s.prefixed()) {
-			s.track(true)
-		} else {
-			late = append(late, s)
-		}
-	})
-	c.wg.Go(func() {
-		for _, s := range late { // made since the node was dialled
+		if !s.tracks() {
 			c.trackOn(n, s)
 		}
-		c.hear(ctx, n)
 	})
 }
 

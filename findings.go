@@ -26,6 +26,7 @@ func (c *Client) Health() Health {
 		OutboxBytes:   depth.Bytes,
 		Feed:          c.feedHealth(),
 		Recovery:      c.recoveryHealth(),
+		Journal:       c.journal.health(),
 	}
 	if c.opts.MemoryOnly || now.state == Connected {
 		h.Cause = nil
@@ -43,6 +44,7 @@ func (c *Client) Health() Health {
 	h.Findings = append(h.Findings, sentinelFindings(h.Sentinel)...)
 	h.Findings = append(h.Findings, outboxFindings(h, depth.Overflowed)...)
 	h.Findings = append(h.Findings, c.recoveryFindings(h, node)...)
+	h.Findings = append(h.Findings, c.journal.findings()...)
 	h.Findings = append(h.Findings, c.kit.told()...)
 	return h
 }

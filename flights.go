@@ -18,7 +18,7 @@ type flights[V any] struct {
 }
 
 type flightShard[V any] struct {
-	mu      sync.Mutex // guards flights, and superseded and settled in them
+	mu      sync.Mutex // guards flights, and what is true or false of them
 	flights map[flightKey]*flight[V]
 	// fills are the flights whose value is still on its way to Redis: nobody
 	// joins them, but a write of their key supersedes them as well.
@@ -37,7 +37,9 @@ type flight[V any] struct {
 	done       chan struct{} // made for the first who waits; closed when settled
 	settled    bool          // entry, err and abandoned are final
 	superseded bool
+	overtaken  bool  // somebody else's write was announced before Redis's answer was there
 	loading    bool  // Redis has said that it has no value
+	disturbed  bool  // somebody else's write was announced since
 	asked      int64 // when Redis was asked, and where the feed stood then
 	mark       mark
 	// abandoned: the one who flew gave up on its own account; try again.
@@ -79,7 +81,7 @@ func (fs *flights[V]) join(key string, loads bool) (f *flight[V], leader bool) {
 func (fs *flights[V]) keep(f *flight[V], put func()) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
-	if !f.superseded && !f.settled {
+	if !f.superseded && !f.overtaken && !f.settled {
 		put()
 	}
 }
@@ -151,7 +153,8 @@ func (fs *flights[V]) supersede(key string, put func()) {
 	put()
 }
 
-// announced is what somebody else's write of the key does. A load that Redis's
+// announced is what somebody else's write of the key does. Whoever asks from
+// here on does not join a read that may have come before it. A load that Redis's
 // own word has started goes on, unless the key was deleted: its fill finds out
 // whether the key has a value meanwhile, and the end of the key's life is
 // announced just when its load begins.
@@ -161,18 +164,56 @@ func (fs *flights[V]) announced(key string, deleted bool, put func()) {
 	defer s.mu.Unlock()
 	for _, loads := range []bool{false, true} {
 		k := flightKey{key, loads}
-		if f := s.flights[k]; f != nil && (deleted || !f.loading) {
+		switch f := s.flights[k]; {
+		case f == nil:
+		case deleted:
 			s.supersede(k)
+		case f.loading:
+			f.disturbed = true
+		default:
+			f.overtaken = true
+			delete(s.flights, k)
 		}
 	}
 	put()
 }
 
-// loads notes that the flight has come to its load.
-func (fs *flights[V]) loads(f *flight[V]) {
+// loads notes that the flight has come to its load. What overtook it may have
+// been the end of the key's life, so others join it again. false: another flight
+// has taken off meanwhile, and may load too.
+func (fs *flights[V]) loads(f *flight[V]) bool {
+	s := f.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.loading = true
+	switch {
+	case f.superseded || !f.overtaken:
+		return true
+	case s.flights[f.key] != nil:
+		return false
+	}
+	s.flights[f.key], f.overtaken, f.disturbed = f, false, true
+	return true
+}
+
+// disturb says that keys were deleted, and nobody knows which.
+func (fs *flights[V]) disturb() {
+	for i := range fs.shards {
+		s := &fs.shards[i]
+		s.mu.Lock()
+		for _, f := range s.flights {
+			f.disturbed = true
+		}
+		s.mu.Unlock()
+	}
+}
+
+// disturbed reports whether somebody else has written the key, or may have,
+// since Redis said that it has no value.
+func (fs *flights[V]) disturbed(f *flight[V]) bool {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
-	f.loading = true
+	return f.disturbed
 }
 
 // exchange runs put unless the key was written here since the flight began. It

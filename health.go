@@ -47,4 +47,5 @@ type Health struct {
 
 	Feed     FeedHealth
 	Recovery RecoveryHealth
+	Journal  JournalHealth
 }

@@ -21,6 +21,8 @@ import (
 type journaled struct {
 	file  *journal.Journal
 	count atomic.Int64 // entries
+	// senseless are records that were found and did not decode.
+	senseless uint64
 
 	mu      sync.Mutex // guards entries
 	entries map[string]journalEntry
@@ -28,8 +30,9 @@ type journaled struct {
 
 // journalEntry is what the file holds for a key or a prefix.
 type journalEntry struct {
-	seq    uint64
-	number uint64 // of the barrier that will cover it; 0: no master has it
+	seq     uint64
+	number  uint64 // of the barrier that will cover it; 0: no master has it
+	missing bool   // the file had no room for it: it holds what was there before, if anything
 }
 
 // openJournal opens the file in dir and returns what a process before us left.
@@ -65,6 +68,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 		case err != nil:
 			log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
 				slog.String("event", "journal.record"), slog.String("error", err.Error()))
+			j.senseless++
 			file.Done(e.Key, e.Seq)
 			continue
 		case r != nil:
@@ -92,10 +96,21 @@ func (j *journaled) note(key string, seq uint64) {
 // submit takes an entry's place in the order of the file. It never waits.
 func (j *journaled) submit(e journal.Entry) (journal.Commit, error) {
 	c, err := j.file.Submit(e)
-	if err == nil {
+	switch {
+	case err == nil, errors.Is(err, journal.ErrFailed): // it takes what waits when it works again
 		j.note(e.Key, c.Seq)
+	default:
+		j.lack(e.Key)
 	}
 	return c, err
+}
+
+// lack notes that the file had no room for an entry.
+func (j *journaled) lack(key string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries[key] = journalEntry{seq: j.entries[key].seq, missing: true}
+	j.count.Store(int64(len(j.entries)))
 }
 
 // taken notes that a master has what the file holds for the key, or newer: the
@@ -126,7 +141,8 @@ func (j *journaled) takenPrefix(text string, number uint64) {
 	}
 	for key, e := range j.entries {
 		if e.seq < p.seq && e.number == 0 && strings.HasPrefix(key, recordKey(text)) {
-			j.entries[key] = journalEntry{e.seq, number}
+			e.number = number
+			j.entries[key] = e
 		}
 	}
 }
@@ -138,7 +154,16 @@ func (j *journaled) confirmed(n uint64) {
 
 // done forgets what will never be sent.
 func (j *journaled) done(key string) {
-	j.forget(func(k string, _ journalEntry) bool { return k == key })
+	if j == nil || j.count.Load() == 0 {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e, ok := j.entries[key]; ok {
+		j.file.Done(key, e.seq)
+		delete(j.entries, key)
+	}
+	j.count.Store(int64(len(j.entries)))
 }
 
 // uncovered: a master holds no barrier after that one.
@@ -150,7 +175,8 @@ func (j *journaled) uncovered(held uint64) {
 	defer j.mu.Unlock()
 	for key, e := range j.entries {
 		if e.number > held {
-			j.entries[key] = journalEntry{seq: e.seq}
+			e.number = 0
+			j.entries[key] = e
 		}
 	}
 }
@@ -171,7 +197,19 @@ func (j *journaled) forget(which func(string, journalEntry) bool) {
 }
 
 // safe reports whether what waits in the outbox is in the file too.
-func (j *journaled) safe() bool { return j != nil && j.file.Status().Err == nil }
+func (j *journaled) safe() bool {
+	if j == nil || j.file.Status().Err != nil {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.entries {
+		if e.missing {
+			return false
+		}
+	}
+	return true
+}
 
 func (j *journaled) close(ctx context.Context) error {
 	if j == nil {

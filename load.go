@@ -33,10 +33,12 @@ var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.L
 
 // startLoad runs the loader on a goroutine and a context of its own: no caller
 // that leaves takes the load with it. The flight is settled after LoadTimeout
-// at the latest, whatever the loader does.
-func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V]) {
-	if plan.cause == nil {
-		c.flights.loads(f)
+// at the latest, whatever the loader does. false: another flight of the key
+// loads, and this one's callers join it.
+func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V]) bool {
+	if plan.cause == nil && !c.flights.loads(f) {
+		c.flights.abandon(f)
+		return false
 	}
 	ok := c.client.spawn(func() {
 		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
@@ -57,6 +59,7 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], 
 	if !ok {
 		c.flights.settle(f, Entry[V]{}, ErrClosed)
 	}
+	return true
 }
 
 // rescue, deferred, settles a flight that was left in the air: by
@@ -122,8 +125,8 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		c.flights.keep(f, func() {
-			if c.client.feed.undisturbed(f.mark) { // else somebody may have written it meanwhile
-				c.remember(key)
+			if !f.disturbed { // else somebody may have written it meanwhile
+				c.remember(key, f.mark.epoch)
 			}
 		})
 		c.flights.settle(f, Entry[V]{}, err)
@@ -140,8 +143,13 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	}
 	now := c.client.clock.NowNano()
 	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
-	c.flights.keep(f, func() { c.put(key, it) })
 	e := c.entry(it, SourceLoader, now, plan.cause)
+	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
+		c.fill(f, it, data, plan.overwrite)
+		c.flights.settle(f, e, nil)
+		return
+	}
+	c.flights.keep(f, func() { c.put(key, it) })
 	if plan.cause != nil || c.client.node.Load() == nil {
 		c.flights.settle(f, e, nil)
 		return
@@ -153,12 +161,14 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 }
 
 // remember keeps a loader's ErrNotFound, or at least forgets the old value.
-func (c *Cache[V]) remember(key string) {
+func (c *Cache[V]) remember(key string, epoch uint64) {
 	if c.policy.NegativeTTL <= 0 {
 		c.drop(key)
 		return
 	}
-	c.put(key, c.absentItem(c.client.clock.NowNano()))
+	it := c.absentItem(c.client.clock.NowNano())
+	it.Epoch = epoch
+	c.put(key, it)
 }
 
 // fill writes a loaded value to Redis unless the key was written since the
@@ -194,6 +204,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time
 	case err == nil:
+		c.flights.keep(f, func() { c.put(f.key.key, it) })
 		c.cover(ctx, node, f, it, data)
 	}
 }
@@ -212,22 +223,28 @@ func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, s
 // announced to the one who ran it too (NOLOOP does not help: facts in
 // internal/remote.Tracking), and nobody can tell that from another's write. So
 // Redis is asked what it holds: the answer comes behind the announcement.
+// Where the announcement is handled only after the question, it is asked again.
 func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
-	m := c.mark(c.full(f.key.key))
-	if m.epoch == 0 {
-		return
-	}
-	v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
-	if err != nil || !bytes.Equal(v.Data, data) {
-		return
-	}
-	covered := *it
-	covered.Epoch = m.epoch
-	c.flights.exchange(f, func() {
-		if c.client.feed.undisturbed(m) {
-			c.put(f.key.key, &covered)
+	for range 3 {
+		m := c.mark(c.full(f.key.key))
+		if m.epoch == 0 || c.client.node.Load() != node {
+			return
 		}
-	})
+		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
+		if err != nil || !bytes.Equal(v.Data, data) {
+			return
+		}
+		covered, ok := *it, false
+		covered.Epoch = m.epoch
+		c.flights.exchange(f, func() {
+			if ok = c.client.feed.undisturbed(m); ok {
+				c.put(f.key.key, &covered)
+			}
+		})
+		if ok {
+			return
+		}
+	}
 }
 
 // unkeep drops an item if memory still holds that very one.

@@ -249,8 +249,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], dec
 		c.flights.settle(f, Entry[V]{}, ErrNotFound)
 		return false
 	}
-	c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, overwrite: !decoded})
-	return true
+	return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, overwrite: !decoded})
 }
 
 // away concludes a flight that Redis could not answer, as the policy says.
@@ -272,8 +271,7 @@ func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause
 		e, err := c.orStale(it, errors.Join(unavailable, errShed))
 		c.flights.settle(f, e, err)
 	default:
-		c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, cause: cause})
-		return true
+		return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, cause: cause})
 	}
 	return false
 }

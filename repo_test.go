@@ -48,12 +48,13 @@ var mayImport = []struct {
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 
+	{"revoke", []string{".", "internal/kit"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
 	{"config", []string{"."}, "the environment becomes Options, and nothing is opened"},
 	{"status", []string{"."}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
 
-	{"internal/daemon", []string{".", "config", "status", "evercacheprom"}, "the daemon is a user of the public packages like any other"},
-	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "internal/daemon"}, "main wires; what it does is in packages that are tested without it"},
+	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke"}, "the daemon is a user of the public packages like any other"},
+	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon"}, "main wires; what it does is in packages that are tested without it"},
 	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
 }
 

@@ -41,8 +41,10 @@ func TestSentinelAReplicaThatDiesIsNoFailover(t *testing.T) {
 		d := begin(t, redistest.StartSentinel(t))
 		d.limits.Gap = 300 * time.Millisecond
 		fenced := d.fencedAtMost(0)
-		d.inject(d.replica().Kill)
-		time.Sleep(2 * time.Second)
+		killed := d.replica()
+		d.inject(killed.Kill)
+		d.untilLogged("+sdown slave "+killed.Addr(), 5*time.Second)
+		time.Sleep(500 * time.Millisecond)
 		fenced()
 		d.clear(5 * time.Second) // a majority holds the replica down
 		d.wantFailovers()
@@ -94,7 +96,6 @@ func TestSentinelAnotherGroupOnTheSameSentinelsIsIgnored(t *testing.T) {
 func TestSentinelAForgetfulSentinelIsNotFollowed(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.LostLanded = 0
 		d.inject(d.set.Failover)
 		p := d.landsElsewhere(5 * time.Second)
 		d.confirmed(5 * time.Second)
@@ -152,7 +153,7 @@ func TestSentinelTheSentinelsMayForgetEverything(t *testing.T) {
 		})
 		d.wantFailovers("planned")
 		d.set.WaitHealthy(20 * time.Second)
-		time.Sleep(3 * time.Second) // two polls that agree, two seconds apart
+		d.wait(10*time.Second, "the epoch is not believed", func() bool { return d.client.Health().Sentinel.Epoch == 0 }) // two polls that agree, two seconds apart
 		again := time.Now()
 		d.plannedFailover()
 		d.wait(5*time.Second, "the next failover is not followed", func() bool {

@@ -16,7 +16,6 @@ func TestSentinelAKilledMasterIsFollowedAtItsPromotion(t *testing.T) {
 			scenario(t, func(t *testing.T) chaos.Summary {
 				d := begin(t, redistest.StartSentinel(t, downAfter(down)))
 				d.limits.Landing = 250 * time.Millisecond
-				d.limits.LostLanded = chaos.AnyNumber // replication is asynchronous
 				d.inject(d.old.Kill)
 				d.landsElsewhere(10 * time.Second)
 				d.confirmed(5 * time.Second)
@@ -34,7 +33,6 @@ func TestSentinelAHungMasterIsFencedForGood(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
 		d.limits.Landing = 250 * time.Millisecond
-		d.limits.LostLanded = chaos.AnyNumber
 		d.inject(d.old.Pause)
 		d.landsElsewhere(10 * time.Second)
 		d.old.Resume()
@@ -82,7 +80,6 @@ func (d *drill) sentNothingAfterTheFence() {
 func TestSentinelAHungMasterThatReturnsDuringTheElectionIsNotBelieved(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.LostLanded = chaos.AnyNumber
 		d.inject(d.old.Pause)
 		d.untilLogged("+try-failover", 10*time.Second)
 		d.old.Resume()
@@ -98,7 +95,6 @@ func TestSentinelAKilledMasterThatReturnsDuringTheElectionIsNotBelieved(t *testi
 	scenario(t, func(t *testing.T) chaos.Summary {
 		// With its data, or the replicas would empty themselves after it.
 		d := begin(t, redistest.StartSentinel(t, redistest.WithPersistence()))
-		d.limits.LostLanded = chaos.AnyNumber
 		d.inject(d.old.Kill)
 		d.untilLogged("+try-failover", 10*time.Second)
 		d.old.Start()
@@ -114,7 +110,6 @@ func TestSentinelAMasterThatDiesWithTheFirstSentinelIsReplaced(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
 		d.limits.Landing = 250 * time.Millisecond
-		d.limits.LostLanded = chaos.AnyNumber
 		d.inject(func() { d.set.Sentinels()[0].Kill(); d.old.Kill() })
 		d.landsElsewhere(20 * time.Second)
 		d.confirmed(5 * time.Second)
@@ -126,12 +121,12 @@ func TestSentinelAMasterThatDiesWithTheFirstSentinelIsReplaced(t *testing.T) {
 func TestSentinelWithoutSentinelsAHealthyMasterIsKeptAndADeadOneIsReplacedWhenTheyReturn(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.LostLanded = chaos.AnyNumber
 		fenced := d.fencedAtMost(0)
 		for _, s := range d.set.Sentinels() {
 			s.Kill()
 		}
-		time.Sleep(2 * time.Second)
+		d.wait(5*time.Second, "the sentinels' death is not noticed", func() bool { return d.client.Health().Sentinel.Reachable == 0 })
+		time.Sleep(500 * time.Millisecond)
 		d.landAgain(time.Second)
 		fenced()
 		if s := chaos.Sum(d.run.History.Calls(), chaos.Facts{}); s.KeptWrites > 0 {

@@ -16,10 +16,15 @@ import (
 // openEvercache opens a client and the class; without Redis where memoryOnly.
 // The client is ready once ready returns.
 func openEvercache(ctx context.Context, w *world, memoryOnly bool, p evercache.Policy) (*evercache.Client, *evercache.Cache[[]byte], error) {
-	o := evercache.Options{MemoryOnly: memoryOnly, Logger: slog.New(slog.DiscardHandler)}
+	o := evercache.Options{MemoryOnly: memoryOnly}
 	if !memoryOnly {
 		o.Addr = w.redis.Addr()
 	}
+	return open(ctx, o, p)
+}
+
+func open(ctx context.Context, o evercache.Options, p evercache.Policy) (*evercache.Client, *evercache.Cache[[]byte], error) {
+	o.Logger = slog.New(slog.DiscardHandler)
 	client, err := evercache.Open(ctx, o)
 	if err != nil {
 		return nil, nil, err
@@ -54,15 +59,18 @@ type setup struct {
 // setups are rueidis as it comes, and as evercache opens it (internal/remote,
 // where the reasons are): one connection, no retries, no cache of its own.
 func setups(w *world) []setup {
-	addr := []string{w.redis.Addr()}
 	return []setup{
-		{"defaults", rueidis.ClientOption{InitAddress: addr, ForceSingleClient: true}},
-		{"as evercache", rueidis.ClientOption{
-			InitAddress: addr, ForceSingleClient: true,
-			PipelineMultiplex: -1, AlwaysPipelining: true, BlockingPipeline: 1 << 20,
-			DisableRetry: true, DisableCache: true,
-			ConnWriteTimeout: time.Second,
-		}},
+		{"defaults", rueidis.ClientOption{InitAddress: []string{w.redis.Addr()}, ForceSingleClient: true}},
+		{"as evercache", asEvercache(w.redis.Addr())},
+	}
+}
+
+func asEvercache(addr string) rueidis.ClientOption {
+	return rueidis.ClientOption{
+		InitAddress: []string{addr}, ForceSingleClient: true,
+		PipelineMultiplex: -1, AlwaysPipelining: true, BlockingPipeline: 1 << 20,
+		DisableRetry: true, DisableCache: true,
+		ConnWriteTimeout: time.Second,
 	}
 }
 

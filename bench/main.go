@@ -13,15 +13,21 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
-var suites = []suite{hits, reads, writes}
+var suites = []suite{hits, reads, writes, setWrites, setDeletes, setFills}
+
+// standardTables need one server only.
+const standardTables = "hit,read,write"
 
 // options are the command line.
 type options struct {
 	plan
+	suites     []suite
 	keys       int
 	json       bool
 	cpuProfile string
@@ -62,7 +68,8 @@ func run(ctx context.Context, args []string) error {
 func parse(args []string) (options, error) {
 	o := options{plan: plan{told: func(format string, a ...any) { fmt.Fprintf(os.Stderr, format+"\n", a...) }}}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := f.String("only", "", "run the cells whose name matches this `regexp`; a name is table/level/subject, such as \"read/16/evercache Lookup\" (tables: hit, read, write)")
+	only := f.String("only", "", "run the cells whose name matches this `regexp`; a name is table/level/subject, such as \"read/16/evercache Lookup\" ")
+	tables := f.String("tables", standardTables, "comma-separated `list` of tables: hit, read, write, and with a Sentinel set set, delete, fill")
 	f.IntVar(&o.repeat, "repeat", 5, "run each cell this often")
 	f.DurationVar(&o.length, "duration", time.Second, "run each cell for this long, after a fifth of it to warm up")
 	f.IntVar(&o.keys, "keys", 10_000, "number of keys")
@@ -85,10 +92,24 @@ func parse(args []string) (options, error) {
 		errs = append(errs, fmt.Errorf("-keys %d: want %d to %d", o.keys, maxGoroutines, maxKeys))
 	}
 	var err error
+	if o.suites, err = suitesNamed(*tables); err != nil {
+		errs = append(errs, err)
+	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		errs = append(errs, fmt.Errorf("-only: %w", err))
 	}
 	return o, errors.Join(errs...)
+}
+
+func suitesNamed(list string) (taken []suite, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(suites, func(s suite) bool { return s.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, fmt.Errorf("-tables: there is no table %q", name)
+		}
+		taken = append(taken, suites[i])
+	}
+	return taken, nil
 }
 
 // maxKeys fit into the memory that evercache uses by default.
@@ -102,7 +123,7 @@ func (o options) measureAll(ctx context.Context, w *world) (report, error) {
 		return r, err
 	}
 	defer stop()
-	for _, s := range suites {
+	for _, s := range o.suites {
 		cells, err := o.run(ctx, s, w)
 		if err != nil {
 			return r, err

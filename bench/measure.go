@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/evercache/evercache/bench/machine"
 )
 
 // background is the context of every operation, unless it has a deadline. It
@@ -59,9 +61,9 @@ func (l load) run(s subject) sample {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu := cpuTime()
+	cpu := machine.CPUTime()
 	out, times := l.drive(s, l.length)
-	cpu = cpuTime() - cpu
+	cpu = machine.CPUTime() - cpu
 	runtime.ReadMemStats(&after)
 
 	n := float64(max(1, out.Ops+out.Failed))

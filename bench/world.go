@@ -21,8 +21,9 @@ const (
 // order, with the same value.
 type world struct {
 	redis *redisproc.Process
-	keys  []string // as evercache and the caches in memory are asked for them
-	full  []string // the same keys as they are in Redis
+	set   *redisproc.Set // nil until sentinelSet
+	keys  []string       // as evercache and the caches in memory are asked for them
+	full  []string       // the same keys as they are in Redis
 	order []uint32
 	value []byte
 }
@@ -50,18 +51,50 @@ func newWorld(ctx context.Context, keys int) (*world, error) {
 }
 
 // seed puts every key into Redis.
-func (w *world) seed(ctx context.Context) error {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{w.redis.Addr()}, ForceSingleClient: true})
+func (w *world) seed(ctx context.Context) error { return w.fill(ctx, w.redis.Addr()) }
+
+const seedBatch = 500
+
+func (w *world) fill(ctx context.Context, addr string) error {
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, ForceSingleClient: true})
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	for i := range w.full {
-		if err := client.Do(ctx, setCommand(client, w, i)).Error(); err != nil {
-			return fmt.Errorf("fill Redis: %w", err)
+	for from := 0; from < len(w.full); from += seedBatch {
+		var sets rueidis.Commands
+		for i := from; i < min(from+seedBatch, len(w.full)); i++ {
+			sets = append(sets, setCommand(client, w, i))
+		}
+		for _, reply := range client.DoMulti(ctx, sets...) {
+			if err := reply.Error(); err != nil {
+				return fmt.Errorf("fill Redis: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-func (w *world) close() { _ = w.redis.Close() }
+// sentinelSet is a master, two replicas and three sentinels, started when first
+// asked for.
+func (w *world) sentinelSet(ctx context.Context) (*redisproc.Set, error) {
+	if w.set == nil {
+		set, err := redisproc.StartSet(ctx, redisproc.SetOptions{DownAfter: setDownAfter, Config: []string{"repl-diskless-sync-delay 0"}})
+		if err != nil {
+			return nil, err
+		}
+		w.set = set
+	}
+	return w.set, nil
+}
+
+// setDownAfter is long: a machine that is busy with the measurement must not
+// look like a dead master.
+const setDownAfter = 10 * time.Second
+
+func (w *world) close() {
+	_ = w.redis.Close()
+	if w.set != nil {
+		_ = w.set.Close()
+	}
+}

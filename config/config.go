@@ -47,10 +47,19 @@ type Server struct {
 	MaxClasses   int
 	// DrainTimeout bounds the end of the process: requests, then the outbox.
 	DrainTimeout time.Duration
-	// Revocations is "off": it is not built yet, and
-	// asking for it is a fault.
-	Revocations string
+	// Revocations is one of the three constants.
+	Revocations          string
+	RevocationsMaxLag    time.Duration
+	RevocationsMaxLife   time.Duration
+	RevocationsOnUnknown string // deny or allow
 }
+
+// What Server.Revocations can be.
+const (
+	RevocationsOn       = "on"       // the denylist is served
+	RevocationsRequired = "required" // and the process is not ready without it
+	RevocationsOff      = "off"
+)
 
 // maxClasses bounds the classes that requests can make.
 const maxClasses = 100

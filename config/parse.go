@@ -34,22 +34,6 @@ func text(v string) (string, []problem) { return v, nil }
 
 func secret(v string) (evercache.Secret, []problem) { return evercache.Secret(v), nil }
 
-// notBuilt refuses every value but those listed.
-func notBuilt(what string, but ...string) func(string) (string, []problem) {
-	return func(v string) (string, []problem) {
-		for _, ok := range but {
-			if strings.EqualFold(v, ok) {
-				return ok, nil
-			}
-		}
-		fix := "leave it out"
-		if len(but) > 0 {
-			fix = "set it to " + strings.Join(but, " or ") + ", or leave it out"
-		}
-		return "", wrong(v, "is not possible: "+what+" not built yet", fix)
-	}
-}
-
 func boolean(v string) (bool, []problem) {
 	switch strings.ToLower(v) {
 	case "true", "1", "yes":

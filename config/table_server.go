@@ -64,9 +64,24 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.server.DrainTimeout }, duration(time.Millisecond, 10*time.Minute)),
 	},
 	{
-		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "off", example: "off",
-		meaning: "The revocation API. **Not built yet:** `off` is the only value; `on` and `required` are faults.",
-		parse:   to(func(d *draft) *string { return &d.server.Revocations }, notBuilt("revocations are", "off")),
+		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "on", example: "required",
+		meaning: "The token denylist: `on`; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
+		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsOn, RevocationsRequired, RevocationsOff)),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS_MAX_LAG", group: "Server", def: "15s", example: "60s",
+		meaning: "How old the knowledge behind \"not revoked\" may be before it is \"unknown\"; 2s to 24h.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.RevocationsMaxLag }, duration(2*time.Second, 24*time.Hour)),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS_ON_UNKNOWN", group: "Server", def: "deny", example: "allow",
+		meaning: "What a check decides when nobody can know: `deny` or `allow`.",
+		parse:   to(func(d *draft) *string { return &d.server.RevocationsOnUnknown }, choice("deny", "allow")),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS_MAX_LIFE", group: "Server", def: "744h", example: "24h",
+		meaning: "The longest life of a token: a revocation that expires later is refused; 1m to 87600h.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.RevocationsMaxLife }, duration(time.Minute, 87600*time.Hour)),
 	},
 	{
 		name: "EVERCACHE_JOURNAL_DIR", group: "Server", unset: "no journal", example: "/var/lib/evercache",

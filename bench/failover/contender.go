@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,18 +22,27 @@ type contender struct {
 type place struct {
 	sentinels  []string
 	masterName string
+	detours    map[string]string // what to dial instead of an announced address
 	log        bool
 }
+
+// dialled is the address that is dialled for one that was announced.
+func (p place) dialled(addr string) string { return cmp.Or(p.detours[addr], addr) }
 
 // client is a contender at work.
 type client interface {
 	chaos.Store
+	// Delete removes a key.
+	Delete(ctx context.Context, key string) (chaos.Ack, error)
 	// settle waits until the client is past its own start.
 	settle(ctx context.Context) error
 	// flush waits until nothing that it acknowledged waits in the client.
 	flush(ctx context.Context) error
 	close()
 }
+
+// errNotThere is Get's answer where the client says that there is no such key.
+var errNotThere = errors.New("the key is not there")
 
 // callTimeout is the context of every call of every contender.
 const callTimeout = time.Second

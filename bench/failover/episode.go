@@ -14,11 +14,13 @@ import (
 type episode struct {
 	Fault      string `json:"fault"`
 	Repetition int    `json:"repetition"`
-	// PromotedMS is from the fault to the first ROLE master of another node;
-	// nothing: there was none.
+	// PromotedMS is from the fault to the first ROLE master of another node, as
+	// seen from where the contenders are; nothing: there was none.
 	PromotedMS *float64 `json:"promotedMs"`
-	// Promotions counts the nodes that became master after the fault; more than
-	// one: Sentinel failed over again.
+	// BackMS is from the fault until the same master was back, of a fault after
+	// which it is.
+	BackMS *float64 `json:"backMs,omitempty"`
+	// Promotions counts the nodes that became master after the fault.
 	Promotions int `json:"promotions"`
 	// StolenMS is the most by which a mere timer was late: the machine's part in
 	// every time below.
@@ -62,43 +64,62 @@ func (o options) episode(ctx context.Context, f fault, repetition int) (_ episod
 	}
 	truth := chaos.Watch(nodes...)
 	defer truth.Stop()
-	facts, blocked, err := e.live(ctx, f, s, in)
+	l, err := e.live(ctx, f, s, in)
 	if err != nil {
 		return episode{}, err
 	}
-	e.learn(&facts, truth, s)
-	return *e, e.judge(ctx, s, in, facts, blocked)
+	e.learn(f, &l, truth, s)
+	return *e, e.judge(ctx, s, in, l)
 }
 
 func (e *episode) note(format string, a ...any) { e.Notes = append(e.Notes, fmt.Sprintf(format, a...)) }
 
+// life is what an episode went through.
+type life struct {
+	facts   chaos.Facts
+	healed  time.Time
+	blocked []int // calls, by contender
+}
+
 // live is the traffic, the fault and the time after it.
-func (e *episode) live(ctx context.Context, f fault, s *scene, in []*entrant) (facts chaos.Facts, blocked []int, err error) {
+func (e *episode) live(ctx context.Context, f fault, s *scene, in []*entrant) (l life, err error) {
 	theft := startTheft()
 	for _, x := range in {
 		x.traffic.start()
 	}
-	err = func() error {
-		if err := pause(ctx, warmUp); err != nil {
+	err = l.happen(ctx, f, s)
+	l.blocked = stopAll(in)
+	l.facts.Stolen = theft.stop()
+	return l, err
+}
+
+// happen is what happens to the set while the traffic goes on.
+func (l *life) happen(ctx context.Context, f fault, s *scene) error {
+	if err := pause(ctx, warmUp); err != nil {
+		return err
+	}
+	if s.before != nil {
+		if err := s.before(ctx); err != nil {
+			return fmt.Errorf("before the fault: %w", err)
+		}
+		if err := pause(ctx, f.lead); err != nil {
 			return err
 		}
-		facts.Fault = time.Now()
-		if err := s.inject(ctx); err != nil {
-			return fmt.Errorf("cause the fault: %w", err)
+	}
+	l.facts.Fault = time.Now()
+	if err := s.inject(ctx); err != nil {
+		return fmt.Errorf("cause the fault: %w", err)
+	}
+	if s.heal != nil {
+		if err := pause(ctx, time.Until(l.facts.Fault.Add(f.healAfter))); err != nil {
+			return err
 		}
-		if s.heal != nil {
-			if err := pause(ctx, time.Until(facts.Fault.Add(f.healAfter))); err != nil {
-				return err
-			}
-			if err := s.heal(); err != nil {
-				return fmt.Errorf("heal: %w", err)
-			}
+		if err := s.heal(ctx); err != nil {
+			return fmt.Errorf("heal: %w", err)
 		}
-		return pause(ctx, time.Until(facts.Fault.Add(f.window)))
-	}()
-	blocked = stopAll(in)
-	facts.Stolen = theft.stop()
-	return facts, blocked, err
+		l.healed = time.Now()
+	}
+	return pause(ctx, time.Until(l.facts.Fault.Add(f.window)))
 }
 
 // stopAll ends the traffic of all at the same time.
@@ -112,22 +133,27 @@ func stopAll(in []*entrant) []int {
 	return blocked
 }
 
-// learn takes the promotion from the nodes' own answers.
-func (e *episode) learn(facts *chaos.Facts, truth *chaos.Truth, s *scene) {
-	if p, ok := truth.Promoted(facts.Fault, "", s.nodes[0]); ok {
-		facts.Promoted = p.At
-		e.PromotedMS = new(millis(p.At.Sub(facts.Fault)))
+// learn takes the promotion from the nodes' own answers. Where the same master
+// comes back there is a master again when it has.
+func (e *episode) learn(f fault, l *life, truth *chaos.Truth, s *scene) {
+	if p, ok := truth.Promoted(l.facts.Fault, "", s.nodes[0]); ok {
+		l.facts.Promoted = p.At
+		e.PromotedMS = new(millis(p.At.Sub(l.facts.Fault)))
+	}
+	if f.returns {
+		l.facts.Promoted = l.healed
+		e.BackMS = new(millis(l.healed.Sub(l.facts.Fault)))
 	}
 	for _, r := range truth.Changes() {
-		if r.Master && r.At.After(facts.Fault) {
+		if r.Master && r.At.After(l.facts.Fault) {
 			e.Promotions++
 		}
 	}
-	e.StolenMS = millis(facts.Stolen)
+	e.StolenMS = millis(l.facts.Stolen)
 }
 
 // judge waits until the set and the clients are calm, and compares.
-func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, facts chaos.Facts, blocked []int) error {
+func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, l life) error {
 	final, err := s.calm(ctx)
 	if err != nil {
 		e.note("%v", err)
@@ -141,11 +167,11 @@ func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, facts chao
 			e.note("%s: %v", x.name, err)
 		}
 		cancel()
-		sample, err := x.judge(ctx, final, facts)
+		sample, err := x.judge(ctx, final, l.facts)
 		if err != nil {
 			return err
 		}
-		if sample.Blocked = blocked[i]; sample.Blocked > 0 {
+		if sample.Blocked = l.blocked[i]; sample.Blocked > 0 {
 			e.note("%s: %d calls were blocked for more than %v", x.name, sample.Blocked, stopTimeout)
 		}
 		e.Samples = append(e.Samples, sample)
@@ -156,12 +182,21 @@ func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, facts chao
 func (x *entrant) judge(ctx context.Context, final string, facts chaos.Facts) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
+	node, t := chaos.Node{Addr: final}, x.traffic
+	r := record{calls: t.history.Calls(), deletes: t.deletes.Calls()}
 	var err error
-	if facts.Unheld, err = chaos.Unheld(ctx, chaos.Node{Addr: final}, x.traffic.history); err != nil {
+	if facts.Unheld, err = chaos.Unheld(ctx, node, t.history); err != nil {
 		return sample{}, err
 	}
-	facts.Began, facts.Ended = x.traffic.began, x.traffic.ended
-	return newSample(x.name, x.traffic.history.Calls(), facts), nil
+	if r.gone, err = chaos.Unheld(ctx, node, t.deletes); err != nil {
+		return sample{}, err
+	}
+	facts.Began, facts.Ended = t.began, t.ended
+	s := newSample(x.name, r, facts)
+	if e, ok := x.client.(interface{ explain() string }); ok && len(s.Examples) > 0 {
+		s.Examples = append(s.Examples, e.explain())
+	}
+	return s, nil
 }
 
 // theft measures by how much timers are late.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -27,7 +28,7 @@ func openEvercache(l1TTL time.Duration) func(context.Context, place, string) (cl
 		if p.log {
 			log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("client", class)
 		}
-		c, err := evercache.Open(ctx, evercache.Options{Sentinels: p.sentinels, MasterName: p.masterName, Logger: log})
+		c, err := evercache.Open(ctx, evercache.Options{Sentinels: p.sentinels, MasterName: p.masterName, AddressMap: p.detours, Logger: log})
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +42,14 @@ func openEvercache(l1TTL time.Duration) func(context.Context, place, string) (cl
 }
 
 func (c *everClient) Set(ctx context.Context, key, value string) (chaos.Ack, error) {
-	r, err := c.cache.Set(ctx, strings.TrimPrefix(key, c.prefix), value)
+	return acknowledged(c.cache.Set(ctx, strings.TrimPrefix(key, c.prefix), value))
+}
+
+func (c *everClient) Delete(ctx context.Context, key string) (chaos.Ack, error) {
+	return acknowledged(c.cache.Delete(ctx, strings.TrimPrefix(key, c.prefix)))
+}
+
+func acknowledged(r evercache.Receipt, err error) (chaos.Ack, error) {
 	switch {
 	case evercache.IsUnavailable(err):
 		return chaos.Refused, err
@@ -55,6 +63,9 @@ func (c *everClient) Set(ctx context.Context, key, value string) (chaos.Ack, err
 
 func (c *everClient) Get(ctx context.Context, key string) (string, error) {
 	e, err := c.cache.Lookup(ctx, strings.TrimPrefix(key, c.prefix))
+	if errors.Is(err, evercache.ErrNotFound) {
+		err = errNotThere
+	}
 	return e.Value, err
 }
 
@@ -79,6 +90,14 @@ func (c *everClient) flush(ctx context.Context) error {
 		return fmt.Errorf("%d writes wait in it, state %v, cause %v: %w", h.OutboxEntries, h.State, h.Cause, err)
 	}
 	return nil
+}
+
+// explain is what the client counted of its own recovery.
+func (c *everClient) explain() string {
+	s := c.client.Stats()
+	return fmt.Sprintf("it says: replayed %d, uncovered %d, superseded %d, order unknown %d, expired %d, rejected %d, overflowed %d, dropped %d+%d",
+		s.OutboxReplayed, s.Recovery.Uncovered, s.Recovery.Superseded, s.Recovery.Invalidated, s.OutboxExpired, s.OutboxRejected, s.OutboxOverflowed,
+		s.Recovery.DroppedValues, s.Recovery.DroppedKeys)
 }
 
 func (c *everClient) close() { _ = c.client.Close() }

@@ -62,20 +62,77 @@ func TestASampleTellsWhatLandedFromWhatSurvived(t *testing.T) {
 		Began: at(0), Ended: at(1200), Fault: at(100), Promoted: at(200),
 		Unheld: map[string]bool{"lost1": true, "lost2": true, "failed": true},
 	}
-	got := newSample("x", plannedFailover, f)
+	got := newSample("x", record{calls: plannedFailover}, f)
 	want := sample{
 		Contender: "x", Reads: 2, FailedReads: 1, WrongReads: 1,
 		Writes: 7, FailedWrites: 1, Landed: 5, Kept: 1, LostLanded: 2,
 		GapMS: 700, HeldGapMS: 1000, LongestMS: 700, LandingMS: new(900.0), ObservedMS: 1000, FirstError: "no",
+		Examples: []string{"write lost: lost1, 190ms after the fault, acknowledged by a master after 10ms", "write lost: lost2, 290ms after the fault, acknowledged by a master after 10ms"},
 	}
 	if a, b := asJSON(t, got), asJSON(t, want); a != b {
 		t.Errorf("sample\n%s\nwant\n%s", a, b)
 	}
 }
 
+func TestADeletedKeyIsNotALostWrite(t *testing.T) {
+	removed := func(key string, ack chaos.Ack) chaos.Call { return write(key, 500, 510, ack) }
+	r := record{
+		calls: append(slices.Clone(plannedFailover), chaos.Call{Op: chaos.Read, Key: "k", Start: at(0), End: at(1), Err: errNotThere}),
+		deletes: []chaos.Call{
+			removed("lost1", chaos.Landed), // stays deleted
+			removed("lost2", chaos.Failed), // nobody knows
+			removed("a", chaos.Landed),     // is back
+			removed("kept", chaos.Kept),    // is back
+			removed("c", chaos.Refused),    // was never told to be deleted
+		},
+		gone: map[string]bool{"lost1": true, "lost2": true},
+	}
+	s := newSample("x", r, chaos.Facts{
+		Began: at(0), Ended: at(1200), Fault: at(100), Promoted: at(200),
+		Unheld: map[string]bool{"lost1": true, "lost2": true, "b": true},
+	})
+	if s.lost() != 1 || s.Resurrected != 2 || s.Deletes != 5 || s.FailedDeletes != 2 || s.MissingReads != 1 || s.FailedReads != 1 || s.failed() != 5 {
+		t.Errorf("%+v", s)
+	}
+	if s.LandingMS == nil || *s.LandingMS != 900 { // not that of a write that the old master took
+		t.Errorf("landing %v", s.LandingMS)
+	}
+}
+
+func TestDoomedKeysAreTakenOnceOldAndNewByTurns(t *testing.T) {
+	d := doomed{old: []string{"o1", "o2"}}
+	if got := d.take(1); got != "o2" {
+		t.Errorf("took %q while none was new", got)
+	}
+	d.add("n1")
+	d.add("n2")
+	for n, want := range []string{"o1", "n2", "n1", ""} {
+		if got := d.take(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestOneThatIsReachedByDetoursIsDialledThere(t *testing.T) {
+	l, err := newLines([]string{"127.0.0.1:7", "127.0.0.1:8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &scene{masterName: "m", sentinels: []string{"127.0.0.1:7"}, lines: l}
+	p := s.seenFrom(0)
+	if p.dialled("127.0.0.1:8") != l["127.0.0.1:8"].Addr() || p.sentinels[0] != l["127.0.0.1:7"].Addr() || p.dialled("x:1") != "x:1" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestASampleWithoutALandingSaysHowLongWasWaited(t *testing.T) {
 	f := chaos.Facts{Began: at(0), Ended: at(5200), Fault: at(100), Promoted: at(200), Unheld: map[string]bool{"lost1": true, "lost2": true, "c": true}}
-	s := newSample("x", plannedFailover, f)
+	s := newSample("x", record{calls: plannedFailover}, f)
 	if s.LandingMS != nil || s.ObservedMS != 5000 || s.HeldGapMS != 5100 {
 		t.Errorf("sample %+v", s)
 	}
@@ -134,17 +191,20 @@ func TestRoleIsRead(t *testing.T) {
 }
 
 // stuck answers reads at once and writes never in time.
-type stuck struct{}
+type stuck struct{ client }
 
 func (stuck) Set(ctx context.Context, _, _ string) (chaos.Ack, error) {
 	<-ctx.Done()
 	return chaos.Failed, context.Cause(ctx)
 }
+
+func (s stuck) Delete(ctx context.Context, key string) (chaos.Ack, error) { return s.Set(ctx, key, "") }
+
 func (stuck) Get(_ context.Context, key string) (string, error) { return valueOf(key), nil }
 
 func TestBlockedCallsDoNotHoldBackTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTraffic(stuck{}, "c", rates{writes: 100, reads: 50})
+		tr := newTraffic(stuck{}, "c", rates{writes: 100, deletes: 10, reads: 50})
 		tr.start()
 		time.Sleep(2*time.Second - time.Millisecond)
 		if blocked := tr.stop(2 * callTimeout); blocked != 0 {
@@ -154,13 +214,16 @@ func TestBlockedCallsDoNotHoldBackTheNext(t *testing.T) {
 		if s.Writes != 200 || s.FailedWrites != 200 || s.LongestWrite != callTimeout || s.Reads != 100 || s.FailedReads+s.WrongReads > 0 {
 			t.Errorf("%+v", s)
 		}
+		if d := chaos.Sum(tr.deletes.Calls(), chaos.Facts{Began: tr.began, Ended: tr.ended}); d.Writes != 20 || d.FailedWrites != 20 {
+			t.Errorf("deletes: %+v", d)
+		}
 	})
 }
 
 func TestCallsThatNeverReturnAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
-		tr := newTraffic(deaf{free}, "c", rates{writes: 10, reads: 10})
+		tr := newTraffic(deaf{free: free}, "c", rates{writes: 10, reads: 10})
 		tr.start()
 		time.Sleep(time.Second - time.Millisecond)
 		if blocked := tr.stop(5 * time.Second); blocked != 10 {
@@ -172,7 +235,10 @@ func TestCallsThatNeverReturnAreCounted(t *testing.T) {
 }
 
 // deaf does not listen to its callers' contexts.
-type deaf struct{ free chan struct{} }
+type deaf struct {
+	client
+	free chan struct{}
+}
 
 func (d deaf) Set(context.Context, string, string) (chaos.Ack, error) {
 	<-d.free
@@ -190,11 +256,14 @@ func TestEveryRepetitionListsAnotherSentinelFirst(t *testing.T) {
 }
 
 func TestTheCommandLineListsEveryFault(t *testing.T) {
-	_, err := parse([]string{"-repeat", "0", "-faults", "kill,earthquake", "-writes", "NaN", "-only", "[", "-down-after", "1m"})
-	for _, want := range []string{"-repeat", "earthquake", "-writes", "-only", "-down-after"} {
+	_, err := parse([]string{"-repeat", "0", "-faults", "kill,earthquake", "-writes", "NaN", "-deletes", "-1", "-only", "[", "-down-after", "1m"})
+	for _, want := range []string{"-repeat", "earthquake", "-writes", "-deletes", "-only", "-down-after"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in %v", want, err)
 		}
+	}
+	if o, err := parse([]string{"-faults", "all"}); err != nil || len(o.faults) != len(faults) {
+		t.Errorf("all: %+v, %v", o, err)
 	}
 	o, err := parse([]string{"-only", "^evercache", "-faults", "planned, kill"})
 	if err != nil || len(o.contenders) != 2 || len(o.faults) != 2 || o.faults[0].name != "planned" || o.repeat != 5 {
@@ -203,10 +272,11 @@ func TestTheCommandLineListsEveryFault(t *testing.T) {
 }
 
 func TestTheReportHasATableForEachFault(t *testing.T) {
-	s := sample{Contender: "evercache", LongestMS: 250, LandingMS: new(31.0), Kept: 12}
-	dead := sample{Contender: "peer", FailedWrites: 900, ObservedMS: 12000}
+	s := sample{Contender: "evercache", LongestMS: 250, LandingMS: new(31.0), Kept: 12, LostKept: 3}
+	dead := sample{Contender: "peer", FailedWrites: 900, FailedDeletes: 1, Resurrected: 7, ObservedMS: 12000}
 	r := report{Environment: environment{Repeat: 1}, Episodes: []episode{
 		{Fault: "planned", PromotedMS: new(170.0), Samples: []sample{s, dead}},
+		{Fault: "empty", BackMS: new(410.0), Promotions: 1, Samples: []sample{s, dead}},
 		{Fault: "kill", PromotedMS: new(1400.0), Promotions: 2, Notes: []string{"something"}, Samples: []sample{s, dead}},
 	}}
 	var b bytes.Buffer
@@ -215,7 +285,9 @@ func TestTheReportHasATableForEachFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		"## kill -9 of the master", "another node: 1400 ms", "In 1 of 1 repetitions Sentinel failed over again",
-		"| evercache | 0 | 0 | 0 | 0 | 250 | 0 | 12 | 0 | 31 |", "| peer | 0 | 900 | 0 | 0 | 0 | 0 | 0 | 0 | >12s |",
+		"| contender | kill | planned | empty |", "| evercache | 3 / 0 / 0 | 3 / 0 / 0 | 3 / 0 / 0 |", "| peer | 0 / 7 / 901 | 0 / 7 / 901 | 0 / 7 / 901 |",
+		"| evercache | 0 | 12 | 3 | 0 | 0 | 0 | 0 | 0 | 250 | 0 | 0 | 31 |", "| peer | 0 | 0 | 0 | 7 | 0 | 0 | 900 | 1 | 0 | 0 | 0 | >12s |",
+		"back 410 ms after the fault", "In 1 of 1 repetitions Sentinel failed over all the same", "| master back to first landed write, ms |",
 		"## planned SENTINEL FAILOVER", "another node: 170 ms", "something",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,6 +31,12 @@ func openGoRedis(tune func(*redis.FailoverOptions)) func(context.Context, place,
 	return func(ctx context.Context, p place, _ string) (client, error) {
 		o := redis.FailoverOptions{MasterName: p.masterName, SentinelAddrs: p.sentinels}
 		tune(&o)
+		if p.detours != nil {
+			d := net.Dialer{Timeout: cmp.Or(o.DialTimeout, 5*time.Second)} // as go-redis' own
+			o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				return d.DialContext(ctx, network, p.dialled(addr))
+			}
+		}
 		c := redis.NewFailoverClient(&o)
 		if err := c.Ping(ctx).Err(); err != nil {
 			_ = c.Close()
@@ -42,7 +51,15 @@ func (c goRedisClient) Set(ctx context.Context, key, value string) (chaos.Ack, e
 }
 
 func (c goRedisClient) Get(ctx context.Context, key string) (string, error) {
-	return c.client.Get(ctx, key).Result()
+	value, err := c.client.Get(ctx, key).Result()
+	if errors.Is(err, redis.Nil) {
+		err = errNotThere
+	}
+	return value, err
+}
+
+func (c goRedisClient) Delete(ctx context.Context, key string) (chaos.Ack, error) {
+	return landed(c.client.Del(ctx, key).Err())
 }
 
 func (goRedisClient) settle(context.Context) error { return nil }

@@ -50,8 +50,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	r := report{Environment: newEnvironment(ctx, o)}
 	err = o.liveThrough(ctx, &r)
+	r.Took = time.Since(start).Round(time.Second).String()
 	if o.json {
 		return errors.Join(err, r.json(os.Stdout))
 	}
@@ -79,10 +81,11 @@ func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("failover", flag.ContinueOnError)
 	only := f.String("only", "", "drive the contenders whose name matches this `regexp`")
-	names := f.String("faults", "kill,hang,planned", "comma-separated `list` of faults: kill, hang, planned, partition (needs root and network namespaces)")
+	names := f.String("faults", "kill,hang,planned", "comma-separated `list` of faults, or all: "+faultNames()+"; partition and side need root and network namespaces")
 	f.IntVar(&o.repeat, "repeat", 5, "live through each fault this often")
 	f.DurationVar(&o.downAfter, "down-after", time.Second, "Sentinel's down-after")
 	f.Float64Var(&o.rates.writes, "writes", 100, "writes a second of each contender")
+	f.Float64Var(&o.rates.deletes, "deletes", 20, "deletes a second of each contender")
 	f.Float64Var(&o.rates.reads, "reads", 50, "reads a second of each contender")
 	f.BoolVar(&o.log, "log", false, "let evercache log to standard error")
 	f.BoolVar(&o.json, "json", false, "print every repetition as JSON instead of tables")
@@ -99,6 +102,7 @@ func parse(args []string) (options, error) {
 	wrong(o.repeat < 1, "-repeat %d: want at least 1", o.repeat)
 	wrong(o.downAfter < 100*time.Millisecond || o.downAfter > maxDownAfter, "-down-after %v: want 100ms to %v", o.downAfter, maxDownAfter)
 	wrong(!(o.rates.writes > 0 && o.rates.writes <= maxRate), "-writes %v: want more than 0, at most %v", o.rates.writes, maxRate)
+	wrong(!(o.rates.deletes >= 0 && o.rates.deletes <= maxDeletes), "-deletes %v: want 0 to %v", o.rates.deletes, maxDeletes)
 	wrong(!(o.rates.reads > 0 && o.rates.reads <= maxRate), "-reads %v: want more than 0, at most %v", o.rates.reads, maxRate)
 	var err error
 	if o.faults, err = faultsNamed(*names); err != nil {
@@ -113,9 +117,21 @@ func parse(args []string) (options, error) {
 const (
 	maxDownAfter = 5 * time.Second // the faults' windows are made for it
 	maxRate      = 1000
+	maxDeletes   = 100 // their keys are written beforehand
 )
 
+func faultNames() string {
+	var names []string
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	return strings.Join(names, ", ")
+}
+
 func faultsNamed(list string) ([]fault, error) {
+	if list == "all" {
+		return faults, nil
+	}
 	var taken []fault
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == strings.TrimSpace(name) })

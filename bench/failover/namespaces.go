@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// network is three hosts, network namespaces with a server and a sentinel each,
-// on one bridge with the contenders. A cut cable (a link set down) loses packets
-// and resets nothing. It needs root and ip(8).
+// network is three hosts, network namespaces with a server and a sentinel each:
+// the first on one bridge with the contenders, the others on a far one, and a
+// link between the bridges. A cut cable (a link set down) loses packets and
+// resets nothing. It needs root and ip(8).
 type network struct {
 	id    string
 	dir   string
@@ -28,23 +29,28 @@ const (
 	masterName   = "mymaster"
 )
 
-// inNamespaces starts the set on hosts of its own and cuts off that of the
-// master.
-func inNamespaces(ctx context.Context, downAfter time.Duration) (*scene, error) {
-	n := &network{id: fmt.Sprintf("%x", os.Getpid()%0xffff)}
-	if err := n.start(ctx, downAfter); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a set in network namespaces: %w", err), n.close())
+// inNamespaces starts the set on hosts of its own and cuts one cable.
+func inNamespaces(cable func(*network) string) func(context.Context, time.Duration) (*scene, error) {
+	return func(ctx context.Context, downAfter time.Duration) (*scene, error) {
+		n := &network{id: fmt.Sprintf("%x", os.Getpid()%0xffff)}
+		if err := n.start(ctx, downAfter); err != nil {
+			return nil, errors.Join(fmt.Errorf("start a set in network namespaces: %w", err), n.close())
+		}
+		s := n.scene()
+		s.inject = func(ctx context.Context) error { return ip(ctx, "link", "set", cable(n), "down") }
+		s.heal = func(ctx context.Context) error { return ip(ctx, "link", "set", cable(n), "up") }
+		return s, nil
 	}
-	return n.scene(), nil
 }
 
+// firstCable is the one of the first host, the master's.
+func (n *network) firstCable() string { return n.cable(0) }
+
+// link is the one between the bridges.
+func (n *network) link() string { return n.name("l") }
+
 func (n *network) scene() *scene {
-	s := &scene{
-		masterName: masterName,
-		inject:     func(ctx context.Context) error { return ip(ctx, "link", "set", n.cable(0), "down") },
-		heal:       func() error { return ip(context.Background(), "link", "set", n.cable(0), "up") },
-		close:      n.close,
-	}
+	s := &scene{masterName: masterName, close: n.close}
 	for _, h := range n.hosts {
 		s.nodes = append(s.nodes, h+serverPort)
 		s.sentinels = append(s.sentinels, h+sentinelPort)
@@ -57,14 +63,14 @@ func (n *network) start(ctx context.Context, downAfter time.Duration) (err error
 		return err
 	}
 	n.later(func() error { return os.RemoveAll(n.dir) })
-	bridge := n.name("b")
-	if err := n.add(ctx, []string{"link", "add", bridge, "type", "bridge"}, []string{"link", "del", bridge}); err != nil {
-		return err
-	}
-	if err := errors.Join(ip(ctx, "link", "set", bridge, "up"), ip(ctx, "addr", "add", subnet+"1/24", "dev", bridge)); err != nil {
+	if err := n.bridges(ctx); err != nil {
 		return err
 	}
 	for i := range sentinels {
+		bridge := n.name("f")
+		if i == 0 {
+			bridge = n.name("n")
+		}
 		if err := n.addHost(ctx, i, bridge); err != nil {
 			return err
 		}
@@ -85,7 +91,29 @@ func (n *network) start(ctx context.Context, downAfter time.Duration) (err error
 	return n.untilHealthy(ctx, n.scene())
 }
 
-// addHost makes a namespace with a cable to the bridge.
+// bridges makes the near and the far one, and the link between them.
+func (n *network) bridges(ctx context.Context) error {
+	near, far := n.name("n"), n.name("f")
+	for _, bridge := range []string{near, far} {
+		if err := n.add(ctx, []string{"link", "add", bridge, "type", "bridge"}, []string{"link", "del", bridge}); err != nil {
+			return err
+		}
+		if err := ip(ctx, "link", "set", bridge, "up"); err != nil {
+			return err
+		}
+	}
+	end := n.name("m")
+	if err := n.add(ctx, []string{"link", "add", n.link(), "type", "veth", "peer", "name", end}, []string{"link", "del", n.link()}); err != nil {
+		return err
+	}
+	return errors.Join(
+		ip(ctx, "link", "set", n.link(), "master", near, "up"),
+		ip(ctx, "link", "set", end, "master", far, "up"),
+		ip(ctx, "addr", "add", subnet+"1/24", "dev", near),
+	)
+}
+
+// addHost makes a namespace with a cable to a bridge.
 func (n *network) addHost(ctx context.Context, i int, bridge string) error {
 	host, cable := n.name(fmt.Sprint("h", i)), n.cable(i)
 	n.hosts = append(n.hosts, fmt.Sprint(subnet, 10+i))

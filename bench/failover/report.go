@@ -13,6 +13,7 @@ import (
 // report is everything that a run found.
 type report struct {
 	Environment environment `json:"environment"`
+	Took        string      `json:"took"`
 	Episodes    []episode   `json:"episodes"`
 }
 
@@ -38,15 +39,27 @@ func timed(head string, of func(sample) float64) column {
 }
 
 var columns = []column{
-	counted("failed reads", func(s sample) int { return s.FailedReads + s.WrongReads }),
-	counted("failed writes", func(s sample) int { return s.FailedWrites }),
-	timed("longest gap without a landed write, ms", func(s sample) float64 { return s.GapMS }),
-	timed("the same, of writes that survived, ms", func(s sample) float64 { return s.HeldGapMS }),
-	timed("longest operation, ms", func(s sample) float64 { return s.LongestMS }),
-	counted("lost, acknowledged by a master", func(s sample) int { return s.LostLanded }),
+	counted("lost writes, acknowledged by a master", func(s sample) int { return s.LostLanded }),
 	counted("acknowledged as `memory`", func(s sample) int { return s.Kept }),
 	counted("of these lost", func(s sample) int { return s.LostKept }),
-	{"`ROLE master` to first landed write, ms", landing},
+	counted("resurrected deletes", func(s sample) int { return s.Resurrected }),
+	counted("failed reads", func(s sample) int { return s.FailedReads + s.WrongReads }),
+	counted("reads that found nothing", func(s sample) int { return s.MissingReads }),
+	counted("failed writes", func(s sample) int { return s.FailedWrites }),
+	counted("failed deletes", func(s sample) int { return s.FailedDeletes }),
+	timed("longest call, ms", func(s sample) float64 { return s.LongestMS }),
+	timed("longest gap without a landed write, ms", func(s sample) float64 { return s.GapMS }),
+	timed("the same, of writes that survived, ms", func(s sample) float64 { return s.HeldGapMS }),
+}
+
+// columns end with what the master was again after: its own return, or the
+// promotion of another node.
+func (f fault) columns() []column {
+	head := "`ROLE master` to first landed write, ms"
+	if f.returns {
+		head = "master back to first landed write, ms"
+	}
+	return append(columns[:len(columns):len(columns)], column{head, landing})
 }
 
 func landing(s sample) (float64, bool) {
@@ -56,42 +69,60 @@ func landing(s sample) (float64, bool) {
 	return *s.LandingMS, false
 }
 
-// markdown prints a table for each fault.
+// markdown prints a table of all faults, and one for each.
 func (r report) markdown(out io.Writer) error {
 	var b strings.Builder
 	b.WriteString(r.Environment.markdown())
+	fmt.Fprintf(&b, "\nAll of it took %s.\n", r.Took)
+	var lived []fault
 	for _, f := range faults {
-		var of []episode
-		for _, e := range r.Episodes {
-			if e.Fault == f.name {
-				of = append(of, e)
-			}
+		if len(r.of(f)) > 0 {
+			lived = append(lived, f)
 		}
-		if len(of) > 0 {
-			f.table(&b, of)
-		}
+	}
+	if len(lived) > 0 {
+		r.summary(&b, lived)
+	}
+	for _, f := range lived {
+		f.table(&b, r.of(f))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
+func (r report) of(f fault) (all []episode) {
+	for _, e := range r.Episodes {
+		if e.Fault == f.name {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// summary has a row for each contender and a column for each fault.
+func (r report) summary(b *strings.Builder, lived []fault) {
+	b.WriteString("\n## Lost / resurrected / failed\n\n" +
+		"Acknowledged writes that the final master does not hold / acknowledged deletes whose keys it holds / reads, writes and deletes that ended in an error or with a wrong value.\n\n| contender |")
+	for _, f := range lived {
+		fmt.Fprintf(b, " %s |", f.name)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(lived)) + "\n")
+	for _, name := range namesIn(r.Episodes) {
+		fmt.Fprintf(b, "| %s |", name)
+		for _, f := range lived {
+			of := r.of(f)
+			fmt.Fprintf(b, " %s / %s / %s |",
+				spread(figures(of, name, counted("", sample.lost))),
+				spread(figures(of, name, counted("", func(s sample) int { return s.Resurrected }))),
+				spread(figures(of, name, counted("", sample.failed))))
+		}
+		b.WriteString("\n")
+	}
+}
+
 func (f fault) table(b *strings.Builder, of []episode) {
-	var promoted, stolen []figure
-	again := 0
-	for _, e := range of {
-		if e.PromotedMS != nil {
-			promoted = append(promoted, figure{value: *e.PromotedMS})
-		}
-		if e.Promotions > 1 {
-			again++
-		}
-		stolen = append(stolen, figure{value: e.StolenMS})
-	}
-	fmt.Fprintf(b, "\n## %s\n\nFrom the fault to `ROLE master` on another node: %s ms. Timers were late by at most %s ms. Observed for %v after the fault.", f.title, spread(promoted), spread(stolen), f.window)
-	if again > 0 {
-		fmt.Fprintf(b, " In %d of %d repetitions Sentinel failed over again.", again, len(of))
-	}
-	b.WriteString("\n\n| contender |")
+	fmt.Fprintf(b, "\n## %s\n\n%s\n\n| contender |", f.title, f.told(of))
+	columns := f.columns()
 	for _, c := range columns {
 		fmt.Fprintf(b, " %s |", c.head)
 	}
@@ -108,6 +139,36 @@ func (f fault) table(b *strings.Builder, of []episode) {
 			fmt.Fprintf(b, "\nRepetition %d: %s.\n", e.Repetition, n)
 		}
 	}
+}
+
+// told is what happened to the set in the episodes of a fault.
+func (f fault) told(of []episode) string {
+	var promoted, back, stolen []figure
+	surplus := 0
+	for _, e := range of {
+		if e.PromotedMS != nil {
+			promoted = append(promoted, figure{value: *e.PromotedMS})
+		}
+		if e.BackMS != nil {
+			back = append(back, figure{value: *e.BackMS})
+		}
+		if e.Promotions > 1 || f.returns && e.Promotions > 0 {
+			surplus++
+		}
+		stolen = append(stolen, figure{value: e.StolenMS})
+	}
+	text := fmt.Sprintf("From the fault to `ROLE master` on another node: %s ms.", spread(promoted))
+	if f.returns {
+		text = fmt.Sprintf("The master was back %s ms after the fault.", spread(back))
+	}
+	text += fmt.Sprintf(" Timers were late by at most %s ms. Observed for %v after the fault.", spread(stolen), f.window)
+	switch {
+	case surplus == 0:
+		return text
+	case f.returns:
+		return text + fmt.Sprintf(" In %d of %d repetitions Sentinel failed over all the same.", surplus, len(of))
+	}
+	return text + fmt.Sprintf(" In %d of %d repetitions Sentinel failed over again.", surplus, len(of))
 }
 
 // namesIn are the contenders, in the order of the first episode.
@@ -181,8 +242,12 @@ func (e episode) progress() string {
 	}
 	for _, s := range e.Samples {
 		value, bound := landing(s)
-		fmt.Fprintf(&b, "  %-34s failed %d+%d, gap %.0f (%.0f) ms, longest %.0f ms, lost %d+%d, kept %d, landing %s ms; %.60s\n",
-			s.Contender, s.FailedReads, s.FailedWrites, s.GapMS, s.HeldGapMS, s.LongestMS, s.LostLanded, s.LostKept, s.Kept, figure{value, bound}, s.FirstError)
+		fmt.Fprintf(&b, "  %-34s lost %d+%d, resurrected %d, failed %d+%d+%d, missing %d, kept %d, gap %.0f (%.0f) ms, longest %.0f ms, landing %s ms; %.60s\n",
+			s.Contender, s.LostLanded, s.LostKept, s.Resurrected, s.FailedReads+s.WrongReads, s.FailedWrites, s.FailedDeletes, s.MissingReads, s.Kept,
+			s.GapMS, s.HeldGapMS, s.LongestMS, figure{value, bound}, strings.ReplaceAll(s.FirstError, "\n", "; "))
+		for _, example := range s.Examples {
+			fmt.Fprintf(&b, "    %s\n", example)
+		}
 	}
 	return b.String()
 }

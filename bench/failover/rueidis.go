@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"time"
 
@@ -27,6 +28,11 @@ func openRueidis(tune func(*rueidis.ClientOption)) func(context.Context, place, 
 	return func(_ context.Context, p place, _ string) (client, error) {
 		o := rueidis.ClientOption{InitAddress: p.sentinels, Sentinel: rueidis.SentinelOption{MasterSet: p.masterName}}
 		tune(&o)
+		if p.detours != nil {
+			o.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+				return d.DialContext(ctx, "tcp", p.dialled(addr))
+			}
+		}
 		c, err := rueidis.NewClient(o)
 		if err != nil {
 			return nil, err
@@ -40,7 +46,15 @@ func (c rueidisClient) Set(ctx context.Context, key, value string) (chaos.Ack, e
 }
 
 func (c rueidisClient) Get(ctx context.Context, key string) (string, error) {
-	return c.client.Do(ctx, c.client.B().Get().Key(key).Build()).ToString()
+	value, err := c.client.Do(ctx, c.client.B().Get().Key(key).Build()).ToString()
+	if rueidis.IsRedisNil(err) {
+		err = errNotThere
+	}
+	return value, err
+}
+
+func (c rueidisClient) Delete(ctx context.Context, key string) (chaos.Ack, error) {
+	return landed(c.client.Do(ctx, c.client.B().Del().Key(key).Build()).Error())
 }
 
 func (rueidisClient) settle(context.Context) error { return nil }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,56 +14,144 @@ import (
 type sample struct {
 	Contender string `json:"contender"`
 
-	Reads        int `json:"reads"`
-	FailedReads  int `json:"failedReads"`
-	WrongReads   int `json:"wrongReads"`
-	Writes       int `json:"writes"`
-	FailedWrites int `json:"failedWrites"` // or refused
-	Landed       int `json:"landed"`       // acknowledged by a master
-	Kept         int `json:"kept"`         // acknowledged from memory
-	LostLanded   int `json:"lostLanded"`
-	LostKept     int `json:"lostKept"`
-	Blocked      int `json:"blocked"` // calls that did not return at all
+	Reads         int `json:"reads"`
+	FailedReads   int `json:"failedReads"`
+	MissingReads  int `json:"missingReads"` // "there is no such key", of one that was written
+	WrongReads    int `json:"wrongReads"`
+	Writes        int `json:"writes"`
+	FailedWrites  int `json:"failedWrites"` // or refused
+	Landed        int `json:"landed"`       // acknowledged by a master
+	Kept          int `json:"kept"`         // acknowledged from memory
+	LostLanded    int `json:"lostLanded"`
+	LostKept      int `json:"lostKept"`
+	Deletes       int `json:"deletes"`
+	FailedDeletes int `json:"failedDeletes"` // or refused
+	// Resurrected are acknowledged deletes whose keys the final master holds.
+	Resurrected int `json:"resurrected"`
+	Blocked     int `json:"blocked"` // calls that did not return at all
 
 	// GapMS is the longest time in which no write was acknowledged by a master;
 	// HeldGapMS the same of the writes that the final master holds.
 	GapMS     float64 `json:"gapMs"`
 	HeldGapMS float64 `json:"heldGapMs"`
-	// LongestMS is the longest call, read or write.
+	// LongestMS is the longest call of any kind.
 	LongestMS float64 `json:"longestMs"`
-	// LandingMS is from ROLE master to the first write that landed there;
-	// nothing: none did before the end, ObservedMS after the promotion.
+	// LandingMS is from the moment there was a master again to the first write
+	// that landed there; nothing: none did before the end, ObservedMS after that
+	// moment; there was no such moment where that is 0.
 	LandingMS  *float64 `json:"landingMs"`
 	ObservedMS float64  `json:"observedMs"`
 
 	FirstError string `json:"firstError,omitempty"`
+	// Examples are some of the calls that were acknowledged in vain.
+	Examples []string `json:"examples,omitempty"`
 }
 
-func newSample(name string, calls []chaos.Call, f chaos.Facts) sample {
-	all, held := chaos.Sum(calls, f), chaos.Sum(heldOnly(calls, f.Unheld), f)
+// lost counts the acknowledged writes that are gone.
+func (s sample) lost() int { return s.LostLanded + s.LostKept }
+
+// failed counts the calls that ended in an error, or with a wrong value.
+func (s sample) failed() int {
+	return s.FailedReads + s.WrongReads + s.FailedWrites + s.FailedDeletes
+}
+
+// record is what a contender was asked and answered, and what is left of it.
+type record struct {
+	calls   []chaos.Call // reads and writes
+	deletes []chaos.Call // as writes
+	// gone are the keys of deletes that the final master does not hold.
+	gone map[string]bool
+}
+
+// newSample counts. Facts.Unheld are the keys that the final master does not
+// hold. Nobody can say whether the write of a key that was deleted would have
+// survived, so it is not counted as lost.
+func newSample(name string, r record, f chaos.Facts) sample {
+	held := chaos.Sum(heldOnly(r.calls, f.Unheld), f)
+	removed := chaos.Sum(r.deletes, f)
+	f.Unheld = without(f.Unheld, r.deletes)
+	all := chaos.Sum(r.calls, f)
+	missing := missingReads(r.calls)
 	s := sample{
 		Contender: name,
-		Reads:     all.Reads, FailedReads: all.FailedReads, WrongReads: all.WrongReads,
+		Reads:     all.Reads, FailedReads: all.FailedReads - missing, MissingReads: missing, WrongReads: all.WrongReads,
 		Writes: all.Writes, FailedWrites: all.FailedWrites + all.RefusedWrites,
 		Landed: all.LandedWrites, Kept: all.KeptWrites, LostLanded: all.LostLanded, LostKept: all.LostKept,
+		Deletes: removed.Writes, FailedDeletes: removed.FailedWrites + removed.RefusedWrites, Resurrected: resurrected(r),
 		GapMS: millis(all.Gap), HeldGapMS: millis(held.Gap),
-		LongestMS: millis(max(all.LongestRead, all.LongestWrite)),
+		LongestMS: millis(max(all.LongestRead, all.LongestWrite, removed.LongestWrite)),
 	}
 	if !f.Promoted.IsZero() {
 		s.ObservedMS = millis(f.Ended.Sub(f.Promoted))
-		if !all.FirstOnNew.IsZero() {
-			s.LandingMS = new(millis(all.Landing))
+		if !held.FirstOnNew.IsZero() {
+			s.LandingMS = new(millis(held.Landing))
 		}
 	}
-	if all.FirstFail != nil {
-		s.FirstError = all.FirstFail.Error()
+	if err := errors.Join(all.FirstFail, removed.FirstFail); err != nil {
+		s.FirstError = err.Error()
 	}
+	s.Examples = examples(r, f)
 	return s
+}
+
+const maxExamples = 3 // of each kind
+
+// examples tell when the calls that were acknowledged in vain were made, seen
+// from the fault. Facts.Unheld are without the keys that were deleted.
+func examples(r record, f chaos.Facts) (all []string) {
+	all = inVain("write lost", r.calls, f.Fault, func(c chaos.Call) bool { return c.Op == chaos.Write && f.Unheld[c.Key] })
+	return append(all, inVain("delete undone", r.deletes, f.Fault, func(c chaos.Call) bool { return !r.gone[c.Key] })...)
+}
+
+func inVain(what string, calls []chaos.Call, fault time.Time, lost func(chaos.Call) bool) (some []string) {
+	for _, c := range calls {
+		if c.Ack.Acknowledged() && lost(c) && len(some) < maxExamples {
+			by := "a master"
+			if c.Ack == chaos.Kept {
+				by = "memory"
+			}
+			some = append(some, fmt.Sprintf("%s: %s, %v after the fault, acknowledged by %s after %v", what, c.Key, c.Start.Sub(fault).Round(time.Millisecond), by, c.Took().Round(time.Millisecond)))
+		}
+	}
+	return some
 }
 
 // heldOnly leaves out the writes that the final master does not hold.
 func heldOnly(calls []chaos.Call, unheld map[string]bool) []chaos.Call {
 	return slices.DeleteFunc(slices.Clone(calls), func(c chaos.Call) bool { return c.Op == chaos.Write && unheld[c.Key] })
+}
+
+// without leaves out the keys that a delete was asked for, whatever its answer.
+func without(unheld map[string]bool, deletes []chaos.Call) map[string]bool {
+	tried := map[string]bool{}
+	for _, c := range deletes {
+		tried[c.Key] = true
+	}
+	rest := map[string]bool{}
+	for key := range unheld {
+		if !tried[key] {
+			rest[key] = true
+		}
+	}
+	return rest
+}
+
+func missingReads(calls []chaos.Call) (n int) {
+	for _, c := range calls {
+		if errors.Is(c.Err, errNotThere) {
+			n++
+		}
+	}
+	return n
+}
+
+func resurrected(r record) (n int) {
+	for _, c := range r.deletes {
+		if c.Ack.Acknowledged() && !r.gone[c.Key] {
+			n++
+		}
+	}
+	return n
 }
 
 func millis(d time.Duration) float64 {

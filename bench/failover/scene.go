@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/evercache/evercache/internal/redisproc"
 )
 
 const (
@@ -25,34 +23,12 @@ type scene struct {
 	masterName string
 	nodes      []string // the first is the master
 	sentinels  []string
+	lines      lines // nil: the contenders reach it directly
 
+	before func(ctx context.Context) error // nil: nothing goes before
 	inject func(ctx context.Context) error
-	heal   func() error // nil: nothing is healed
+	heal   func(ctx context.Context) error // nil: nothing is healed
 	close  func() error
-}
-
-// onLoopback starts a set of processes and lets the fault choose what happens.
-func onLoopback(harm func(*scene, *redisproc.Set)) func(context.Context, time.Duration) (*scene, error) {
-	return func(ctx context.Context, downAfter time.Duration) (*scene, error) {
-		set, err := redisproc.StartSet(ctx, redisproc.SetOptions{
-			Replicas: replicas, Sentinels: sentinels, DownAfter: downAfter, FailoverTimeout: failoverTimeout,
-			Config: []string{"repl-diskless-sync-delay 0"},
-		})
-		if err != nil {
-			return nil, err
-		}
-		s := &scene{masterName: set.MasterName(), nodes: addrs(set.Nodes()), sentinels: addrs(set.Sentinels()), close: set.Close}
-		harm(s, set)
-		return s, nil
-	}
-}
-
-func addrs(processes []*redisproc.Process) []string {
-	var all []string
-	for _, p := range processes {
-		all = append(all, p.Addr())
-	}
-	return all
 }
 
 // seenFrom is where the contenders of a repetition find the set. Peers listen to
@@ -60,7 +36,11 @@ func addrs(processes []*redisproc.Process) []string {
 // failover costs them a second: it is another one in every repetition.
 func (s *scene) seenFrom(repetition int) place {
 	i := repetition % len(s.sentinels)
-	return place{sentinels: slices.Concat(s.sentinels[i:], s.sentinels[:i]), masterName: s.masterName}
+	p := place{masterName: s.masterName, detours: s.lines.detours()}
+	for _, addr := range slices.Concat(s.sentinels[i:], s.sentinels[:i]) {
+		p.sentinels = append(p.sentinels, p.dialled(addr))
+	}
+	return p
 }
 
 // view is who names whom at one moment.

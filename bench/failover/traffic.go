@@ -12,17 +12,20 @@ import (
 )
 
 // rates are calls a second.
-type rates struct{ writes, reads float64 }
+type rates struct{ writes, deletes, reads float64 }
 
 // traffic is an open loop: every call begins at its turn in a goroutine of its
 // own, however many others are waiting, as requests from outside do. A closed
 // loop would ask a blocked client less often, and so flatter it.
 type traffic struct {
-	store   chaos.Store
-	rates   rates
-	prefix  string
-	known   []string
-	history *chaos.History
+	client client
+	rates  rates
+	prefix string
+	known  []string
+	doomed doomed
+
+	history *chaos.History // reads and writes
+	deletes *chaos.History // as writes; the value is what the key had held
 
 	began, ended time.Time
 	cancel       context.CancelFunc
@@ -35,25 +38,35 @@ const (
 	knownKeys = 20
 	// maxUnderWay bounds the calls of one contender; one more fails.
 	maxUnderWay = 10_000
+	// longest is more than the traffic of any fault.
+	longest = 30 * time.Second
 )
 
-func newTraffic(store chaos.Store, class string, r rates) *traffic {
-	t := &traffic{store: store, rates: r, prefix: class + ":w-", history: new(chaos.History)}
+func newTraffic(c client, class string, r rates) *traffic {
+	t := &traffic{client: c, rates: r, prefix: class + ":w-", history: new(chaos.History), deletes: new(chaos.History)}
 	for i := range knownKeys {
 		t.known = append(t.known, fmt.Sprintf("%s:known-%d", class, i))
+	}
+	for i := range int(r.deletes * longest.Seconds() / 2) {
+		t.doomed.old = append(t.doomed.old, fmt.Sprintf("%s:doomed-%d", class, i))
 	}
 	return t
 }
 
 func valueOf(key string) string { return "value of " + key }
 
-// seed writes the known keys and reads each once.
+// seed writes the keys that will be read and deleted, and reads each of the
+// former once.
 func (t *traffic) seed(ctx context.Context) error {
-	for _, key := range t.known {
-		if ack, err := t.store.Set(ctx, key, valueOf(key)); err != nil || ack != chaos.Landed {
-			return fmt.Errorf("write a known key (ack %d): %w", ack, errors.Join(err))
+	for _, keys := range [][]string{t.known, t.doomed.old} {
+		for _, key := range keys {
+			if ack, err := t.client.Set(ctx, key, valueOf(key)); err != nil || ack != chaos.Landed {
+				return fmt.Errorf("write a known key (ack %d): %w", ack, errors.Join(err))
+			}
 		}
-		if _, err := t.store.Get(ctx, key); err != nil {
+	}
+	for _, key := range t.known {
+		if _, err := t.client.Get(ctx, key); err != nil {
 			return fmt.Errorf("read a known key: %w", err)
 		}
 	}
@@ -65,6 +78,7 @@ func (t *traffic) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.cancel, t.began = cancel, time.Now()
 	t.loops.Go(func() { t.loop(ctx, t.rates.writes, t.write) })
+	t.loops.Go(func() { t.loop(ctx, t.rates.deletes, t.remove) })
 	t.loops.Go(func() { t.loop(ctx, t.rates.reads, t.read) })
 }
 
@@ -82,6 +96,9 @@ func (t *traffic) stop(limit time.Duration) (blocked int) {
 
 // loop begins each call when it is due. A late timer does not lower the rate.
 func (t *traffic) loop(ctx context.Context, perSecond float64, call func(n int)) {
+	if perSecond == 0 {
+		return
+	}
 	for n := 0; ; n++ {
 		if pause(ctx, time.Until(due(t.began, perSecond, n))) != nil {
 			return
@@ -111,16 +128,33 @@ func (t *traffic) write(n int) {
 	defer cancel()
 	c := chaos.Call{Op: chaos.Write, Key: fmt.Sprint(t.prefix, n), Start: time.Now()}
 	c.Value = valueOf(c.Key)
-	c.Ack, c.Err = t.store.Set(ctx, c.Key, c.Value)
+	c.Ack, c.Err = t.client.Set(ctx, c.Key, c.Value)
 	c.End = time.Now()
 	t.history.Record(c)
+	if c.Ack.Acknowledged() {
+		t.doomed.add(c.Key)
+	}
+}
+
+// remove deletes a key whose write was acknowledged: none can come later.
+func (t *traffic) remove(n int) {
+	key := t.doomed.take(n)
+	if key == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	c := chaos.Call{Op: chaos.Write, Key: key, Value: valueOf(key), Start: time.Now()}
+	c.Ack, c.Err = t.client.Delete(ctx, key)
+	c.End = time.Now()
+	t.deletes.Record(c)
 }
 
 func (t *traffic) read(n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	c := chaos.Call{Op: chaos.Read, Key: t.known[n%len(t.known)], Start: time.Now()}
-	c.Value, c.Err = t.store.Get(ctx, c.Key)
+	c.Value, c.Err = t.client.Get(ctx, c.Key)
 	c.End = time.Now()
 	c.Wrong = c.Err == nil && c.Value != valueOf(c.Key)
 	t.history.Record(c)

@@ -41,7 +41,7 @@ type command struct {
 
 // commands lists them in the order of the help text.
 func commands() []command {
-	return []command{serveCommand(), healthcheckCommand(), versionCommand()}
+	return []command{serveCommand(), healthcheckCommand(), revokeCommand(), versionCommand()}
 }
 
 // run finds the command and runs it.

@@ -27,15 +27,16 @@ type limits struct {
 // request id, Host, origin, token, route and method, handler. Whatever happens
 // ends in one place, with an answer, a count and a line in the log.
 type api struct {
-	client  client
-	classes *classes
-	status  *status.Status
-	token   *token
-	hosts   hosts
-	limits  limits
-	metrics *httpMetrics
-	routes  *routes
-	log     *slog.Logger
+	client   client
+	classes  *classes
+	status   *status.Status
+	token    *token
+	hosts    hosts
+	limits   limits
+	metrics  *httpMetrics
+	routes   *routes
+	denylist denylist // nil: there is none
+	log      *slog.Logger
 
 	draining atomic.Bool
 }

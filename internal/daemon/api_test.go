@@ -71,16 +71,6 @@ func TestRequestIDIsInAnswersErrorsAndLogs(t *testing.T) {
 	}
 }
 
-func TestRevocationsAreAClearNo(t *testing.T) {
-	s := serveAPI(t)
-	for _, path := range []string{"/v1/revocations", "/v1/revocations/check"} {
-		s.do("POST", path, `{"id":"x"}`, "Content-Type", "application/json; charset=utf-8").wants(t, 501, "not_built")
-		for _, typ := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"} {
-			s.do("POST", path, `{"id":"x"}`, "Content-Type", typ).wants(t, 415, "unsupported_media_type")
-		}
-	}
-}
-
 func TestIndexSaysWhatThereIs(t *testing.T) {
 	a := serveAPI(t).do("GET", "/", "")
 	a.wantsStatus(t, 200)

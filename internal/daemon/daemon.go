@@ -18,6 +18,7 @@ import (
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
 
@@ -72,11 +73,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	a := d.api(client, status.New(client))
-	end := &ending{Daemon: d, api: a, client: client, srv: d.server(a), open: open}
+	list, err := d.openDenylist(client)
+	if err != nil {
+		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
+	}
+	a := d.api(client, status.New(client), list)
+	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- end.srv.Serve(ln) }) // until drain closes the listener
+	serving.Go(func() { d.awaitDenylist(a.status, list) })
 	d.announce(client, ln)
 
 	select {
@@ -90,7 +96,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return err
 }
 
-func (d *Daemon) api(c *evercache.Client, st *status.Status) *api {
+func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) *api {
 	open := func(class string) (cache, error) {
 		return evercache.NewCache[[]byte](c, class, d.cfg.Policy)
 	}
@@ -104,6 +110,12 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status) *api {
 		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
 		metrics: newHTTPMetrics(c),
 		log:     d.log,
+	}
+	if list != nil {
+		a.denylist = list
+		if d.cfg.Server.Revocations == config.RevocationsRequired {
+			st.SetStarting()
+		}
 	}
 	a.routes = a.newRoutes()
 	a.metrics.prepare(a.routes)

@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/revoke"
 )
 
 // ending is what there is to end.
@@ -15,6 +17,7 @@ type ending struct {
 	*Daemon
 	api    *api
 	client *evercache.Client
+	list   *revoke.List // nil: none
 	srv    *http.Server
 	open   *bounded
 }
@@ -34,14 +37,23 @@ func (e *ending) drain() error {
 	_ = e.open.Close() // Serve and Shutdown close it too; nobody can do anything about its error
 	e.open.waitEmpty(min(lingering, timeout/4))
 	e.endRequests(ctx)
+	err := e.endList()
 	if e.memoryWasAll() {
 		return e.endMemory()
 	}
-	if err := e.client.Shutdown(ctx); err != nil {
+	if err := errors.Join(err, e.client.Shutdown(ctx)); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
 	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.String("event", "server.stopped"))
 	return nil
+}
+
+// endList gives revocations that no master has taken a last chance.
+func (e *ending) endList() error {
+	if e.list == nil {
+		return nil
+	}
+	return e.list.Close()
 }
 
 // endRequests lets requests have half of the time: a caller that trickles its

@@ -124,10 +124,6 @@ func errInternal(cause error) *apiError {
 	}
 }
 
-func errNotBuilt(what string) *apiError {
-	return &apiError{status: http.StatusNotImplemented, code: "not_built", message: what + " are not built yet"}
-}
-
 func errUnavailable(message string, cause error) *apiError {
 	return &apiError{status: http.StatusServiceUnavailable, code: "unavailable", message: message, retry: true, cause: cause}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
 
@@ -24,6 +25,10 @@ type service struct {
 	t    *testing.T
 	api  *api
 	logs *logs
+
+	daemon *Daemon
+	client *evercache.Client
+	list   *revoke.List
 }
 
 // serveAPI serves with the settings given. Unless they say where Redis is there
@@ -40,9 +45,16 @@ func serveAPI(t *testing.T, environ ...string) *service {
 		cancel() // what a test leaves in the outbox is nobody's loss
 		_ = client.Shutdown(ctx)
 	})
+	list, err := d.openDenylist(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list != nil {
+		t.Cleanup(func() { _ = list.Close() })
+	}
 	st := status.New(client)
-	a := d.api(client, st)
-	s := &service{Server: httptest.NewUnstartedServer(nil), t: t, api: a, logs: l}
+	a := d.api(client, st, list)
+	s := &service{Server: httptest.NewUnstartedServer(nil), t: t, api: a, logs: l, daemon: d, client: client, list: list}
 	s.Config = d.server(a)
 	s.Start()
 	t.Cleanup(s.Close)

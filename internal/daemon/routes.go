@@ -57,8 +57,8 @@ func (a *api) newRoutes() *routes {
 			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
 			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
 			"/metrics":              text("metrics", withBearerOrBasic, plain(a.metrics.handler()), 200),
-			"/v1/revocations":       post("revocations", revocations, 415, 501),
-			"/v1/revocations/check": post("revocations_check", revocations, 415, 501),
+			"/v1/revocations":       post("revocations", a.orOff(a.postRevocation), 201, 400, 413, 415, 500, 501, 503, 507),
+			"/v1/revocations/check": post("revocations_check", a.orOff(a.postCheck), 200, 400, 413, 415, 500, 501),
 		},
 		cacheKey: newRoute("cache_key", withBearer, map[string]handler{
 			"GET": a.getKey, "HEAD": a.getKey, "PUT": a.putKey, "DELETE": a.deleteKey,
@@ -85,13 +85,4 @@ func plain(h http.Handler) handler {
 		h.ServeHTTP(w, q.Request)
 		return nil
 	}
-}
-
-// revocations answers for the denylist: a clear no until it exists, so that
-// nobody takes a 404 for "not revoked".
-func revocations(_ http.ResponseWriter, q *request) *apiError {
-	if err := wantJSON(q.Header); err != nil {
-		return err
-	}
-	return errNotBuilt("revocations")
 }

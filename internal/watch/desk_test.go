@@ -234,6 +234,35 @@ func TestAPlannedFailoverIsSeenFromTheFirstMasterToTheNext(t *testing.T) {
 	}
 }
 
+func TestABarrierProvesNothingThatAPromotionMayUndo(t *testing.T) {
+	two := []sentinel.Addr{addr(2), addr(3)}
+	now := func(stage sentinel.Stage, confirmed bool, promotable ...sentinel.Addr) sentinel.Decision {
+		return sentinel.Decision{Master: addr(1), Stage: stage, Confirmed: confirmed, Promotable: promotable}
+	}
+	for _, tt := range []struct {
+		name            string
+		by              []sentinel.Addr
+		fault           sentinel.Fault
+		now             sentinel.Decision
+		confirms, alone bool
+	}{
+		{"all have it", two, sentinel.FaultNone, now(sentinel.Clear, true, two...), true, true},
+		{"one lacks it", two[:1], sentinel.FaultNone, now(sentinel.Clear, true, two...), false, false},
+		{"another has it", []sentinel.Addr{addr(2), addr(4)}, sentinel.FaultNone, now(sentinel.Clear, true, two...), false, false},
+		{"nobody has it", []sentinel.Addr{}, sentinel.FaultNone, now(sentinel.Clear, true, two...), false, false},
+		{"who has it is not told", nil, sentinel.FaultUnproven, now(sentinel.Clear, true, two...), false, false},
+		{"it is a guess", two, sentinel.FaultUnproven, now(sentinel.Clear, true, two...), false, false},
+		{"nobody can be promoted", nil, sentinel.FaultNone, now(sentinel.Clear, true), true, false},
+		{"suspect", two, sentinel.FaultNone, now(sentinel.Suspect, true, two...), false, false},
+		{"provisional", two, sentinel.FaultNone, now(sentinel.Clear, false, two...), false, false},
+	} {
+		got := shown(sentinel.Barrier{Node: addr(1), By: tt.by, Fault: tt.fault}, tt.now)
+		if got.Confirms != tt.confirms || got.Alone != tt.alone {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+}
+
 // Where no replica can be promoted none is waited for, and that none has the
 // barrier proves as much as it can. That is not the same as not knowing.
 func TestThatNoReplicaHoldsABarrierIsKnown(t *testing.T) {

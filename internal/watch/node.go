@@ -145,17 +145,22 @@ func (d *desk) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
 	return sentinel.FaultUnproven
 }
 
-// beaten hands on what a barrier has shown, once the machine has seen it. It
-// confirms what was written before it was sent when every replica that could be
-// promoted has it: none of them had been promoted then, so the master was the
-// only one as well.
+// beaten hands on what a barrier has shown, once the machine has seen it.
 func (d *desk) beaten(b sentinel.Barrier) {
 	if b.Fault != sentinel.FaultNone && b.Fault != sentinel.FaultUnproven || b.Node != d.now.Master || d.node == nil || !d.up {
 		return
 	}
-	all := !slices.ContainsFunc(d.now.Promotable, func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) })
-	safe := b.Fault == sentinel.FaultNone && all && d.now.BarriersConfirm()
-	d.hooks.Beat(d.node, Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe, Alone: safe && len(d.now.Promotable) > 0})
+	d.hooks.Beat(d.node, shown(b, d.now))
+}
+
+// shown is what an answered barrier proves. It confirms what was written before
+// it was sent when every replica that could be promoted has it: none of them had
+// been promoted then, so the master was the only one as well. In a minority the
+// replicas that are out of sight are the ones that do not have it.
+func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
+	all := !slices.ContainsFunc(now.Promotable, func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) })
+	safe := b.Fault == sentinel.FaultNone && all && now.BarriersConfirm()
+	return Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe, Alone: safe && len(now.Promotable) > 0}
 }
 
 // holders are the replicas that have the barrier: their offset has reached the

@@ -1,0 +1,48 @@
+package evercache
+
+import "fmt"
+
+// JournalHealth is the state of the file of Options.JournalDir.
+type JournalHealth struct {
+	Enabled bool
+	Entries int // that are kept
+	Bytes   int64
+	Err     error // why nothing can be kept at this moment; nil: it can
+}
+
+func (j *journaled) health() JournalHealth {
+	if j == nil {
+		return JournalHealth{}
+	}
+	s := j.file.Status()
+	return JournalHealth{Enabled: true, Entries: s.Live, Bytes: s.FileBytes, Err: s.Err}
+}
+
+// findings tell of a file that cannot be written, or could not be read.
+func (j *journaled) findings() (fs []Finding) {
+	if j == nil {
+		return nil
+	}
+	if s := j.file.Status(); s.Err != nil {
+		fs = append(fs, Finding{
+			Code: "journal-failed", Severity: Error,
+			Title:  "The journal cannot be written: what an outage keeps is in memory only",
+			Detail: s.Err.Error(),
+			Fix:    "Free space on the disk of EVERCACHE_JOURNAL_DIR, or replace it. It is tried again every 10 seconds; no restart is needed.",
+		})
+	}
+	if r := j.file.Report(); r.Damage != nil || j.senseless > 0 {
+		f := Finding{
+			Code: "journal-damaged", Severity: Error,
+			Title: "Part of the journal of an earlier process could not be read",
+			Fix:   "Writes that only that process had acknowledged may be lost. Keep the file that was set aside for a look, check the disk, and restart when it is seen to.",
+		}
+		if r.Damage != nil {
+			f.Detail = fmt.Sprintf("%v; set aside as %s", r.Damage, r.SetAside)
+		} else {
+			f.Detail = fmt.Sprintf("records that make no sense and were left out: %d", j.senseless)
+		}
+		fs = append(fs, f)
+	}
+	return fs
+}

@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/redistest"
+	"github.com/evercache/evercache/revoke"
+)
+
+var asJSON = []string{"Content-Type", "application/json; charset=utf-8"}
+
+func (s *service) post(path, body string) answer {
+	s.t.Helper()
+	return s.do("POST", path, body, asJSON...)
+}
+
+// check is the status that a check of one token answers.
+func (s *service) check(body string) (v verdictBody) {
+	s.t.Helper()
+	a := s.post("/v1/revocations/check", body)
+	a.wantsStatus(s.t, 200)
+	var raw struct {
+		Status  string
+		Allowed bool
+		AsOf    *time.Time
+		LagMS   *int64
+	}
+	if err := json.Unmarshal([]byte(a.body), &raw); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, st := range []revoke.Status{revoke.Unknown, revoke.NotRevoked, revoke.Revoked} {
+		if st.String() == raw.Status {
+			v.Status = st
+		}
+	}
+	v.Allowed, v.AsOf, v.LagMS = raw.Allowed, raw.AsOf, raw.LagMS
+	return v
+}
+
+func (s *service) eventually(limit time.Duration, what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+func expiring(id string) string {
+	return fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, id, time.Now().Add(time.Hour).Unix())
+}
+
+func TestRevocationsThatAreOffAreAClearNo(t *testing.T) {
+	s := serveAPI(t, "EVERCACHE_REVOCATIONS=off")
+	for _, path := range []string{"/v1/revocations", "/v1/revocations/check"} {
+		s.post(path, `{"id":"x"}`).wants(t, 501, "revocations_off")
+		for _, typ := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"} {
+			s.do("POST", path, `{"id":"x"}`, "Content-Type", typ).wants(t, 415, "unsupported_media_type")
+		}
+	}
+}
+
+func TestARevocationIsAcknowledgedAndChecked(t *testing.T) {
+	s := serveRedis(t, redistest.Start(t))
+	s.eventually(10*time.Second, "ready after first use", func() bool { return s.check(`{"id":"a"}`).Status == revoke.NotRevoked })
+	a := s.post("/v1/revocations", expiring("a"))
+	if a.StatusCode != 201 || a.body != `{"durability":"master","replicas":0}`+"\n" {
+		t.Errorf("answer = %d %s", a.StatusCode, a.body)
+	}
+	if v := s.check(`{"id":"a"}`); v.Status != revoke.Revoked || v.Allowed || v.AsOf == nil || v.LagMS == nil {
+		t.Errorf("revoked: %+v", v)
+	}
+	if v := s.check(`{"id":"b","strict":true}`); v.Status != revoke.NotRevoked || !v.Allowed {
+		t.Errorf("strict: %+v", v)
+	}
+	now := time.Now()
+	s.post("/v1/revocations", fmt.Sprintf(`{"subject":"anna","issuedBefore":%q,"expiresAt":"%s"}`,
+		now.Format(time.RFC3339Nano), now.Add(time.Hour).Format(time.RFC3339))).wantsStatus(t, 201)
+	if v := s.check(fmt.Sprintf(`{"id":"c","subject":"anna","issuedAt":%d}`, now.Unix())); v.Status != revoke.Revoked {
+		t.Errorf("a token of the subject: %+v", v)
+	}
+	batch := s.post("/v1/revocations/check", fmt.Sprintf(`{"strict":true,"tokens":[{"id":"a"},{"id":"b"},{"id":"c","subject":"anna","issuedAt":%d},{}]}`, now.Unix()+1))
+	var got struct{ Results []struct{ Status string } }
+	if err := json.Unmarshal([]byte(batch.body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got.Results) != "[{revoked} {notRevoked} {notRevoked} {unknown}]" {
+		t.Errorf("batch = %s", batch.body)
+	}
+	if strings.Contains(s.logs.String(), "anna") {
+		t.Error("a subject is in the log")
+	}
+}
+
+func TestABodyThatIsNotUnderstoodIsRefused(t *testing.T) {
+	s := serveAPI(t)
+	soon := time.Now().Add(time.Hour).Unix()
+	for body, code := range map[string]string{
+		``:                              "bad_body",
+		`[]`:                            "bad_body",
+		`{"id":"a"} x`:                  "bad_body",
+		`{"id":"a","expires":1}`:        "bad_body",
+		`{"id":"a","expiresAt":"soon"}`: "bad_body",
+		`{"id":"a","expiresAt":1e99}`:   "bad_body",
+		`{"id":"a"}`:                    "bad_expiry",
+		`{"id":"a","expiresAt":1}`:      "bad_expiry",
+		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*1000):                         "bad_expiry",
+		fmt.Sprintf(`{"expiresAt":%d}`, soon):                                       "bad_body",
+		fmt.Sprintf(`{"id":"a","subject":"b","expiresAt":%d}`, soon):                "bad_body",
+		fmt.Sprintf(`{"subject":"b","expiresAt":%d}`, soon):                         "bad_body",
+		fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, strings.Repeat("a", 5000), soon):    "bad_id",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon, soon): "bad_expiry",
+	} {
+		s.post("/v1/revocations", body).wants(t, 400, code)
+	}
+	for _, body := range []string{`{`, `{"id":1}`, `{"tokens":[{"id":"a"}],"id":"b"}`, `{"tokens":[` + strings.Repeat(`{},`, mostChecks) + `{}]}`} {
+		s.post("/v1/revocations/check", body).wants(t, 400, "bad_body")
+	}
+	s.post("/v1/revocations?x=1", expiring("a")).wants(t, 400, "bad_query")
+}
+
+func TestARevocationInAnOutageIsInForceAndSafeToRepeat(t *testing.T) {
+	s := serveAPI(t, redisAway(t)...)
+	a := s.post("/v1/revocations", expiring("a"))
+	a.wants(t, 503, "below_durability")
+	if a.Header.Get("Retry-After") != "1" || a.Header.Get("Evercache-Durability") != "memory" {
+		t.Errorf("header = %v", a.Header)
+	}
+	if v := s.check(`{"id":"a"}`); v.Status != revoke.Revoked {
+		t.Errorf("revoked here: %+v", v)
+	}
+	if v := s.check(`{"id":"b","strict":true}`); v.Status != revoke.Unknown || v.Allowed || v.AsOf != nil {
+		t.Errorf("unknown: %+v", v)
+	}
+	allow := serveAPI(t, append(redisAway(t), "EVERCACHE_REVOCATIONS_ON_UNKNOWN=allow")...)
+	if v := allow.check(`{"id":"b"}`); v.Status != revoke.Unknown || !v.Allowed {
+		t.Errorf("unknown, allowed: %+v", v)
+	}
+}
+
+// TestBRefusesWhatWasRevokedThroughA: through a master that is killed, wiped and
+// restarted empty.
+func TestBRefusesWhatWasRevokedThroughA(t *testing.T) {
+	r := redistest.Start(t)
+	a, b := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on"), serveRedis(t, r)
+	ready := func() bool { return a.check(`{"id":"x"}`).Allowed && b.check(`{"id":"x"}`).Allowed }
+	a.eventually(10*time.Second, "both ready", ready)
+	a.post("/v1/revocations", expiring("a")).wantsStatus(t, 201)
+	b.eventually(time.Second, "refused by b", func() bool { return b.check(`{"id":"a"}`).Status == revoke.Revoked })
+	before := r.Do("ZCARD", "~r:{tokens}:set")
+	r.Kill()
+	r.Restart(redistest.Empty)
+	if v := b.check(`{"id":"a"}`); v.Status != revoke.Revoked {
+		t.Errorf("b: %+v", v)
+	}
+	b.eventually(10*time.Second, "the set is whole again", func() bool { return r.Do("ZCARD", "~r:{tokens}:set") == before })
+	b.eventually(10*time.Second, "all is known again", ready)
+}
+
+func TestRequiredIsNotReadyBeforeTheListIs(t *testing.T) {
+	r := redistest.Start(t)
+	s := serveRedis(t, r, "EVERCACHE_REVOCATIONS=required")
+	go s.daemon.awaitDenylist(s.api.status, s.list)
+	s.do("GET", "/readyz", "").wantsStatus(t, 503)
+	if err := revoke.Init(t.Context(), s.client, revoke.Policy{}); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually(10*time.Second, "ready", func() bool { return s.do("GET", "/readyz", "").StatusCode == 200 })
+}

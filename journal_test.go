@@ -1,0 +1,246 @@
+package evercache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// end closes a client as its process would, and wants nothing to be lost.
+func end(t *testing.T, c *Client) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// outageWith opens a client with a journal on a Redis that was there and is not
+// any more.
+func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache[string]) {
+	t.Helper()
+	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
+	c := cacheOf[string](t, client, "c", Policy{})
+	connect(t, client, 2*time.Second)
+	waitUntil(t, 2*time.Second, func() bool { return client.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	return client, c
+}
+
+func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	for _, key := range []string{"deleted", "overwritten", "p1", "theirs", "gone"} {
+		redisDo(t, p, "SET", "c:"+key, "old", "PX", "3600000")
+	}
+	client, c := outageWith(t, p, dir)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "first"))
+	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "new"))
+	wantWritten(t, Journaled)(c.Set(t.Context(), "touched", "new", MinDurability(Receipt{Durability: Journaled})))
+	wantWritten(t, Journaled)(c.Delete(t.Context(), "deleted"))
+	n, r, err := c.DeletePrefix(t.Context(), "p")
+	wantValue(t, n, err, -1)
+	wantValue(t, r.Durability, err, Journaled)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "p2", "after"))
+	wantWritten(t, Journaled)(c.Set(t.Context(), "theirs", "ours"))
+	wantWritten(t, Journaled)(c.Set(t.Context(), "gone", "ours"))
+	wantWritten(t, Journaled)(c.Touch(t.Context(), "touched", TTL(2*time.Hour))) // from here on ends tell no order
+	if h := client.Health().Journal; !h.Enabled || h.Entries != 7 || h.Bytes == 0 || h.Err != nil {
+		t.Errorf("journal = %+v", h)
+	}
+	end(t, client)
+
+	time.Sleep(30 * time.Millisecond)
+	resume(t, p)
+	other := cacheAt(t, p.Addr(), Policy{})
+	wantWritten(t, Master)(other.Set(t.Context(), "theirs", "later"))
+	wantWritten(t, Master)(other.Delete(t.Context(), "gone"))
+
+	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	connect(t, next, 3*time.Second)
+	want := map[string]string{"overwritten": "new", "touched": "new", "deleted": "", "p1": "", "p2": "after", "theirs": "later", "gone": ""}
+	for key, v := range want {
+		wantStored(t, p, "c:"+key, v)
+	}
+	for key, ttl := range map[string]int64{"overwritten": 3_600_000, "touched": 7_200_000} {
+		if ms := redisDo(t, p, "PTTL", "c:"+key).(int64); ms > ttl || ms < ttl-10_000 {
+			t.Errorf("%s lives %d ms more, want about %d", key, ms, ttl)
+		}
+	}
+	if r := next.Health().Recovery; r.Superseded != 2 {
+		t.Errorf("recovery = %+v, want 2 superseded", r)
+	}
+	waitUntil(t, 3*time.Second, func() bool { return next.Health().Journal.Entries == 0 },
+		func() string { return fmt.Sprintf("the file keeps what is confirmed: %+v", next.Health().Journal) })
+	end(t, next)
+	third := open(t, Options{Addr: noRedis, JournalDir: dir})
+	if !third.outbox.Empty() {
+		t.Error("what was confirmed is sent once more")
+	}
+}
+
+// TestAJournaledWriteIsKeptUntilItIsConfirmed ends the process between the
+// acknowledgement of the master and the barrier.
+func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	client, c := outageWith(t, p, dir)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
+	r, _ := client.outbox.Find("c:a")
+	client.journal.taken(recordKey("c:a"), 7)
+	client.journal.confirmed(6)
+	if client.Health().Journal.Entries != 1 {
+		t.Error("forgotten before its barrier")
+	}
+	client.journal.uncovered(6) // a next master does not have barrier 7
+	client.journal.confirmed(8)
+	if client.Health().Journal.Entries != 1 {
+		t.Error("forgotten although the master that had it was lost")
+	}
+	client.journal.taken(recordKey("c:a"), 9)
+	client.journal.confirmed(9)
+	if n := client.Health().Journal.Entries; n != 0 {
+		t.Errorf("%d are kept after the barrier of %v", n, r.Kind)
+	}
+	resume(t, p)
+}
+
+func TestAJournalHasOneClient(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, Options{Addr: noRedis, JournalDir: dir})
+	_, err := Open(t.Context(), Options{Addr: noRedis, JournalDir: dir, Logger: quiet})
+	wantErr(t, err, journal.ErrInUse)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Open(t.Context(), Options{Addr: noRedis, JournalDir: file, Logger: quiet}); err == nil {
+		t.Error("a file was opened as a directory")
+	}
+}
+
+func TestADamagedJournalIsSetAsideAndTold(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	client, c := outageWith(t, p, dir)
+	for i := range 10 {
+		wantWritten(t, Journaled)(c.Set(t.Context(), fmt.Sprint(i), "v"))
+	}
+	end(t, client)
+	file := filepath.Join(dir, "journal")
+	data, err := os.ReadFile(file)
+	wantErr(t, err, nil)
+	data[len(data)/2] ^= 1
+	wantErr(t, os.WriteFile(file, data, 0o600), nil)
+	resume(t, p)
+	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	waitFinding(t, next, "journal-damaged")
+	connect(t, next, 3*time.Second)
+	waitInRedis(t, p, "c:0", "v") // it was before the damage
+	if aside, _ := filepath.Glob(filepath.Join(dir, "journal.damaged-*")); len(aside) != 1 {
+		t.Errorf("set aside: %v", aside)
+	}
+}
+
+func TestARecordThatMakesNoSenseIsLeftOutAndTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _, err := journal.Open(dir, journal.Options{})
+	wantErr(t, err, nil)
+	_, err = j.Append(t.Context(), journal.Entry{Kind: entryRecord, Key: "kc:a", Payload: []byte{99}})
+	wantErr(t, err, nil)
+	wantErr(t, j.Close(t.Context()), nil)
+	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	waitFinding(t, client, "journal-damaged")
+	if !client.outbox.Empty() || client.Health().Journal.Entries != 0 {
+		t.Errorf("health = %+v", client.Health())
+	}
+}
+
+// TestWithoutItsDiskAWriteIsInForceAndSaysSo closes the file, as one that takes
+// nothing any more.
+func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	client, c := outageWith(t, p, dir)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "kept", "v"))
+	wantErr(t, client.journal.file.Close(t.Context()), nil)
+	writes := map[string]func() (Receipt, error){
+		"Set":    func() (Receipt, error) { return c.Set(t.Context(), "a", "v") },
+		"Delete": func() (Receipt, error) { return c.Delete(t.Context(), "b") },
+		"DeletePrefix": func() (Receipt, error) {
+			_, r, err := c.DeletePrefix(t.Context(), "x")
+			return r, err
+		},
+	}
+	for name, write := range writes {
+		r, err := write()
+		below, ok := errors.AsType[*DurabilityError](err)
+		if !ok || below.Asked != Journaled || below.Got != Memory || r.Durability != Memory || !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("%s = %+v, %v", name, r, err)
+		}
+	}
+	for key, want := range map[string]string{"kept": "v", "a": "v"} {
+		e, err := c.Lookup(t.Context(), key)
+		wantValue(t, e.Value, err, want)
+	}
+	err := client.Close()
+	if unsaved, ok := errors.AsType[*UnsavedError](err); !ok || unsaved.Writes == 0 {
+		t.Errorf("Close = %v, want the writes that are in no file", err)
+	}
+	resume(t, p)
+}
+
+func FuzzDecodeEntry(f *testing.F) {
+	clock := newCoarseClock()
+	full := outbox.Record{
+		Kind: outbox.Set, Key: "p:c:a", Class: "p:c:", Value: []byte("v"), Since: -5, Ends: 1 << 40, Invalidate: true,
+		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Certain: true,
+	}
+	for _, e := range []journal.Entry{
+		encodeRecord(full, clock), encodeRecord(outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),
+		encodeRecord(outbox.Record{Kind: outbox.Touch, Key: "k", TTL: MaxTTL}, clock),
+		encodePrefix(outbox.Prefix{Text: "p:c:x", Since: 9, Lo: 1, Hi: 2}, clock), encodePrefix(outbox.Prefix{}, clock),
+	} {
+		f.Add(e.Kind, e.Key, e.Payload)
+	}
+	f.Fuzz(func(t *testing.T, kind byte, key string, payload []byte) {
+		r, p, err := decodeEntry(journal.Entry{Kind: kind, Key: key, Payload: payload}, clock)
+		var again journal.Entry
+		switch {
+		case err != nil:
+			if r != nil || p != nil {
+				t.Fatalf("an error and %v, %v", r, p)
+			}
+			return
+		case (r == nil) == (p == nil):
+			t.Fatalf("%v and %v", r, p)
+		case r != nil:
+			if r.Key == "" || r.Kind > outbox.Invalidate || r.TTL < 0 || r.TTL > MaxTTL {
+				t.Fatalf("%+v", r)
+			}
+			again = encodeRecord(*r, clock)
+		default:
+			again = encodePrefix(*p, clock)
+		}
+		if again.Kind != kind || again.Key != key {
+			t.Fatalf("%q became %q", key, again.Key)
+		}
+		r2, p2, err := decodeEntry(again, clock)
+		if err != nil || cmp.Diff(r, r2) != "" || cmp.Diff(p, p2) != "" {
+			t.Fatalf("not the same again: %v %s%s", err, cmp.Diff(r, r2), cmp.Diff(p, p2))
+		}
+	})
+}

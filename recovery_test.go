@@ -1,0 +1,324 @@
+package evercache
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// returned waits until the client has sent what it had to after a restart.
+func returned(t *testing.T, c *Client, transitions uint64) {
+	t.Helper()
+	waitUntil(t, 10*time.Second, func() bool {
+		return c.State() == Connected && c.Stats().StateTransitions[[2]State{Recovering, Connected}] > transitions
+	}, func() string { return fmt.Sprintf("%+v", c.Health()) })
+}
+
+func times(c *Client) uint64 { return c.Stats().StateTransitions[[2]State{Recovering, Connected}] }
+
+func wantStored(t *testing.T, p *redisproc.Process, key, want string) {
+	t.Helper()
+	if got := redisDo(t, p, "GET", key); want == "" && got != nil || want != "" && fmt.Sprint(got) != want {
+		t.Errorf("%s is %v in Redis, want %q", key, got, want)
+	}
+}
+
+func kill(t *testing.T, p *redisproc.Process) {
+	t.Helper()
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func restart(t *testing.T, p *redisproc.Process, data redisproc.Data) {
+	t.Helper()
+	if err := p.Restart(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatRedisLostInARestartIsPutBack(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		config []string
+		save   bool // an older state is on the disk
+		data   redisproc.Data
+		reset  bool
+	}{
+		{"empty", nil, false, redisproc.Empty, true},
+		{"older RDB", nil, true, redisproc.KeepData, false},
+		{"AOF", []string{"appendonly yes", "appendfsync always"}, false, redisproc.KeepData, false},
+	}
+	for _, tt := range tests {
+		for _, recovery := range []Recovery{Restore, Invalidate} {
+			t.Run(tt.name+" "+recovery.String(), func(t *testing.T) {
+				t.Parallel()
+				p := startRedis(t, redisproc.Options{Config: tt.config})
+				client := openAt(t, p.Addr())
+				connect(t, client, 2*time.Second)
+				c := cacheOf[string](t, client, "c", Policy{TTL: 2 * time.Minute, L1TTL: Never, Recovery: recovery})
+				for _, key := range []string{"overwritten", "deleted", "touched", "px1", "px2"} {
+					_, _ = c.Set(t.Context(), key, "old")
+				}
+				waitUntil(t, 2*time.Second, func() bool { last, _ := client.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
+				if tt.save {
+					redisDo(t, p, "SAVE")
+				}
+				_, _ = c.Set(t.Context(), "overwritten", "new")
+				_, _ = c.Delete(t.Context(), "deleted")
+				_, _, _ = c.DeletePrefix(t.Context(), "px")
+				_, _ = c.Set(t.Context(), "px2", "new")
+				_, _ = c.Set(t.Context(), "added", "new", TTL(time.Minute)) // from here on ends tell no order
+				_, _ = c.Touch(t.Context(), "touched", TTL(10*time.Minute))
+				n := times(client)
+				kill(t, p)
+				restart(t, p, tt.data)
+				returned(t, client, n)
+
+				want := map[string]string{"overwritten": "new", "added": "new", "px2": "new"}
+				for _, key := range []string{"overwritten", "added", "deleted", "px1", "px2"} {
+					if recovery == Invalidate && redisDo(t, p, "EXISTS", "c:"+key) == int64(0) {
+						continue // it is loaded again
+					}
+					wantStored(t, p, "c:"+key, want[key])
+				}
+				if recovery == Restore {
+					for key, ttl := range map[string]int64{"overwritten": 120_000, "added": 60_000, "touched": 600_000} {
+						if ms := redisDo(t, p, "PTTL", "c:"+key).(int64); ms > ttl || ms < ttl-10_000 {
+							t.Errorf("%s lives %d ms more, want about %d", key, ms, ttl)
+						}
+					}
+				}
+				if h := client.Health(); hasFinding(h, "dataset-reset") != tt.reset || h.Recovery.DatasetResets > 1 {
+					t.Errorf("dataset reset: %+v", h)
+				}
+			})
+		}
+	}
+}
+
+func TestAReconnectIsNoDatasetReset(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	_, _ = cacheOf[string](t, client, "c", Policy{}).Set(t.Context(), "a", "v")
+	n := times(client)
+	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	returned(t, client, n)
+	if h := client.Health(); h.Recovery.DatasetResets > 0 {
+		t.Errorf("recovery = %+v", h.Recovery)
+	}
+}
+
+// TestTheLaterAcknowledgedWriteStands cuts one process off while the other goes on.
+func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	f := startProxy(t, p.Addr())
+	one, other := openAt(t, f.Addr()), openAt(t, p.Addr())
+	connect(t, one, 2*time.Second)
+	connect(t, other, 2*time.Second)
+	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
+	waitUntil(t, 2*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	set := func(c *Cache[string], key, v string) { _, err := c.Set(t.Context(), key, v); wantErr(t, err, nil) }
+	del := func(c *Cache[string], key string) { _, err := c.Delete(t.Context(), key); wantErr(t, err, nil) }
+	writes := []struct {
+		key           string
+		first, second func(key string)
+		want          string
+	}{
+		{"set, set", func(k string) { set(away, k, "away") }, func(k string) { set(there, k, "there") }, "there"},
+		{"set, set by the one that is away", func(k string) { set(there, k, "there") }, func(k string) { set(away, k, "away") }, "away"},
+		{"set, delete", func(k string) { set(away, k, "away") }, func(k string) { del(there, k) }, ""},
+		{"set, delete by the one that is away", func(k string) { set(there, k, "there") }, func(k string) { del(away, k) }, ""},
+		{"delete, set", func(k string) { del(away, k) }, func(k string) { set(there, k, "there") }, "there"},
+		{"delete, set by the one that is away", func(k string) { del(there, k) }, func(k string) { set(away, k, "away") }, "away"},
+		{"set, delete prefix", func(k string) { set(away, k, "away") }, func(k string) { _, _, _ = there.DeletePrefix(t.Context(), k) }, ""},
+		{"prefix deleted, set", func(k string) { _, _, _ = away.DeletePrefix(t.Context(), k) }, func(k string) { set(there, k, "there") }, "there"},
+	}
+	for _, w := range writes {
+		set(there, w.key, "old")
+	}
+	f.Blackhole(true)
+	waitUntil(t, 5*time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
+	for _, w := range writes {
+		w.first(w.key)
+	}
+	time.Sleep(30 * time.Millisecond) // the server's time is known to the millisecond
+	for _, w := range writes {
+		w.second(w.key)
+	}
+	n := times(one)
+	_ = f.Heal()
+	returned(t, one, n)
+	for _, w := range writes {
+		wantStored(t, p, "c:"+w.key, w.want)
+		waitUntil(t, time.Second, func() bool { e, _ := away.Lookup(t.Context(), w.key); return e.Value == w.want },
+			func() string {
+				e, err := away.Lookup(t.Context(), w.key)
+				return fmt.Sprintf("%s: the one that was away reads %+v, %v", w.key, e, err)
+			})
+	}
+	if r := one.Health().Recovery; r.Superseded != 4 || r.Invalidated != 0 {
+		t.Errorf("recovery = %+v, want 4 superseded (a prefix is none)", r)
+	}
+}
+
+func TestWhatExpiredInAnOutageDoesNotUncoverWhatItReplaced(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	_, _ = c.Set(t.Context(), "a", "old")
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, _ = c.Set(t.Context(), "a", "short", TTL(50*time.Millisecond))
+	time.Sleep(60 * time.Millisecond)
+	n := times(client)
+	resume(t, p)
+	returned(t, client, n)
+	wantStored(t, p, "c:a", "")
+	if s := client.Stats(); s.OutboxExpired != 1 {
+		t.Errorf("%d are counted as expired", s.OutboxExpired)
+	}
+}
+
+// TestWithoutRoomNoOldValueComesBack writes more than is kept, once while Redis
+// is away, once right before it falls back to an older state.
+func TestWithoutRoomNoOldValueComesBack(t *testing.T) {
+	t.Parallel()
+	const keys = 300
+	values := func(v string) map[string]string {
+		m := map[string]string{}
+		for i := range keys {
+			m[fmt.Sprint(i)] = v
+		}
+		return m
+	}
+	for _, bound := range []int{10, 100} { // classes, and keys without values
+		t.Run(fmt.Sprint(bound), func(t *testing.T) {
+			t.Parallel()
+			p := startRedis(t, redisproc.Options{})
+			client := open(t, Options{Addr: p.Addr(), OutboxEntries: bound, OutboxBytes: 30_000})
+			connect(t, client, 2*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+			noOld := func() {
+				t.Helper()
+				for i := range keys {
+					if e, _ := c.Lookup(t.Context(), fmt.Sprint(i)); e.Value == "old" {
+						t.Fatalf("%d is old again", i)
+					}
+					if got := redisDo(t, p, "GET", fmt.Sprint("c:", i)); fmt.Sprint(got) == "old" {
+						t.Fatalf("%d is old again in Redis", i)
+					}
+				}
+			}
+			_, _ = c.SetMany(t.Context(), values("old"))
+			redisDo(t, p, "SAVE")
+			n := times(client)
+			_, err := c.SetMany(t.Context(), values("new"))
+			wantErr(t, err, nil)
+			kill(t, p)
+			dropped := client.Health().Recovery
+			if bound < keys && dropped.DroppedValues+dropped.DroppedKeys == 0 {
+				t.Errorf("recovery = %+v, want something dropped", dropped)
+			}
+			waitFinding(t, client, "ledger-overflowed")
+			restart(t, p, redisproc.KeepData)
+			returned(t, client, n)
+			noOld()
+
+			_, _ = c.SetMany(t.Context(), values("old"))
+			if err := p.Pause(); err != nil {
+				t.Fatal(err)
+			}
+			waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+			_, _ = c.SetMany(t.Context(), values("new"))
+			if client.Stats().OutboxOverflowed == 0 {
+				t.Error("nothing overflowed")
+			}
+			n = times(client)
+			resume(t, p)
+			returned(t, client, n)
+			noOld()
+		})
+	}
+}
+
+func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	old := client.node.Load()
+	w, err := c.setOf("a", "v", nil)
+	wantErr(t, err, nil)
+	late := sending{node: old, mark: c.mark("c:a"), at: time.Now(), found: true}
+	n := times(client)
+	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	returned(t, client, n)
+	if client.node.Load() == old {
+		t.Fatal("the master has not changed")
+	}
+	pt := newPatience(t.Context(), time.Now(), time.Second)
+	defer pt.release()
+	r, err := c.delivered(pt, w, late)
+	wantValue(t, r.Durability, err, Memory)
+	waitInRedis(t, p, "c:a", "v")
+}
+
+// TestADialThatEndsLateDoesNotStopTheMasterInUse: one that was given up has
+// still asked what its node holds.
+func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	_, _ = c.Set(t.Context(), "before", "v")
+	book{client}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true})
+	r, err := c.Set(t.Context(), "after", "v")
+	wantValue(t, r.Durability, err, Master)
+	waitUntil(t, 2*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 && client.outbox.Empty() },
+		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
+	for _, key := range []string{"before", "after"} {
+		wantStored(t, p, "c:"+key, "v")
+	}
+}
+
+func TestOneKeyThatWaitsDoesNotTakeTheOthersOutOfTheirPipeline(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	keys := []string{"kept"}
+	for i := range 100 {
+		key := fmt.Sprint(i)
+		_, _ = c.Set(t.Context(), key, key)
+		keys = append(keys, key)
+	}
+	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
+	r, err := c.Set(t.Context(), "kept", "here")
+	wantValue(t, r.Durability, err, Memory)
+	before := client.Stats().RedisRequests
+	got, err := c.GetMany(t.Context(), keys, nil)
+	if err != nil || len(got) != len(keys) || got["kept"] != "here" || got["7"] != "7" {
+		t.Errorf("%d values, %v", len(got), err)
+	}
+	after := client.Stats().RedisRequests
+	if many, single := after["mget"]["ok"]-before["mget"]["ok"], after["get"]["ok"]-before["get"]["ok"]; many != 1 || single != 0 {
+		t.Errorf("%d pipelines and %d single questions, want 1 and 0", many, single)
+	}
+	redisDo(t, p, "CONFIG", "SET", "maxmemory", "0")
+	waitInRedis(t, p, "c:kept", "here")
+}

@@ -1,0 +1,74 @@
+package revoke
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/kit"
+)
+
+// notes are what findings are made of.
+type notes struct {
+	reading  atomic.Pointer[error] // why the list cannot be read
+	firstUse atomic.Bool           // a set was taken as it was
+	foreign  atomic.Bool           // it is hashed with another secret
+	full     atomic.Bool
+	evicts   atomic.Pointer[string] // the eviction policy that could take it
+}
+
+// memory reads INFO memory.
+func (n *notes) memory(info string) {
+	policy, most := infoField(info, "maxmemory_policy"), infoField(info, "maxmemory")
+	if !strings.HasPrefix(policy, "allkeys-") || most == "0" {
+		n.evicts.Store(nil)
+		return
+	}
+	n.evicts.Store(&policy)
+}
+
+func (l *List) findings() (fs []kit.Finding) {
+	add := func(code, severity, title, detail, fix string) {
+		fs = append(fs, kit.Finding{Code: code, Severity: severity, Title: title, Detail: detail, Fix: fix})
+	}
+	s := l.Stats()
+	switch {
+	case l.notes.foreign.Load():
+		add("revocations-key", "error", "The denylist in Redis is hashed with another key",
+			"What this process does not hold itself is unknown.", "Give every process the same revocation key, or the list another namespace.")
+	case l.notes.full.Load():
+		add("revocations-full", "error", "The denylist does not fit", fmt.Sprintf("It has more than %d entries.", l.policy.MaxEntries),
+			"Raise MaxEntries, or lower the life of tokens.")
+	case !s.Ready && time.Since(l.start) > graceFresh:
+		add("revocations-not-ready", "warning", "The denylist is not loaded",
+			"No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are "+l.decided()+".",
+			"See why Redis cannot be used. If no process was alive when Redis was emptied, run evercache revoke init.")
+	case s.Ready && s.Lag > l.policy.MaxLag:
+		add("revocations-lag", "error", "The denylist is out of date",
+			fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), l.policy.MaxLag, l.decided()),
+			"See why Redis cannot be used.")
+	}
+	if s.Untaken > 0 && time.Since(l.start) > graceFresh {
+		add("revocations-pending", "warning", "Revocations wait for Redis",
+			fmt.Sprintf("%d are in force in this process only.", s.Untaken), "See why Redis cannot be used.")
+	}
+	if policy := l.notes.evicts.Load(); policy != nil {
+		add("revocations-evictable", "warning", "Redis may evict the denylist",
+			"Its maxmemory-policy is "+*policy+". What is evicted is put back, and unknown meanwhile.",
+			"Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.")
+	}
+	if l.notes.firstUse.Load() {
+		add("revocations-first-use", "info", "The denylist was taken as it was",
+			"No process vouched for it within 5 s of the start. That is right on first use; after a loss of all data while no process lived, revocations are missing.",
+			"Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.")
+	}
+	return fs
+}
+
+func (l *List) decided() string {
+	if l.policy.OnUnknown == Allow {
+		return "let in"
+	}
+	return "refused"
+}

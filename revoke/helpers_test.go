@@ -1,0 +1,145 @@
+package revoke_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/redistest"
+	"github.com/evercache/evercache/revoke"
+)
+
+// process stands for a process: a client and its list.
+type process struct {
+	*revoke.List
+	client *evercache.Client
+	tb     testing.TB
+	closed bool
+}
+
+func options(set *redistest.Sentinel) evercache.Options {
+	return evercache.Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}
+}
+
+func single(s *redistest.Server) evercache.Options { return evercache.Options{Addr: s.Addr()} }
+
+func start(tb testing.TB, o evercache.Options, p revoke.Policy) *process {
+	tb.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.CloseTimeout = 500 * time.Millisecond
+	c, err := evercache.Open(context.Background(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := revoke.New(c, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	proc := &process{List: l, client: c, tb: tb}
+	tb.Cleanup(proc.end)
+	return proc
+}
+
+// end is an orderly end; what it reports is for other tests.
+func (p *process) end() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	_ = p.List.Close()
+	_ = p.client.Close()
+}
+
+// startAll starts processes on a list that is marked, and waits for them.
+func startAll(tb testing.TB, n int, o evercache.Options, p revoke.Policy) []*process {
+	tb.Helper()
+	var ps []*process
+	for range n {
+		ps = append(ps, start(tb, o, p))
+	}
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	defer cancel()
+	if err := revoke.Init(ctx, ps[0].client, p); err != nil {
+		tb.Fatal(err)
+	}
+	for _, q := range ps {
+		q.waitReady()
+	}
+	return ps
+}
+
+func (p *process) waitReady() {
+	p.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := p.WaitReady(ctx); err != nil {
+		p.tb.Fatalf("%v; %+v; findings %+v", err, p.Stats(), p.client.Health().Findings)
+	}
+}
+
+// revoke revokes ids, and fails the test unless every one is acknowledged.
+func (p *process) revoke(ids ...string) {
+	p.tb.Helper()
+	for _, id := range ids {
+		if r, err := p.Revoke(context.Background(), id, inAnHour()); err != nil {
+			p.tb.Fatalf("Revoke: %v, %v", r, err)
+		}
+	}
+}
+
+func inAnHour() time.Time { return time.Now().Add(time.Hour) }
+
+func ids(prefix string, n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprint(prefix, i))
+	}
+	return all
+}
+
+func (p *process) status(id string) revoke.Status { return p.Check(revoke.Token{ID: id}).Status }
+
+// accepted are those of the ids that would be let in.
+func (p *process) accepted(ids []string) (in []string) {
+	for _, id := range ids {
+		if p.Check(revoke.Token{ID: id}).Allowed() {
+			in = append(in, id)
+		}
+	}
+	return in
+}
+
+// missing are those that are not known to be revoked.
+func (p *process) missing(ids []string) (in []string) {
+	for _, id := range ids {
+		if p.status(id) != revoke.Revoked {
+			in = append(in, id)
+		}
+	}
+	return in
+}
+
+func eventually(tb testing.TB, limit time.Duration, what string, ok func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+func median(ds []time.Duration) time.Duration {
+	slices.Sort(ds)
+	return ds[len(ds)/2]
+}
+
+const (
+	setKey    = "~r:{tokens}:set"
+	streamKey = "~r:{tokens}:stream"
+	numberKey = "~r:{tokens}:n"
+)

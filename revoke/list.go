@@ -1,0 +1,222 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/kit"
+)
+
+// List is a denylist, whole in memory, shared with other processes through the
+// Redis of a Client. It is safe for concurrent use. Close it before the Client.
+type List struct {
+	client *evercache.Client
+	kit    kit.Kit
+	policy Policy
+	hash   hasher
+	keys   keys
+	set    *set
+	own    *pending
+	stats  counts
+
+	start time.Time             // the clock of asOf
+	wall  func() time.Time      // replaced in tests
+	asOf  atomic.Int64          // everything acknowledged before is known; 0: never was
+	known atomic.Bool           // a complete set has been read once
+	ready chan struct{}         // closed then
+	fault atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
+	notes notes                 // for the findings
+
+	readings  atomic.Uint32 // numbers the snapshots
+	awaySince atomic.Int64  // when the last master was lost; 0: there is one
+	confirms  chan confirm
+
+	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
+	position position
+
+	mu     sync.Mutex // guards moved, position and closed
+	closed bool
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	stops  []func()
+}
+
+// position is how far the stream of a master has been read.
+type position struct {
+	master  kit.Master
+	seq     int64
+	trusted bool // nothing that was acknowledged there can be missing
+}
+
+// counts are for Stats.
+type counts struct {
+	revoked, taken, refused               atomic.Uint64
+	snapshots, gaps, lost, pushed, pruned atomic.Uint64
+	garbage                               atomic.Uint64
+}
+
+// New makes a List. It never waits for Redis: until a complete set has been read,
+// what this process does not hold itself is Unknown (see WaitReady).
+func New(client *evercache.Client, p Policy) (*List, error) {
+	p = p.withDefaults()
+	if err := p.validate(); err != nil {
+		return nil, fmt.Errorf("revoke: wrong policy:\n%w", err)
+	}
+	k := kit.Of(client)
+	l := &List{
+		client: client, kit: k, policy: p,
+		hash:     newHasher(p.Namespace, p.Key),
+		keys:     newKeys(k.KeyPrefix(), p.Namespace),
+		set:      newSet(p.MaxEntries),
+		own:      newPending(),
+		start:    time.Now().Add(-1), // asOf is never 0 by accident
+		wall:     time.Now,
+		ready:    make(chan struct{}),
+		moved:    make(chan struct{}),
+		confirms: make(chan confirm, 1),
+	}
+	l.policy.Key = ""
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	l.recall()
+	if k.MemoryOnly() {
+		l.believe()
+		return l, l.run(l.tidy)
+	}
+	l.stops = append(l.stops, k.OnBeat(l.beat), k.AddFindings(l.findings))
+	return l, l.run(l.follow, l.send, l.tidy)
+}
+
+// run starts the goroutines of the list.
+func (l *List) run(fs ...func(context.Context)) error {
+	for _, f := range fs {
+		l.wg.Add(1)
+		started := l.kit.Go(func(client context.Context) {
+			defer l.wg.Done()
+			stop := context.AfterFunc(client, func() { l.cancel(evercache.ErrClosed) })
+			defer stop()
+			f(l.ctx)
+		})
+		if !started {
+			l.wg.Done()
+			return errors.Join(evercache.ErrClosed, l.Close())
+		}
+	}
+	return nil
+}
+
+// Ready reports whether a complete set has been read since the start. It does
+// not go back: how old the knowledge is, each Verdict says.
+func (l *List) Ready() bool { return l.known.Load() }
+
+// WaitReady waits for that, or for ctx.
+func (l *List) WaitReady(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return nil
+	case <-l.ctx.Done():
+		return evercache.ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("revoke: not ready: %w", context.Cause(ctx))
+	}
+}
+
+// believe says that what is held is all there is.
+func (l *List) believe() {
+	if !l.known.Swap(true) {
+		close(l.ready)
+	}
+}
+
+// now is the real, monotonic clock.
+func (l *List) now() int64 { return l.at(time.Now()) }
+
+func (l *List) at(t time.Time) int64 { return int64(t.Sub(l.start)) }
+
+// advance says that everything acknowledged before t is known.
+func (l *List) advance(t time.Time) {
+	at := l.at(t)
+	for {
+		was := l.asOf.Load()
+		if at <= was || l.asOf.CompareAndSwap(was, at) {
+			return
+		}
+	}
+}
+
+// Close ends the list. It gives what no master has taken yet a last chance, for
+// as long as Policy.AckTimeout, if there is a master; a *evercache.UnsavedError
+// counts what is lost with this process.
+func (l *List) Close() error {
+	l.mu.Lock()
+	first := !l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if first {
+		l.drain()
+		l.cancel(evercache.ErrClosed)
+		for _, stop := range l.stops {
+			stop()
+		}
+	}
+	l.wg.Wait()
+	if _, _, unsaved := l.own.depth(); unsaved > 0 && !l.kit.MemoryOnly() {
+		return &evercache.UnsavedError{Writes: unsaved}
+	}
+	return nil
+}
+
+func (l *List) drain() {
+	end := time.Now().Add(l.policy.AckTimeout)
+	for time.Now().Before(end) {
+		m, _ := l.kit.Master()
+		if _, untaken, _ := l.own.depth(); untaken == 0 || m == nil {
+			return
+		}
+		if pause(l.ctx, 5*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+func (l *List) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// moveTo notes how far the stream has been read, and wakes who waits for it.
+func (l *List) moveTo(p position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p == l.position {
+		return
+	}
+	l.position = p
+	close(l.moved)
+	l.moved = make(chan struct{})
+}
+
+func (l *List) where() (position, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.position, l.moved
+}
+
+// pause waits for d, or returns early with the reason ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,155 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// Revoke refuses the token with this id until it expires. It is in force in this
+// process when Revoke returns, whatever it returns but ErrID, ErrExpiry, ErrFull
+// and ErrClosed, and on its way to the others. A *evercache.DurabilityError says
+// that it is stored less safely than the policy asks: repeating it is safe.
+func (l *List) Revoke(ctx context.Context, id string, expiresAt time.Time) (evercache.Receipt, error) {
+	exp, err := l.expiry(id, expiresAt)
+	if err != nil {
+		return evercache.Receipt{}, err
+	}
+	return l.put(ctx, entry{key: l.hash.key(kindID, id), exp: exp})
+}
+
+// RevokeIssuedBefore refuses every token of the subject that was issued in the
+// second of t or before ("log out everywhere"), until expiresAt, when the last of
+// them has expired. It is otherwise like Revoke.
+func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time) (evercache.Receipt, error) {
+	exp, err := l.expiry(subject, expiresAt)
+	if err != nil {
+		return evercache.Receipt{}, err
+	}
+	if cut := t.Unix(); cut < 0 || cut > math.MaxUint32 || t.Sub(l.wall()) > l.policy.ClockSkew {
+		return evercache.Receipt{}, ErrExpiry // it would refuse what is not issued yet
+	}
+	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: uint32(t.Unix())})
+}
+
+// expiry checks what Revoke is given. The second it returns is not before the
+// moment given.
+func (l *List) expiry(id string, at time.Time) (uint32, error) {
+	if id == "" || len(id) > MaxIDBytes {
+		return 0, ErrID
+	}
+	now := l.wall()
+	if at.IsZero() || at.Before(now.Add(-l.policy.ClockSkew)) || at.After(now.Add(l.policy.MaxLife+l.policy.ClockSkew)) {
+		return 0, ErrExpiry
+	}
+	exp := at.Unix()
+	if at.Nanosecond() > 0 {
+		exp++
+	}
+	if exp < 1 || exp > math.MaxUint32 {
+		return 0, ErrExpiry
+	}
+	return uint32(exp), nil
+}
+
+// put brings an entry into force here and sees how far it gets.
+func (l *List) put(ctx context.Context, e entry) (evercache.Receipt, error) {
+	if l.isClosed() {
+		return evercache.Receipt{}, evercache.ErrClosed
+	}
+	is, was, ok := l.set.add(e, 0)
+	if !ok {
+		l.stats.refused.Add(1)
+		return evercache.Receipt{}, ErrFull
+	}
+	l.stats.revoked.Add(1)
+	var drop []string
+	if e.subject && was.cut != 0 && is.cut > was.cut {
+		drop = []string{was.member()}
+	}
+	o := l.own.add(is, drop, false)
+	bounded, cancel := context.WithTimeout(ctx, l.policy.AckTimeout)
+	defer cancel()
+	r, cause := l.deliver(bounded, o)
+	if r.Durability < evercache.Master {
+		if r.Durability = evercache.Memory; l.keep(bounded, ctx, o) {
+			r.Durability = evercache.Journaled
+		}
+	}
+	if ctx.Err() != nil && r.Durability < l.policy.Durability {
+		return evercache.Receipt{}, context.Cause(ctx)
+	}
+	return r, l.enough(r, cause)
+}
+
+var (
+	errNoMaster = errors.New("no master can be reached")
+	errNoReply  = errors.New("no master has taken it in time")
+)
+
+// deliver waits until a master, and as many replicas as the policy asks, have an
+// entry.
+func (l *List) deliver(ctx context.Context, o *own) (evercache.Receipt, error) {
+	if l.kit.MemoryOnly() {
+		return evercache.Receipt{}, nil
+	}
+	if l.away() {
+		return evercache.Receipt{}, errNoMaster
+	}
+	select {
+	case <-o.taken:
+	case <-ctx.Done():
+		if f := l.fault.Load(); f != nil {
+			return evercache.Receipt{}, *f
+		}
+		return evercache.Receipt{}, errNoReply
+	case <-l.ctx.Done():
+		return evercache.Receipt{}, evercache.ErrClosed
+	}
+	l.stats.taken.Add(1)
+	r := evercache.Receipt{Durability: evercache.Master}
+	if l.policy.Durability < evercache.Replicated {
+		return r, nil
+	}
+	m := l.own.where(o)
+	if m == nil { // it is on its way to the next one
+		return r, nil
+	}
+	if n := l.kit.AwaitBarrier(ctx, m, l.policy.Replicas); n > 0 {
+		r = evercache.Receipt{Durability: evercache.Replicated, Replicas: n}
+	}
+	return r, nil
+}
+
+// keep puts o into the journal, if there is one.
+func (l *List) keep(bounded, ctx context.Context, o *own) bool {
+	if bounded.Err() != nil && ctx.Err() == nil { // the wait for Redis is over, not that for the disk
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, l.policy.AckTimeout)
+		defer cancel()
+	}
+	ok, err := l.kit.Keep(bounded, l.journalKey(o.key), encode(o.entry))
+	if !ok || err != nil {
+		return false
+	}
+	if !l.own.kept(o) {
+		l.kit.Forget(l.journalKey(o.key))
+	}
+	return true
+}
+
+// enough is nil when r is what the policy asks for. Without any Redis there is
+// nothing more to be had.
+func (l *List) enough(r evercache.Receipt, cause error) error {
+	asked := evercache.Receipt{Durability: l.policy.Durability, Replicas: l.policy.Replicas}
+	if l.kit.MemoryOnly() || r.Durability > asked.Durability || r.Durability == asked.Durability && r.Replicas >= asked.Replicas {
+		return nil
+	}
+	return &evercache.DurabilityError{
+		Asked: asked.Durability, AskedReplicas: asked.Replicas,
+		Got: r.Durability, GotReplicas: r.Replicas, Cause: cause,
+	}
+}

@@ -1,0 +1,216 @@
+package revoke
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache/internal/kit"
+)
+
+// session reads the list from one master over a connection of its own.
+type session struct {
+	*List
+	m     kit.Master
+	link  kit.Link
+	print string // of our secret
+	life  string // of the dataset; "" where the ACL forbids to ask
+
+	began    time.Time
+	since    time.Time // when this began, or something was lost
+	complete bool      // the set was marked before the snapshot was taken
+	claim    string    // of the snapshot; "": there is none
+	mended   bool      // the claim was for something that was taken out
+	reading  uint32    // the number of the snapshot
+	id       string    // of the last entry of the stream that was read
+	seq      int64     // its number
+}
+
+// attach finds out whose data this is.
+func (s *session) attach(ctx context.Context) error {
+	infos := [][]string{{"INFO", "server"}, {"INFO", "replication"}, {"INFO", "memory"}}
+	of := func(ask asker) (string, error) {
+		replies, err := ask(ctx, s.patience(), infos...)
+		if err != nil {
+			return "", err
+		}
+		if len(replies) != len(infos) {
+			return "", errReply
+		}
+		s.notes.memory(text(replies[2].Value))
+		return lifeOf(text(replies[0].Value), text(replies[1].Value)), nil
+	}
+	theirs, err := of(s.m.Do)
+	if err != nil {
+		return err
+	}
+	if s.life, err = of(s.link.Ask); err != nil {
+		return err
+	}
+	if s.life != theirs {
+		return errOther // it was restarted between the two
+	}
+	return nil
+}
+
+// lifeOf names the life of a dataset: another after each start of the server and
+// each change of its role.
+func lifeOf(server, replication string) string {
+	run, repl := infoField(server, "run_id"), infoField(replication, "master_replid")
+	if run == "" || repl == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(run + "/" + repl))
+	return hex.EncodeToString(sum[:10])
+}
+
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// patience bounds one question: a snapshot's pieces are larger than a cache's reads.
+func (s *session) patience() time.Duration {
+	return max(s.kit.ReadTimeout(), s.kit.WriteTimeout(), time.Second)
+}
+
+func (s *session) look(ctx context.Context) (look, error) {
+	v, err := s.keys.run(ctx, s.link.Ask, s.patience(), lookScript)
+	if err != nil {
+		return look{}, err
+	}
+	return parseLook(v)
+}
+
+const (
+	scanCount  = "1000"
+	mendJitter = 200 * time.Millisecond
+)
+
+// snapshot reads the whole set: first where the stream is, so that nothing falls
+// between the two. What the set lacks it puts back.
+func (s *session) snapshot(ctx context.Context) error {
+	l, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	o := weigh(l, s.print, s.life)
+	if !o.sound() && !o.foreign {
+		if l, err = s.stake(ctx, o); err != nil {
+			return err
+		}
+		o = weigh(l, s.print, s.life)
+	}
+	v, err := s.keys.run(ctx, s.link.Ask, s.patience(), whereScript)
+	if err != nil {
+		return err
+	}
+	if s.id, s.seq, err = parseWhere(v); err != nil {
+		return err
+	}
+	s.complete = o.marked
+	if err := s.scan(ctx); err != nil {
+		return err
+	}
+	s.stats.snapshots.Add(1)
+	if s.known.Load() && !o.foreign {
+		return s.putBack(ctx)
+	}
+	return nil
+}
+
+// stake waits a moment, in which another process may put things right, and then
+// claims the set: as long as the claim is in it, it has not been emptied.
+func (s *session) stake(ctx context.Context, o outlook) (look, error) {
+	if err := pause(ctx, rand.N(mendJitter)); err != nil {
+		return look{}, err
+	}
+	l, err := s.look(ctx)
+	if err != nil || weigh(l, s.print, s.life).sound() {
+		s.claim = ""
+		return l, err
+	}
+	s.claim, s.mended = newClaim(s.known.Load(), s.kit.Process()), !o.whole
+	if _, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), claimScript, s.claim); err != nil {
+		return l, err
+	}
+	return s.look(ctx)
+}
+
+// scan reads the set in pieces.
+func (s *session) scan(ctx context.Context) error {
+	s.reading = s.readings.Add(1)
+	for cursor := "0"; ; {
+		replies, err := s.link.Ask(ctx, s.patience(), []string{"ZSCAN", s.keys.set, cursor, "COUNT", scanCount})
+		if err = firstError(replies, err, 1); err != nil {
+			return err
+		}
+		next, entries, garbage, err := parseScan(replies[0].Value)
+		if err != nil {
+			return err
+		}
+		s.stats.garbage.Add(uint64(garbage))
+		if err := s.learn(entries); err != nil {
+			return err
+		}
+		if cursor = next; cursor == "0" {
+			return nil
+		}
+	}
+}
+
+// learn takes entries in.
+func (s *session) learn(es []entry) error {
+	dead := s.lastLiving(s.m)
+	for _, e := range es {
+		if e.exp < dead {
+			continue
+		}
+		if _, _, ok := s.set.add(e, s.reading); !ok {
+			s.notes.full.Store(true)
+			return ErrFull
+		}
+	}
+	return nil
+}
+
+// putBack adds to the set in Redis what this process has and the snapshot had
+// not. Others may be doing the same: it does no harm.
+func (s *session) putBack(ctx context.Context) error {
+	dead := s.lastLiving(s.m)
+	batch := make([]entry, 0, batchEntries)
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		s.stats.pushed.Add(uint64(len(batch)))
+		err := s.add(ctx, s.m, batch, nil)
+		batch = batch[:0]
+		return err
+	}
+	n := 0
+	for e := range s.set.unseen(s.reading) {
+		if e.exp < dead {
+			continue
+		}
+		n++
+		if batch = append(batch, e); len(batch) == batchEntries {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if n > 0 {
+		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations, they are being put back",
+			slog.String("event", "revoke.put_back"), slog.Int("entries", n))
+	}
+	return flush()
+}

@@ -1,0 +1,179 @@
+package revoke
+
+import (
+	"iter"
+	"sync"
+	"sync/atomic"
+)
+
+// entry is one revocation: of an id, or of a subject's tokens that were issued
+// in the second cut or before. Seconds are Unix seconds.
+type entry struct {
+	key     key
+	subject bool
+	exp     uint32
+	cut     uint32
+}
+
+// merge takes the later of each.
+func (e entry) merge(o entry) entry {
+	e.exp, e.cut = max(e.exp, o.exp), max(e.cut, o.cut)
+	return e
+}
+
+// covers reports whether o adds nothing to e.
+func (e entry) covers(o entry) bool { return e.exp >= o.exp && e.cut >= o.cut }
+
+const shardCount = 256
+
+// set is the whole live set. Nothing leaves it but by expiry.
+type set struct {
+	bound  int64
+	count  atomic.Int64
+	shards [shardCount]shard
+}
+
+type shard struct {
+	mu       sync.RWMutex // guards what follows
+	ids      map[key]held
+	subjects map[key]heldSubject
+	_        [24]byte // a cache line each
+}
+
+// held is an id: when it expires, and the last reading of Redis that had it so.
+type held struct{ exp, seen uint32 }
+
+// heldSubject has what the reading had as well: it may come in pieces.
+type heldSubject struct{ exp, cut, seen, seenExp, seenCut uint32 }
+
+func newSet(bound int) *set {
+	s := &set{bound: int64(bound)}
+	for i := range s.shards {
+		s.shards[i].ids = map[key]held{}
+		s.shards[i].subjects = map[key]heldSubject{}
+	}
+	return s
+}
+
+func (s *set) shard(k key) *shard { return &s.shards[k[0]] }
+
+func (s *set) hasID(k key) bool {
+	sh := s.shard(k)
+	sh.mu.RLock()
+	_, ok := sh.ids[k]
+	sh.mu.RUnlock()
+	return ok
+}
+
+// cutoff is the last second of the subject's tokens that are revoked.
+func (s *set) cutoff(k key) (cut uint32, ok bool) {
+	sh := s.shard(k)
+	sh.mu.RLock()
+	h, ok := sh.subjects[k]
+	sh.mu.RUnlock()
+	return h.cut, ok
+}
+
+// add merges e in and returns what is held then, and what was before (exp 0 for
+// nothing). reading is the number of the reading of Redis that has shown e, or 0.
+// ok is false when there is no room.
+func (s *set) add(e entry, reading uint32) (is, was entry, ok bool) {
+	sh := s.shard(e.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	is, was = e, entry{key: e.key, subject: e.subject}
+	if e.subject {
+		h, found := sh.subjects[e.key]
+		if !found && !s.grow() {
+			return is, was, false
+		}
+		was.exp, was.cut = h.exp, h.cut
+		is = e.merge(was)
+		if h.exp, h.cut = is.exp, is.cut; reading != 0 {
+			h.saw(e, reading)
+		}
+		sh.subjects[e.key] = h
+		return is, was, true
+	}
+	h, found := sh.ids[e.key]
+	if !found && !s.grow() {
+		return is, was, false
+	}
+	was.exp = h.exp
+	if reading != 0 && e.exp >= h.exp {
+		h.seen = reading
+	}
+	h.exp = max(h.exp, e.exp)
+	is.exp = h.exp
+	sh.ids[e.key] = h
+	return is, was, true
+}
+
+func (h *heldSubject) saw(e entry, reading uint32) {
+	if h.seen != reading {
+		h.seen, h.seenExp, h.seenCut = reading, 0, 0
+	}
+	h.seenExp, h.seenCut = max(h.seenExp, e.exp), max(h.seenCut, e.cut)
+}
+
+func (s *set) grow() bool {
+	if s.count.Add(1) > s.bound {
+		s.count.Add(-1)
+		return false
+	}
+	return true
+}
+
+// sweep drops what expired before that second.
+func (s *set) sweep(before uint32) (dropped int) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		n := len(sh.ids) + len(sh.subjects)
+		for k, h := range sh.ids {
+			if h.exp < before {
+				delete(sh.ids, k)
+			}
+		}
+		for k, h := range sh.subjects {
+			if h.exp < before {
+				delete(sh.subjects, k)
+			}
+		}
+		n -= len(sh.ids) + len(sh.subjects)
+		sh.mu.Unlock()
+		s.count.Add(int64(-n))
+		dropped += n
+	}
+	return dropped
+}
+
+// unseen yields what that reading did not show, or less of it, without holding a
+// lock meanwhile.
+func (s *set) unseen(reading uint32) iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		for i := range s.shards {
+			for _, e := range s.shards[i].unseen(reading) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (sh *shard) unseen(reading uint32) (es []entry) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for k, h := range sh.ids {
+		if h.seen != reading {
+			es = append(es, entry{key: k, exp: h.exp})
+		}
+	}
+	for k, h := range sh.subjects {
+		if h.seen != reading || h.seenExp < h.exp || h.seenCut < h.cut {
+			es = append(es, entry{key: k, subject: true, exp: h.exp, cut: h.cut})
+		}
+	}
+	return es
+}
