@@ -218,7 +218,10 @@ func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
 		return ok
 	})
 	if ok {
-		c.journal.takenPrefix(p.Text, number)
+		c.journal.takenPrefix(p.Text, number, func(key string) bool {
+			_, waits := c.outbox.Record(key)
+			return waits
+		})
 	}
 	return ok
 }

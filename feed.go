@@ -122,10 +122,10 @@ func term(proof int64) int64 {
 }
 
 // state tells what the feed is worth.
-func (f *feed) state() (on bool, why error, barrier, heard int64) {
+func (f *feed) state() (on bool, barrier, heard int64, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.on, f.why, f.barrier, f.heard
+	return f.on, f.barrier, f.heard, f.why
 }
 
 // mark is where the feed stood when something was asked or sent: what comes of

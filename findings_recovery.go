@@ -47,7 +47,7 @@ type RecoveryHealth struct {
 
 func (c *Client) feedHealth() FeedHealth {
 	now := c.clock.precise()
-	on, why, barrier, heard := c.feed.state()
+	on, barrier, heard, why := c.feed.state()
 	h := FeedHealth{
 		On: on, Cause: why, Lease: -1,
 		Coherent: now < c.feed.until.Load(), Epoch: c.feed.epoch.Load(),

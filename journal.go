@@ -127,20 +127,17 @@ func (j *journaled) taken(key string, number uint64) {
 	}
 }
 
-// takenPrefix is taken for a prefix, and for what was kept under it before.
-func (j *journaled) takenPrefix(text string, number uint64) {
+// takenPrefix is taken for a prefix, and for what was kept under it before
+// and does not wait any more.
+func (j *journaled) takenPrefix(text string, number uint64, waits func(key string) bool) {
 	if j == nil || j.count.Load() == 0 {
 		return
 	}
 	j.taken(prefixKey(text), number)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p, ok := j.entries[prefixKey(text)]
-	if !ok {
-		return
-	}
 	for key, e := range j.entries {
-		if e.seq < p.seq && e.number == 0 && strings.HasPrefix(key, recordKey(text)) {
+		if rest, ok := strings.CutPrefix(key, recordKey("")); ok && e.number == 0 && strings.HasPrefix(rest, text) && !waits(rest) {
 			e.number = number
 			j.entries[key] = e
 		}

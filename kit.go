@@ -82,7 +82,7 @@ func (i *inside) Master() (kit.Master, <-chan struct{}) {
 }
 
 func (i *inside) Lease() time.Time {
-	_, _, barrier, _ := i.c.feed.state()
+	_, barrier, _, _ := i.c.feed.state()
 	if barrier == 0 {
 		return time.Time{}
 	}

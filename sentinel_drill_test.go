@@ -283,7 +283,7 @@ func (d *drill) landsElsewhere(within time.Duration) chaos.Role {
 		p, ok = d.truth.Promoted(d.fault, "", d.old.Addr())
 		return ok
 	})
-	d.wait(2*time.Second, "no write landed on the new master", func() bool {
+	d.wait(5*time.Second, "no write landed on the new master", func() bool {
 		return d.client.Health().Master == p.Node && d.run.History.Landed(p.At) > 50
 	})
 	return p

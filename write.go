@@ -39,6 +39,9 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 		c.client.requests.add(OpTouch, TierL1, ResultOK)
 		return Receipt{}, nil
 	}
+	if err == nil {
+		c.mixed.Store(true)
+	}
 	w.apply = func() { c.touched(key, w) }
 	return c.write(ctx, OpTouch, w, err)
 }
@@ -77,9 +80,6 @@ func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption)
 		w.ttl = o.ttl
 	}
 	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl), TTL: w.ttl}
-	if kind == outbox.Touch {
-		c.mixed.Store(true)
-	}
 	w.rec.Certain = c.certain(w.ttl)
 	if w.ttl < time.Millisecond || w.ttl > MaxTTL {
 		return w, fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)

@@ -143,6 +143,7 @@ var faults = []struct {
 }
 
 func TestSentinelAnAcknowledgedRevocationSurvivesEveryFault(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults {
 		if f.single {
 			t.Run(f.name, func(t *testing.T) {

@@ -32,6 +32,7 @@ func wantWhole(t *testing.T, server *redistest.Server, o evercache.Options, ps [
 }
 
 func TestWhatIsTakenOutOfRedisIsPutBack(t *testing.T) {
+	t.Parallel()
 	for name, take := range map[string]func(*redistest.Server){
 		"FLUSHALL":      func(s *redistest.Server) { s.Do("FLUSHALL") },
 		"DEL set":       func(s *redistest.Server) { s.Do("DEL", setKey) },

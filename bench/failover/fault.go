@@ -44,6 +44,10 @@ var faults = []fault{
 		window: 12 * time.Second, lead: 800 * time.Millisecond, prepare: bed{}.then(cutOff),
 	},
 	{
+		name: "stall", title: "replication cut, the master stopped for 0.45 s, and killed 0.3 s after it goes on",
+		window: 12 * time.Second, lead: 300 * time.Millisecond, prepare: bed{}.then(stalled),
+	},
+	{
 		name: "blip", title: "every connection reset, and none to be made for 2 s",
 		window: 8 * time.Second, healAfter: 2 * time.Second, returns: true, prepare: bed{proxied: true}.then(blinking),
 	},

@@ -94,7 +94,7 @@ func newSample(name string, r record, f chaos.Facts) sample {
 	return s
 }
 
-const maxExamples = 3 // of each kind
+const maxExamples = 2 // of each kind
 
 // examples tell when the calls that were acknowledged in vain were made, seen
 // from the fault. Facts.Unheld are without the keys that were deleted.
