@@ -2,7 +2,7 @@
 
 TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
-MODULES = bench
+MODULES = bench examples/jwt
 
 .PHONY: all serve test test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
 

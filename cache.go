@@ -220,7 +220,7 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 	switch src {
 	case SourceRedis:
-		return now < c.feed.alone.Load()
+		return now < c.feed.alone.Load() && !c.feed.passed(it.Epoch)
 	case SourceMemory:
 		return c.opts.MemoryOnly || c.coherent(it, now)
 	}

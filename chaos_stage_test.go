@@ -307,6 +307,9 @@ func (s *stage) sample() {
 				}
 				select {
 				case <-s.quit:
+					if since >= 0 {
+						s.final.Away[proc] = append(s.final.Away[proc], chaos.Span{From: since, To: s.trace.Now()})
+					}
 					return
 				case <-time.After(10 * time.Millisecond):
 				}

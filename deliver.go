@@ -33,8 +33,8 @@ type sending struct {
 	mark  mark
 	at    time.Time
 	ended time.Time // when the answer was there
-	found bool  // false: a Touch of a missing key
-	done  int64 // when a Delete was executed, on the server's clock
+	found bool      // false: a Touch of a missing key
+	done  int64     // when a Delete was executed, on the server's clock
 	err   error
 }
 
