@@ -249,5 +249,14 @@ func (c *Client) keep(r outbox.Record) (pending, error) {
 	if r.Kind != outbox.Touch { // which needs what it prolongs
 		c.ledger.Forget(r.Key)
 	}
+	if c.overtaken(r) {
+		return pending{}, nil // the newer one is in the journal
+	}
 	return c.journal.record(r, c.clock, c.outbox), nil
+}
+
+// overtaken reports whether a newer write of the key waits.
+func (c *Client) overtaken(r outbox.Record) bool {
+	waiting, ok := c.outbox.Record(r.Key)
+	return ok && waiting.Since > r.Since
 }

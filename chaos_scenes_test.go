@@ -32,6 +32,7 @@ func scenes() []scene {
 		{name: "all Redis down for longer than the TTL", set: options(redistest.WithPersistence()), rules: chaos.Rules{TTL: 4 * time.Second}, script: func(s *stage, _ *rand.Rand) { allDown(s, 6*time.Second) }},
 		{name: "all Redis down, a class that invalidates", set: options(redistest.WithPersistence()), rules: chaos.Rules{Invalidates: true}, script: func(s *stage, _ *rand.Rand) { allDown(s, 3*time.Second) }},
 		{name: "replication cut before a kill", script: cutReplication},
+		{name: "a stall, then a kill", set: options(slowDown), script: stall},
 		{name: "restart from the append-only file", set: options(redistest.WithPersistence(), slowDown), script: restart},
 		{name: "restart from an older snapshot", set: options(slowDown), script: restartOlder},
 		{name: "restart empty", short: true, set: options(slowDown), script: restart},
@@ -70,6 +71,23 @@ func kill(s *stage, r *rand.Rand) {
 	s.note("the killed node starts, empty")
 	m.Start()
 	s.nap(r, 500, 1500)
+}
+
+// stall holds the master up for longer than a write waits: what was given up is
+// executed late, and the master lost when it has been replayed.
+func stall(s *stage, r *rand.Rand) {
+	m := s.set.Master()
+	for range 3 {
+		s.note("the master stalls")
+		m.Pause()
+		s.nap(r, 300, 600)
+		m.Resume()
+		s.nap(r, 50, 300)
+	}
+	s.note("kill -9 of the master")
+	m.Kill()
+	s.another(m)
+	s.nap(r, 300, 800)
 }
 
 // pauseMaster lets the master go on before the sentinels notice, or after they

@@ -72,6 +72,7 @@ func (c *Cache[V]) delivered(p *patience, w write, s sending) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
 	}
 	w.rec.Lo, w.rec.Hi = s.executed() // if it was
+	w.rec.Late = remote.KindOf(s.err).Outage() && !remote.KindOf(s.err).Refused()
 	return c.undelivered(p.ctx, w, s.err)
 }
 

@@ -189,7 +189,7 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 		Tomb: remote.TombstoneKey(c.opts.KeyPrefix, r.Key), Process: c.process,
 		Marks: remote.MarksKey(c.opts.KeyPrefix, r.Key), Rest: remote.RestOf(c.opts.KeyPrefix, r.Key),
 		Ends: r.Hi + time.Duration(r.Ends-r.Since).Milliseconds(),
-		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Certain: r.Certain,
+		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, Priors: r.Priors, TTL: r.TTL, Certain: r.Certain,
 	}}
 	now := c.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)

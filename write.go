@@ -199,7 +199,9 @@ func (c *Cache[V]) keep(w write) (p pending, err error) {
 			c.drop(c.bare(w))
 			return
 		}
-		w.apply()
+		if !c.client.overtaken(w.rec) {
+			w.apply()
+		}
 	})
 	return p, err
 }

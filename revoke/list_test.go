@@ -182,12 +182,11 @@ func TestAStrictCheckKnowsWhatWasAcknowledgedBeforeIt(t *testing.T) {
 	var took []time.Duration
 	for _, id := range ids("strict-", 20) {
 		ps[0].revoke(id)
-		began := time.Now()
 		v, err := ps[1].CheckStrict(t.Context(), revoke.Token{ID: id})
 		if err != nil || v.Status != revoke.Revoked {
 			t.Fatalf("CheckStrict = %v, %v", v, err)
 		}
-		began = time.Now()
+		began := time.Now()
 		if v, err = ps[1].CheckStrict(t.Context(), revoke.Token{ID: "other" + id}); err != nil || !v.Allowed() || v.AsOf.Before(began) {
 			t.Fatalf("CheckStrict of another = %+v, %v (%v)", v, err, began)
 		}

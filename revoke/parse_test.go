@@ -118,7 +118,9 @@ func FuzzEntry(f *testing.F) {
 		if e, ok := decode([]byte(member)); ok && string(encode(e)) != member {
 			t.Errorf("%q is decoded as %v", member, e)
 		}
-		ours(member)
+		if _, ok := parseEntry(member, score); ok && ours(member) {
+			t.Errorf("%q is an entry and is not", member)
+		}
 		infoField(member, score)
 		lifeOf(member, score)
 	})

@@ -91,7 +91,7 @@ func (s *session) look(ctx context.Context) (look, error) {
 }
 
 const (
-	scanCount  = "1000"
+	scanCount  = "4000" // a few milliseconds of the server's time
 	mendJitter = 200 * time.Millisecond
 )
 
@@ -121,10 +121,10 @@ func (s *session) snapshot(ctx context.Context) error {
 		return err
 	}
 	s.stats.snapshots.Add(1)
-	if s.known.Load() && !o.foreign {
-		return s.putBack(ctx)
+	if o.foreign {
+		return nil
 	}
-	return nil
+	return s.putBack(ctx)
 }
 
 // stake waits a moment, in which another process may put things right, and then

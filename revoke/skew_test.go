@@ -25,7 +25,7 @@ func TestNothingExpiresEarlyWhenClocksDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 2*time.Second, "all know", func() bool { return ps[0].status("short") == revoke.Revoked && ps[2].status("short") == revoke.Revoked })
-	time.Sleep(time.Until(short.Add(time.Second)))
+	time.Sleep(time.Until(short.Add(2500 * time.Millisecond)))
 	for i, p := range ps {
 		p.Sweep()
 		if got := p.status("short"); got != revoke.Revoked {

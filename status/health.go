@@ -22,6 +22,7 @@ func (s *Status) Health() http.Handler {
 			return
 		}
 		rep := newReport(s.source.Health(), s.source.Stats(), phase(s.phase.Load()) == draining)
+		rep.Revocations = s.newDenylist()
 		body, err := encode(rep)
 		if err != nil {
 			http.Error(w, "health cannot be encoded", http.StatusInternalServerError)

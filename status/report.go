@@ -16,6 +16,8 @@ type report struct {
 	Status   word                `json:"status"`
 	Redis    redis               `json:"redis"`
 	Findings []evercache.Finding `json:"findings"`
+
+	Revocations *denylist `json:"revocations,omitempty"`
 }
 
 type redis struct {

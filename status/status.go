@@ -26,8 +26,9 @@ type Source interface {
 // Status makes the handlers. It begins in service; an application that must
 // first warm up calls SetStarting before it listens and SetServing after.
 type Status struct {
-	source Source
-	phase  atomic.Uint32
+	source   Source
+	phase    atomic.Uint32
+	denylist func() Denylist // nil: there is none
 }
 
 // phase is where the process is in its life, as opposed to the state of Redis.

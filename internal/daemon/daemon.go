@@ -113,6 +113,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 	}
 	if list != nil {
 		a.denylist = list
+		st.SetDenylist(func() status.Denylist { return denylistHealth(list.Stats()) })
 		if d.cfg.Server.Revocations == config.RevocationsRequired {
 			st.SetStarting()
 		}

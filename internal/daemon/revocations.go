@@ -42,6 +42,14 @@ func (d *Daemon) openDenylist(c *evercache.Client) (*revoke.List, error) {
 	return revoke.New(c, revocationPolicy(d.cfg.Server))
 }
 
+// denylistHealth is what /health shows of it.
+func denylistHealth(s revoke.Stats) status.Denylist {
+	return status.Denylist{
+		Entries: s.Entries, Ready: s.Ready, AsOf: s.AsOf, Lag: s.Lag,
+		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken,
+	}
+}
+
 // awaitDenylist lets the process be ready when the list is.
 func (d *Daemon) awaitDenylist(st *status.Status, list *revoke.List) {
 	if list == nil || d.cfg.Server.Revocations != config.RevocationsRequired {

@@ -91,6 +91,9 @@ func TestARevocationIsAcknowledgedAndChecked(t *testing.T) {
 	if fmt.Sprint(got.Results) != "[{revoked} {notRevoked} {notRevoked} {unknown}]" {
 		t.Errorf("batch = %s", batch.body)
 	}
+	if h := s.do("GET", "/health", "").body; !strings.Contains(h, `"revocations":{"entries":2,"ready":true`) {
+		t.Errorf("health = %s", h)
+	}
 	if strings.Contains(s.logs.String(), "anna") {
 		t.Error("a subject is in the log")
 	}

@@ -43,8 +43,8 @@ func New(maxEntries int, maxBytes int64) *Box {
 // the Set that waits for its key, and changes nothing where a delete of the key
 // waits: there will be nothing to touch. One that does not fit is left out,
 // since the key then ends when it would have. Another record that does not fit
-// becomes an Invalidate, and that the delete of its class. ErrFull: r is not
-// kept, and nothing else has changed.
+// becomes an Invalidate, and that the delete of its class. A newer record of the
+// key stays. ErrFull: r is not kept, and nothing else has changed.
 func (b *Box) Put(r Record) error {
 	b.mu.Lock()
 	defer b.unlock()
@@ -55,8 +55,13 @@ func (b *Box) Put(r Record) error {
 		ends := r.Ends
 		r = *old
 		r.Ends = ends
+	case old != nil && old.Since > r.Since: // which was given up only now
+		old.Floor = max(old.Floor, r.floor())
+		old.heed(&r)
+		return nil
 	case old != nil:
 		r.Floor = max(r.Floor, old.floor())
+		r.heed(old)
 	}
 	if b.fits(r) {
 		b.put(r)

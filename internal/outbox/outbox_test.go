@@ -105,6 +105,9 @@ func TestTheNewestWriteOfAKeyWaits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := New(100, 1<<20)
+			for i := range tt.in {
+				tt.in[i].Since = int64(10 + i)
+			}
 			put(t, b, tt.in...)
 			if diff := cmp.Diff(tt.want, waiting(b)); diff != "" {
 				t.Errorf("what waits (-want +got):\n%s", diff)

@@ -1,6 +1,11 @@
 package outbox
 
-import "time"
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"slices"
+	"time"
+)
 
 // Kind is what a record wants done.
 type Kind uint8
@@ -33,6 +38,11 @@ type Record struct {
 	// Hi of this process' previous write of the key, 0 where none is known: one
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
+	// Late: it was sent and not answered, or an earlier write of the key was, so
+	// that a master may execute it at any time. Priors are the sums of what those
+	// earlier ones wrote, by which it is known again.
+	Late   bool
+	Priors []string
 	// TTL is the life that was asked for. Certain: the order against other
 	// writers can be told from when keys expire.
 	TTL     time.Duration
@@ -56,6 +66,24 @@ func (r Record) keyOnly() Record {
 // removes reports whether the key is gone once it is carried out.
 func (r *Record) removes() bool { return r.Kind == Delete || r.Kind == Invalidate }
 
+// maxPriors bounds the earlier writes that are remembered. More of them only
+// make an order harder to tell.
+const maxPriors = 8
+
+// heed notes that older, an earlier write of the key, may be executed still.
+func (r *Record) heed(older *Record) {
+	if !older.Late {
+		return
+	}
+	r.Late = true
+	sums := slices.Concat(older.Priors, r.Priors)
+	if older.Kind == Set && len(older.Value) > 0 {
+		sum := sha1.Sum(older.Value)
+		sums = append(sums, hex.EncodeToString(sum[:]))
+	}
+	r.Priors = sums[max(0, len(sums)-maxPriors):]
+}
+
 // floor is the Floor of a newer write of the key.
 func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
 
@@ -78,12 +106,16 @@ func (r *Record) follow(w *Record) (changed bool) {
 		r.prolong(w.Ends)
 		return true
 	}
+	older := *r
 	floor, ends, touched := r.floor(), r.Ends, r.Kind == Touch && w.Kind == Touch
 	if w.Since == r.Since { // the same write once more: it is not older than itself
 		floor = r.Floor
 	}
 	*r = *w
 	r.Floor = max(r.Floor, floor)
+	if older.Since < r.Since {
+		r.heed(&older)
+	}
 	if touched {
 		r.prolong(ends)
 	}

@@ -147,7 +147,10 @@ if m and m > hi then return 0 end
 local e = ends()
 local w = nil
 if ARGV[4] == '1' and e >= 0 and e - ttl <= now + 1 then w = e - ttl end
-if w and w > hi + 1 then return 0 end
+local newer = w and w > hi + 1
+local function prior(there, sums)
+  return sums ~= '' and type(there) == 'string' and string.find(sums, redis.sha1hex(there), 1, true)
+end
 local function mark(at, who)
   redis.call('DEL', K)
   if not t or t < at then redis.call('SET', T, stamp(at) .. ':' .. who, 'PX', life) end
@@ -169,8 +172,10 @@ end
 // later than anything with this ttl could. Then, and where w is too near to our
 // own times, the order cannot be told.
 //
-//   - w after hi: it is newer than ours, and stays.
 //   - The same value: whoever wrote it. It must not end before ours would.
+//   - A value that an earlier write of ours, which was not answered, may have put
+//     there only now: it is older than ours.
+//   - w after hi: it is newer than ours, and stays.
 //   - w before lo, or not after floor: it is older, ours replaces it. Up to
 //     floor it is what we replaced already, or somebody wrote it while our write
 //     was under way: then either order is one that the callers can have seen.
@@ -179,10 +184,13 @@ end
 //   - Nothing is there: our value is put back, as far as it has not ended.
 var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local blurred = not t or (foreign and t >= lo) or not m or (m > 0 and m >= lo)
-if e ~= -2 and redis.pcall('GET', K) == value then
+local there = e ~= -2 and redis.pcall('GET', K)
+if prior(there, ARGV[11]) then w, newer = lo - 1, false end
+if e ~= -2 and there == value then
   if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[8]) end
   return 1
 end
+if newer then return 0 end
 if blurred or (e ~= -2 and not (w and w <= math.max(lo - 1, floor))) then
   bury()
   return 2
@@ -200,7 +208,9 @@ return 1`)
 // It leaves a tombstone of hi, or an older write of another process would be
 // put back where nothing is; and of nobody and now, where it cannot tell
 // whether it removed something newer.
-var scriptInvalidate = newScript(luaReplay + `if e == -2 or (w and w < lo) then mark(hi, ARGV[5]) else bury() end
+var scriptInvalidate = newScript(luaReplay + `if ARGV[8] ~= '' and e ~= -2 and prior(redis.pcall('GET', K), ARGV[8]) then w, newer = lo - 1, false end
+if newer then return 0 end
+if e == -2 or (w and w < lo) then mark(hi, ARGV[5]) else bury() end
 return 1`)
 
 // scriptTouch puts back that a key lives longer: KEYS key; ARGV when it ends. It

@@ -1,6 +1,8 @@
 package remote
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"testing"
 	"time"
@@ -118,5 +120,29 @@ func TestAnOrderThatCannotBeToldLeavesLaterWritesAlone(t *testing.T) {
 	}
 	if got, holds := b.restored("k1", b.now-400); got != Done || holds != "ours" {
 		t.Errorf("a write after both: %d, %q", got, holds)
+	}
+}
+
+// A write that was given up may be executed late: then it is there after the
+// one that came after it.
+func TestAnEarlierWriteOfOursThatLandsLateIsReplaced(t *testing.T) {
+	b := startBed(t)
+	full := "app:c:k"
+	for _, tt := range []struct {
+		there string
+		want  Result
+		holds string
+	}{{"earlier", Done, "ours"}, {"ours", Done, "ours"}, {"another's", Superseded, "another's"}} {
+		ask(t, b.p, "FLUSHALL")
+		b.put(full, tt.there, b.now+hour) // written now
+		sum := sha1.Sum([]byte("earlier"))
+		out, err := b.n.Replay(t.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: Cond{
+			Tomb: TombstoneKey("app:", full), Marks: MarksKey("app:", full), Rest: "k", Process: "me",
+			Lo: b.now - 500, Hi: b.now - 400, Ends: b.now - 400 + hour, TTL: time.Hour, Certain: true,
+			Priors: []string{hex.EncodeToString(sum[:])},
+		}}}, long)
+		if err != nil || out[0].Result != tt.want || b.get(full) != tt.holds {
+			t.Errorf("%s is there: %v, %v, %q", tt.there, out, err, b.get(full))
+		}
 	}
 }

@@ -27,6 +27,9 @@ type Cond struct {
 	Ends    int64  // when the value expires; not for Invalidate
 	Lo, Hi  int64  // the write was executed between the two
 	Floor   int64  // Hi of our write of the key before this one, 0: none
+	// Priors are SHA-1 sums, in hex, of values that earlier writes of ours may
+	// have put there at any time: they are older than this one.
+	Priors []string
 	// TTL is the time to live that the write gave, or would have, and Certain
 	// says that all writes of its class give the same: then the end of a key
 	// tells when it was written.
@@ -93,9 +96,9 @@ func (r *Replay) step() step {
 	case Prolong:
 		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
 	case Invalidate:
-		s.script, s.args = scriptInvalidate, r.args()
+		s.script, s.args = scriptInvalidate, append(r.args(), strings.Join(r.Priors, " "))
 	default:
-		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data))
+		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data), strings.Join(r.Priors, " "))
 	}
 	return s
 }

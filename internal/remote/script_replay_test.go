@@ -129,7 +129,7 @@ func TestRestore(t *testing.T) {
 		{"the same value, ending at the same time", scene{value: "ours", written: ours - hour}, Done, "ours", ours},
 		{"the same value, at the same time", scene{value: "ours", written: lo}, Done, "ours", ours},
 		{"the same value, ending a little later", scene{value: "ours", written: hi}, Done, "ours", hi + hour},
-		{"the same value, newer", scene{value: "ours", written: hi + 2}, Superseded, "ours", 0},
+		{"the same value, newer", scene{value: "ours", written: hi + 2}, Done, "ours", 0},
 		{"the same value without end", scene{value: "ours", endless: true}, Done, "ours", 0},
 		{"the same value, ttls differ", scene{value: "ours", written: -hour / 2, adjust: uncertain}, Done, "ours", ours},
 		{"the same value, after a delete in between", scene{value: "ours", written: lo, tomb: "other", deleted: lo}, Done, "ours", ours},

@@ -1,0 +1,46 @@
+package outbox
+
+import (
+	"slices"
+	"testing"
+)
+
+// A write that had no turn is kept while an older one of its key is on its way;
+// the older one is given up only then.
+func TestAnOlderWriteThatIsGivenUpLaterLeavesTheNewer(t *testing.T) {
+	b := New(10, 1<<20)
+	newer, older := set("a", "newer"), set("a", "older")
+	newer.Since, older.Since, older.Hi, older.Late = 20, 10, 99, true
+	put(t, b, newer, older)
+	got, ok := b.Record(newer.Key)
+	if !ok || string(got.Value) != "newer" || got.Floor != 99 || !got.Late || len(got.Priors) != 1 {
+		t.Errorf("what waits: %+v", got)
+	}
+}
+
+func TestAWriteThatMayBeExecutedLateIsRememberedByThoseAfterIt(t *testing.T) {
+	late := set("a", "late")
+	late.Since, late.Late = 1, true
+	for name, put := range map[string]func(*Box, Record){
+		"put in its place": func(b *Box, r Record) { _ = b.Put(late); _ = b.Put(r) },
+		"put back under":   func(b *Box, r Record) { _ = b.Put(r); b.Return([]Record{late}, nil) },
+	} {
+		b := New(10, 1<<20)
+		r := set("a", "newer")
+		r.Since = 5
+		put(b, r)
+		if got, _ := b.Record(r.Key); !got.Late || len(got.Priors) != 1 || string(got.Value) != "newer" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	b := New(10, 1<<20)
+	for i := range 3 * maxPriors {
+		r := set("a", string(rune('a'+i)))
+		r.Since, r.Late = int64(i+1), true
+		put(t, b, r)
+	}
+	got, _ := b.Record(late.Key)
+	if len(got.Priors) != maxPriors || slices.Contains(got.Priors, "") {
+		t.Errorf("%d earlier writes are remembered", len(got.Priors))
+	}
+}
