@@ -34,6 +34,7 @@ type Node struct {
 	obs       Observer
 	heartbeat Heartbeat
 	clock     serverClock
+	first     Barrier // the last of its dial
 
 	deadlines deadlines
 	scripting scripting
@@ -100,6 +101,7 @@ func (n *Node) verify(ctx context.Context) error {
 		if err != nil && !KindOf(err).Refused() {
 			return wrap("first heartbeat", err)
 		}
+		n.first = b
 		took := time.Since(b.SentAt)
 		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
 			return nil

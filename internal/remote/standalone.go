@@ -35,6 +35,7 @@ func KeepStandalone(ctx context.Context, c Config, h Heartbeat, obs Observer, ho
 		if err == nil {
 			began := time.Now()
 			hooks.Up(n)
+			hooks.Beat(n, n.first)
 			cause := watch(ctx, n, hooks)
 			last = cause
 			hooks.Down(cause)

@@ -1,0 +1,85 @@
+// Command cost measures what evercache does when nobody asks it anything: the
+// barriers, the feed and the watch over a Sentinel set.
+//
+// For each number of clients it starts that many in this process, as so many
+// processes would, and counts what the master, the replicas and the sentinels
+// are asked, what this process computes, and what the feed announces; idle, with
+// one client writing, and with all of them writing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the command line.
+type options struct {
+	clients []int
+	length  time.Duration
+	writes  float64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "cost:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	head := o.heading(ctx)
+	rows, err := o.measureAll(ctx)
+	fmt.Print(head, table(rows))
+	return err
+}
+
+const (
+	maxClients = 200
+	maxWrites  = 10_000
+)
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("cost", flag.ContinueOnError)
+	clients := f.String("clients", "0,1,10,100", "comma-separated `numbers` of clients; 0 is what the set does by itself")
+	f.DurationVar(&o.length, "duration", 10*time.Second, "observe each row for this long")
+	f.Float64Var(&o.writes, "writes", 200, "writes a second of all clients together, in the rows with writes")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var errs []error
+	if f.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
+	}
+	if o.length < time.Second {
+		errs = append(errs, fmt.Errorf("-duration %v: want at least a second", o.length))
+	}
+	if !(o.writes > 0 && o.writes <= maxWrites) {
+		errs = append(errs, fmt.Errorf("-writes %v: want more than 0, at most %d", o.writes, maxWrites))
+	}
+	for text := range strings.SplitSeq(*clients, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 0 || n > maxClients {
+			errs = append(errs, fmt.Errorf("-clients: %q, want 0 to %d", text, maxClients))
+		}
+		o.clients = append(o.clients, n)
+	}
+	return o, errors.Join(errs...)
+}

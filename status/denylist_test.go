@@ -1,0 +1,39 @@
+package status_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/status"
+)
+
+type noSource struct{}
+
+func (noSource) Health() evercache.Health { return evercache.Health{} }
+func (noSource) Stats() evercache.Stats   { return evercache.Stats{} }
+
+func TestHealthShowsTheDenylist(t *testing.T) {
+	ask := func(d *status.Denylist) string {
+		s := status.New(noSource{})
+		if d != nil {
+			s.SetDenylist(func() status.Denylist { return *d })
+		}
+		w := httptest.NewRecorder()
+		s.Health().ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+		return w.Body.String()
+	}
+	if got := ask(nil); strings.Contains(got, "revocations") {
+		t.Errorf("without one: %s", got)
+	}
+	for want, d := range map[string]status.Denylist{
+		`"revocations":{"entries":0,"ready":false,"asOf":null,"lagMs":null,"unconfirmed":0,"untaken":0}`:                  {},
+		`"revocations":{"entries":3,"ready":true,"asOf":"1970-01-01T00:00:09Z","lagMs":1500,"unconfirmed":2,"untaken":1}`: {3, true, time.Unix(9, 0), 1500 * time.Millisecond, 2, 1},
+	} {
+		if got := ask(&d); !strings.Contains(got, want) {
+			t.Errorf("%s\nis not in\n%s", want, got)
+		}
+	}
+}
