@@ -85,6 +85,7 @@ var errChanged = errors.New("the master that took it is not the master any more"
 func (c *Cache[V]) landed(w write, s sending) (number uint64, ok bool) {
 	w.rec.Lo, w.rec.Hi = s.executed()
 	c.supersede(w, func() {
+		c.recall(&w.rec)
 		if number, ok = c.client.taken(w.rec, s.node); !ok {
 			return
 		}

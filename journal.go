@@ -248,8 +248,9 @@ func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
 	for _, n := range []int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
 		b = binary.AppendVarint(b, n)
 	}
-	b = binary.AppendUvarint(b, uint64(len(r.Class)))
-	b = append(append(b, r.Class...), r.Value...)
+	b = appendText(b, r.Class)
+	b = appendText(b, strings.Join(r.Priors, " "))
+	b = append(b, r.Value...)
 	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b}
 }
 
@@ -287,13 +288,13 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 	if !ok {
 		return nil, errJournalRecord
 	}
-	class, k := binary.Uvarint(rest)
-	if k <= 0 || class > uint64(len(rest)-k) {
+	class, rest, ok1 := cutText(rest)
+	priors, rest, ok2 := cutText(rest)
+	if !ok1 || !ok2 {
 		return nil, errJournalRecord
 	}
-	rest = rest[k:]
 	r := &outbox.Record{
-		Kind: outbox.Kind(b[0]), Key: key, Class: string(rest[:class]), Value: rest[class:],
+		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: strings.Fields(priors),
 		Since: c.unwall(ns[0]), Ends: c.unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
 		Invalidate: b[1]&flagInvalidate != 0, Certain: b[1]&flagCertain != 0,
 	}
@@ -301,6 +302,18 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 		return nil, errJournalRecord
 	}
 	return r, nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func cutText(b []byte) (s string, rest []byte, ok bool) {
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)-k) {
+		return "", nil, false
+	}
+	return string(b[k:][:n]), b[k:][n:], true
 }
 
 func varints(b []byte, n int) (ns []int64, rest []byte, ok bool) {
@@ -326,8 +339,8 @@ func (j *journaled) record(r outbox.Record, c *coarseClock, box *outbox.Box) pen
 	if j == nil {
 		return pending{}
 	}
-	if kept, ok := box.Find(r.Key); ok && kept.Kind == outbox.Set && r.Kind == outbox.Touch {
-		r = kept // what it was merged into
+	if kept, ok := box.Record(r.Key); ok {
+		r = kept // with what it was merged with, and what it replaced
 	}
 	commit, err := j.submit(encodeRecord(r, c))
 	return pending{commit, err, true}

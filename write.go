@@ -188,10 +188,27 @@ func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Recei
 	return commit.receipt(ctx, c.policy.WriteTimeout)
 }
 
+// recall notes what memory holds of a key that is being written. Where the ends
+// of keys do not tell when they were written, a value that is still there after
+// an outage can be known to be older by that.
+func (c *Cache[V]) recall(r *outbox.Record) {
+	if r.Certain || r.Kind == outbox.Touch {
+		return
+	}
+	it := c.peek(c.bare(write{rec: *r}))
+	if it == nil || it.Absent {
+		return
+	}
+	if data, err := c.codec.Encode(valueOf[V](it)); err == nil {
+		r.Priors = append(r.Priors, outbox.Sum(data))
+	}
+}
+
 // keep puts w into the outbox and into memory in one step: of two writes that
 // are kept at the same time, both hold the same one in the end.
 func (c *Cache[V]) keep(w write) (p pending, err error) {
 	c.supersede(w, func() {
+		c.recall(&w.rec)
 		if !c.client.opts.MemoryOnly {
 			p, err = c.client.keep(w.rec)
 		}

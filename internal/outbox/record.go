@@ -39,8 +39,9 @@ type Record struct {
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
 	// Late: it was sent and not answered, or an earlier write of the key was, so
-	// that a master may execute it at any time. Priors are the sums of what those
-	// earlier ones wrote, by which it is known again.
+	// that a master may execute it at any time. Priors are sums of values of the
+	// key that are older than this write: of those earlier ones, and of what the
+	// owner knew to be there.
 	Late   bool
 	Priors []string
 	// TTL is the life that was asked for. Certain: the order against other
@@ -72,16 +73,26 @@ const maxPriors = 8
 
 // heed notes that older, an earlier write of the key, may be executed still.
 func (r *Record) heed(older *Record) {
-	if !older.Late {
+	if !older.Late && len(older.Priors) == 0 {
 		return
 	}
-	r.Late = true
-	sums := slices.Concat(older.Priors, r.Priors)
+	r.Late = r.Late || older.Late
+	sums := slices.Clone(older.Priors)
 	if older.Kind == Set && len(older.Value) > 0 {
-		sum := sha1.Sum(older.Value)
-		sums = append(sums, hex.EncodeToString(sum[:]))
+		sums = append(sums, Sum(older.Value))
+	}
+	for _, sum := range r.Priors {
+		if !slices.Contains(sums, sum) {
+			sums = append(sums, sum)
+		}
 	}
 	r.Priors = sums[max(0, len(sums)-maxPriors):]
+}
+
+// Sum is how a value is known again.
+func Sum(value []byte) string {
+	sum := sha1.Sum(value)
+	return hex.EncodeToString(sum[:])
 }
 
 // floor is the Floor of a newer write of the key.

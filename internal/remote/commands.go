@@ -95,7 +95,12 @@ func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) error {
 func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool, error) {
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
-	cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx().Px(atLeastMS(p.TTL)).Build()
+	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx(), rueidis.Completed{}
+	if ends, ok := n.ends(p.TTL); ok {
+		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	} else {
+		cmd = set.Px(atLeastMS(p.TTL)).Build()
+	}
 	if len(p.Data) >= large {
 		cmd = cmd.Pin()
 	}
@@ -175,11 +180,27 @@ func (n *Node) write(w Write) rueidis.Completed {
 const large = 64 << 10
 
 func (n *Node) set(p Pair) rueidis.Completed {
-	cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Px(atLeastMS(p.TTL)).Build()
+	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
+	if ends, ok := n.ends(p.TTL); ok {
+		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	} else {
+		cmd = set.Px(atLeastMS(p.TTL)).Build()
+	}
 	if len(p.Data) >= large {
 		return cmd.Pin()
 	}
 	return cmd
+}
+
+// ends is when what is sent now is to end, by the server's clock: a write that
+// a server executes late, because it hung, must not look newer than those that
+// were made meanwhile. Not ok: nobody knows that clock.
+func (n *Node) ends(ttl time.Duration) (ms int64, ok bool) {
+	if n.clock.ahead.Load() == nil {
+		return 0, false
+	}
+	now, _ := n.ServerTime(time.Now())
+	return now + atLeastMS(ttl).Milliseconds(), true
 }
 
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {

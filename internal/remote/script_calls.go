@@ -27,7 +27,7 @@ func (n *Node) Delete(ctx context.Context, d Del, limit time.Duration) (removed 
 	a := n.run(bounded, step{
 		script: scriptDelete,
 		keys:   []string{d.Key, d.Tomb},
-		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds())},
+		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds()), n.deadline(limit)},
 		plain:  func(n *Node) rueidis.Completed { return n.b().Del().Key(d.Key).Build() },
 	})
 	removed, at, err = a.deleted()
@@ -46,11 +46,31 @@ func (a answer) deleted() (removed bool, at int64, _ error) {
 	if err == nil && len(k) != 2 {
 		err = errReply
 	}
+	if err == nil && k[0] < 0 {
+		err = errLate
+	}
 	if err != nil {
 		return false, 0, err
 	}
 	return k[0] > 0, k[1], nil
 }
+
+// deadline is until when, by the server's clock, a script may be executed for
+// somebody to be told: later it does nothing. 0: whenever.
+func (n *Node) deadline(limit time.Duration) string {
+	if n.clock.ahead.Load() == nil {
+		return "0"
+	}
+	_, ms := n.ServerTime(time.Now().Add(limit + limit/sharing + lateMargin))
+	return decimal(ms)
+}
+
+// lateMargin is how much later than given up a script may be executed: no two
+// clocks agree.
+const lateMargin = 50 * time.Millisecond
+
+// errLate is the answer that nobody waits for any more.
+var errLate = &Error{Kind: Timeout, Op: "delete", Err: errors.New("the server came to it too late")}
 
 // errReply is what no server answers that ran our script.
 var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected reply")}
@@ -76,7 +96,7 @@ func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bo
 	a := n.run(bounded, step{
 		script: scriptFill,
 		keys:   []string{f.Key, f.Tomb, f.Marks},
-		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite), f.Rest},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite), f.Rest, n.deadline(limit)},
 		plain:  f.plain,
 	})
 	stored, err = a.filled()

@@ -85,27 +85,32 @@ const luaEnds = `local function ends()
 end
 `
 
-// scriptDelete: KEYS key, tombstone; ARGV process, life of the tombstone.
-// Returns how many keys it removed and when.
+// scriptDelete: KEYS key, tombstone; ARGV process, life of the tombstone, until
+// when (0: ever). Returns how many keys it removed and when. A server that hung
+// comes to it when its caller has given up and others have written the key: then
+// it does nothing and returns -1.
 //
 // A tombstone never goes back in time, as it would on a master whose clock is
 // behind the one of the last: a fill or replay that the earlier one refused
 // must stay refused. The key is deleted before the tombstone is written: a
 // server out of memory refuses a script's first write if that takes memory, and
 // takes all that follow.
-var scriptDelete = newScript(luaNow + luaTomb + `local at = math.max(now, tomb(ARGV[2]) or 0)
+var scriptDelete = newScript(luaNow + luaTomb + `if tonumber(ARGV[3]) > 0 and now > tonumber(ARGV[3]) then return {-1, now} end
+local at = math.max(now, tomb(ARGV[2]) or 0)
 local n = redis.call('DEL', K)
 redis.call('SET', T, stamp(at) .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {n, now}`)
 
 // scriptFill: KEYS key, tombstone, marks; ARGV value, ttl, when it was missed,
-// whether to overwrite, the key without its class. Returns 1 if it stored the value.
+// whether to overwrite, the key without its class, until when (as in scriptDelete).
+// Returns 1 if it stored the value.
 //
 // A value that was loaded before a delete must not be stored after it; with a
 // tombstone that makes no sense nobody knows, and not to store is always safe.
 // Overwriting is for a value that was there at the miss and of no use; one that
 // was written since, with the same time to live, stays.
 var scriptFill = newScript(luaNow + luaEnds + luaMarked + `local missed = tonumber(ARGV[3])
+if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
 if not m or m >= missed then return 0 end
 local v = redis.pcall('GET', T)
