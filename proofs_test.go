@@ -1,0 +1,135 @@
+package evercache
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster: one that was replaced
+// unseen answers as well.
+func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
+	c := &Client{feed: newFeed()}
+	c.feed.begin(true, nil)
+	c.feed.provedHeard(5)
+	if c.vouches(&local.Item{}, SourceRedis, 5) {
+		t.Error("without any barrier")
+	}
+	c.feed.provedBarrier(5)
+	if !c.vouches(&local.Item{}, SourceRedis, 4+leaseTerm) {
+		t.Error("not within the lease")
+	}
+	if c.vouches(&local.Item{}, SourceRedis, 5+leaseTerm) {
+		t.Error("after the lease")
+	}
+}
+
+// TestTheFeedIsHeardAsOfTheQuestionBefore: an answer can overtake what was
+// announced before it, but not what was announced before the question before.
+func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 2*time.Second)
+	node := client.node.Load()
+	client.unlisten() // nobody else asks
+	hear := func(until func(asked int) bool) (heard, began int64) {
+		client.feed.begin(true, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n, done := client.feed, make(chan struct{})
+		began = client.clock.precise()
+		go func() { defer close(done); client.hear(ctx, node) }()
+		for asked := 0; !until(asked); asked++ {
+			time.Sleep(hearEach / 2)
+		}
+		cancel()
+		<-done
+		_, _, heard, _ = n.state()
+		return heard, began
+	}
+	if heard, _ := hear(func(turn int) bool { return turn == 1 }); heard != 0 {
+		t.Error("the first answer proves something")
+	}
+	heard, began := hear(func(turn int) bool { return turn == 3 })
+	if heard == 0 || heard-began > int64(hearEach/2) {
+		t.Errorf("after the second question it is heard as of %v after the first", time.Duration(heard-began))
+	}
+}
+
+// TestWhatWaitsIsNotCalledCoherent though the feed covers everything else:
+// another process may have written the key at the master meanwhile.
+func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
+	l := c.client.lanes.tryLock("c:a") // the replayer leaves it alone
+	w, err := c.setOf("a", "ours", nil)
+	wantErr(t, err, nil)
+	wantErr(t, c.client.outbox.Put(w.rec), nil)
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "ours")
+	if e.Coherent || e.Source != SourceMemory {
+		t.Errorf("%+v", e)
+	}
+	c.client.lanes.unlock(l)
+	c.client.wakeReplay()
+	waitInRedis(t, p, "c:a", "ours")
+}
+
+// TestOurOwnEarlierWriteIsNotAnothers: it is replaced even where the order
+// against another's could not be told.
+func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	c := cacheAt(t, p.Addr(), Policy{})
+	tests := []struct {
+		name   string
+		lo, hi int64 // of the second write, after the first was there
+	}{
+		{"they overlap", -1000, 0},
+		{"the first was carried out late", -1000, -500},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			key := tt.name
+			_, err := c.Set(t.Context(), key, "first")
+			wantErr(t, err, nil)
+			first := c.client.ledger.Floor("c:" + key)
+			w, err := c.setOf(key, "second", nil)
+			wantErr(t, err, nil)
+			w.rec.Lo, w.rec.Hi = first+tt.lo, first+tt.hi
+			_, err = c.client.keep(w.rec)
+			wantErr(t, err, nil)
+			c.client.wakeReplay()
+			waitUntil(t, 2*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+			wantStored(t, p, "c:"+key, "second")
+		})
+	}
+	if r := c.client.Health().Recovery; r.Superseded+r.Invalidated != 0 {
+		t.Errorf("recovery = %+v", r)
+	}
+}
+
+// TestWhatIsReplayedStaysInMemoryForTheNextOutage though our own script is
+// announced to us as if it were another's write.
+func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	c := cacheAt(t, p.Addr(), Policy{})
+	w, err := c.setOf("a", "v", nil)
+	wantErr(t, err, nil)
+	before := c.client.feed.announced.Load()
+	_, err = c.keep(w)
+	wantErr(t, err, nil)
+	c.client.wakeReplay()
+	waitUntil(t, 2*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+	waitAnnounced(t, c.client, before)
+	wantErr(t, p.Pause(), nil)
+	waitUntil(t, 5*time.Second, func() bool { return c.client.State() == Degraded }, func() string { return "connected" })
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "v")
+	if e.Coherent {
+		t.Error("called coherent without a master")
+	}
+	resume(t, p)
+}
