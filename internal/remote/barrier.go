@@ -79,6 +79,7 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 		return b, nil
 	case k.Refused():
 		n.refused.Store(&k)
+		b.Acked = 0 // WAIT spoke of an earlier write: nobody has this one
 	case k == Conn: // both connections go together
 		n.judge(k, 0, 0, wrap("heartbeat", err))
 	}
