@@ -10,13 +10,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
 	"runtime/pprof"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/evercache/evercache/bench/machine"
 )
 
 var suites = []suite{hits, reads, writes, setWrites, setDeletes, setFills}
@@ -33,17 +33,7 @@ type options struct {
 	cpuProfile string
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { machine.Main("bench", run) }
 
 func run(ctx context.Context, args []string) error {
 	o, err := parse(args)

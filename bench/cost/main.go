@@ -12,12 +12,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/evercache/evercache/bench/machine"
 )
 
 // options are the command line.
@@ -27,17 +26,7 @@ type options struct {
 	writes  float64
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "cost:", err)
-		os.Exit(1)
-	}
-}
+func main() { machine.Main("cost", run) }
 
 func run(ctx context.Context, args []string) error {
 	o, err := parse(args)
