@@ -14,13 +14,13 @@ import (
 // After an error that is not IsUnavailable's "nobody knows" the value may or
 // may not be there.
 func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOption) (bool, Receipt, error) {
-	w, err := c.setOf(key, v, options)
-	if err != nil {
+	var w write
+	if err := c.setOf(&w, key, v, options); err != nil {
 		c.client.requests.add(OpAdd, TierNone, ResultRejected)
 		return false, Receipt{}, err
 	}
 	start := time.Now()
-	added, r, err := c.addInLane(ctx, key, w)
+	added, r, err := c.addInLane(ctx, key, &w)
 	if added && err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
@@ -29,12 +29,13 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 	return added, r, err
 }
 
-func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Receipt, error) {
+func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, Receipt, error) {
 	if !c.client.writers.enter() {
 		return false, Receipt{}, ErrClosed
 	}
 	defer c.client.writers.leave()
-	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	p := &w.patience
+	*p = newPatience(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.release()
 	lane, err := c.client.lanes.lock(p, w.rec.Key)
 	if err != nil {
@@ -65,7 +66,7 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w write) (bool, Re
 }
 
 // addBehind decides by the write that waits for the key in the outbox.
-func (c *Cache[V]) addBehind(ctx context.Context, w write, waiting outbox.Record) (bool, Receipt, error) {
+func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Record) (bool, Receipt, error) {
 	if waiting.Kind == outbox.Set && w.rec.Since < waiting.Ends {
 		return false, Receipt{}, nil
 	}
@@ -73,19 +74,20 @@ func (c *Cache[V]) addBehind(ctx context.Context, w write, waiting outbox.Record
 	return err == nil, r, err
 }
 
-func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w write) (bool, Receipt, error) {
-	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now()}
+func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
+	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
 	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
-	stored, err := node.SetAbsent(p.ctx, pair, c.policy.WriteTimeout)
+	stored, span, err := node.SetAbsent(p.ctx, pair, c.policy.WriteTimeout)
 	switch {
 	case err != nil && p.ctx.Err() != nil:
 		return false, Receipt{}, context.Cause(p.ctx)
 	case err != nil:
-		c.supersede(w, func() { c.drop(c.bare(w)) })
+		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !stored:
 		return false, Receipt{Durability: Master}, nil
 	}
+	s.span = span
 	number, ok := c.landed(w, s)
 	if !ok {
 		w.rec.Lo, w.rec.Hi = s.executed()

@@ -220,7 +220,7 @@ func (s *stage) open(proc int) chaos.Party {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { c.Close() })
-	cache, err := evercache.NewCache[string](c, chaosClass, s.scene.policy())
+	cache, err := chaosCache(c, s.scene.policy())
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
-func (c *Cache[V]) deliver(p *patience, node *remote.Node, w write) (Receipt, error) {
+func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
 	limit := c.policy.WriteTimeout // the first question's: what is asked at one time shares one timer
 	for {
 		sent := c.send(p.ctx, node, w, limit)
@@ -31,31 +31,30 @@ func (c *Cache[V]) deliver(p *patience, node *remote.Node, w write) (Receipt, er
 type sending struct {
 	node  *remote.Node
 	mark  mark
-	at    time.Time
-	ended time.Time // when the answer was there
-	found bool      // false: a Touch of a missing key
-	done  int64     // when a Delete was executed, on the server's clock
+	span  remote.Span
+	found bool  // false: a Touch of a missing key
+	done  int64 // when a Delete was executed, on the server's clock
 	err   error
 }
 
 // send sends a write.
-func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w write, limit time.Duration) sending {
-	s := sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true}
+func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit time.Duration) sending {
+	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
 	switch w.rec.Kind {
 	case outbox.Delete:
+		s.span.Sent = time.Now()
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
 	case outbox.Touch:
-		s.found, s.err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
+		s.found, s.span, s.err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
 		s.found = s.found || s.err != nil
 	default:
-		s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
+		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
 	}
-	s.ended = time.Now()
 	return s
 }
 
 // delivered concludes a write by the master's answer; the caller holds the lane.
-func (c *Cache[V]) delivered(p *patience, w write, s sending) (Receipt, error) {
+func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) {
 	switch k := remote.KindOf(s.err); {
 	case s.err == nil && !s.found:
 		c.missing(w)
@@ -68,7 +67,7 @@ func (c *Cache[V]) delivered(p *patience, w write, s sending) (Receipt, error) {
 		}
 		return c.replicated(p, w, s.node, number), nil
 	case k == remote.Logical:
-		c.supersede(w, func() { c.drop(c.bare(w)) })
+		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
 		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
 	}
 	w.rec.Lo, w.rec.Hi = s.executed() // if it was
@@ -82,7 +81,7 @@ var errChanged = errors.New("the master that took it is not the master any more"
 // memory. A newer write of the key, which got no turn in its lane, stays. It
 // returns the number of the barrier that will cover w; ok is false when the
 // master was given up meanwhile: the next one may not have w.
-func (c *Cache[V]) landed(w write, s sending) (number uint64, ok bool) {
+func (c *Cache[V]) landed(w *write, s sending) (number uint64, ok bool) {
 	w.rec.Lo, w.rec.Hi = s.executed()
 	c.supersede(w, func() {
 		c.recall(&w.rec)
@@ -102,7 +101,7 @@ func (c *Cache[V]) landed(w write, s sending) (number uint64, ok bool) {
 
 // remembered changes memory. When somebody else's write was announced since w
 // was sent, it may have come after w: then Redis is asked again.
-func (c *Cache[V]) remembered(w write, m mark) {
+func (c *Cache[V]) remembered(w *write, m mark) {
 	undisturbed := c.client.feed.undisturbed(m)
 	switch {
 	case w.item != nil && undisturbed:
@@ -112,7 +111,7 @@ func (c *Cache[V]) remembered(w write, m mark) {
 	case w.rec.Kind == outbox.Touch && !undisturbed:
 		return
 	}
-	w.apply()
+	c.applied(w)
 }
 
 // executed is when the server executed the write, on its own clock.
@@ -120,27 +119,27 @@ func (s sending) executed() (low, high int64) {
 	if s.done != 0 {
 		return s.done, s.done
 	}
-	if s.ended.IsZero() {
-		s.ended = time.Now()
+	if s.span.Answered.IsZero() {
+		s.span.Answered = time.Now()
 	}
-	low, _ = s.node.ServerTime(s.at)
-	_, high = s.node.ServerTime(s.ended)
+	low, _ = s.node.ServerTime(s.span.Sent)
+	_, high = s.node.ServerTime(s.span.Answered)
 	return low, high
 }
 
 // missing concludes a Touch of a key that Redis does not have.
-func (c *Cache[V]) missing(w write) {
+func (c *Cache[V]) missing(w *write) {
 	c.supersede(w, func() {
 		c.client.outbox.Taken(w.rec)
 		if r, waits := c.client.outbox.Find(w.rec.Key); !waits || r.Kind == outbox.Touch {
-			c.drop(c.bare(w))
+			c.drop(c.bare(w.rec.Key))
 		}
 	})
 }
 
 // replicated is the receipt of a write that the master has taken. Where more is
 // asked it waits for the barrier that covers the write.
-func (c *Cache[V]) replicated(p *patience, w write, node *remote.Node, number uint64) Receipt {
+func (c *Cache[V]) replicated(p *patience, w *write, node *remote.Node, number uint64) Receipt {
 	r := Receipt{Durability: Master}
 	if w.min.Durability < Replicated {
 		return r

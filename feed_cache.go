@@ -30,7 +30,7 @@ func (c *Cache[V]) mark(full string) mark {
 // that began before does not put it back. An announcement at the end of an
 // entry's life may be its expiry, which leaves it as stale.
 func (c *Cache[V]) changed(full string, deleted bool) {
-	key := full[len(c.prefix):]
+	key := c.bare(full)
 	ours, now := !deleted && c.client.scripts.writes(full), c.client.clock.precise()
 	c.flights.announced(key, deleted, func() {
 		switch it := c.peek(key); {
@@ -69,7 +69,7 @@ func ended(it *local.Item, now int64) *local.Item {
 
 // discard drops what Redis does not hold.
 func (c *Cache[V]) discard(full string) {
-	key := full[len(c.prefix):]
+	key := c.bare(full)
 	c.flights.supersede(key, func() { c.drop(key) })
 }
 

@@ -404,7 +404,7 @@ func TestAnAbsenceIsForgottenWhenAnotherWritesTheKey(t *testing.T) {
 func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
-	w, err := one.setOf("a", "ours", nil)
+	w, err := setOf(one, "a", "ours")
 	wantErr(t, err, nil)
 	s := one.send(t.Context(), one.client.node.Load(), w, time.Second)
 	wantErr(t, s.err, nil)

@@ -269,20 +269,20 @@ func TestATouchBringsNothingDeletedBack(t *testing.T) {
 
 // A write that gets no turn in time is kept, while an older one is on its way.
 func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
-	for name, newer := range map[string]func(*Cache[string]) (write, error){
-		"set":    func(c *Cache[string]) (write, error) { return c.setOf("a", "newer", nil) },
-		"delete": func(c *Cache[string]) (write, error) { return deleteOf(c, "a") },
+	for name, newer := range map[string]func(*Cache[string]) (*write, error){
+		"set":    func(c *Cache[string]) (*write, error) { return setOf(c, "a", "newer") },
+		"delete": func(c *Cache[string]) (*write, error) { return deleteOf(c, "a") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startRedis(t, redisproc.Options{})
 			client, node := master(t, p)
 			client.publish(node)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Hour})
-			older, err := c.setOf("a", "older", nil)
+			older, err := setOf(c, "a", "older")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := node.Set(t.Context(), remote.Pair{Key: "c:a", Data: older.rec.Value, TTL: older.ttl}, time.Second); err != nil {
+			if _, err := node.Set(t.Context(), remote.Pair{Key: "c:a", Data: older.rec.Value, TTL: older.ttl}, time.Second); err != nil {
 				t.Fatal(err)
 			}
 			w, err := newer(c)
@@ -290,7 +290,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
-			wantWritten(t, Master)(c.delivered(newPatience(t.Context(), time.Now(), time.Second), older, sending{node: node, at: time.Now(), found: true})) // the answer comes now
+			wantWritten(t, Master)(c.delivered(patient(t, time.Second), older, sending{node: node, span: remote.Span{Sent: time.Now()}, found: true})) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
 			var inRedis any = "newer"
@@ -328,10 +328,20 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantInRedis(t, p, "c:delete", nil)
 }
 
-func deleteOf(c *Cache[string], key string) (write, error) {
-	w, err := c.newWrite(outbox.Delete, key, nil)
-	w.apply = func() { c.drop(key) }
-	return w, err
+func patient(t *testing.T, limit time.Duration) *patience {
+	p := newPatience(t.Context(), time.Now(), limit)
+	t.Cleanup(p.release)
+	return &p
+}
+
+func deleteOf(c *Cache[string], key string) (*write, error) {
+	w := new(write)
+	return w, c.begin(w, outbox.Delete, key, nil)
+}
+
+func setOf[V any](c *Cache[V], key string, v V) (*write, error) {
+	w := new(write)
+	return w, c.setOf(w, key, v, nil)
 }
 
 // A replay that is held up by one key must carry out a new DeletePrefix before
@@ -385,14 +395,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 		key := fmt.Sprint(round)
 		for i := range 8 {
 			wg.Go(func() {
-				w, err := c.setOf(key, i, nil)
-				apply := w.apply
-				w.apply = func() {
-					apply()
-					if r, _ := client.outbox.Find("c:" + key); string(r.Value) != fmt.Sprint(i) {
-						t.Errorf("%s got between the outbox and memory of %d", r.Value, i)
-					}
-				}
+				w, err := setOf(c, key, i)
 				if err == nil {
 					_, err = c.undelivered(t.Context(), w, errBehind)
 				}

@@ -214,7 +214,7 @@ func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, s
 	low, _ := node.ServerTime(sent)
 	_, high := node.ServerTime(time.Now())
 	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.Cond{
-		Tomb: c.tomb(full), Marks: c.marks(), Rest: full[len(c.prefix):], Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
+		Tomb: c.tomb(full), Marks: c.marks(), Rest: c.bare(full), Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
 	}}
 	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }

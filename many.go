@@ -227,10 +227,10 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 // SetMany stores several values in pipelines. The receipt is that of the least
 // safely stored one; the error that of the first that was not acknowledged.
 func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...WriteOption) (Receipt, error) {
-	ws := make([]write, 0, len(values))
+	all, ws := make([]write, len(values)), make([]*write, 0, len(values))
 	for key, v := range values {
-		w, err := c.setOf(key, v, options)
-		if err != nil {
+		w := &all[len(ws)]
+		if err := c.setOf(w, key, v, options); err != nil {
 			c.client.requests.add(OpSet, TierNone, ResultRejected)
 			return Receipt{}, err
 		}
@@ -239,7 +239,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	if len(ws) == 0 {
 		return Receipt{}, nil
 	}
-	slices.SortFunc(ws, func(a, b write) int { // lanes are taken in one order everywhere
+	slices.SortFunc(ws, func(a, b *write) int { // lanes are taken in one order everywhere
 		return strings.Compare(a.rec.Key, b.rec.Key)
 	})
 	start := time.Now()
@@ -274,9 +274,10 @@ type written struct {
 
 // writeMany sends a sorted chunk of Sets. Those whose lane is not free in time,
 // or which must wait behind a prefix, go the way of a single write.
-func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
+func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 	out := make([]written, len(ws))
-	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	patience := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	p := &patience
 	defer p.release()
 	node := c.client.patientMaster(p)
 	entered := c.client.writers.enter()
@@ -302,7 +303,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []write) []written {
 			continue
 		}
 		lanes = append(lanes, lane)
-		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), at: time.Now(), found: true})
+		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
 		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
 		index = append(index, i)
 	}

@@ -16,8 +16,8 @@ type patience struct {
 	cancel  context.CancelFunc
 }
 
-func newPatience(ctx context.Context, start time.Time, limit time.Duration) *patience {
-	return &patience{ctx: ctx, end: start.Add(limit)}
+func newPatience(ctx context.Context, start time.Time, limit time.Duration) patience {
+	return patience{ctx: ctx, end: start.Add(limit)}
 }
 
 // bounded is the caller's context with the limit.

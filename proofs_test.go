@@ -65,7 +65,7 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
 	l := c.client.lanes.tryLock("c:a") // the replayer leaves it alone
-	w, err := c.setOf("a", "ours", nil)
+	w, err := setOf(c, "a", "ours")
 	wantErr(t, err, nil)
 	wantErr(t, c.client.outbox.Put(w.rec), nil)
 	e, err := c.Lookup(t.Context(), "a")
@@ -96,7 +96,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			_, err := c.Set(t.Context(), key, "first")
 			wantErr(t, err, nil)
 			first := c.client.ledger.Floor("c:" + key)
-			w, err := c.setOf(key, "second", nil)
+			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
 			w.rec.Lo, w.rec.Hi = first+tt.lo, first+tt.hi
 			_, err = c.client.keep(w.rec)
@@ -116,7 +116,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
-	w, err := c.setOf("a", "v", nil)
+	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
 	before := c.client.feed.announced.Load()
 	_, err = c.keep(w)

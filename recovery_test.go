@@ -260,18 +260,16 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	connect(t, client, 2*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	old := client.node.Load()
-	w, err := c.setOf("a", "v", nil)
+	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	late := sending{node: old, mark: c.mark("c:a"), at: time.Now(), found: true}
+	late := sending{node: old, mark: c.mark("c:a"), span: remote.Span{Sent: time.Now()}, found: true}
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)
 	if client.node.Load() == old {
 		t.Fatal("the master has not changed")
 	}
-	pt := newPatience(t.Context(), time.Now(), time.Second)
-	defer pt.release()
-	r, err := c.delivered(pt, w, late)
+	r, err := c.delivered(patient(t, time.Second), w, late)
 	wantValue(t, r.Durability, err, Memory)
 	waitInRedis(t, p, "c:a", "v")
 }

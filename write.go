@@ -15,23 +15,25 @@ import (
 // refused, as Policy.OutageWrites says. An error means that the write was not
 // acknowledged; it may still take effect.
 func (c *Cache[V]) Set(ctx context.Context, key string, v V, options ...WriteOption) (Receipt, error) {
-	w, err := c.setOf(key, v, options)
-	return c.write(ctx, OpSet, w, err)
+	var w write
+	err := c.setOf(&w, key, v, options)
+	return c.write(ctx, OpSet, &w, err)
 }
 
 // Delete removes a key, here at once and in Redis. While Redis is away the
 // delete is kept for the next master, and the key stays deleted here.
 func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
-	w, err := c.newWrite(outbox.Delete, key, options)
-	w.apply = func() { c.drop(key) }
-	return c.write(ctx, OpDelete, w, err)
+	var w write
+	err := c.begin(&w, outbox.Delete, key, options)
+	return c.write(ctx, OpDelete, &w, err)
 }
 
 // Touch lets a key live for a whole TTL from now. It does nothing when less
 // than a tenth of the TTL has passed since it was written or touched here.
 // ErrNotFound: there is no such key.
 func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
-	w, err := c.newWrite(outbox.Touch, key, options)
+	var w write
+	err := c.begin(&w, outbox.Touch, key, options)
 	now := w.rec.Since
 	it := c.peek(key)
 	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory &&
@@ -42,12 +44,11 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 	if err == nil {
 		c.mixed.Store(true)
 	}
-	w.apply = func() { c.touched(key, w) }
-	return c.write(ctx, OpTouch, w, err)
+	return c.write(ctx, OpTouch, &w, err)
 }
 
 // touched prolongs what memory holds.
-func (c *Cache[V]) touched(key string, w write) {
+func (c *Cache[V]) touched(key string, w *write) {
 	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		longer := *it
 		c.live(&longer, w.rec.Since, w.ttl)
@@ -56,62 +57,68 @@ func (c *Cache[V]) touched(key string, w write) {
 	}
 }
 
-// write is one write of one key, ready to be sent.
+// write is one write of one key, from the call to its receipt. It is large and
+// lies on its caller's stack: nothing that is called keeps a pointer to it.
 type write struct {
-	rec   outbox.Record
-	start time.Time
-	ttl   time.Duration
-	min   Receipt
-	item  *local.Item // of a Set: what memory will hold
-	apply func()      // changes memory; called under the key's flight lock
+	patience patience
+	rec      outbox.Record
+	start    time.Time
+	ttl      time.Duration
+	min      Receipt
+	item     *local.Item // of a Set: what memory will hold
 }
 
-func (c *Cache[V]) newWrite(kind outbox.Kind, key string, options []WriteOption) (write, error) {
+func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {
 	var o writeOptions
-	for _, option := range options {
-		if option != nil {
-			option(&o)
-		}
+	if len(options) > 0 { // it costs an allocation
+		o = optionsOf(options)
 	}
 	start := time.Now()
 	now := c.client.clock.at(start)
-	w := write{start: start, ttl: c.policy.TTL, min: o.min, apply: func() {}}
+	w.start, w.ttl, w.min = start, c.policy.TTL, o.min
 	if o.ttlGiven {
 		w.ttl = o.ttl
 	}
 	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl), TTL: w.ttl}
 	w.rec.Certain = c.certain(w.ttl)
 	if w.ttl < time.Millisecond || w.ttl > MaxTTL {
-		return w, fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)
+		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)
 	}
-	return w, validKey(key)
+	return validKey(key)
 }
 
-func (c *Cache[V]) setOf(key string, v V, options []WriteOption) (write, error) {
-	w, err := c.newWrite(outbox.Set, key, options)
-	if err != nil {
-		return w, err
+func optionsOf(options []WriteOption) (o writeOptions) {
+	for _, option := range options {
+		if option != nil {
+			option(&o)
+		}
+	}
+	return o
+}
+
+func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error {
+	if err := c.begin(w, outbox.Set, key, options); err != nil {
+		return err
 	}
 	v = c.own(v) // before it is encoded: the bytes may be the value itself
 	data, err := c.codec.Encode(v)
 	if err != nil {
-		return w, fmt.Errorf("evercache: encode: %w", err)
+		return fmt.Errorf("evercache: encode: %w", err)
 	}
 	w.rec.Value = data
 	w.rec.Invalidate = c.policy.Recovery == Invalidate
-	it := c.newItem(v, len(data), w.rec.Since, 0, w.ttl)
-	w.item = it
-	w.apply = func() { c.put(key, it) }
-	return w, nil
+	w.item = c.newItem(v, len(data), w.rec.Since, 0, w.ttl)
+	return nil
 }
 
 // write carries w out and counts it.
-func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receipt, error) {
+func (c *Cache[V]) write(ctx context.Context, op Op, w *write, err error) (Receipt, error) {
 	if err != nil {
 		c.client.requests.add(op, TierNone, ResultRejected)
 		return Receipt{}, err
 	}
-	p := newPatience(ctx, w.start, c.policy.WriteTimeout)
+	p := &w.patience
+	*p = newPatience(ctx, w.start, c.policy.WriteTimeout)
 	r, err := c.writeInLane(p, w)
 	p.release()
 	if err == nil {
@@ -124,7 +131,7 @@ func (c *Cache[V]) write(ctx context.Context, op Op, w write, err error) (Receip
 
 // writeInLane sends the write when no other write of its key is under way. One
 // that cannot get its turn in time goes to the outbox, behind the other.
-func (c *Cache[V]) writeInLane(p *patience, w write) (Receipt, error) {
+func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
 	if !c.client.writers.enter() {
 		return Receipt{}, ErrClosed
 	}
@@ -151,20 +158,32 @@ var errBehind = errors.New("an earlier write of its key or prefix is still to be
 
 // behind reports whether w must land after what waits in the outbox: after the
 // delete of its prefix, and, for a Touch, after the write of its key.
-func (c *Cache[V]) behind(w write) bool {
+func (c *Cache[V]) behind(w *write) bool {
 	if c.client.coveredByPrefix(w.rec.Key) {
 		return true
 	}
 	return w.rec.Kind == outbox.Touch && c.client.waits(w.rec.Key)
 }
 
-func (c *Cache[V]) bare(w write) string { return w.rec.Key[len(c.prefix):] }
+func (c *Cache[V]) bare(full string) string { return full[len(c.prefix):] }
 
-func (c *Cache[V]) supersede(w write, put func()) { c.flights.supersede(c.bare(w), put) }
+// applied changes memory; the caller holds the key's flight lock.
+func (c *Cache[V]) applied(w *write) {
+	switch key := c.bare(w.rec.Key); w.rec.Kind {
+	case outbox.Touch:
+		c.touched(key, w)
+	case outbox.Delete:
+		c.drop(key)
+	default:
+		c.put(key, w.item)
+	}
+}
+
+func (c *Cache[V]) supersede(w *write, put func()) { c.flights.supersede(c.bare(w.rec.Key), put) }
 
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.
-func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Receipt, error) {
+func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Receipt, error) {
 	memoryIsAll := c.client.memoryIsAll()
 	if w.rec.Kind == outbox.Touch {
 		if err := c.touchable(w, cause); err != nil {
@@ -172,7 +191,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w write, cause error) (Recei
 		}
 	}
 	if c.policy.OutageWrites == RefuseWrites && !memoryIsAll {
-		c.supersede(w, func() { c.drop(c.bare(w)) })
+		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
 	commit, err := c.keep(w)
@@ -195,37 +214,37 @@ func (c *Cache[V]) recall(r *outbox.Record) {
 	if r.Certain || r.Kind == outbox.Touch {
 		return
 	}
-	it := c.peek(c.bare(write{rec: *r}))
+	it := c.peek(c.bare(r.Key))
 	if it == nil || it.Absent {
 		return
 	}
 	if data, err := c.codec.Encode(valueOf[V](it)); err == nil {
-		r.Priors = append(r.Priors, outbox.Sum(data))
+		r.Priors = []string{outbox.Sum(data)}
 	}
 }
 
 // keep puts w into the outbox and into memory in one step: of two writes that
 // are kept at the same time, both hold the same one in the end.
-func (c *Cache[V]) keep(w write) (p pending, err error) {
+func (c *Cache[V]) keep(w *write) (p pending, err error) {
 	c.supersede(w, func() {
 		c.recall(&w.rec)
 		if !c.client.opts.MemoryOnly {
 			p, err = c.client.keep(w.rec)
 		}
 		if err != nil {
-			c.drop(c.bare(w))
+			c.drop(c.bare(w.rec.Key))
 			return
 		}
 		if !c.client.overtaken(w.rec) {
-			w.apply()
+			c.applied(w)
 		}
 	})
 	return p, err
 }
 
 // touchable is nil when, without a master, somebody knows that the key is there.
-func (c *Cache[V]) touchable(w write, cause error) error {
-	if it := c.peek(c.bare(w)); it.Fresh(w.rec.Since) && !it.Absent {
+func (c *Cache[V]) touchable(w *write, cause error) error {
+	if it := c.peek(c.bare(w.rec.Key)); it.Fresh(w.rec.Since) && !it.Absent {
 		return nil
 	}
 	r, waits := c.client.outbox.Find(w.rec.Key)
@@ -239,7 +258,7 @@ func (c *Cache[V]) touchable(w write, cause error) error {
 }
 
 // checkMin is nil when r is at least what the caller asked.
-func (w write) checkMin(r Receipt, cause error) error {
+func (w *write) checkMin(r Receipt, cause error) error {
 	if r.Durability > w.min.Durability || r.Durability == w.min.Durability && r.Replicas >= w.min.Replicas {
 		return nil
 	}

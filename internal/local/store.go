@@ -61,7 +61,7 @@ type Store struct {
 	cache *otter.Cache[uint64, *Item]
 	bound Bound
 	clock *tickingClock
-	bytes atomic.Int64
+	bytes atomic.Int64 // of a Store bounded by entries: of the other otter keeps the sum itself
 	seed  maphash.Seed
 }
 
@@ -95,7 +95,9 @@ func (s *Store) retain(e otter.Entry[uint64, *Item]) time.Duration {
 func weigh(_ uint64, it *Item) uint32 { return it.Size + uint32(len(it.key.Key)) + overhead }
 
 func (s *Store) left(e otter.DeletionEvent[uint64, *Item], ev *Evictions) {
-	s.bytes.Add(-int64(weigh(e.Key, e.Value)))
+	if s.bound.Entries > 0 {
+		s.bytes.Add(-int64(weigh(e.Key, e.Value)))
+	}
 	switch e.Cause {
 	case otter.CauseOverflow:
 		ev.Capacity.Add(1)
@@ -126,7 +128,9 @@ func (s *Store) Get(k Key) *Item {
 // kept, and neither is what k held.
 func (s *Store) Set(k Key, it *Item) {
 	it.key = k
-	s.bytes.Add(int64(weigh(0, it)))
+	if s.bound.Entries > 0 {
+		s.bytes.Add(int64(weigh(0, it)))
+	}
 	s.cache.Set(s.hash(k), it)
 }
 
@@ -145,8 +149,15 @@ func (s *Store) Keys() iter.Seq[Key] {
 }
 
 // Len is the number of entries, Bytes their estimated cost.
-func (s *Store) Len() int     { return s.cache.EstimatedSize() }
-func (s *Store) Bytes() int64 { return max(0, s.bytes.Load()) }
+func (s *Store) Len() int { return s.cache.EstimatedSize() }
+
+func (s *Store) Bytes() int64 {
+	if s.bound.Entries > 0 {
+		return max(0, s.bytes.Load())
+	}
+	s.cache.CleanUp() // else it does not know the latest yet
+	return int64(s.cache.WeightedSize())
+}
 
 // CapacityBytes is the bound in bytes, 0 for one in entries.
 func (s *Store) CapacityBytes() int64 { return s.bound.Bytes }

@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "del", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "raw"}
+var CommandNames = []string{"get", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
@@ -85,18 +85,19 @@ type Pair struct {
 }
 
 // Set writes a key for ttl.
-func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) error {
+func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
 	c, bounded, cancel := n.begin(ctx, "set", limit)
 	defer cancel()
-	return c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
+	err := c.end(ctx, n.cmd.Do(bounded, n.set(p, c.start)).Error())
+	return c.span(), err
 }
 
 // SetAbsent writes a key for ttl only if it is not there; false: it was.
-func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool, error) {
+func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stored bool, _ Span, _ error) {
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx(), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL); ok {
+	if ends, ok := n.ends(p.TTL, c.start); ok {
 		cmd = set.PxatMillisecondsTimestamp(ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
@@ -105,26 +106,21 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (bool
 		cmd = cmd.Pin()
 	}
 	err := n.cmd.Do(bounded, cmd).Error()
+	stored = err == nil
 	if IsNil(err) {
-		return false, c.end(ctx, nil)
+		err = nil
 	}
-	return err == nil, c.end(ctx, err)
-}
-
-// DeletePlain removes a key without a trace and reports whether it was there.
-func (n *Node) DeletePlain(ctx context.Context, key string, limit time.Duration) (bool, error) {
-	c, bounded, cancel := n.begin(ctx, "del", limit)
-	defer cancel()
-	k, err := n.cmd.Do(bounded, n.b().Del().Key(key).Build()).AsInt64()
-	return k > 0, c.end(ctx, err)
+	err = c.end(ctx, err)
+	return stored, c.span(), err
 }
 
 // Expire lets a key live for ttl from now; false: it is not there.
-func (n *Node) Expire(ctx context.Context, key string, ttl, limit time.Duration) (bool, error) {
+func (n *Node) Expire(ctx context.Context, key string, ttl, limit time.Duration) (there bool, _ Span, _ error) {
 	c, bounded, cancel := n.begin(ctx, "pexpire", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.expire(key, ttl)).AsInt64()
-	return k > 0, c.end(ctx, err)
+	err = c.end(ctx, err)
+	return k > 0, c.span(), err
 }
 
 // WriteKind is what one Write does.
@@ -150,7 +146,7 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, len(ws))
 	for _, w := range ws {
-		cmds = append(cmds, n.write(w))
+		cmds = append(cmds, n.write(w, c.start))
 	}
 	errs := make([]error, len(ws))
 	var worst error
@@ -166,22 +162,22 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 // write is pinned: rueidis takes a command back for others once it is answered,
 // and a server that refuses a value for its size answers before all of it has
 // been written.
-func (n *Node) write(w Write) rueidis.Completed {
+func (n *Node) write(w Write, now time.Time) rueidis.Completed {
 	switch w.Kind {
 	case WriteDelete:
 		return n.b().Del().Key(w.Key).Build().Pin()
 	case WriteExpire:
 		return n.expire(w.Key, w.TTL).Pin()
 	}
-	return n.set(w.Pair).Pin()
+	return n.set(w.Pair, now).Pin()
 }
 
 // large is the size from which a single value is pinned too.
 const large = 64 << 10
 
-func (n *Node) set(p Pair) rueidis.Completed {
+func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL); ok {
+	if ends, ok := n.ends(p.TTL, now); ok {
 		cmd = set.PxatMillisecondsTimestamp(ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
@@ -192,14 +188,14 @@ func (n *Node) set(p Pair) rueidis.Completed {
 	return cmd
 }
 
-// ends is when what is sent now is to end, by the server's clock: a write that
+// ends is when what is sent at that time is to end, by the server's clock: a write that
 // a server executes late, because it hung, must not look newer than those that
 // were made meanwhile. Not ok: nobody knows that clock.
-func (n *Node) ends(ttl time.Duration) (ms int64, ok bool) {
+func (n *Node) ends(ttl time.Duration, sent time.Time) (ms int64, ok bool) {
 	if n.clock.ahead.Load() == nil {
 		return 0, false
 	}
-	now, _ := n.ServerTime(time.Now())
+	now, _ := n.ServerTime(sent)
 	return now + atLeastMS(ttl).Milliseconds(), true
 }
 

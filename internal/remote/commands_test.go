@@ -75,7 +75,7 @@ func TestWhatIsSetIsReadUntilItEnds(t *testing.T) {
 	n := dial(t, p.Addr(), nil)
 	ctx := t.Context()
 	binary := "\x00\r\n$5\xff*"
-	if err := n.Set(ctx, Pair{Key: "k\x00\n", Data: []byte(binary), TTL: time.Hour}, long); err != nil {
+	if _, err := n.Set(ctx, Pair{Key: "k\x00\n", Data: []byte(binary), TTL: time.Hour}, long); err != nil {
 		t.Fatal(err)
 	}
 	wantValue(t, n, "k\x00\n", binary, time.Hour)
@@ -92,12 +92,12 @@ func TestWhatIsSetIsReadUntilItEnds(t *testing.T) {
 	ask(t, p, "RPUSH", "list", "x")
 	_, err = n.Get(ctx, "list", long)
 	wantKind(t, err, Logical)
-	if err := n.Set(ctx, Pair{Key: "list", Data: []byte("v"), TTL: time.Hour}, long); err != nil {
+	if _, err := n.Set(ctx, Pair{Key: "list", Data: []byte("v"), TTL: time.Hour}, long); err != nil {
 		t.Errorf("Set over another type: %v", err)
 	}
 	wantValue(t, n, "list", "v", time.Hour)
 
-	if err := n.Set(ctx, Pair{Key: "short", Data: []byte("v"), TTL: 1}, long); err != nil {
+	if _, err := n.Set(ctx, Pair{Key: "short", Data: []byte("v"), TTL: 1}, long); err != nil {
 		t.Errorf("Set for a nanosecond: %v", err)
 	}
 	eventually(t, patience, "the key ends", func() bool { _, err := n.Get(ctx, "short", long); return IsNil(err) })
@@ -108,14 +108,14 @@ func TestSetAbsentWritesOnlyWhereNothingIs(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	n := dial(t, p.Addr(), nil)
 	for i, want := range []bool{true, false} {
-		stored, err := n.SetAbsent(t.Context(), Pair{Key: "k", Data: fmt.Append(nil, i), TTL: time.Hour}, long)
+		stored, _, err := n.SetAbsent(t.Context(), Pair{Key: "k", Data: fmt.Append(nil, i), TTL: time.Hour}, long)
 		if stored != want || err != nil {
 			t.Errorf("SetAbsent, time %d: %v, %v", i+1, stored, err)
 		}
 	}
 	wantValue(t, n, "k", "0", time.Hour)
 	ask(t, p, "RPUSH", "list", "x")
-	if stored, err := n.SetAbsent(t.Context(), Pair{Key: "list", TTL: time.Hour}, long); stored || err != nil {
+	if stored, _, err := n.SetAbsent(t.Context(), Pair{Key: "list", TTL: time.Hour}, long); stored || err != nil {
 		t.Errorf("SetAbsent over another type: %v, %v", stored, err)
 	}
 }
@@ -126,20 +126,17 @@ func TestDeleteAndExpireTellWhetherTheKeyWasThere(t *testing.T) {
 	ctx := t.Context()
 	ask(t, p, "SET", "k", "v")
 	for _, want := range []bool{true, false} {
-		there, err := n.Expire(ctx, "k", time.Hour, long)
+		there, _, err := n.Expire(ctx, "k", time.Hour, long)
 		if there != want || err != nil {
 			t.Errorf("Expire: %v, %v, want %v", there, err, want)
 		}
 		if want {
 			wantValue(t, n, "k", "v", time.Hour)
 		}
-		there, err = n.DeletePlain(ctx, "k", long)
-		if there != want || err != nil {
-			t.Errorf("Delete: %v, %v, want %v", there, err, want)
-		}
+		ask(t, p, "DEL", "k")
 	}
 	ask(t, p, "SET", "k", "v")
-	if there, err := n.Expire(ctx, "k", 0, long); !there || err != nil {
+	if there, _, err := n.Expire(ctx, "k", 0, long); !there || err != nil {
 		t.Errorf("Expire at once: %v, %v", there, err)
 	}
 	eventually(t, patience, "the key ends", func() bool { _, err := n.Get(ctx, "k", long); return IsNil(err) })

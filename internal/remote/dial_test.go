@@ -158,7 +158,7 @@ func TestTheDatabaseIsSelected(t *testing.T) {
 	c := config(p.Addr())
 	c.DB = 3
 	n := dialWith(t, c, nil)
-	if err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("v"), TTL: time.Minute}, long); err != nil {
+	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("v"), TTL: time.Minute}, long); err != nil {
 		t.Fatal(err)
 	}
 	if there := ask(t, p, "EXISTS", "k"); there != int64(0) {
@@ -195,7 +195,7 @@ func TestANodeWhoseConnectionWasKilledNeverWorksAgainAndFailsFast(t *testing.T) 
 	p := startRedis(t, redisproc.Options{})
 	proxy := startProxy(t, p.Addr())
 	n := dial(t, proxy.Addr(), nil)
-	if err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("v"), TTL: time.Minute}, long); err != nil {
+	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("v"), TTL: time.Minute}, long); err != nil {
 		t.Fatal(err)
 	}
 	ask(t, p, "CLIENT", "KILL", "TYPE", "normal")
@@ -211,7 +211,7 @@ func TestANodeWhoseConnectionWasKilledNeverWorksAgainAndFailsFast(t *testing.T) 
 		within(t, time.Second, "a call on a dead node", func() {
 			_, err := n.Get(t.Context(), "k", long)
 			wantKind(t, err, Conn)
-			err = n.Set(t.Context(), Pair{Key: "k", Data: []byte("v2"), TTL: time.Minute}, long)
+			_, err = n.Set(t.Context(), Pair{Key: "k", Data: []byte("v2"), TTL: time.Minute}, long)
 			wantKind(t, err, Conn)
 			wantKind(t, beat(t, n), Conn)
 		})
@@ -256,7 +256,7 @@ func TestAbandonIsPromptAndLeavesNothingWhenTheServerHangs(t *testing.T) {
 						done <- err
 						return
 					}
-					done <- n.Set(context.Background(), Pair{Key: "k", Data: make([]byte, 1<<16), TTL: time.Minute}, time.Minute)
+					done <- second(n.Set(context.Background(), Pair{Key: "k", Data: make([]byte, 1<<16), TTL: time.Minute}, time.Minute))
 				}()
 			}
 			eventually(t, patience, "the callers have begun", func() bool { return runtime.NumGoroutine() >= before+callers })
@@ -284,7 +284,7 @@ func TestWhatAnAbandonedNodeHadNotSentIsNotSentLater(t *testing.T) {
 	proxy := startProxy(t, p.Addr())
 	n := dial(t, proxy.Addr(), nil)
 	proxy.Blackhole(true)
-	err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("late"), TTL: time.Minute}, 50*time.Millisecond)
+	_, err := n.Set(t.Context(), Pair{Key: "k", Data: []byte("late"), TTL: time.Minute}, 50*time.Millisecond)
 	wantKind(t, err, Timeout)
 	n.Abandon()
 	eventually(t, patience, "the proxy has seen the reset", func() bool { return proxy.Conns() == 0 })

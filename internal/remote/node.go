@@ -179,7 +179,14 @@ type call struct {
 	name  string
 	start time.Time
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
+	took  time.Duration // once it has ended
 }
+
+// Span is when a command was sent, or shortly before, and when its answer was
+// there, or shortly after.
+type Span struct{ Sent, Answered time.Time }
+
+func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
@@ -191,17 +198,17 @@ func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (cal
 
 // end records how it went, for metrics and the breaker. caller is the context
 // that the caller gave, without our own deadline.
-func (c call) end(caller context.Context, err error) error {
-	took := time.Since(c.start)
+func (c *call) end(caller context.Context, err error) error {
+	c.took = time.Since(c.start)
 	k := KindOf(err)
-	if (k == Timeout || k == Canceled) && caller.Err() != nil && (c.limit == 0 || took < c.limit/2) {
+	if (k == Timeout || k == Canceled) && caller.Err() != nil && (c.limit == 0 || c.took < c.limit/2) {
 		k = Canceled // the caller's patience says nothing about the node
 	}
-	c.node.obs.Command(c.name, took, k)
+	c.node.obs.Command(c.name, c.took, k)
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: err}
 	}
-	c.node.judge(k, took, c.limit/2, err)
+	c.node.judge(k, c.took, c.limit/2, err)
 	return err
 }
 

@@ -30,13 +30,12 @@ func TestACallersOwnShortDeadlineSaysNothingAboutTheNode(t *testing.T) {
 	calls := map[string]func(context.Context) error{
 		"get":  func(ctx context.Context) error { _, err := n.Get(ctx, "k", time.Hour); return err },
 		"mget": func(ctx context.Context) error { _, err := n.GetMany(ctx, []string{"k"}, time.Hour); return err },
-		"set":  func(ctx context.Context) error { return n.Set(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour) },
+		"set":  func(ctx context.Context) error { return second(n.Set(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)) },
 		"set_nx": func(ctx context.Context) error {
-			_, err := n.SetAbsent(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)
+			_, _, err := n.SetAbsent(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)
 			return err
 		},
-		"del":     func(ctx context.Context) error { _, err := n.DeletePlain(ctx, "k", time.Hour); return err },
-		"pexpire": func(ctx context.Context) error { _, err := n.Expire(ctx, "k", time.Hour, time.Hour); return err },
+		"pexpire": func(ctx context.Context) error { _, _, err := n.Expire(ctx, "k", time.Hour, time.Hour); return err },
 		"batch": func(ctx context.Context) error {
 			_, err := n.WriteMany(ctx, []Write{{Kind: WriteDelete}}, time.Hour)
 			return err
@@ -173,7 +172,7 @@ func TestARefusalOfWritesIsNotedAndTheNodeStays(t *testing.T) {
 	ask(t, p, "SET", "k", "v")
 	ask(t, p, "CONFIG", "SET", "maxmemory", "1")
 	for range 10 {
-		wantKind(t, n.Set(t.Context(), Pair{Key: "k", Data: []byte("v2"), TTL: time.Hour}, long), OOM)
+		wantKind(t, second(n.Set(t.Context(), Pair{Key: "k", Data: []byte("v2"), TTL: time.Hour}, long)), OOM)
 	}
 	if n.Refused() != OOM {
 		t.Errorf("Refused = %q", n.Refused())
@@ -201,7 +200,7 @@ func TestAnOutageReplyGivesTheNodeUp(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	n := dial(t, p.Addr(), nil)
 	ask(t, p, "REPLICAOF", "127.0.0.1", "1")
-	wantKind(t, n.Set(t.Context(), Pair{Key: "k", TTL: time.Hour}, long), ReadOnly)
+	wantKind(t, second(n.Set(t.Context(), Pair{Key: "k", TTL: time.Hour}, long)), ReadOnly)
 	wantOpen(t, n, breaker.Errors, ReadOnly)
 }
 
@@ -255,10 +254,9 @@ func TestEveryCommandIsCountedUnderAKnownName(t *testing.T) {
 	ctx, pair := t.Context(), Pair{Key: "k", Data: []byte("v"), TTL: time.Hour}
 	_, _ = n.Get(ctx, "k", long)
 	_, _ = n.GetMany(ctx, []string{"k"}, long)
-	_ = n.Set(ctx, pair, long)
-	_, _ = n.SetAbsent(ctx, pair, long)
-	_, _ = n.Expire(ctx, "k", time.Hour, long)
+	_, _ = n.Set(ctx, pair, long)
+	_, _, _ = n.SetAbsent(ctx, pair, long)
+	_, _, _ = n.Expire(ctx, "k", time.Hour, long)
 	_, _ = n.WriteMany(ctx, []Write{{WriteSet, pair}}, long)
 	_, _ = n.DeletePrefix(ctx, "k", long)
-	_, _ = n.DeletePlain(ctx, "k", long)
 }

@@ -38,7 +38,7 @@ func TestAListenerThatAsksTheNodeWaitsForItsOwnLimitOnly(t *testing.T) {
 	var n *Node
 	answers := make(chan error, 1)
 	c.Track = &Tracking{Prefixes: []string{"p:"}, Invalidated: func([]string, bool) {
-		answers <- n.Set(t.Context(), Pair{Key: "p:own", TTL: time.Hour}, 50*time.Millisecond)
+		answers <- second(n.Set(t.Context(), Pair{Key: "p:own", TTL: time.Hour}, 50*time.Millisecond))
 	}}
 	n = dialWith(t, c, nil)
 	settle(t, n)

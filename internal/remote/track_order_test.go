@@ -98,7 +98,7 @@ func TestAnAnswerComesBehindWhatWasAnsweredToOthersBefore(t *testing.T) {
 		if _, err := l.Ask(t.Context(), long, []string{"SET", "p:k", fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Set(t.Context(), Pair{Key: "p:other", TTL: time.Hour}, long); err != nil {
+		if _, err := n.Set(t.Context(), Pair{Key: "p:other", TTL: time.Hour}, long); err != nil {
 			t.Fatal(err)
 		}
 		if keys, _ := h.take(); len(keys) != 1 {
@@ -162,7 +162,7 @@ func TestABurstOfForeignWritesIsAnnouncedWhole(t *testing.T) {
 					overtaken.Add(1)
 				}
 				mine := fmt.Sprint(i)
-				if err := n.Set(t.Context(), Pair{Key: own, Data: []byte(mine), TTL: time.Hour}, long); err != nil {
+				if _, err := n.Set(t.Context(), Pair{Key: own, Data: []byte(mine), TTL: time.Hour}, long); err != nil {
 					t.Error(err)
 				}
 				if !b.announced[seen].Load() {
@@ -269,7 +269,7 @@ func ownWrites(b *testing.B, foreign, feed bool) {
 	cpu, start := cpuTime(), time.Now()
 	for b.Loop() {
 		began := time.Now()
-		if err := n.Set(b.Context(), Pair{Key: "p:own", Data: []byte("v"), TTL: time.Hour}, long); err != nil {
+		if _, err := n.Set(b.Context(), Pair{Key: "p:own", Data: []byte("v"), TTL: time.Hour}, long); err != nil {
 			b.Fatal(err)
 		}
 		took = append(took, time.Since(began))

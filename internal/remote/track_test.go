@@ -74,11 +74,10 @@ func TestOwnWritesAreSilent(t *testing.T) {
 	ctx := t.Context()
 	for range 3 {
 		for _, err := range []error{
-			n.Set(ctx, Pair{Key: "p:k", Data: []byte("v"), TTL: time.Hour}, long),
-			second(n.SetAbsent(ctx, Pair{Key: "p:l", TTL: time.Hour}, long)),
-			second(n.Expire(ctx, "p:k", time.Minute, long)),
+			second(n.Set(ctx, Pair{Key: "p:k", Data: []byte("v"), TTL: time.Hour}, long)),
+			third(n.SetAbsent(ctx, Pair{Key: "p:l", TTL: time.Hour}, long)),
+			third(n.Expire(ctx, "p:k", time.Minute, long)),
 			second(n.WriteMany(ctx, []Write{{WriteSet, Pair{Key: "p:m", TTL: time.Hour}}, {Kind: WriteDelete, Pair: Pair{Key: "p:l"}}}, long)),
-			second(n.DeletePlain(ctx, "p:k", long)),
 		} {
 			if err != nil {
 				t.Error(err)
@@ -91,7 +90,7 @@ func TestOwnWritesAreSilent(t *testing.T) {
 // To the server a script is a client of its own.
 func TestWhatOwnScriptsWriteIsAnnounced(t *testing.T) {
 	n, h := tracked(t, startRedis(t, redisproc.Options{}), "p:")
-	if err := n.Set(t.Context(), Pair{Key: "p:m", TTL: time.Hour}, long); err != nil {
+	if _, err := n.Set(t.Context(), Pair{Key: "p:m", TTL: time.Hour}, long); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.cmd.Do(t.Context(), n.b().Arbitrary("EVAL", script, "2", "p:a", "p:m").Build()).Error(); err != nil {
@@ -100,7 +99,8 @@ func TestWhatOwnScriptsWriteIsAnnounced(t *testing.T) {
 	wantHeard(t, n, h, "a script of ours", "p:a", "p:m")
 }
 
-func second[T any](_ T, err error) error { return err }
+func second[T any](_ T, err error) error        { return err }
+func third[T, U any](_ T, _ U, err error) error { return err }
 
 func TestWhatOthersChangeIsAnnounced(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
@@ -129,7 +129,7 @@ func TestWhatOthersChangeIsAnnounced(t *testing.T) {
 		{"a read", nil, []string{"GET", "p:5"}, nil},
 		{"a swap of databases, which nobody tells", nil, []string{"SWAPDB", "0", "1"}, nil},
 	} {
-		if err := n.Set(t.Context(), Pair{Key: "p:ours", TTL: time.Hour}, long); err != nil {
+		if _, err := n.Set(t.Context(), Pair{Key: "p:ours", TTL: time.Hour}, long); err != nil {
 			t.Fatal(err)
 		}
 		if tt.before != nil {
@@ -190,7 +190,7 @@ func TestAnExpiryIsAnnounced(t *testing.T) {
 		if name == "found by a read" {
 			ask(t, p, "CONFIG", "SET", "hz", "1")
 		}
-		if err := n.Set(t.Context(), Pair{Key: "p:k", TTL: 30 * time.Millisecond}, long); err != nil {
+		if _, err := n.Set(t.Context(), Pair{Key: "p:k", TTL: 30 * time.Millisecond}, long); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, patience, name, func() bool {
@@ -207,7 +207,7 @@ func TestAnExpiryIsAnnounced(t *testing.T) {
 func TestAnEvictionIsAnnounced(t *testing.T) {
 	p := startRedis(t, redisproc.Options{Config: []string{"maxmemory 6mb", "maxmemory-policy allkeys-lru"}})
 	n, h := tracked(t, p, "p:")
-	if err := n.Set(t.Context(), Pair{Key: "p:ours", TTL: time.Hour}, long); err != nil {
+	if _, err := n.Set(t.Context(), Pair{Key: "p:ours", TTL: time.Hour}, long); err != nil {
 		t.Fatal(err)
 	}
 	big := strings.Repeat("x", 256<<10)
@@ -287,7 +287,7 @@ func TestANodeWithoutAFeedSaysWhy(t *testing.T) {
 			t.Log(why)
 			wantKind(t, why, tt.want)
 			wantKind(t, n.Track(t.Context(), "q:", long), tt.want)
-			if err := n.Set(t.Context(), Pair{Key: "p:k", TTL: time.Hour}, long); err != nil {
+			if _, err := n.Set(t.Context(), Pair{Key: "p:k", TTL: time.Hour}, long); err != nil {
 				t.Error(err)
 			}
 			wantClosed(t, n)

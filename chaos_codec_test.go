@@ -1,0 +1,26 @@
+package evercache_test
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// lagging is a codec that sometimes takes its time: what can come between
+// Redis's answer and what memory keeps of it, does.
+type lagging struct{}
+
+func (lagging) Encode(v string) ([]byte, error) { return []byte(v), nil }
+
+func (lagging) Decode(data []byte) (string, error) {
+	if rand.IntN(8) == 0 {
+		time.Sleep(time.Duration(rand.IntN(10_000)) * time.Microsecond)
+	}
+	return string(data), nil
+}
+
+// chaosCache is the class that the runs work on.
+func chaosCache(c *evercache.Client, p evercache.Policy) (*evercache.Cache[string], error) {
+	return evercache.NewCache(c, chaosClass, p, evercache.WithCodec[string](lagging{}))
+}
