@@ -20,12 +20,18 @@ import (
 )
 
 // party is a Cache as the chaos runs drive it.
-type party struct{ cache *evercache.Cache[string] }
+type party struct {
+	cache *evercache.Cache[string]
+	brief time.Duration // the life of what is put briefly
+}
 
 func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
 	switch act {
 	case chaos.Put:
 		r, err := p.cache.Set(ctx, key, v.String())
+		return receipt(r, err)
+	case chaos.PutBrief:
+		r, err := p.cache.Set(ctx, key, v.String(), evercache.TTL(p.brief))
 		return receipt(r, err)
 	case chaos.Insert:
 		added, r, err := p.cache.Add(ctx, key, v.String())
@@ -148,7 +154,7 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 		sc.before(s)
 	}
 	s.traffic = &chaos.Traffic{
-		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every,
+		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0,
 		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
 	}
 	if !s.traffic.Prepare(t.Context()) {
@@ -225,7 +231,7 @@ func (s *stage) open(proc int) chaos.Party {
 		s.Fatal(err)
 	}
 	s.clients = append(s.clients, c)
-	return party{cache}
+	return party{cache, s.scene.rules.Brief}
 }
 
 const chaosClass = "x"

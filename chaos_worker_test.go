@@ -53,7 +53,7 @@ func TestChaosWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := chaos.Serve(served{party{cache}, c}, os.NewFile(3, "calls"), os.NewFile(4, "answers")); err != nil {
+	if err := chaos.Serve(served{party{cache: cache}, c}, os.NewFile(3, "calls"), os.NewFile(4, "answers")); err != nil {
 		t.Fatal(err)
 	}
 }

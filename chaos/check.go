@@ -39,8 +39,9 @@ type Rules struct {
 	// Lag is after how long a write must be seen in another process' fresh and
 	// coherent answers. Default 1.1 s, the lease and a little.
 	Lag time.Duration
-	// TTL of every value. Default an hour.
-	TTL time.Duration
+	// TTL of every value, default an hour, but of those that are put briefly: Brief.
+	// 0: there are none.
+	TTL, Brief time.Duration
 	// Invalidates: the class puts writes back as deletes, so nothing is always
 	// an answer.
 	Invalidates bool
@@ -55,6 +56,14 @@ func (r Rules) withDefaults() Rules {
 	r.Lag = cmp.Or(r.Lag, 1100*time.Millisecond)
 	r.TTL = cmp.Or(r.TTL, time.Hour)
 	return r
+}
+
+// life is how long what e wrote may live.
+func (r Rules) life(e Event) time.Duration {
+	if e.Act == PutBrief {
+		return r.Brief
+	}
+	return r.TTL
 }
 
 // Span is a time of the trace.

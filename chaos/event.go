@@ -12,17 +12,18 @@ type Act uint8
 
 const (
 	Put          Act = iota // store a value
+	PutBrief                // store one that does not live long
 	Insert                  // store it if there is none
 	Remove                  // delete the key
 	RemovePrefix            // delete every key of the group
 	Look                    // read
 )
 
-var actNames = [...]string{"put", "insert", "remove", "remove prefix", "look"}
+var actNames = [...]string{"put", "put briefly", "insert", "remove", "remove prefix", "look"}
 
 func (a Act) String() string { return actNames[a] }
 
-func (a Act) writes() bool  { return a == Put || a == Insert }
+func (a Act) writes() bool  { return a == Put || a == PutBrief || a == Insert }
 func (a Act) deletes() bool { return a == Remove || a == RemovePrefix }
 
 // Outcome is how a call ended.

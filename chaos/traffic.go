@@ -34,6 +34,8 @@ type Traffic struct {
 	Seed    uint64
 	// NoPrefixes leaves the prefix deletes out.
 	NoPrefixes bool
+	// Brief: a third of what several processes write does not live long.
+	Brief bool
 
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -116,7 +118,7 @@ func (t *Traffic) write(p Party, tape *Tape, writer int, r *rand.Rand) {
 		t.act(p, tape, Put, k)
 		t.own[writer].Add(1)
 	case n < 750:
-		t.act(p, tape, Put, t.shared(r, lately(r)))
+		t.act(p, tape, t.put(n), t.shared(r, lately(r)))
 	case n < 850:
 		t.act(p, tape, Remove, t.shared(r, lately(r)))
 	case n < 900:
@@ -126,6 +128,13 @@ func (t *Traffic) write(p Party, tape *Tape, writer int, r *rand.Rand) {
 	default:
 		t.act(p, tape, Look, t.shared(r, lately(r)))
 	}
+}
+
+func (t *Traffic) put(n int) Act {
+	if t.Brief && n%3 == 0 {
+		return PutBrief
+	}
+	return Put
 }
 
 // read is one turn of a reader.

@@ -41,8 +41,8 @@ func (j *judge) held(s *story, v Value) {
 		j.violate(Violation{backKind(after), s.key, fmt.Sprintf("the key holds %v; %s", v, cameAfter(after)), append(s.around(), w.Event, after.Event)})
 		return
 	}
-	if over := plus(w.endFor(w.Proc), int64(j.rules.TTL)+expirySlack); !w.late && j.final.At > over {
-		j.violate(Violation{Outlived, s.key, fmt.Sprintf("the key holds %v at %s, longer than %v after it was written", v, clockOf(j.final.At), j.rules.TTL), []Event{w.Event}})
+	if over := plus(w.endFor(w.Proc), int64(j.rules.life(w.Event))+expirySlack); !w.late && j.final.At > over {
+		j.violate(Violation{Outlived, s.key, fmt.Sprintf("the key holds %v at %s, longer than %v after it was written", v, clockOf(j.final.At), j.rules.life(w.Event)), []Event{w.Event}})
 	}
 }
 
@@ -89,7 +89,7 @@ func (j *judge) nothing(s *story) {
 // excuse says why nothing is an answer though w may have been last, or "".
 func (j *judge) excuse(s *story, w mutation) string {
 	switch {
-	case j.final.At >= w.Start+int64(j.rules.TTL)-expirySlack/2:
+	case j.final.At >= w.Start+int64(j.rules.life(w.Event))-expirySlack/2:
 		return "expired"
 	case j.rules.Invalidates:
 		return "invalidated"
