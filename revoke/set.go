@@ -28,14 +28,16 @@ const shardCount = 256
 
 // set is the whole live set. Nothing leaves it but by expiry.
 type set struct {
-	bound  int64
-	count  atomic.Int64
-	shards [shardCount]shard
+	bound int64
+	count atomic.Int64
+	// subjects: there were some. Most lists never have any, and need not look.
+	subjects atomic.Bool
+	shards   [shardCount]shard
 }
 
 type shard struct {
-	mu       sync.RWMutex // guards what follows
-	ids      map[key]held
+	ids      atomic.Pointer[table] // changed under mu, read at any time
+	mu       sync.RWMutex          // guards what follows
 	subjects map[key]heldSubject
 	_        [24]byte // a cache line each
 }
@@ -49,7 +51,7 @@ type heldSubject struct{ exp, cut, seen, seenExp, seenCut uint32 }
 func newSet(bound int) *set {
 	s := &set{bound: int64(bound)}
 	for i := range s.shards {
-		s.shards[i].ids = map[key]held{}
+		s.shards[i].ids.Store(newTable(0))
 		s.shards[i].subjects = map[key]heldSubject{}
 	}
 	return s
@@ -57,13 +59,7 @@ func newSet(bound int) *set {
 
 func (s *set) shard(k key) *shard { return &s.shards[k[0]] }
 
-func (s *set) hasID(k key) bool {
-	sh := s.shard(k)
-	sh.mu.RLock()
-	_, ok := sh.ids[k]
-	sh.mu.RUnlock()
-	return ok
-}
+func (s *set) hasID(k key) bool { return s.shard(k).ids.Load().has(k) }
 
 // cutoff is the last second of the subject's tokens that are revoked.
 func (s *set) cutoff(k key) (cut uint32, ok bool) {
@@ -78,6 +74,7 @@ func (s *set) cutoff(k key) (cut uint32, ok bool) {
 // nothing). reading is the number of the reading of Redis that has shown e, or 0.
 // ok is false when there is no room.
 func (s *set) add(e entry, reading uint32) (is, was entry, ok bool) {
+	e.exp = max(e.exp, gone+1) // what Redis holds may be anything
 	sh := s.shard(e.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -89,14 +86,15 @@ func (s *set) add(e entry, reading uint32) (is, was entry, ok bool) {
 		}
 		was.exp, was.cut = h.exp, h.cut
 		is = e.merge(was)
+		s.subjects.Store(true)
 		if h.exp, h.cut = is.exp, is.cut; reading != 0 {
 			h.saw(e, reading)
 		}
 		sh.subjects[e.key] = h
 		return is, was, true
 	}
-	h, found := sh.ids[e.key]
-	if !found && !s.grow() {
+	h := sh.ids.Load().get(e.key)
+	if h.exp == 0 && !s.grow() {
 		return is, was, false
 	}
 	was.exp = h.exp
@@ -105,8 +103,18 @@ func (s *set) add(e entry, reading uint32) (is, was entry, ok bool) {
 	}
 	h.exp = max(h.exp, e.exp)
 	is.exp = h.exp
-	sh.ids[e.key] = h
+	sh.put(e.key, h)
 	return is, was, true
+}
+
+// put enters an id; the caller holds mu.
+func (sh *shard) put(k key, h held) {
+	t := sh.ids.Load()
+	if t.full() {
+		t = t.again()
+	}
+	t.set(k, h)
+	sh.ids.Store(t)
 }
 
 func (h *heldSubject) saw(e entry, reading uint32) {
@@ -129,21 +137,26 @@ func (s *set) sweep(before uint32) (dropped int) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		n := len(sh.ids) + len(sh.subjects)
-		for k, h := range sh.ids {
-			if h.exp < before {
-				delete(sh.ids, k)
-			}
-		}
-		for k, h := range sh.subjects {
-			if h.exp < before {
-				delete(sh.subjects, k)
-			}
-		}
-		n -= len(sh.ids) + len(sh.subjects)
+		n := sh.sweep(before)
 		sh.mu.Unlock()
 		s.count.Add(int64(-n))
 		dropped += n
+	}
+	return dropped
+}
+
+// sweep: the caller holds mu.
+func (sh *shard) sweep(before uint32) (dropped int) {
+	t := sh.ids.Load()
+	dropped = t.expire(before)
+	if dropped > 0 && 8*t.live < len(t.slots) && len(t.slots) > smallest {
+		sh.ids.Store(t.again()) // give the memory back
+	}
+	for k, h := range sh.subjects {
+		if h.exp < before {
+			delete(sh.subjects, k)
+			dropped++
+		}
 	}
 	return dropped
 }
@@ -165,7 +178,7 @@ func (s *set) unseen(reading uint32) iter.Seq[entry] {
 func (sh *shard) unseen(reading uint32) (es []entry) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	for k, h := range sh.ids {
+	for k, h := range sh.ids.Load().all() {
 		if h.seen != reading {
 			es = append(es, entry{key: k, exp: h.exp})
 		}

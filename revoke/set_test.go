@@ -13,8 +13,8 @@ func TestMergingIsInAnyOrder(t *testing.T) {
 	var all []entry
 	for i := range 300 {
 		id := fmt.Sprint(i % 40)
-		all = append(all, entry{key: h.key(kindID, id), exp: uint32(1 + rand.N(50))},
-			entry{key: h.key(kindSubject, id), subject: true, exp: uint32(1 + rand.N(50)), cut: uint32(1 + rand.N(50))})
+		all = append(all, entry{key: h.key(kindID, id), exp: uint32(2 + rand.N(50))},
+			entry{key: h.key(kindSubject, id), subject: true, exp: uint32(2 + rand.N(50)), cut: uint32(1 + rand.N(50))})
 	}
 	want := map[key]entry{}
 	for _, e := range all {
@@ -88,12 +88,29 @@ func TestTheSetIsBounded(t *testing.T) {
 	s := newSet(10)
 	h := newHasher("tokens", "")
 	for i := range 1000 {
-		_, _, ok := s.add(entry{key: h.key(kindID, fmt.Sprint(i)), exp: 1}, 0)
+		_, _, ok := s.add(entry{key: h.key(kindID, fmt.Sprint(i)), exp: 5}, 0)
 		if ok != (i < 10) {
 			t.Fatalf("entry %d: %v", i, ok)
 		}
 	}
-	if _, _, ok := s.add(entry{key: h.key(kindID, "3"), exp: 2}, 0); !ok || s.count.Load() != 10 {
+	if _, _, ok := s.add(entry{key: h.key(kindID, "3"), exp: 6}, 0); !ok || s.count.Load() != 10 {
 		t.Errorf("a longer life of one that is held: %v, %d", ok, s.count.Load())
+	}
+}
+
+// TestEntriesFrom1970AreCounted and swept like others: who writes into Redis by
+// hand can write any time.
+func TestEntriesFrom1970AreCounted(t *testing.T) {
+	s := newSet(10)
+	for range 3 {
+		for exp := range uint32(4) {
+			s.add(entry{key: key{1: byte(exp)}, exp: exp}, 0)
+		}
+	}
+	if n := s.count.Load(); n != 4 {
+		t.Errorf("%d counted, want 4", n)
+	}
+	if n := s.sweep(100); n != 4 || s.count.Load() != 0 {
+		t.Errorf("swept %d, %d left", n, s.count.Load())
 	}
 }
