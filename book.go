@@ -90,8 +90,11 @@ func (c *Client) masterBeat(n *remote.Node, b watch.Beat) {
 		c.ledger.Confirm(b.N, c.clock.precise())
 		c.journal.confirmed(b.N)
 	}
-	if b.Alone {
+	switch {
+	case b.Alone:
 		c.feed.provedBarrier(sent)
+	case !b.AloneAt.IsZero(): // too old to call an entry coherent; package revoke can use it
+		c.feed.provedBarrier(c.clock.at(b.AloneAt))
 	}
 	c.barriers.answered(b.N, b.Replicas, n)
 	c.kit.beat(b)

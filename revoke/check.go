@@ -11,6 +11,7 @@ import (
 // Check tells whether a token is revoked, from memory alone: it waits for nobody
 // and allocates nothing.
 func (l *List) Check(t Token) Verdict {
+	l.use()
 	asOf := l.asOf.Load() // before the look: what is known at asOf is there to be found
 	held := l.holds(t)
 	now := l.now()
@@ -31,7 +32,7 @@ func (l *List) holds(t Token) bool {
 	if t.ID != "" && len(t.ID) <= MaxIDBytes && l.set.hasID(l.hash.key(kindID, t.ID)) {
 		return true
 	}
-	if t.Subject == "" || len(t.Subject) > MaxIDBytes {
+	if t.Subject == "" || len(t.Subject) > MaxIDBytes || !l.set.subjects.Load() {
 		return false
 	}
 	cut, ok := l.set.cutoff(l.hash.key(kindSubject, t.Subject))
@@ -47,10 +48,12 @@ func (l *List) CheckStrict(ctx context.Context, t Token) (Verdict, error) {
 	if v := l.Check(t); v.Status == Revoked || l.kit.MemoryOnly() || !t.usable() {
 		return v, nil
 	}
+	l.stats.strict.Add(1)
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, l.policy.AckTimeout)
 	defer cancel()
 	if err := l.catchUp(bounded, began); err != nil {
+		l.stats.strictFailed.Add(1)
 		v := l.Check(t)
 		if v.Status != Revoked {
 			v.Status, v.allowed = Unknown, l.policy.OnUnknown == Allow

@@ -7,8 +7,7 @@ func (l *List) SetClock(now func() time.Time) { l.wall = now }
 
 // Sweep does what is done now and then.
 func (l *List) Sweep() {
-	m, _ := l.kit.Master()
-	l.set.sweep(l.lastLiving(m))
+	l.sweep()
 	l.prune(l.ctx)
 }
 

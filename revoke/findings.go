@@ -33,6 +33,7 @@ func (l *List) findings() (fs []kit.Finding) {
 		fs = append(fs, kit.Finding{Code: code, Severity: severity, Title: title, Detail: detail, Fix: fix})
 	}
 	s := l.Stats()
+	matters := l.matters(s)
 	switch {
 	case l.notes.foreign.Load():
 		add("revocations-key", "error", "The denylist in Redis is hashed with another key",
@@ -40,6 +41,7 @@ func (l *List) findings() (fs []kit.Finding) {
 	case l.notes.full.Load():
 		add("revocations-full", "error", "The denylist does not fit", fmt.Sprintf("It has more than %d entries.", l.policy.MaxEntries),
 			"Raise MaxEntries, or lower the life of tokens.")
+	case !matters:
 	case !s.Ready && time.Since(l.start) > graceFresh:
 		add("revocations-not-ready", "warning", "The denylist is not loaded",
 			"No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are "+l.decided()+".",
@@ -53,17 +55,24 @@ func (l *List) findings() (fs []kit.Finding) {
 		add("revocations-pending", "warning", "Revocations wait for Redis",
 			fmt.Sprintf("%d are in force in this process only.", s.Untaken), "See why Redis cannot be used.")
 	}
-	if policy := l.notes.evicts.Load(); policy != nil {
+	if policy := l.notes.evicts.Load(); policy != nil && matters {
 		add("revocations-evictable", "warning", "Redis may evict the denylist",
 			"Its maxmemory-policy is "+*policy+". What is evicted is put back, and unknown meanwhile.",
 			"Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.")
 	}
-	if l.notes.firstUse.Load() {
+	if l.notes.firstUse.Load() && matters {
 		add("revocations-first-use", "info", "The denylist was taken as it was",
 			"No process vouched for it within 5 s of the start. That is right on first use; after a loss of all data while no process lived, revocations are missing.",
 			"Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.")
 	}
 	return fs
+}
+
+// matters reports whether anybody would miss the list. A process has one unless it
+// is told not to, and most of them never need it: nobody has asked it or revoked
+// anything here, and nothing that was revoked elsewhere is in it.
+func (l *List) matters(s Stats) bool {
+	return l.policy.NoFirstUse || l.used.Load() || s.Entries > 0
 }
 
 func (l *List) decided() string {

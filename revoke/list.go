@@ -28,6 +28,7 @@ type List struct {
 	wall  func() time.Time      // replaced in tests
 	asOf  atomic.Int64          // everything acknowledged before is known; 0: never was
 	known atomic.Bool           // a complete set has been read once
+	used  atomic.Bool           // somebody has asked; written once
 	ready chan struct{}         // closed then
 	fault atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
 	notes notes                 // for the findings
@@ -60,11 +61,27 @@ type counts struct {
 	revoked, taken, refused               atomic.Uint64
 	snapshots, gaps, lost, pushed, pruned atomic.Uint64
 	garbage                               atomic.Uint64
+	strict, strictFailed                  atomic.Uint64
 }
 
 // New makes a List. It never waits for Redis: until a complete set has been read,
 // what this process does not hold itself is Unknown (see WaitReady).
 func New(client *evercache.Client, p Policy) (*List, error) {
+	l, err := newList(client, p)
+	if err != nil {
+		return nil, err
+	}
+	l.recall()
+	if l.kit.MemoryOnly() {
+		l.believe()
+		return l, l.run(l.tidy)
+	}
+	l.stops = append(l.stops, l.kit.OnBeat(l.beat), l.kit.AddFindings(l.findings))
+	return l, l.run(l.follow, l.send, l.tidy)
+}
+
+// newList makes one that does nothing yet.
+func newList(client *evercache.Client, p Policy) (*List, error) {
 	p = p.withDefaults()
 	if err := p.validate(); err != nil {
 		return nil, fmt.Errorf("revoke: wrong policy:\n%w", err)
@@ -84,13 +101,7 @@ func New(client *evercache.Client, p Policy) (*List, error) {
 	}
 	l.policy.Key = ""
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
-	l.recall()
-	if k.MemoryOnly() {
-		l.believe()
-		return l, l.run(l.tidy)
-	}
-	l.stops = append(l.stops, k.OnBeat(l.beat), k.AddFindings(l.findings))
-	return l, l.run(l.follow, l.send, l.tidy)
+	return l, nil
 }
 
 // run starts the goroutines of the list.
@@ -134,8 +145,16 @@ func (l *List) believe() {
 	}
 }
 
+// use notes that somebody asks this list. It writes once: a check must not make
+// processors wait for each other.
+func (l *List) use() {
+	if !l.used.Load() {
+		l.used.Store(true)
+	}
+}
+
 // now is the real, monotonic clock.
-func (l *List) now() int64 { return l.at(time.Now()) }
+func (l *List) now() int64 { return int64(time.Since(l.start)) }
 
 func (l *List) at(t time.Time) int64 { return int64(t.Sub(l.start)) }
 

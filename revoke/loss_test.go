@@ -267,6 +267,21 @@ func TestARestartOfEveryProcessOneByOneLosesNothing(t *testing.T) {
 	wantWhole(t, server, single(server), ps, all)
 }
 
+func TestAnOverwrittenSetIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	p := startAll(t, 1, single(server), revoke.Policy{MaxLag: 2 * time.Second, AckTimeout: 200 * time.Millisecond})[0]
+	all := ids("a", 100)
+	p.revoke(all...)
+	server.Do("SET", setKey, "x")
+	eventually(t, 10*time.Second, "unknown", func() bool { return p.status("never revoked") == revoke.Unknown })
+	if in := p.missing(all); len(in) > 0 {
+		t.Errorf("%d are not refused any more", len(in))
+	}
+	server.Do("DEL", setKey)
+	wantWhole(t, server, single(server), []*process{p}, all)
+}
+
 func TestCacheCallsCannotReachRevocations(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -134,6 +135,24 @@ func (p *pending) confirmed(m kit.Master, sentAt time.Time) (journaled []key) {
 		}
 		delete(p.all, k)
 	}
+	return journaled
+}
+
+// expire drops what has expired before that second, and returns those that the
+// journal has: a Redis that never comes must not make this grow.
+func (p *pending) expire(before uint32) (journaled []key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, o := range p.all {
+		if o.exp >= before {
+			continue
+		}
+		if o.journaled {
+			journaled = append(journaled, k)
+		}
+		delete(p.all, k)
+	}
+	p.queue = slices.DeleteFunc(p.queue, func(o *own) bool { return p.all[o.key] != o })
 	return journaled
 }
 

@@ -82,3 +82,22 @@ func TestALaterRevocationOfTheSameStandsForTheEarlier(t *testing.T) {
 		t.Errorf("next = %v", batch)
 	}
 }
+
+// Without this a Redis that never comes, or that there is none, would let memory
+// grow with every revocation there ever was.
+func TestWhatHasExpiredIsNotPendingAnyMore(t *testing.T) {
+	p := newPending()
+	for i := range byte(6) {
+		p.add(entry{key: key{i}, exp: 10 + uint32(i)}, nil, i%2 == 0)
+	}
+	replaced := p.add(entry{key: key{5}, exp: 3}, nil, false) // keeps the later expiry
+	if forget := p.expire(14); len(forget) != 2 {
+		t.Errorf("the journal may forget %v, want those of 10 and 12", forget)
+	}
+	if n, untaken, _ := p.depth(); n != 2 || untaken != 2 {
+		t.Errorf("%d pending, %d untaken, want those of 14 and 15", n, untaken)
+	}
+	if batch := p.next(10); len(batch) != 2 || batch[1] != replaced {
+		t.Errorf("next = %+v", batch)
+	}
+}

@@ -10,21 +10,22 @@ import (
 )
 
 // Revoke refuses the token with this id until it expires. It is in force in this
-// process when Revoke returns, whatever it returns but ErrID, ErrExpiry, ErrFull
-// and ErrClosed, and on its way to the others. A *evercache.DurabilityError says
-// that it is stored less safely than the policy asks: repeating it is safe.
-func (l *List) Revoke(ctx context.Context, id string, expiresAt time.Time) (evercache.Receipt, error) {
+// process when Revoke returns, whatever it returns but ErrID, ErrExpiry,
+// ErrDurability, ErrFull and ErrClosed, and on its way to the others. A *evercache.DurabilityError says
+// that it is stored less safely than the policy, or MinDurability, asks: repeating
+// it is safe.
+func (l *List) Revoke(ctx context.Context, id string, expiresAt time.Time, opts ...Option) (evercache.Receipt, error) {
 	exp, err := l.expiry(id, expiresAt)
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	return l.put(ctx, entry{key: l.hash.key(kindID, id), exp: exp})
+	return l.put(ctx, entry{key: l.hash.key(kindID, id), exp: exp}, opts)
 }
 
 // RevokeIssuedBefore refuses every token of the subject that was issued in the
 // second of t or before ("log out everywhere"), until expiresAt, when the last of
 // them has expired. It is otherwise like Revoke.
-func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time) (evercache.Receipt, error) {
+func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time, opts ...Option) (evercache.Receipt, error) {
 	exp, err := l.expiry(subject, expiresAt)
 	if err != nil {
 		return evercache.Receipt{}, err
@@ -32,7 +33,7 @@ func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expire
 	if cut := t.Unix(); cut < 0 || cut > math.MaxUint32 || t.Sub(l.wall()) > l.policy.ClockSkew {
 		return evercache.Receipt{}, ErrExpiry // it would refuse what is not issued yet
 	}
-	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: uint32(t.Unix())})
+	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: uint32(t.Unix())}, opts)
 }
 
 // expiry checks what Revoke is given. The second it returns is not before the
@@ -56,7 +57,11 @@ func (l *List) expiry(id string, at time.Time) (uint32, error) {
 }
 
 // put brings an entry into force here and sees how far it gets.
-func (l *List) put(ctx context.Context, e entry) (evercache.Receipt, error) {
+func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Receipt, error) {
+	asked, err := l.policy.asked(opts)
+	if err != nil {
+		return evercache.Receipt{}, err
+	}
 	if l.isClosed() {
 		return evercache.Receipt{}, evercache.ErrClosed
 	}
@@ -73,16 +78,16 @@ func (l *List) put(ctx context.Context, e entry) (evercache.Receipt, error) {
 	o := l.own.add(is, drop, false)
 	bounded, cancel := context.WithTimeout(ctx, l.policy.AckTimeout)
 	defer cancel()
-	r, cause := l.deliver(bounded, o)
+	r, cause := l.deliver(bounded, o, asked)
 	if r.Durability < evercache.Master {
 		if r.Durability = evercache.Memory; l.keep(bounded, ctx, o) {
 			r.Durability = evercache.Journaled
 		}
 	}
-	if ctx.Err() != nil && r.Durability < l.policy.Durability {
+	if ctx.Err() != nil && r.Durability < asked.Durability {
 		return evercache.Receipt{}, context.Cause(ctx)
 	}
-	return r, l.enough(r, cause)
+	return r, l.enough(r, asked, cause)
 }
 
 var (
@@ -90,9 +95,9 @@ var (
 	errNoReply  = errors.New("no master has taken it in time")
 )
 
-// deliver waits until a master, and as many replicas as the policy asks, have an
+// deliver waits until a master, and as many replicas as are asked for, have an
 // entry.
-func (l *List) deliver(ctx context.Context, o *own) (evercache.Receipt, error) {
+func (l *List) deliver(ctx context.Context, o *own, asked evercache.Receipt) (evercache.Receipt, error) {
 	if l.kit.MemoryOnly() {
 		return evercache.Receipt{}, nil
 	}
@@ -111,14 +116,14 @@ func (l *List) deliver(ctx context.Context, o *own) (evercache.Receipt, error) {
 	}
 	l.stats.taken.Add(1)
 	r := evercache.Receipt{Durability: evercache.Master}
-	if l.policy.Durability < evercache.Replicated {
+	if asked.Durability < evercache.Replicated {
 		return r, nil
 	}
 	m := l.own.where(o)
 	if m == nil { // it is on its way to the next one
 		return r, nil
 	}
-	if n := l.kit.AwaitBarrier(ctx, m, l.policy.Replicas); n > 0 {
+	if n := l.kit.AwaitBarrier(ctx, m, asked.Replicas); n > 0 {
 		r = evercache.Receipt{Durability: evercache.Replicated, Replicas: n}
 	}
 	return r, nil
@@ -141,10 +146,9 @@ func (l *List) keep(bounded, ctx context.Context, o *own) bool {
 	return true
 }
 
-// enough is nil when r is what the policy asks for. Without any Redis there is
-// nothing more to be had.
-func (l *List) enough(r evercache.Receipt, cause error) error {
-	asked := evercache.Receipt{Durability: l.policy.Durability, Replicas: l.policy.Replicas}
+// enough is nil when r is what is asked for. Without any Redis there is nothing
+// more to be had.
+func (l *List) enough(r, asked evercache.Receipt, cause error) error {
 	if l.kit.MemoryOnly() || r.Durability > asked.Durability || r.Durability == asked.Durability && r.Replicas >= asked.Replicas {
 		return nil
 	}

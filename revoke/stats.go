@@ -24,6 +24,9 @@ type Stats struct {
 	PutBack   uint64 // entries that Redis lacked
 	Pruned    uint64 // entries that had expired in Redis
 	Garbage   uint64 // things in Redis that are not ours
+
+	Strict       uint64 // strict checks that had to ask the master
+	StrictFailed uint64 // of them, those that it did not answer in time
 }
 
 // Stats tells how the list is.
@@ -40,6 +43,9 @@ func (l *List) Stats() Stats {
 		PutBack:   l.stats.pushed.Load(),
 		Pruned:    l.stats.pruned.Load(),
 		Garbage:   l.stats.garbage.Load(),
+
+		StrictFailed: l.stats.strictFailed.Load(), // before those that it is a part of
+		Strict:       l.stats.strict.Load(),
 	}
 	s.Unconfirmed, s.Untaken, s.Unsaved = l.own.depth()
 	now := l.now()

@@ -26,16 +26,28 @@ func (l *List) tidy(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case c := <-l.confirms:
-			for _, k := range l.own.confirmed(c.master, c.sentAt) {
-				l.kit.Forget(l.journalKey(k))
-			}
+			l.forget(l.own.confirmed(c.master, c.sentAt))
 		case <-sweep.C:
-			m, _ := l.kit.Master()
-			l.set.sweep(l.lastLiving(m))
+			l.sweep()
 		case <-prune.C:
 			l.prune(ctx)
 			prune.Reset(pruneEach/2 + rand.N(pruneEach))
 		}
+	}
+}
+
+// sweep lets go of what has expired.
+func (l *List) sweep() {
+	m, _ := l.kit.Master()
+	dead := l.lastLiving(m)
+	l.set.sweep(dead)
+	l.forget(l.own.expire(dead))
+}
+
+// forget takes entries out of the journal.
+func (l *List) forget(keys []key) {
+	for _, k := range keys {
+		l.kit.Forget(l.journalKey(k))
 	}
 }
 

@@ -6,16 +6,19 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/evercacheprom"
 	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
 
 // denylist is what the API needs of a revoke.List.
 type denylist interface {
-	Revoke(ctx context.Context, id string, expiresAt time.Time) (evercache.Receipt, error)
-	RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time) (evercache.Receipt, error)
+	Revoke(ctx context.Context, id string, expiresAt time.Time, opts ...revoke.Option) (evercache.Receipt, error)
+	RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time, opts ...revoke.Option) (evercache.Receipt, error)
 	Check(revoke.Token) revoke.Verdict
 	CheckStrict(ctx context.Context, t revoke.Token) (revoke.Verdict, error)
 }
@@ -42,6 +45,13 @@ func (d *Daemon) openDenylist(c *evercache.Client) (*revoke.List, error) {
 	return revoke.New(c, revocationPolicy(d.cfg.Server))
 }
 
+// denylistMetrics is what /metrics shows of it.
+func denylistMetrics(list *revoke.List) prometheus.Collector {
+	return evercacheprom.NewRevocations(func() evercacheprom.RevocationStats {
+		return evercacheprom.RevocationStats(list.Stats())
+	})
+}
+
 // denylistHealth is what /health shows of it.
 func denylistHealth(s revoke.Stats) status.Denylist {
 	return status.Denylist{
@@ -65,11 +75,15 @@ const mostChecks = 1000
 
 // postRevocation revokes a token, or all of a subject's.
 func (a *api) postRevocation(w http.ResponseWriter, q *request) *apiError {
+	opts, fault := revocationOptions(q.Header)
+	if fault != nil {
+		return fault
+	}
 	var b revocationBody
 	if fault := a.readJSON(q, &b); fault != nil {
 		return fault
 	}
-	receipt, err := b.apply(q.Context(), a.denylist)
+	receipt, err := b.apply(q.Context(), a.denylist, opts)
 	if err != nil {
 		return revocationFailed(err)
 	}
@@ -78,12 +92,21 @@ func (a *api) postRevocation(w http.ResponseWriter, q *request) *apiError {
 	return nil
 }
 
-func (b revocationBody) apply(ctx context.Context, l denylist) (evercache.Receipt, error) {
+// revocationOptions are those that the headers ask for.
+func revocationOptions(h http.Header) ([]revoke.Option, *apiError) {
+	asked, given, fault := minDurability(h)
+	if fault != nil || !given {
+		return nil, fault
+	}
+	return []revoke.Option{revoke.MinDurability(asked)}, nil
+}
+
+func (b revocationBody) apply(ctx context.Context, l denylist, opts []revoke.Option) (evercache.Receipt, error) {
 	switch {
 	case b.ID != "" && b.Subject == "" && b.IssuedBefore.IsZero():
-		return l.Revoke(ctx, b.ID, b.ExpiresAt.Time)
+		return l.Revoke(ctx, b.ID, b.ExpiresAt.Time, opts...)
 	case b.ID == "" && b.Subject != "" && !b.IssuedBefore.IsZero():
-		return l.RevokeIssuedBefore(ctx, b.Subject, b.IssuedBefore.Time, b.ExpiresAt.Time)
+		return l.RevokeIssuedBefore(ctx, b.Subject, b.IssuedBefore.Time, b.ExpiresAt.Time, opts...)
 	}
 	return evercache.Receipt{}, errRevocationBody
 }

@@ -26,6 +26,7 @@ type Decision struct {
 	Master     Addr      // the decided master; zero while none was found
 	Generation uint64    // another one means: another master, or the same after a restart
 	Confirmed  bool      // not provisional: a majority of the sentinels names it
+	NamedAt    time.Time // when a majority named it, as of its oldest answer; zero: none does
 	Epoch      int64     // highest config epoch seen for it; negative for none
 
 	Probes    []Addr        // nodes to ask for ROLE and INFO
@@ -59,7 +60,7 @@ func (m *Machine) decision() Decision {
 		d.FencedAt = m.ep.fencedAt
 	}
 	if m.cur.verified {
-		d.Master, d.Confirmed = m.cur.addr, m.cur.confirmed
+		d.Master, d.Confirmed, d.NamedAt = m.cur.addr, m.cur.confirmed, m.namedAt()
 	}
 	for _, n := range m.nodes {
 		d.Probes = append(d.Probes, n.addr)

@@ -160,8 +160,21 @@ func (d *desk) beaten(b sentinel.Barrier) {
 func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
 	all := !slices.ContainsFunc(now.Promotable, func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) })
 	safe := b.Fault == sentinel.FaultNone && all && now.BarriersConfirm()
-	return Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe, Alone: safe && len(now.Promotable) > 0}
+	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe}
+	switch {
+	case !safe:
+	case len(now.Promotable) > 0:
+		beat.Alone = true
+	case !now.NamedAt.IsZero():
+		beat.AloneAt = now.NamedAt.Add(-hearsay)
+	}
+	return beat
 }
+
+// hearsay is how long a sentinel may not have heard yet of the master that another
+// one has made: they tell each other every two seconds. Where no replica can be
+// promoted that one sees, the sentinels' word is all there is.
+const hearsay = 2 * time.Second
 
 // holders are the replicas that have the barrier: their offset has reached the
 // one that the master had right after the write. nil: INFO does not tell.

@@ -47,6 +47,9 @@ type Beat struct {
 	Replicas int  // that hold it
 	Confirms bool // no promotion can lose what was acknowledged before it was sent
 	Alone    bool // when it was sent, its node was the only master
+	// AloneAt is when it was the only one, where no replica can say so: none can be
+	// promoted. Zero: not known.
+	AloneAt time.Time
 }
 
 // View is what is known of the set; it is never modified.

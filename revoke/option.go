@@ -1,0 +1,35 @@
+package revoke
+
+import (
+	"errors"
+
+	"github.com/evercache/evercache"
+)
+
+// Option changes one call of Revoke or RevokeIssuedBefore.
+type Option func(*evercache.Receipt)
+
+// MinDurability asks for this in place of what the policy asks: the call returns
+// a *evercache.DurabilityError when the revocation is stored less safely. It is in
+// force either way. evercache.ReplicatedTo makes the one that asks for replicas.
+func MinDurability(r evercache.Receipt) Option {
+	return func(asked *evercache.Receipt) { *asked = r }
+}
+
+// ErrDurability means that MinDurability asks for something that there is not.
+var ErrDurability = errors.New("revoke: bad durability")
+
+// asked is what a call has to reach.
+func (p *Policy) asked(opts []Option) (evercache.Receipt, error) {
+	a := evercache.Receipt{Durability: p.Durability, Replicas: p.Replicas}
+	for _, o := range opts {
+		o(&a)
+	}
+	switch {
+	case a.Durability > evercache.Replicated, a.Replicas < 0, a.Replicas > 0 && a.Durability != evercache.Replicated:
+		return a, ErrDurability
+	case a.Durability == evercache.Replicated:
+		a.Replicas = max(1, a.Replicas)
+	}
+	return a, nil
+}
