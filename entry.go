@@ -34,8 +34,9 @@ type Entry[V any] struct {
 	// Fresh is true within the TTL. A stale entry is served only where the
 	// policy allows it and nothing better can be had.
 	Fresh bool
-	// Coherent is true while the entry is covered by the invalidation feed.
-	// There is no feed yet, so only what Redis itself has just said is coherent.
+	// Coherent: nothing newer had been acknowledged a second ago. The invalidation
+	// feed vouches for what memory holds; what Redis has just answered needs no
+	// feed, only the proof that its master was the only one.
 	Coherent bool
 	// Cause says why the answer is not the normal one: the outage or the
 	// loader's error behind a value from memory. It is nil in normal service.

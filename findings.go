@@ -1,7 +1,6 @@
 package evercache
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,129 +33,89 @@ func (c *Client) Health() Health {
 	if depth.Oldest != 0 {
 		h.OutboxOldest = max(0, time.Duration(c.clock.precise()-depth.Oldest))
 	}
-	switch {
-	case c.opts.MemoryOnly || now.state == Closed:
-	case node == nil:
-		h.Findings = append(h.Findings, c.awayFinding(now.cause))
-	default:
-		h.Findings = append(h.Findings, nodeFindings(node)...)
-	}
-	h.Findings = append(h.Findings, sentinelFindings(h.Sentinel)...)
-	h.Findings = append(h.Findings, outboxFindings(h, depth.Overflowed)...)
-	h.Findings = append(h.Findings, c.recoveryFindings(h, node)...)
-	h.Findings = append(h.Findings, c.journal.findings()...)
-	h.Findings = append(h.Findings, c.kit.told()...)
+	h.Findings = append(h.Findings, c.findings(h, now.cause, node, depth.Overflowed)...)
 	return h
 }
 
-// awayFinding says why no master answers and what to do about it.
-func (c *Client) awayFinding(cause error) Finding {
-	if cause == nil {
-		cause = errNotYet
-	}
-	f := findingOf(remote.KindOf(cause))
-	if remote.WasSlow(cause) {
-		f = slowFinding
-	}
-	if g, ok := watchFinding(cause); ok {
-		f = g
-	}
-	if g, ok := misaddressed(cause); ok {
-		f = g
-	}
-	f.Detail = cause.Error()
-	if c.opts.mode() == Standalone {
-		f.Detail = c.opts.Addr + ": " + f.Detail
-	}
-	if c.memoryIsAll() && (f.Code == "redis-unreachable" || cause == errNotYet) {
-		f.Severity = Info
-		f.Title = "No Redis is configured and none answers at the default address: memory is all there is"
-		f.Fix = "Nothing to do if that is meant. Otherwise start Redis there, or set REDIS_HOST or REDIS_URL."
-	}
-	return f
-}
-
-var slowFinding = Finding{
-	Code: "redis-slow", Severity: Error,
-	Title: "Redis answers too slowly to be used",
-	Fix:   "Look for slow commands (SLOWLOG GET), swapping, a saturated network; raise the read and write timeouts if this latency is normal.",
-}
-
-// misaddressed explains a server that answers, but is not the one that is meant.
-func misaddressed(cause error) (Finding, bool) {
+// findings are what is wrong at this moment. Each group is a function of what is
+// known; none dials or waits. A finding always has a title, a detail and a fix.
+func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed uint64) []Finding {
+	var master []Finding
 	switch {
-	case errors.Is(cause, remote.ErrNotRedis):
-		return Finding{
-			Code: "redis-not-redis", Severity: Error, Title: "What answers there is not Redis",
-			Fix: "Check host and port, and whether the port wants TLS (REDIS_TLS).",
-		}, true
-	case errors.Is(cause, remote.ErrNoDatabase):
-		return Finding{
-			Code: "redis-db", Severity: Error, Title: "Redis has no database of the configured number",
-			Fix: "Lower REDIS_DB, or raise databases in redis.conf.",
-		}, true
+	case c.opts.MemoryOnly || h.State == Closed:
+	case node == nil:
+		master = []Finding{c.awayFinding(cause)}
+	default:
+		master = masterFindings(c.sayings(node), h)
 	}
-	return Finding{}, false
+	return slices.Concat(
+		master,
+		sentinelFindings(h.Sentinel),
+		setFindings(h.Sentinel),
+		outboxFindings(h, overflowed),
+		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
+		c.journal.findings(),
+		c.kit.told(),
+	)
 }
 
-// awayFindings explain an outage by the kind of its cause.
-var awayFindings = map[remote.Kind]Finding{
-	remote.Timeout: {
-		Code: "redis-timeout", Title: "Redis accepts connections but does not answer in time",
-		Fix: "Check whether the server hangs (redis-cli PING), is paused (CLIENT PAUSE), swaps or runs a long script, and whether a firewall drops packets.",
-	},
-	remote.TLS: {
-		Code: "redis-tls", Title: "The TLS handshake with Redis failed",
-		Fix: "Check REDIS_TLS, the CA, the certificate's names (REDIS_TLS_SERVER_NAME) and whether the server wants a client certificate.",
-	},
-	remote.ReadOnly: {
-		Code: "redis-replica", Title: "The configured server is a replica, not a master",
-		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
-	},
-	remote.Loading: {
-		Code: "redis-loading", Title: "Redis is loading its data from disk",
-		Fix: "Wait: it is used as soon as it is ready. INFO persistence shows loading_eta_seconds.",
-	},
-	remote.MasterDown: {
-		Code: "redis-masterdown", Title: "The configured server is a replica whose master is down",
-		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
-	},
-	remote.Auth: {
-		Code: "redis-auth", Title: "Redis refuses our login",
-		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD or its file; the file is read again at every attempt.",
-	},
-	remote.NoPerm: {
-		Code: "redis-noperm", Title: "The Redis ACL forbids what evercache needs",
-		Fix: "Give the user the commands and the key patterns that docs/operations.md lists.",
-	},
-	remote.MaxClients: {
-		Code: "redis-maxclients", Title: "Redis has no connection left for us",
-		Fix: "Raise maxclients, or find who holds the connections (CLIENT LIST).",
-	},
-	remote.Moved: {
-		Code: "redis-cluster-node", Title: "The configured server is a node of a Redis Cluster",
-		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
-	},
-	remote.Busy: {
-		Code: "redis-busy", Title: "A script blocks Redis",
-		Fix: "End it with SCRIPT KILL or FUNCTION KILL.",
-	},
+// sayings are what the master in use says of us.
+type sayings struct {
+	refused   remote.Kind // why it takes no writes; OK: it does
+	forbidden error       // by the ACL, within the last minute
+	mute      string      // the heartbeat's keys, which the ACL forbids; "": it does not
+	scripts   bool        // the ACL forbids scripts
 }
 
-func findingOf(k remote.Kind) Finding {
-	f, ok := awayFindings[k]
-	if !ok {
-		f = Finding{
-			Code: "redis-unreachable", Title: "Redis cannot be reached",
-			Fix: "Check that the server runs and that its address, port and firewall are right.",
-		}
+func (c *Client) sayings(n *remote.Node) sayings {
+	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden()}
+	if n.HeartbeatForbidden() {
+		s.mute = c.opts.KeyPrefix + "~b:*"
 	}
-	f.Severity = Error
-	return f
+	return s
 }
 
-// refusedFindings explain a master that answers but takes no writes.
-var refusedFindings = map[remote.Kind]Finding{
+// masterFindings tell what a master that answers does not do for us.
+func masterFindings(s sayings, h Health) (fs []Finding) {
+	if f, ok := refusals[s.refused]; ok {
+		f.Severity = Error
+		f.Detail = "reads are answered; writes are kept " + keptIn(h.Journal) + " until it takes them again"
+		fs = append(fs, f)
+	}
+	if s.forbidden != nil {
+		f := kindFinding(remote.NoPerm)
+		f.Detail = s.forbidden.Error()
+		fs = append(fs, f)
+	}
+	if s.mute != "" {
+		fs = append(fs, Finding{
+			Code: "redis-heartbeat-forbidden", Severity: Warning,
+			Title:  "The Redis ACL forbids the heartbeat's key",
+			Detail: "forbidden: writing " + s.mute + ". A server that takes no writes is noticed at a caller's write only, and which writes a failover or a restart has lost cannot be told: all that are kept are sent again",
+			Fix:    "Allow the user the keys <prefix>~*.",
+		})
+	}
+	if h.Feed.Cause != nil {
+		fs = append(fs, Finding{
+			Code: "redis-feed", Severity: Warning,
+			Title:  "Redis does not announce what other processes change",
+			Detail: h.Feed.Cause.Error() + "; what memory holds is served for at most L1TTL (5 s) without asking, and never called coherent; what Redis itself has just answered may be",
+			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and let no proxy stand between that speaks RESP2 only.",
+		})
+	}
+	if s.scripts {
+		fs = append(fs, Finding{
+			Code: "redis-scripts-forbidden", Severity: Warning,
+			Title:  "The Redis ACL forbids scripts",
+			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
+			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load).",
+		})
+	}
+	return fs
+}
+
+// refusals explain a master that answers but takes no writes.
+var refusals = map[remote.Kind]Finding{
 	remote.OOM: {
 		Code: "redis-oom", Title: "Redis has reached maxmemory and refuses writes",
 		Fix: "Raise maxmemory, or set an eviction policy that fits a cache (maxmemory-policy allkeys-lfu).",
@@ -171,35 +130,32 @@ var refusedFindings = map[remote.Kind]Finding{
 	},
 }
 
-func nodeFindings(n *remote.Node) (fs []Finding) {
-	if f, ok := refusedFindings[n.Refused()]; ok {
-		f.Severity = Error
-		f.Detail = "reads are answered; writes are kept in memory until it takes them again"
-		fs = append(fs, f)
+// keptIn says where a write is kept that Redis has not taken.
+func keptIn(j JournalHealth) string {
+	switch {
+	case !j.Enabled:
+		return "in memory"
+	case j.Err != nil:
+		return "in memory only, and answered with an error since the journal cannot be written,"
 	}
-	if err := n.Forbidden(); err != nil {
-		f := findingOf(remote.NoPerm)
-		f.Detail = err.Error()
-		fs = append(fs, f)
-	}
-	if n.HeartbeatForbidden() {
-		fs = append(fs, Finding{
-			Code: "redis-heartbeat-forbidden", Severity: Warning,
-			Title: "The Redis ACL forbids the heartbeat's key",
-			Fix:   "Allow the user the keys <prefix>~*, so that a server that takes no writes is noticed before a caller's write is.",
-		})
-	}
-	return fs
+	return "in memory and in the journal"
 }
 
 func outboxFindings(h Health, overflowed uint64) (fs []Finding) {
 	if h.OutboxEntries > 0 {
-		fs = append(fs, Finding{
+		f := Finding{
 			Code: "outbox-pending", Severity: Warning,
-			Title:  "Acknowledged writes wait in memory for a Redis master that takes them",
+			Title:  "Acknowledged writes wait for a Redis master that takes them",
 			Detail: fmt.Sprintf("waiting: %d, %d bytes, the oldest for %v", h.OutboxEntries, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
-			Fix:    "Bring Redis back, or mend why it refuses them, before this process ends.",
-		})
+			Fix:    "Bring Redis back, or mend why it refuses them.",
+		}
+		if h.Journal.Enabled && h.Journal.Err == nil {
+			f.Detail += "; they are in the journal and survive the end of this process"
+		} else {
+			f.Detail += "; they are in memory only"
+			f.Fix = "Bring Redis back, or mend why it refuses them, before this process ends."
+		}
+		fs = append(fs, f)
 	}
 	if overflowed > 0 {
 		fs = append(fs, Finding{

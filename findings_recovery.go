@@ -3,8 +3,6 @@ package evercache
 import (
 	"fmt"
 	"time"
-
-	"github.com/evercache/evercache/internal/remote"
 )
 
 // FeedHealth is what the invalidation feed is worth.
@@ -80,7 +78,7 @@ const (
 )
 
 // recoveryFindings tell what endangers writes that were acknowledged, or did.
-func (c *Client) recoveryFindings(h Health, node *remote.Node) (fs []Finding) {
+func recoveryFindings(h Health, resetAt time.Time) (fs []Finding) {
 	r := h.Recovery
 	if r.DroppedValues+r.DroppedKeys > 0 {
 		fs = append(fs, Finding{
@@ -98,31 +96,12 @@ func (c *Client) recoveryFindings(h Health, node *remote.Node) (fs []Finding) {
 			Fix:    "Look for a replica that is connected but does not keep up (INFO replication: lag), and for a failover that does not end.",
 		})
 	}
-	if at := time.Unix(0, c.recovery.resetAt.Load()); r.DatasetResets > 0 && time.Since(at) < resetTold {
+	if r.DatasetResets > 0 && time.Since(resetAt) < resetTold {
 		fs = append(fs, Finding{
 			Code: "dataset-reset", Severity: Error,
 			Title:  "Redis came back without its data",
-			Detail: fmt.Sprintf("at %s; what this process had written in the last minute was put back", at.UTC().Format(time.RFC3339)),
+			Detail: fmt.Sprintf("at %s; what this process had written in the last minute was put back", resetAt.UTC().Format(time.RFC3339)),
 			Fix:    "Find out why: a restart without persistence, a FLUSHALL, another server at this address. Turn on appendonly, and never let a master restart empty beside replicas.",
-		})
-	}
-	if node == nil {
-		return fs
-	}
-	if h.Feed.Cause != nil {
-		fs = append(fs, Finding{
-			Code: "redis-feed", Severity: Warning,
-			Title:  "Redis does not announce what other processes change",
-			Detail: h.Feed.Cause.Error() + "; an entry is served for at most L1TTL (5 s) without asking, and never called coherent",
-			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and let no proxy stand between that speaks RESP2 only.",
-		})
-	}
-	if node.ScriptsForbidden() {
-		fs = append(fs, Finding{
-			Code: "redis-scripts-forbidden", Severity: Warning,
-			Title:  "The Redis ACL forbids scripts",
-			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
-			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load).",
 		})
 	}
 	return fs

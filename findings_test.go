@@ -1,10 +1,24 @@
 package evercache
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/evercache/evercache/internal/breaker"
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/sentinel"
+	"github.com/evercache/evercache/internal/watch"
 )
 
 func TestSentinelFindings(t *testing.T) {
@@ -35,15 +49,168 @@ func TestSentinelFindings(t *testing.T) {
 			h := well()
 			tt.spoil(h)
 			var got []string
-			for _, f := range sentinelFindings(h) {
+			for _, f := range slices.Concat(sentinelFindings(h), setFindings(h)) {
 				got = append(got, f.Code)
-				if f.Title == "" || f.Fix == "" || f.Severity == "" {
-					t.Errorf("incomplete: %+v", f)
-				}
+				wantWhole(t, f)
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("findings %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// wantWhole fails the test unless an operator is told what it is, what was seen
+// and what to do.
+func wantWhole(t *testing.T, f Finding) {
+	t.Helper()
+	if f.Code == "" || f.Severity == "" || f.Title == "" || strings.TrimSpace(f.Detail) == "" || f.Fix == "" {
+		t.Errorf("incomplete: %+v", f)
+	}
+	if strings.Contains(f.Detail, "%!") || strings.Contains(f.Detail, "\n") {
+		t.Errorf("detail of %s: %q", f.Code, f.Detail)
+	}
+}
+
+// every is one finding of each code, or more.
+func every() (fs []Finding) {
+	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
+	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
+	for k := range byKind {
+		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
+	}
+	for _, cause := range causes {
+		fs = append(fs, c.awayFinding(cause))
+	}
+	h := Health{
+		Connected: true, OutboxEntries: 1, Feed: FeedHealth{Cause: io.EOF},
+		Recovery: RecoveryHealth{DroppedKeys: 1, UnconfirmedOldest: time.Hour, DatasetResets: 1},
+	}
+	for k := range refusals {
+		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
+	}
+	bad := SentinelNode{Addr: "s1:1", Tilt: true}
+	for _, set := range []*SentinelHealth{
+		{Sentinels: []SentinelNode{bad}, Rejected: 1, Forbidden: []string{"INFO"}, Provisional: true, Stage: "suspect", CurrentMaster: "n1:1"},
+		{Sentinels: []SentinelNode{bad}, Rejected: 1, CanFailOver: true, Known: 2, Reachable: 1, Provisional: true, Stage: "clear", CurrentMaster: "n1:1", Nodes: []RedisNode{{Addr: "n1:1"}, {Addr: "n2:1"}, {Addr: "n3:1", Reachable: true, Link: "send_bulk"}, {Addr: "n4:1", Reachable: true, Link: "online"}}},
+	} {
+		fs = slices.Concat(fs, sentinelFindings(set), setFindings(set))
+	}
+	fs = slices.Concat(fs, outboxFindings(h, 1), recoveryFindings(h, time.Now()))
+	fs = slices.Concat(fs, journalFindings(io.EOF, journal.Report{Damage: io.EOF}, 0), journalFindings(nil, journal.Report{}, 1))
+	return fs
+}
+
+// TestNoFindingIsLeftWithoutADetailOrAFix goes over all codes of this package's
+// source, so that none is added without being looked at here.
+func TestNoFindingIsLeftWithoutADetailOrAFix(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range every() {
+		wantWhole(t, f)
+		seen[f.Code] = true
+	}
+	files, err := filepath.Glob("findings*.go")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`Code: +"([a-z-]+)"`).FindAllSubmatch(source, -1) {
+			if code := string(m[1]); !seen[code] {
+				t.Errorf("%s: nothing makes %s here", file, code)
+			}
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d codes: %v", len(seen), slices.Sorted(maps.Keys(seen)))
+	}
+}
+
+// TestEveryFindingIsInTheRunbook: an operator looks the code up there.
+func TestEveryFindingIsInTheRunbook(t *testing.T) {
+	runbook, err := os.ReadFile(filepath.Join("docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range every() {
+		if !strings.Contains(string(runbook), "`"+f.Code+"`") {
+			t.Errorf("%s is not there", f.Code)
+		}
+	}
+}
+
+// TestARefusedWriteIsToldToBeWhereItIs: in memory, in the journal too, or in
+// memory only because the journal cannot be written.
+func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
+	for _, tt := range []struct {
+		journal                JournalHealth
+		detail, pending, other string
+	}{
+		{JournalHealth{}, "kept in memory until", "in memory only", "journal"},
+		{JournalHealth{Enabled: true}, "kept in memory and in the journal until", "they are in the journal", "only"},
+		{JournalHealth{Enabled: true, Err: io.EOF}, "kept in memory only, and answered with an error", "in memory only", "and in the journal"},
+	} {
+		h := Health{OutboxEntries: 1, Journal: tt.journal}
+		for k := range refusals {
+			if f := masterFindings(sayings{refused: k}, h)[0]; !strings.Contains(f.Detail, tt.detail) || strings.Contains(f.Detail, tt.other) {
+				t.Errorf("%s with %+v: %s", f.Code, tt.journal, f.Detail)
+			}
+		}
+		f := outboxFindings(h, 0)[0]
+		if !strings.Contains(f.Detail, tt.pending) || strings.Contains(f.Fix, "before this process ends") != (tt.pending == "in memory only") {
+			t.Errorf("%s with %+v: %s; %s", f.Code, tt.journal, f.Detail, f.Fix)
+		}
+	}
+}
+
+// TestAWriteThatRedisRefusesIsJournaledAndSaidToBe runs it against a server that
+// is out of memory.
+func TestAWriteThatRedisRefusesIsJournaledAndSaidToBe(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr(), JournalDir: filepath.Join(t.TempDir(), "j")})
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
+	r, err := c.Set(t.Context(), "a", "v")
+	if err != nil || r.Durability != Journaled {
+		t.Fatalf("receipt = %+v, %v; want journaled", r, err)
+	}
+	waitFinding(t, client, "redis-oom")
+	for _, f := range client.Health().Findings {
+		wantWhole(t, f)
+		if f.Code == "redis-oom" && !strings.Contains(f.Detail, "in memory and in the journal") {
+			t.Errorf("it says: %s", f.Detail)
+		}
+	}
+	redisDo(t, p, "CONFIG", "SET", "maxmemory", "0")
+	waitInRedis(t, p, "c:a", "v")
+}
+
+// TestTheFindingOfAMissingFeedSaysWhatIsCoherent: nothing of what memory holds,
+// but what Redis answers while it is known to be the only master.
+func TestTheFindingOfAMissingFeedSaysWhatIsCoherent(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-client|tracking")
+	client := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
+	connect(t, client, 2*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	waitFinding(t, client, "redis-feed")
+	redisDo(t, p, "SET", "c:a", "v")
+	for source, want := range map[Source]bool{SourceRedis: true, SourceMemory: false} {
+		waitUntil(t, 5*time.Second, func() bool {
+			if source == SourceRedis && c.peek("a") != nil {
+				c.elapse("a")
+			}
+			e, err := c.Lookup(t.Context(), "a")
+			return err == nil && e.Source == source && e.Coherent == want
+		}, func() string { return fmt.Sprintf("nothing from %v that is coherent: %v", source, want) })
+	}
+	for _, f := range client.Health().Findings {
+		if f.Code == "redis-feed" && (!strings.Contains(f.Detail, "what memory holds") || !strings.Contains(f.Detail, "what Redis itself has just answered may be")) {
+			t.Errorf("it says: %s", f.Detail)
+		}
 	}
 }

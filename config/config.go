@@ -45,8 +45,12 @@ type Server struct {
 	MaxBodyBytes int64
 	MaxTTL       time.Duration
 	MaxClasses   int
-	// DrainTimeout bounds the end of the process: requests, then the outbox.
+	// DrainTimeout bounds the end of the process: the delay, requests, then the
+	// outbox.
 	DrainTimeout time.Duration
+	// ShutdownDelay is how long the process that ends is still reachable, and
+	// says that it is not ready. It is at most half of DrainTimeout.
+	ShutdownDelay time.Duration
 	// Revocations is one of the three constants.
 	Revocations          string
 	RevocationsMaxLag    time.Duration

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/evercache/evercache"
 )
@@ -104,9 +103,7 @@ func (r *reader) secretFrom(name string, value evercache.Secret, path string) ev
 		r.unusable(fileName, r.secretFile(path)+" "+err.Error(), "give the path of a file that holds the secret and nothing else")
 		return ""
 	}
-	if runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 {
-		r.openToOthers = append(r.openToOthers, fileName)
-	}
+	r.checkMode(fileName, path, mode)
 	r.decidedBy("file", name, value.String())
 	return value
 }

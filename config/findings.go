@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -62,7 +63,7 @@ var (
 	}
 	secretReadable = findingKind{
 		"config-secret-file-mode", evercache.Info, "A secret's file is readable by everybody on this machine",
-		"A `_FILE` of a secret, or a private key, has mode bit 0004.",
+		"A `_FILE` of a secret, or a private key, has mode bit 0004, and is not under `/run/secrets`, where a container engine sets the mode.",
 	}
 	unknownName = findingKind{
 		"config-unknown-name", evercache.Warning, "An unknown setting",
@@ -96,10 +97,26 @@ func (r *reader) allFindings() []evercache.Finding {
 }
 
 // checkKeyMode notes a private key that everybody may read.
-func (r *reader) checkKeyMode(name string, data []byte, mode fs.FileMode) {
-	if runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 && bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+func (r *reader) checkKeyMode(name, path string, data []byte, mode fs.FileMode) {
+	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		r.checkMode(name, path, mode)
+	}
+}
+
+// checkMode notes a secret's file that everybody may read, where its mode is the
+// operator's to choose.
+func (r *reader) checkMode(name, path string, mode fs.FileMode) {
+	if runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 && !givenByEngine(path) {
 		r.openToOthers = append(r.openToOthers, name)
 	}
+}
+
+// givenByEngine reports whether a container engine has put the file where it is:
+// Docker, Swarm, Compose and Podman mount secrets under /run/secrets, for one
+// container alone, with a mode (0444) that cannot be changed in it.
+func givenByEngine(path string) bool {
+	path = filepath.Clean(path)
+	return strings.HasPrefix(path, "/run/secrets/") || strings.HasPrefix(path, "/var/run/secrets/")
 }
 
 // maxListed bounds the names in a finding.

@@ -118,6 +118,49 @@ func TestSecretFileThatEverybodyMayRead(t *testing.T) {
 	}
 }
 
+// An operator is told what was found and what to do, whatever it is.
+func TestNoFindingIsLeftWithoutADetailOrAFix(t *testing.T) {
+	seen := map[string]bool{}
+	for _, env := range [][]string{
+		{sentinelOn, "REDIS_SENTINELS=s1:26379"},
+		{"REDIS_SENTINELS=s1:26379"},
+		{sentinelOn, masterIs, "REDIS_SENTINELS=a:6379,b:26379,c:26379,d:26379", "REDIS_HOST=h"},
+		{"REDIS_PORT=26379", "REDIS_ADDRESS_MAP=a:1=b:1", "REDIS_TLS=false", "REDIS_TLS_SERVER_NAME=x"},
+		{"EVERCACHE_LISTEN=:3000", "EVERCACHE_INSECURE=true", "REDIS_PASSWORD_FILE=/open", "REDIS_HSOT=x", "REDIS_SERVICE_HOST=10.0.0.1"},
+	} {
+		for _, f := range acceptWith(t, memory{"/open": "x"}, env...).Redis.Findings {
+			seen[f.Code] = true
+			if f.Title == "" || f.Detail == "" || f.Fix == "" || f.Severity == "" {
+				t.Errorf("%v: incomplete: %+v", env, f)
+			}
+		}
+	}
+	for _, k := range findingKinds {
+		if !seen[k.code] && (k.code != secretReadable.code || runtime.GOOS != "windows") {
+			t.Errorf("nothing makes %s here", k.code)
+		}
+	}
+}
+
+// Compose mounts every secret with 0444: that is no news to anybody.
+func TestTheModeOfAMountedSecretIsTheEngines(t *testing.T) {
+	cert, key := certificate(t)
+	f := memory{
+		"/run/secrets/redis": "x", "/var/run/secrets/token": "y", "/run/secrets/tls/key": key, "/cert": cert,
+		"/run/secrets/../password": "x", "/run/secrets-of-mine": "y",
+	}
+	cfg := acceptWith(t, f, "REDIS_PASSWORD_FILE=/run/secrets/redis", "EVERCACHE_TOKEN_FILE=/var/run/secrets/token",
+		"EVERCACHE_TLS_CERT_FILE=/cert", "EVERCACHE_TLS_KEY_FILE=/run/secrets/tls/key")
+	expectCodes(t, cfg)
+	if runtime.GOOS == "windows" {
+		return
+	}
+	cfg = acceptWith(t, f, "REDIS_PASSWORD_FILE=/run/secrets/../password", "EVERCACHE_TOKEN_FILE=/run/secrets-of-mine")
+	if got, want := find(t, cfg, "config-secret-file-mode").Detail, "Everybody may read the file of REDIS_PASSWORD_FILE, EVERCACHE_TOKEN_FILE."; got != want {
+		t.Errorf("Detail = %q, want %q", got, want)
+	}
+}
+
 func TestFilesOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "password")

@@ -12,6 +12,7 @@ func (r *reader) server() Server {
 	s.MaxClasses = maxClasses
 	s.Token = r.serverToken()
 	r.checkListener(s)
+	s.ShutdownDelay = r.shutdownDelay(s)
 	r.keyPair("EVERCACHE_TLS_CERT_FILE", s.TLSCertFile, "EVERCACHE_TLS_KEY_FILE", s.TLSKeyFile)
 	return s
 }
@@ -41,6 +42,29 @@ func (r *reader) checkListener(s Server) {
 		r.fault("EVERCACHE_LISTEN", quote(s.Listen)+" can be reached from other machines, and no token is set",
 			"set EVERCACHE_TOKEN or EVERCACHE_TOKEN_FILE, or EVERCACHE_INSECURE=true to run open, or listen on 127.0.0.1")
 	}
+}
+
+// reachableDelay is how long load balancers get by default to notice the end:
+// Kubernetes takes a pod out of its Services within a second or two.
+const reachableDelay = 3 * time.Second
+
+// shutdownDelay gives no delay by default where no load balancer can be: who
+// presses Ctrl-C would wait for nothing.
+func (r *reader) shutdownDelay(s Server) time.Duration {
+	const name, boundName, listen = "EVERCACHE_SHUTDOWN_DELAY", "EVERCACHE_DRAIN_TIMEOUT", "EVERCACHE_LISTEN"
+	most := s.DrainTimeout / 2
+	switch {
+	case r.set(name):
+		if s.ShutdownDelay > most && !r.bad[name] && !r.bad[boundName] {
+			r.fault(name, short(s.ShutdownDelay)+" is longer than half of "+boundName+" ("+short(s.DrainTimeout)+")", "lower it, or raise "+boundName)
+		}
+		return s.ShutdownDelay
+	case loopback(s.Listen):
+		return 0
+	}
+	d := min(reachableDelay, most)
+	r.decidedBy(listen, name, short(d))
+	return d
 }
 
 // policy is that of every class. A default gives way to a bound that is set.

@@ -64,6 +64,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.server.DrainTimeout }, duration(time.Millisecond, 10*time.Minute)),
 	},
 	{
+		name: "EVERCACHE_SHUTDOWN_DELAY", group: "Server", unset: "0s on loopback, else 3s", example: "5s",
+		meaning: "How long, from the signal on, requests are still taken and answered while `/readyz` says 503, so that a load balancer can look elsewhere. It is part of `EVERCACHE_DRAIN_TIMEOUT` and at most half of it, which also lowers the default; 0 to 5m.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.ShutdownDelay }, duration(0, 5*time.Minute)),
+	},
+	{
 		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "on", example: "required",
 		meaning: "The token denylist: `on`; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
 		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsOn, RevocationsRequired, RevocationsOff)),

@@ -113,7 +113,7 @@ func (r *reader) pem(name, path string) ([]byte, bool) {
 	case !bytes.Contains(data, []byte("-----BEGIN ")):
 		r.fault(name, r.file(path)+" is empty or not PEM", "give a PEM file: -----BEGIN …")
 	default:
-		r.checkKeyMode(name, data, mode)
+		r.checkKeyMode(name, path, data, mode)
 		return data, true
 	}
 	return nil, false

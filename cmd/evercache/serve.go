@@ -19,8 +19,10 @@ func serveCommand() command {
 		name:    "serve",
 		summary: "Serve the cache over HTTP",
 		help: `Serves the cache over HTTP until SIGTERM or an interrupt, then finishes what is
-under way and sends what it keeps for Redis; a second signal ends it at once. It
-starts whether Redis is there or not, and connects when Redis comes.
+under way and sends what it keeps for Redis; a second signal ends it at once. On an
+address that others can reach it answers for 3 s more while /readyz says 503
+(EVERCACHE_SHUTDOWN_DELAY). It starts whether Redis is there or not, and connects
+when Redis comes.
 
 Settings, from the environment (docs/configuration.md has them all):
   EVERCACHE_LISTEN         address, default 127.0.0.1:3000; any other than

@@ -90,6 +90,28 @@ func TestSigtermDrains(t *testing.T) {
 	}
 }
 
+func TestAfterSigtermNewConnectionsHearThatItIsNotReady(t *testing.T) {
+	p := startServe(t, "EVERCACHE_SHUTDOWN_DELAY=2s")
+	p.signal(syscall.SIGTERM)
+	p.logs(`"msg":"draining"`)
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ready := true
+	for began := time.Now(); time.Since(began) < 500*time.Millisecond; time.Sleep(20 * time.Millisecond) {
+		resp, err := fresh.Get("http://" + p.addr + "/readyz")
+		if err != nil {
+			t.Fatalf("it is out of reach: %v", err)
+		}
+		resp.Body.Close()
+		ready = resp.StatusCode == http.StatusOK // for a moment: the log is ahead
+	}
+	if ready {
+		t.Error("it is ready although it drains")
+	}
+	if log, state := p.end(); state.ExitCode() != exitOK {
+		t.Errorf("%v, log:\n%s", state, log)
+	}
+}
+
 func TestASecondSignalEndsTheDrain(t *testing.T) {
 	p := startServe(t, "EVERCACHE_DRAIN_TIMEOUT=10m")
 	req, err := http.NewRequest("PUT", "http://"+p.addr+"/v1/cache/demo/a", strings.NewReader("kept for Redis"))

@@ -93,7 +93,7 @@ func (a *api) writeOptions(q *request) ([]evercache.WriteOption, *apiError) {
 	if fault != nil {
 		return nil, fault
 	}
-	opts, fault := minDurability(q.Header)
+	opts, fault := minDurabilityOption(q.Header)
 	if fault != nil || !given {
 		return opts, fault
 	}
@@ -111,7 +111,7 @@ func (a *api) deleteKey(w http.ResponseWriter, q *request) *apiError {
 	if _, _, fault := query(q.URL.RawQuery, ""); fault != nil {
 		return fault
 	}
-	opts, fault := minDurability(q.Header)
+	opts, fault := minDurabilityOption(q.Header)
 	if fault != nil {
 		return fault
 	}

@@ -59,9 +59,9 @@ func (d *Daemon) Listening() <-chan struct{} { return d.listening }
 // Addr is the address of the listener. It is valid once Listening is closed.
 func (d *Daemon) Addr() net.Addr { return d.addr }
 
-// Run serves until ctx ends, then drains: readiness turns red and the listener
-// closes at once, requests under way finish, and what the outbox holds is sent
-// or saved, all within the configured time. Its error is nil after a clean end,
+// Run serves until ctx ends, then drains: readiness turns red at once, the
+// listener closes after the configured delay, requests under way finish, and what
+// the outbox holds is sent or saved, all within the configured time. Its error is nil after a clean end,
 // a *ConfigError when the settings cannot work, and counts the writes that could
 // not be saved (*evercache.UnsavedError) otherwise.
 func (d *Daemon) Run(ctx context.Context) error {
@@ -87,11 +87,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
-		d.log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("event", "server.draining"), slog.Any("reason", context.Cause(ctx)))
-		err = end.drain()
+		delay := d.cfg.Server.ShutdownDelay
+		d.log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.String("event", "server.draining"),
+			slog.Any("reason", context.Cause(ctx)), slog.Float64("reachable_s", delay.Seconds()))
+		err = end.drain(delay)
 		serving.Wait()
 	case err = <-served:
-		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain())
+		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain(0))
 	}
 	return err
 }
@@ -113,6 +115,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 	}
 	if list != nil {
 		a.denylist = list
+		a.metrics.registry.MustRegister(denylistMetrics(list))
 		st.SetDenylist(func() status.Denylist { return denylistHealth(list.Stats()) })
 		if d.cfg.Server.Revocations == config.RevocationsRequired {
 			st.SetStarting()
@@ -125,7 +128,9 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 
 func (d *Daemon) server(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      answers(h),
+		ConnContext:                  withSpoken,
+		ConnState:                    between,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,

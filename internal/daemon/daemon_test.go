@@ -119,6 +119,81 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// For the delay new connections are taken and answered, so that whoever asks
+// /readyz gets to hear it; what is under way at its end is finished as well.
+func TestTheEndIsSeenBeforeTheListenerCloses(t *testing.T) {
+	const delay = time.Second
+	r := runDaemon(t, "EVERCACHE_SHUTDOWN_DELAY="+delay.String())
+	addr := r.Addr().String()
+	ask := func(request string) answer {
+		c := dialRaw(t, addr)
+		c.send("%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", request)
+		method, _, _ := strings.Cut(request, " ")
+		return c.read(method)
+	}
+	began := time.Now()
+	r.stop()
+	for ask("GET /readyz").StatusCode != 503 {
+		if time.Since(began) > delay {
+			t.Fatal("it is ready until it cannot be reached any more")
+		}
+	}
+	ask("GET /livez").wantsStatus(t, 200)
+	if a := ask("GET /health"); a.StatusCode != 503 || a.Header.Get("Evercache-Status") != "down" {
+		t.Errorf("health = %d %q, want 503 down", a.StatusCode, a.body)
+	}
+	if a := ask("PUT /v1/cache/demo/a"); a.StatusCode != 204 || !a.Close {
+		t.Errorf("a write = %d, close %v; want 204 and the end of the connection", a.StatusCode, a.Close)
+	}
+	upload := dialRaw(t, addr)
+	upload.send("PUT /v1/cache/demo/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := upload.r.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, err := upload.r.ReadString('\n'); err != nil { // the empty line
+		t.Fatal(err)
+	}
+	refused(t, addr)
+	if took := time.Since(began); took < delay {
+		t.Errorf("the listener closed after %v", took)
+	}
+	upload.send("hello")
+	upload.read("PUT").wantsStatus(t, 204)
+	if err := r.wait(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+// What a request that does not end leaves of the time is the outbox's, delay or not.
+func TestTheDelayIsPartOfTheDrainTimeout(t *testing.T) {
+	const timeout = 4 * time.Second
+	r := runDaemon(t, append(redisAway(t), "EVERCACHE_DRAIN_TIMEOUT="+timeout.String(), "EVERCACHE_SHUTDOWN_DELAY=2s")...)
+	upload := dialRaw(t, r.Addr().String())
+	upload.send("PUT /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	if _, err := upload.r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	r.stop()
+	waitLogged(t, r.logs, "requests did not finish in time")
+	if took := time.Since(began); took < timeout/2 || took >= timeout {
+		t.Errorf("requests were cut off after %v of %v", took, timeout)
+	}
+	_ = r.wait()
+	if took := time.Since(began); took > timeout+time.Second {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+func waitLogged(t *testing.T, l *logs, text string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(l.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%q is not in the log:\n%s", text, l)
+		}
+	}
+}
+
 // Clients that keep their connections busy do not notice the end of a process:
 // every request that was sent is answered, and the last answer says so.
 func TestDrainCutsNoBusyConnection(t *testing.T) {

@@ -28,15 +28,18 @@ type ending struct {
 // an answer is closed by its client and loses nothing.
 const lingering = 250 * time.Millisecond
 
-// drain ends the service within the configured time.
-func (e *ending) drain() error {
-	timeout := e.cfg.Server.DrainTimeout
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+// drain ends the service within the configured time. For the delay, which is
+// part of it, all goes on but readiness: who asks it looks elsewhere before the
+// listener closes.
+func (e *ending) drain(delay time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Server.DrainTimeout)
 	defer cancel()
+	rest := e.cfg.Server.DrainTimeout - delay
 	e.api.drain()
+	time.Sleep(delay)
 	_ = e.open.Close() // Serve and Shutdown close it too; nobody can do anything about its error
-	e.open.waitEmpty(min(lingering, timeout/4))
-	e.endRequests(ctx)
+	e.open.waitEmpty(min(lingering, rest/4))
+	e.endRequests(ctx, rest/2)
 	err := e.endList()
 	if e.memoryWasAll() {
 		return e.endMemory()
@@ -56,12 +59,12 @@ func (e *ending) endList() error {
 	return e.list.Close()
 }
 
-// endRequests lets requests have half of the time: a caller that trickles its
-// body must not cost the outbox its chance.
-func (e *ending) endRequests(ctx context.Context) {
-	half, cancel := context.WithTimeout(ctx, e.cfg.Server.DrainTimeout/2)
+// endRequests lets requests have a part of the time only: a caller that trickles
+// its body must not cost the outbox its chance.
+func (e *ending) endRequests(ctx context.Context, part time.Duration) {
+	bounded, cancel := context.WithTimeout(ctx, part)
 	defer cancel()
-	if e.srv.Shutdown(half) != nil {
+	if e.srv.Shutdown(bounded) != nil {
 		e.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time and were cut off", slog.String("event", "server.cut_off"))
 		_ = e.srv.Close() // what is left of them; nobody can do anything about its error
 	}

@@ -55,6 +55,40 @@ func badRequest(code, message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, code: code, message: message}
 }
 
+// The next five are about what cannot be read as a request.
+
+func errUnreadable(why string) *apiError {
+	return badRequest("bad_request", "this cannot be read as a request: "+why)
+}
+
+func errExpectation() *apiError {
+	return &apiError{
+		status: http.StatusExpectationFailed, code: "expectation_failed",
+		message: "the only Expect that is known here is 100-continue",
+	}
+}
+
+func errHeadersTooLarge() *apiError {
+	return &apiError{
+		status: http.StatusRequestHeaderFieldsTooLarge, code: "headers_too_large",
+		message: "the first line and the headers may have " + strconv.Itoa(maxHeaderBytes) + " bytes here",
+	}
+}
+
+func errEncoding() *apiError {
+	return &apiError{
+		status: http.StatusNotImplemented, code: "unsupported_encoding",
+		message: "no Transfer-Encoding but chunked is supported here",
+	}
+}
+
+func errVersion() *apiError {
+	return &apiError{
+		status: http.StatusHTTPVersionNotSupported, code: "unsupported_version",
+		message: "HTTP/1.1 is spoken here",
+	}
+}
+
 func errUnauthorized(challenges ...string) *apiError {
 	return &apiError{
 		status: http.StatusUnauthorized, code: "unauthorized",

@@ -56,6 +56,7 @@ func serveAPI(t *testing.T, environ ...string) *service {
 	a := d.api(client, st, list)
 	s := &service{Server: httptest.NewUnstartedServer(nil), t: t, api: a, logs: l, daemon: d, client: client, list: list}
 	s.Config = d.server(a)
+	s.Listener = speaking{Listener: s.Listener, log: d.log}
 	s.Start()
 	t.Cleanup(s.Close)
 	return s

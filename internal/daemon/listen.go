@@ -24,17 +24,17 @@ func (d *Daemon) listen(ctx context.Context) (net.Listener, *bounded, error) {
 	}
 	b := newBounded(ln, mostConnections)
 	if d.cfg.Server.TLSCertFile == "" {
-		return b, b, nil
+		return speaking{Listener: b, log: d.log}, b, nil
 	}
 	cert, err := loadCertificate(d.cfg.Server.TLSCertFile, d.cfg.Server.TLSKeyFile, d.log)
 	if err != nil {
 		return nil, nil, errors.Join(err, b.Close())
 	}
-	return tls.NewListener(b, &tls.Config{
+	return speaking{b, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"}, // the bounds are per connection and request
 		GetCertificate: cert.get,
-	}), b, nil
+	}, d.log}, b, nil
 }
 
 // bounded is a listener with at most a number of connections open.

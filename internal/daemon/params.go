@@ -104,18 +104,24 @@ func parseMinDurability(s string) (evercache.Receipt, *apiError) {
 	return evercache.Receipt{Durability: d}, nil
 }
 
-// minDurability is the write option that the request's header asks for.
-func minDurability(h http.Header) ([]evercache.WriteOption, *apiError) {
+// minDurability is what the request's header asks for.
+func minDurability(h http.Header) (asked evercache.Receipt, given bool, _ *apiError) {
 	values := h.Values(minDurabilityHeader)
 	if len(values) == 0 {
-		return nil, nil
+		return asked, false, nil
 	}
 	if len(values) > 1 {
-		return nil, errBadDurability(minDurabilityHeader + " is given twice")
+		return asked, false, errBadDurability(minDurabilityHeader + " is given twice")
 	}
-	r, fault := parseMinDurability(strings.TrimSpace(values[0]))
-	if fault != nil {
+	asked, fault := parseMinDurability(strings.TrimSpace(values[0]))
+	return asked, true, fault
+}
+
+// minDurabilityOption is the same as an option of a write.
+func minDurabilityOption(h http.Header) ([]evercache.WriteOption, *apiError) {
+	asked, given, fault := minDurability(h)
+	if fault != nil || !given {
 		return nil, fault
 	}
-	return []evercache.WriteOption{evercache.MinDurability(r)}, nil
+	return []evercache.WriteOption{evercache.MinDurability(asked)}, nil
 }

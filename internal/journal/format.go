@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -208,7 +209,7 @@ func (s *scanner) next() bool {
 	}
 	h, ok := parseHead(b[:], s.seed)
 	if !ok {
-		return s.tail(b == [recordLen]byte{}, errHead)
+		return s.tail(b[:], errHead)
 	}
 	if h.size() > rest {
 		s.torn = rest
@@ -221,7 +222,7 @@ func (s *scanner) next() bool {
 	}
 	e := Entry{Kind: h.kind, Key: string(body[:h.key]), Payload: body[h.key:], Seq: h.seq}
 	if bodySum(s.seed, e.Key, e.Payload) != h.body {
-		return s.tail(true, errBody)
+		return s.tail(append(b[:], body...), errBody)
 	}
 	if h.seq <= s.last {
 		s.damage = errOrder
@@ -231,18 +232,38 @@ func (s *scanner) next() bool {
 	return true
 }
 
-// tail ends the scan at what is not a record: nothing but zeros after it means
-// that the machine stopped before the end of the file had reached the disk.
-func (s *scanner) tail(maybe bool, why error) bool {
-	for maybe {
+// tail ends the scan at bytes that are long enough and yet no record. They were
+// never finished, and so never acknowledged, when a part of them is unwritten and
+// nothing but zeros comes after them: the machine stopped when the file had its
+// length and not all of its pages. Everything else is damage.
+func (s *scanner) tail(record []byte, why error) bool {
+	for torn := unwritten(record, s.pos); torn; {
 		c, err := s.r.ReadByte()
 		if err == io.EOF {
 			s.torn = s.size - s.pos
 			return false
 		}
-		maybe = err == nil && c == 0
+		torn = err == nil && c == 0
 	}
 	s.damage = why
+	return false
+}
+
+// page is the least that file systems leave unwritten. Larger ones begin where
+// one of these does.
+const page = 4 << 10
+
+// unwritten reports whether what a page holds of a record at an offset is all
+// zeros. The first page may have begun with other records: it is written up to
+// where the file ended once, and that is where a record begins.
+func unwritten(record []byte, off int64) bool {
+	for len(record) > 0 {
+		n := min(int64(len(record)), page-off%page)
+		if len(bytes.TrimLeft(record[:n], "\x00")) == 0 {
+			return true
+		}
+		record, off = record[n:], off+n
+	}
 	return false
 }
 

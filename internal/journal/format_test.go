@@ -107,8 +107,8 @@ func TestDamageAtEveryByteIsNoticed(t *testing.T) {
 			if !same(entriesOf(f), want) {
 				t.Fatalf("byte %d: %v, want %v", n, entriesOf(f), want)
 			}
-			if f.damage == nil && (whole < len(ends)-1 || f.torn == 0) {
-				t.Fatalf("byte %d: not noticed", n)
+			if f.damage == nil || f.torn != 0 {
+				t.Fatalf("byte %d: damage %v, torn %d", n, f.damage, f.torn)
 			}
 		}
 	}
@@ -129,6 +129,111 @@ func TestARecordOfAnOlderStateOrAnotherFileIsNotTaken(t *testing.T) {
 	if f.damage == nil || !same(entriesOf(f), states[len(states)-1]) {
 		t.Errorf("foreign: damage %v, %v", f.damage, entriesOf(f))
 	}
+}
+
+// paged is a file the records of which lie on several pages, the last on five.
+func paged() (b []byte, entries []Entry, ends []int) {
+	i := id{7}
+	b = fileHeader(i)
+	for n, size := range []int{100, 9000, 30, 16000} {
+		e := Entry{Kind: 1, Key: fmt.Sprint("key", n), Payload: bytes.Repeat([]byte("payload "), size/8), Seq: uint64(n + 1)}
+		b = appendRecord(b, i.seed(), bodySum(i.seed(), e.Key, e.Payload), typeEntry, e)
+		entries, ends = append(entries, e), append(ends, len(b))
+	}
+	return b, entries, ends
+}
+
+// zeroed is b with zeros from one place to another.
+func zeroed(b []byte, from, to int) []byte {
+	z := bytes.Clone(b)
+	clear(z[from:to])
+	return z
+}
+
+// A crash of the machine can leave the length of the file and not its pages.
+func TestARecordWithAPageThatWasNeverWrittenIsATornEnd(t *testing.T) {
+	b, entries, ends := paged()
+	start := ends[2]
+	files := map[string][]byte{"all of it": zeroed(b, start, len(b))}
+	for at := start + page - start%page; at < len(b); at += page {
+		files[fmt.Sprint("one page at ", at)] = zeroed(b, at, min(at+page, len(b)))
+		files[fmt.Sprint("all from ", at)] = zeroed(b, at, len(b))
+	}
+	for name, file := range files {
+		for _, end := range []int{0, 1, 10_000} { // room that was given to the file and not used
+			file := append(bytes.Clone(file), make([]byte, end)...)
+			f := scan(bytes.NewReader(file), int64(len(file)))
+			if f.damage != nil || f.torn != int64(len(file)-start) || !same(entriesOf(f), entries[:3]) {
+				t.Errorf("%s, %d more: damage %v, torn %d, %d entries", name, end, f.damage, f.torn, len(f.live))
+			}
+		}
+	}
+}
+
+func TestZerosThatNoCrashLeavesAreDamage(t *testing.T) {
+	b, entries, ends := paged()
+	at := ends[2] + 2*page - ends[2]%page // where the last record's third page begins
+	for name, tt := range map[string]struct {
+		file []byte
+		want int // entries before it
+	}{
+		"half a page":                      {zeroed(b, at, at+page/2), 3},
+		"the end of a page":                {zeroed(b, at+1, at+page), 3},
+		"a page, and something at the end": {append(zeroed(b, at, len(b)), 0, 0, 1), 3},
+		"a page of an earlier record":      {zeroed(b, page, 2*page), 1},
+		"the head of an earlier record":    {zeroed(b, ends[1], ends[2]), 2},
+	} {
+		f := scan(bytes.NewReader(tt.file), int64(len(tt.file)))
+		if f.damage == nil || f.torn != 0 || !same(entriesOf(f), entries[:tt.want]) {
+			t.Errorf("%s: damage %v, torn %d, %d entries", name, f.damage, f.torn, len(f.live))
+		}
+	}
+}
+
+// FuzzDamage bends a file that is whole: what is returned is always one of its
+// states, a record that is all there is never dropped in silence, and a file that
+// only ends too early is never called damaged.
+func FuzzDamage(f *testing.F) {
+	b, entries, ends := paged()
+	f.Add(uint32(len(b)-1), byte(1), uint32(len(b)), uint16(0))
+	f.Add(uint32(40), byte(0x80), uint32(len(b)), uint16(5))
+	f.Add(uint32(len(b)-20), byte(0), uint32(len(b)-7), uint16(0))
+	f.Add(uint32(ends[2]), byte(0xff), uint32(ends[2]+recordLen), uint16(9000))
+	f.Fuzz(func(t *testing.T, at uint32, flip byte, cut uint32, zeros uint16) {
+		n := headerLen + int(cut)%(len(b)-headerLen+1)
+		bent := headerLen + int(at)%(len(b)-headerLen)
+		file := bytes.Clone(b)
+		file[bent] ^= flip
+		file = append(file[:n], make([]byte, zeros)...)
+		got := scan(bytes.NewReader(file), int64(len(file)))
+		intact := n // what is as it was
+		if flip != 0 {
+			intact = min(n, bent)
+		}
+		whole, exact := slices.BinarySearch(ends, intact)
+		if exact {
+			whole++
+		}
+		for whole < len(ends) && ends[whole] <= len(file) && bytes.Equal(file[:ends[whole]], b[:ends[whole]]) {
+			whole++ // the zeros were there before, or what was bent was cut off
+		}
+		if !same(entriesOf(got), entries[:whole]) {
+			t.Fatalf("%d entries, want %d", len(got.live), whole)
+		}
+		began := headerLen
+		if whole > 0 {
+			began = ends[whole-1]
+		}
+		if whole < len(ends) && n >= ends[whole] && got.damage == nil {
+			t.Errorf("record %d is all there and was dropped: bent at %d, torn %d", whole, bent-began, got.torn)
+		}
+		if (flip == 0 || bent >= n) && zeros == 0 && got.damage != nil {
+			t.Errorf("cut at %d: %v", n-began, got.damage)
+		}
+		if got.damage != nil && got.torn != 0 || got.damage == nil && got.torn != int64(len(file)-began) {
+			t.Errorf("damage %v, torn %d of %d", got.damage, got.torn, len(file)-began)
+		}
+	})
 }
 
 func FuzzScan(f *testing.F) {

@@ -135,6 +135,24 @@ func TestADamagedFileIsSetAsideAndWhatIsBeforeTheDamageReturned(t *testing.T) {
 	}
 }
 
+// Its bytes are all there, so it was written to its end, and may have been
+// acknowledged.
+func TestADamagedLastRecordIsToldAndSetAside(t *testing.T) {
+	whole, states, _ := sample(t)
+	b := bytes.Clone(whole)
+	b[len(b)-1] ^= 1
+	dir := dirWith(t, b)
+	j, entries := open(t, dir, Options{})
+	wantEntries(t, entries, states[len(states)-2]...)
+	r := j.Report()
+	if !errors.Is(r.Damage, errBody) || r.Torn != 0 {
+		t.Errorf("report %+v", r)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, r.SetAside)); err != nil || !bytes.Equal(kept, b) {
+		t.Errorf("what was set aside is not the damaged file: %v", err)
+	}
+}
+
 func TestAForeignFileIsSetAside(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"empty": {}, "text": []byte(strings.Repeat("not a journal\n", 10)),

@@ -1,0 +1,133 @@
+package evercache
+
+import (
+	"errors"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+// awayFinding says why no master is in use and what to do about it.
+func (c *Client) awayFinding(cause error) Finding {
+	if cause == nil {
+		cause = errNotYet
+	}
+	f := explain(cause)
+	f.Detail = cause.Error()
+	if c.opts.mode() == Standalone {
+		f.Detail = c.opts.Addr + ": " + f.Detail
+	}
+	if c.memoryIsAll() && (f.Code == outOfReach.Code || cause == errNotYet) {
+		f.Severity = Info
+		f.Title = "No Redis is configured and none answers at the default address: memory is all there is"
+		f.Fix = "Nothing to do if that is meant. Otherwise start Redis there, or set REDIS_HOST or REDIS_URL."
+	}
+	return f
+}
+
+// explain finds what the cause of an outage is called. What has happened counts
+// before the kind of reply that it was noticed by.
+func explain(cause error) Finding {
+	k := remote.KindOf(cause)
+	switch {
+	case errors.Is(cause, remote.ErrNotRedis):
+		return notRedis
+	case errors.Is(cause, remote.ErrNoDatabase):
+		return noDatabase
+	case errors.Is(cause, watch.ErrNoMaster) && k != remote.Conn: // what an operator has to mend
+		return kindFinding(k)
+	case errors.Is(cause, watch.ErrFenced):
+		return failingOver
+	case errors.Is(cause, watch.ErrNoMaster):
+		return noMaster
+	case errors.Is(cause, watch.ErrGivenUp):
+		return noFailover
+	case remote.WasSlow(cause):
+		return tooSlow
+	}
+	return kindFinding(k)
+}
+
+var (
+	notRedis = Finding{
+		Code: "redis-not-redis", Severity: Error, Title: "What answers there is not Redis",
+		Fix: "Check host and port, and whether the port wants TLS (REDIS_TLS).",
+	}
+	noDatabase = Finding{
+		Code: "redis-db", Severity: Error, Title: "Redis has no database of the configured number",
+		Fix: "Lower REDIS_DB, or raise databases in redis.conf.",
+	}
+	tooSlow = Finding{
+		Code: "redis-slow", Severity: Error, Title: "Redis answers too slowly to be used",
+		Fix: "Look for slow commands (SLOWLOG GET), swapping, a saturated network; raise the read and write timeouts if this latency is normal.",
+	}
+	failingOver = Finding{
+		Code: "sentinel-failover", Severity: Warning, Title: "A failover is under way",
+		Fix: "Nothing to do: the next master is followed as soon as it accepts writes.",
+	}
+	noMaster = Finding{
+		Code: "sentinel-no-master", Severity: Error, Title: "No sentinel names a master that answers as one",
+		Fix: "Check REDIS_SENTINELS, REDIS_SENTINEL_MASTER_NAME, the sentinels' login, and whether the announced addresses can be dialled from here (else REDIS_ADDRESS_MAP).",
+	}
+	noFailover = Finding{
+		Code: "sentinel-no-failover", Severity: Error, Title: "The master is gone and no failover comes",
+		Fix: "Check that a majority of the sentinels run and see each other (SENTINEL CKQUORUM), and that a replica can be promoted.",
+	}
+	outOfReach = Finding{
+		Code: "redis-unreachable", Title: "Redis cannot be reached",
+		Fix: "Check that the server runs and that its address, port and firewall are right.",
+	}
+)
+
+// kindFinding explains a reply, or that there was none.
+func kindFinding(k remote.Kind) Finding {
+	f, ok := byKind[k]
+	if !ok {
+		f = outOfReach
+	}
+	f.Severity = Error
+	return f
+}
+
+var byKind = map[remote.Kind]Finding{
+	remote.Timeout: {
+		Code: "redis-timeout", Title: "Redis accepts connections but does not answer in time",
+		Fix: "Check whether the server hangs (redis-cli PING), is paused (CLIENT PAUSE), swaps or runs a long script, and whether a firewall drops packets.",
+	},
+	remote.TLS: {
+		Code: "redis-tls", Title: "The TLS handshake with Redis failed",
+		Fix: "Check REDIS_TLS, the CA, the certificate's names (REDIS_TLS_SERVER_NAME) and whether the server wants a client certificate.",
+	},
+	remote.ReadOnly: {
+		Code: "redis-replica", Title: "The configured server is a replica, not a master",
+		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
+	},
+	remote.Loading: {
+		Code: "redis-loading", Title: "Redis is loading its data from disk",
+		Fix: "Wait: it is used as soon as it is ready. INFO persistence shows loading_eta_seconds.",
+	},
+	remote.MasterDown: {
+		Code: "redis-masterdown", Title: "The configured server is a replica whose master is down",
+		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
+	},
+	remote.Auth: {
+		Code: "redis-auth", Title: "Redis refuses our login",
+		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD or its file; the file is read again at every attempt.",
+	},
+	remote.NoPerm: {
+		Code: "redis-noperm", Title: "The Redis ACL forbids what evercache needs",
+		Fix: "Give the user the commands and the key patterns that docs/operations.md lists.",
+	},
+	remote.MaxClients: {
+		Code: "redis-maxclients", Title: "Redis has no connection left for us",
+		Fix: "Raise maxclients, or find who holds the connections (CLIENT LIST).",
+	},
+	remote.Moved: {
+		Code: "redis-cluster-node", Title: "The configured server is a node of a Redis Cluster",
+		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
+	},
+	remote.Busy: {
+		Code: "redis-busy", Title: "A script blocks Redis",
+		Fix: "End it with SCRIPT KILL or FUNCTION KILL.",
+	},
+}
