@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/evercache/evercache => ../
 
 require (
+	github.com/bits-and-blooms/bloom/v3 v3.7.1
 	github.com/evercache/evercache v0.0.0
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/redis/go-redis/v9 v9.23.0
@@ -13,6 +14,7 @@ require (
 )
 
 require (
+	github.com/bits-and-blooms/bitset v1.24.2 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
