@@ -133,9 +133,10 @@ return 0`)
 // executed.
 //
 // A tombstone of another process that is later than hi wins, and so does its
-// delete of a prefix: what is there then was written later still, or is deleted
-// by the one who is at it. Our own are
-// ignored: our writes of a key have an order, and what is put back is the last.
+// delete of a prefix. What is there then was written later still, or the one who
+// deletes the prefix has not come to it yet: an older value than ours is removed
+// for him, or we would read what we have overwritten. Our own are ignored: our
+// writes of a key have an order, and what is put back is the last.
 //
 // bury removes the key because nobody can tell whether what is there, or what
 // was deleted, came before our write or after. From then on nothing that was
@@ -148,10 +149,13 @@ local t, by = tomb(life)
 local foreign = t and t > 0 and by ~= ARGV[5]
 if foreign and t > hi then return 0 end
 local m = marked(ARGV[7], ARGV[5])
-if m and m > hi then return 0 end
 local e = ends()
 local w = nil
 if ARGV[4] == '1' and e >= 0 and e - ttl <= now + 1 then w = e - ttl end
+if m and m > hi then
+  if w and w <= hi then redis.call('DEL', K) end
+  return 0
+end
 local newer = w and w > hi + 1
 local function prior(there, sums)
   return sums ~= '' and type(there) == 'string' and string.find(sums, redis.sha1hex(there), 1, true)

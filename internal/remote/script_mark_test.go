@@ -62,6 +62,37 @@ func TestADeleteOfAPrefixKeepsWhatWasWrittenBeforeFromComingBack(t *testing.T) {
 	}
 }
 
+// TestWhatADeletedPrefixLeavesIsNotReadAgain: who puts its delete back may not
+// have come to the key yet, and we had written it in between.
+func TestWhatADeletedPrefixLeavesIsNotReadAgain(t *testing.T) {
+	b := startBed(t)
+	for name, tt := range map[string]struct {
+		written int64 // what is there, counted from the delete
+		life    int64 // 0: it has no end
+		want    string
+	}{
+		"written before our write":     {-500, hour, ""},
+		"our write itself":             {-100, hour, ""},
+		"written between ours and it":  {-50, hour, "there"},
+		"written after it":             {50, hour, "there"},
+		"written nobody knows when":    {0, 0, "there"},
+		"of a life that no write gave": {0, 3 * hour, "there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.fresh(t)
+			at := b.marked("other", "k", b.now-1000)
+			ends := int64(0)
+			if tt.life > 0 {
+				ends = at + tt.written + tt.life
+			}
+			b.put("app:c:k1", "there", ends)
+			if got, holds := b.restored("k1", at-100); got != Superseded || holds != tt.want {
+				t.Errorf("%d, %q is there; want %q", got, holds, tt.want)
+			}
+		})
+	}
+}
+
 func TestALoadThatBeganBeforeADeleteOfItsPrefixIsNotStored(t *testing.T) {
 	b := startBed(t)
 	missed := b.time()
