@@ -344,6 +344,42 @@ faults() {
 	end
 }
 
+# the_end: what was acknowledged is kept when evercache ends, alone, while there is
+# no master, and with the whole set.
+the_end() {
+	begin end
+	docker compose stop evercache 2>/dev/null
+	ended
+	begin end-without-master
+	docker compose kill "$master" 2>/dev/null
+	docker compose stop evercache 2>/dev/null
+	ended
+	begin end-of-all
+	revoke POST revocations "{\"id\":\"stolen\",\"expiresAt\":$(($(date +%s) + 3600))}" | grep -q '"durability"' || die "it cannot be revoked"
+	docker compose stop 2>/dev/null
+	ended
+	revoke POST revocations/check '{"id":"stolen"}' | grep -q '"revoked"' || die "the set forgot a revocation when it was started again"
+	echo "what was revoked is revoked after the restart of all"
+}
+
+revoke() { curl -s -X "$1" -H "Authorization: Bearer $(cat secrets/token)" --data "$3" "localhost:3000/v1/$2"; }
+
+# ended is end where evercache was stopped: calls fail from then on, and it says how
+# it ended.
+ended() {
+	local status
+	status=$(docker inspect --format '{{.State.ExitCode}}' "$(docker compose ps --all --quiet evercache)")
+	echo "evercache ended with status $status after $(since "$began")"
+	kill -TERM "$writer"
+	wait "$writer" || true
+	writer=""
+	cat "$WORK/out/$class"
+	docker compose up --detach --wait >/dev/null 2>&1 || die "$class: it does not start again"
+	one_master
+	nothing_lost
+	[ "$status" -eq 0 ] || die "$class: evercache ended with status $status"
+}
+
 # slow_dns: the containers get a way out, and a name server that does not answer.
 slow_dns() {
 	local s
@@ -393,6 +429,7 @@ inside() {
 	from_the_machine
 	by_hand
 	faults
+	the_end
 	nothing_refused
 	slow_dns
 	nothing_left

@@ -29,6 +29,9 @@ func (l *List) Check(t Token) Verdict {
 // holds reports whether the token is in the list. An entry that has expired and
 // is not swept yet counts: so has the token.
 func (l *List) holds(t Token) bool {
+	if l.set.count.Load() == 0 {
+		return false
+	}
 	if t.ID != "" && len(t.ID) <= MaxIDBytes && l.set.hasID(l.hash.key(kindID, t.ID)) {
 		return true
 	}

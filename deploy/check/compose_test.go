@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -61,6 +62,14 @@ func faults(p *types.Project) (all []string) {
 			}
 		}
 		if name == "evercache" {
+			if drain := 10 * time.Second; s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) <= drain {
+				add(name, "it is killed before EVERCACHE_DRAIN_TIMEOUT (%v) is over", drain)
+			}
+			for host := range names {
+				if _, ok := s.DependsOn[host]; !ok && strings.HasPrefix(host, "redis") {
+					add(name, "down may end %s before it", host)
+				}
+			}
 			continue
 		}
 		if len(s.Ports) > 0 {
@@ -171,6 +180,8 @@ func TestFaultsOfTheComposeFileAreFound(t *testing.T) {
 		{"a published sentinel", "    environment: {<<: *environment, NODE_NAME: sentinel-1", "    ports: [26379]\n    environment: {<<: *environment, NODE_NAME: sentinel-1", "sentinel-1: it is published"},
 		{"a bind mount for data", `"redis-2:/data"`, `"./data:/data"`, "redis-2: /data is no named volume"},
 		{"no rotation", "    options: {max-size: 10m", "    options: {mode: blocking", "its log grows"},
+		{"a short end", "stop_grace_period: 15s", "stop_grace_period: 5s", "evercache: it is killed before EVERCACHE_DRAIN_TIMEOUT"},
+		{"a node that ends first", "      redis-2: {condition: service_started}\n", "", "evercache: down may end redis-2 before it"},
 		{"a name of another", "NODE_NAME: redis-2", "NODE_NAME: redis-1", "redis-2: NODE_NAME"},
 	} {
 		t.Run(planted.what, func(t *testing.T) {

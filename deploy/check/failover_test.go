@@ -114,6 +114,30 @@ func TestAFirstNodeThatLostItsDataLooksForOthers(t *testing.T) {
 	first.awaitHealthy() // it was told to
 }
 
+// Redis reads its append-only file as the default user, whose rights count for what
+// was written together.
+func TestARestartKeepsWhatAScriptWroteWithSeveralCommands(t *testing.T) {
+	t.Parallel()
+	s := newSet(t, nil)
+	n := s.redis[0]
+	n.start()
+	n.awaitHealthy()
+	n.must("CONFIG", "SET", "min-replicas-to-write", "0") // it has none
+	script := "redis.call('HSET', KEYS[1], 'f', 'v') redis.call('ZADD', KEYS[2], 1, 'm') return 1"
+	if out, err := n.as("evercache", "redis-password", "EVAL", script, "2", "shop:~h", "shop:~z"); err != nil || out != "1" {
+		t.Fatalf("%q, %v", out, err)
+	}
+	n.kill()
+	n.start()
+	n.awaitHealthy()
+	if found := n.must("EXISTS", "shop:~h", "shop:~z"); found != "2" {
+		t.Errorf("%s of 2 keys are there after a restart", found)
+	}
+	for _, r := range s.refusals() {
+		t.Errorf("somebody was refused something: %s", r)
+	}
+}
+
 // lose empties the volume.
 func (n *node) lose() {
 	n.set.t.Helper()

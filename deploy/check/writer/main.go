@@ -36,6 +36,8 @@ type writer struct {
 	failed  int
 	first   error // of the failed ones
 	longest time.Duration
+	taken   time.Time     // when a master last took one
+	without time.Duration // the longest time in which none did
 }
 
 func run() error {
@@ -51,7 +53,7 @@ func run() error {
 		return err
 	}
 	w := &writer{
-		url: *url, token: strings.TrimSpace(string(token)), class: *class, levels: map[string]int{},
+		url: *url, token: strings.TrimSpace(string(token)), class: *class, levels: map[string]int{}, taken: time.Now(),
 		client: &http.Client{Timeout: 5 * time.Second},
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -59,7 +61,8 @@ func run() error {
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
 	w.writeAll(ctx, time.Second/time.Duration(*rate))
-	fmt.Printf("%d acknowledged %v, %d failed, longest call %v\n", len(w.acked), w.levels, w.failed, w.longest.Round(time.Millisecond))
+	fmt.Printf("%d acknowledged %v, %d failed, longest call %v, at most %v without a write that a master took\n",
+		len(w.acked), w.levels, w.failed, w.longest.Round(time.Millisecond), w.without.Round(time.Millisecond))
 	if err := w.save(*acked); err != nil {
 		return err
 	}
@@ -98,6 +101,10 @@ func (w *writer) one(key string) {
 	if level != "" {
 		w.acked = append(w.acked, key)
 		w.levels[level]++
+	}
+	if level == "master" || level == "replicated" {
+		now := time.Now()
+		w.without, w.taken = max(w.without, now.Sub(w.taken)), now
 	}
 	if err != nil {
 		w.failed++
