@@ -47,15 +47,6 @@ func (l *lanes) lock(p *patience, key string) (*lane, error) {
 	return n, n.await(p.bounded())
 }
 
-// lockWithin is lock under a context.
-func (l *lanes) lockWithin(ctx context.Context, key string) (*lane, error) {
-	n, ours := l.enter(key)
-	if ours {
-		return n, nil
-	}
-	return n, n.await(ctx)
-}
-
 // tryLock takes the key's lane if it is free; nil: it is not.
 func (l *lanes) tryLock(key string) *lane {
 	s := l.shard(key)

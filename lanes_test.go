@@ -35,7 +35,7 @@ func wantNoLanes(t *testing.T, l *lanes) {
 
 func mustLock(t *testing.T, l *lanes, key string) *lane {
 	t.Helper()
-	n, err := l.lockWithin(t.Context(), key)
+	n, err := lockWithin(t.Context(), l, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestALaneHoldsOneWriterAtATime(t *testing.T) {
 					if n = l.tryLock(key); n == nil {
 						continue
 					}
-				} else if n, err = l.lockWithin(t.Context(), key); err != nil {
+				} else if n, err = lockWithin(t.Context(), l, key); err != nil {
 					t.Error(err)
 					return
 				}
@@ -96,7 +96,7 @@ func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
 		var turns []int
 		for i := range 20 {
 			go func() {
-				n, err := l.lockWithin(t.Context(), "a")
+				n, err := lockWithin(t.Context(), l, "a")
 				if err != nil {
 					t.Error(err)
 				}
@@ -123,7 +123,7 @@ func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 			defer cancel()
 			go func() {
-				if _, err := l.lockWithin(ctx, "a"); !errors.Is(err, why) {
+				if _, err := lockWithin(ctx, l, "a"); !errors.Is(err, why) {
 					t.Errorf("lock = %v, want the reason", err)
 				}
 			}()
@@ -149,7 +149,7 @@ func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				go func() {
-					if n, err := l.lockWithin(ctx, "a"); err == nil {
+					if n, err := lockWithin(ctx, l, "a"); err == nil {
 						l.unlock(n)
 					}
 				}()
@@ -326,6 +326,13 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	}
 	wantInRedis(t, p, "c:set", "landed")
 	wantInRedis(t, p, "c:delete", nil)
+}
+
+// lockWithin is lock under a context alone.
+func lockWithin(ctx context.Context, l *lanes, key string) (*lane, error) {
+	p := newPatience(ctx, time.Now(), time.Hour)
+	defer p.release()
+	return l.lock(&p, key)
 }
 
 func patient(t *testing.T, limit time.Duration) *patience {

@@ -182,9 +182,10 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	if node == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.client.ctx, c.policy.WriteTimeout)
-	defer cancel()
-	lane, err := c.client.lanes.lockWithin(ctx, full)
+	ctx := context.Background() // each question ends within its own limit
+	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	defer p.release()
+	lane, err := c.client.lanes.lock(&p, full)
 	if err != nil {
 		return
 	}
