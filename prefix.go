@@ -66,16 +66,23 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	return c.keepPrefix(ctx, prefix, err)
 }
 
-// deletePrefixAt leaves the mark of the delete and deletes the keys.
+// deletePrefixAt leaves the mark of the delete and deletes the keys. What others
+// wrote meanwhile may have been deleted too, and what they wrote before that must
+// not be put back: so the mark moves to the end. at is when it began.
 func (c *Cache[V]) deletePrefixAt(ctx context.Context, node *remote.Node, prefix string) (n int, at int64, err error) {
-	at, err = node.MarkPrefix(ctx, remote.PrefixMark{Marks: c.marks(), Rest: prefix, Process: c.client.process}, c.policy.WriteTimeout)
+	mark := remote.PrefixMark{Marks: c.marks(), Rest: prefix, Process: c.client.process}
+	at, err = node.MarkPrefix(ctx, mark, c.policy.WriteTimeout)
 	if err != nil {
 		return 0, 0, err
 	}
-	if at == 0 { // scripts are forbidden
+	marked := at > 0
+	if !marked { // scripts are forbidden
 		at, _ = node.ServerTime(time.Now())
 	}
 	n, err = node.DeletePrefix(ctx, c.full(prefix), c.policy.WriteTimeout)
+	if err == nil && n > 0 && marked {
+		_, err = node.MarkPrefix(ctx, mark, c.policy.WriteTimeout)
+	}
 	return n, at, err
 }
 

@@ -320,3 +320,32 @@ func TestOneKeyThatWaitsDoesNotTakeTheOthersOutOfTheirPipeline(t *testing.T) {
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "0")
 	waitInRedis(t, p, "c:kept", "here")
 }
+
+// TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt: what came after it
+// may have been deleted as well.
+func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	redisDo(t, p, "EVAL", `for i = 1, 20000 do redis.call('SET', 'c:p' .. i, '') end`, "0")
+	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
+	node := one.client.node.Load()
+	now := func() int64 { low, _ := node.ServerTime(time.Now()); return low }
+	began := now()
+	n, _, err := one.DeletePrefix(t.Context(), "p")
+	ended := now()
+	if n != 20000 || err != nil || ended-began < 4 {
+		t.Fatalf("%d deleted in %d ms, %v", n, ended-began, err)
+	}
+	for key, at := range map[string]int64{"px": (began + ended) / 2, "x": (began + ended) / 2, "py": ended + 100} {
+		w, err := setOf(other, key, "v")
+		wantErr(t, err, nil)
+		w.rec.Lo, w.rec.Hi = at, at
+		_, err = other.client.keep(w.rec)
+		wantErr(t, err, nil)
+	}
+	other.client.wakeReplay()
+	waitUntil(t, 5*time.Second, other.client.outbox.Empty, func() string { return "not sent" })
+	wantStored(t, p, "c:px", "")
+	wantStored(t, p, "c:x", "v")
+	wantStored(t, p, "c:py", "v")
+}
