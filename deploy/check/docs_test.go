@@ -37,7 +37,7 @@ func idle(document, text, live string) (all []string) {
 	for _, b := range blocks(text) {
 		switch {
 		case b.by == "check" && slices.Contains(runHere, b.name):
-		case b.by == "live" && strings.Contains(live, fmt.Sprintf("block %s %s\n", document, b.name)):
+		case b.by == "live" && regexp.MustCompile(`block `+regexp.QuoteMeta(document+" "+b.name)+`\s`).MatchString(live):
 		default:
 			all = append(all, fmt.Sprintf("%s: nobody runs %s=%s:\n%s", document, b.by, b.name, b.text))
 		}
