@@ -263,8 +263,9 @@ func (c *Client) coveredByPrefix(full string) bool {
 }
 
 // Close ends the client: it refuses new calls, sends what the outbox holds if
-// a master can be had within Options.CloseTimeout, and waits for its
-// goroutines. An *UnsavedError counts the writes that are lost (none where
+// a master can be had within Options.CloseTimeout, waits until no failover can
+// lose what the master has taken (a second at most, while there is a master), and
+// for its goroutines. An *UnsavedError counts the writes that are lost (none where
 // memory was all there was). Every Close returns the same.
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.CloseTimeout)
@@ -286,11 +287,10 @@ func (c *Client) shutdown(ctx context.Context) error {
 	c.status.apply(clientClosed, nil)
 	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
 	memoryIsAll := c.memoryIsAll()
-	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll && (c.node.Load() != nil || !c.journal.safe()) {
-		c.log.LogAttrs(ctx, slog.LevelInfo, "waiting for a Redis that takes the kept writes",
-			slog.String("event", "close.waiting"), slog.Int("writes", n))
+	if !memoryIsAll {
 		c.flush(ctx)
 	}
+	unsaved := c.unsaved()
 	c.cancel(ErrClosed)
 	gone := make(chan struct{})
 	go func() {
@@ -305,8 +305,8 @@ func (c *Client) shutdown(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	var errs []error
-	if n := c.outbox.Depth().Entries; n > 0 && !memoryIsAll && !c.journal.safe() {
-		errs = append(errs, &UnsavedError{Writes: n})
+	if unsaved != nil && !memoryIsAll {
+		errs = append(errs, unsaved)
 	}
 	if err := c.journal.close(ctx); err != nil {
 		errs = append(errs, err)
@@ -317,18 +317,56 @@ func (c *Client) shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// flush waits until the outbox is empty, or for most of what ctx leaves: the
-// goroutines want some of it to end.
+// unsaved counts what would be lost if the process ended now; nil: nothing.
+func (c *Client) unsaved() error {
+	var e UnsavedError
+	if !c.journal.safe() {
+		e.Writes = c.outbox.Depth().Entries
+	}
+	if c.node.Load() == nil {
+		e.AtRisk = c.ledger.Unconfirmed()
+	}
+	if e == (UnsavedError{}) {
+		return nil
+	}
+	return &e
+}
+
+// confirmPatience is how long Close waits for replicas that do not keep up.
+const confirmPatience = time.Second
+
+// safe reports whether Close has nothing to wait for.
+func (c *Client) safe(since time.Time) bool {
+	there := c.node.Load() != nil
+	if !c.outbox.Empty() && (there || !c.journal.safe()) {
+		return false
+	}
+	return c.ledger.Unconfirmed() == 0 || there && time.Since(since) > confirmPatience
+}
+
+// flush waits until the process can end, or for most of what ctx leaves: the
+// goroutines want some of it.
 func (c *Client) flush(ctx context.Context) {
+	began := time.Now()
+	if c.safe(began) {
+		return
+	}
+	if n := c.outbox.Depth().Entries; n > 0 || c.node.Load() == nil {
+		c.log.LogAttrs(ctx, slog.LevelInfo, "waiting for a Redis that takes the kept writes",
+			slog.String("event", "close.waiting"), slog.Int("writes", n), slog.Int("unconfirmed", c.ledger.Unconfirmed()))
+	}
+	c.barriers.waiting.Add(1) // they come quicker then
+	defer c.barriers.waiting.Add(-1)
+	c.barriers.hurry()
 	if end, ok := ctx.Deadline(); ok {
 		left := time.Until(end)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, left-min(left/5, 500*time.Millisecond))
 		defer cancel()
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !c.outbox.Empty() {
+	for !c.safe(began) {
 		c.wakeReplay()
 		select {
 		case <-tick.C:

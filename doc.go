@@ -52,8 +52,8 @@
 // send is an *UnsavedError, and is lost with the process. It is bounded
 // (Options.OutboxEntries and OutboxBytes); beyond the bound a value becomes the
 // wish to delete its key, or its class, which is a miss, never an old value.
-// What another process writes is seen within Policy.L1TTL. Keys have at most
-// MaxKeyBytes, a time to live is between a millisecond and MaxTTL.
+// What another process writes is seen within the round trip of its announcement,
+// and where Redis announces nothing within Policy.L1TTL. Keys have at most MaxKeyBytes, a time to live is between a millisecond and MaxTTL.
 //
 // Values are stored plainly, as JSON or as the bytes they are, under the
 // class's name and the key, for as long as their TTL: any program can read and

@@ -53,10 +53,19 @@ func level(d Durability, replicas int) string {
 
 // UnsavedError is what Close returns when acknowledged writes were still only
 // in this process: they are lost with it.
-type UnsavedError struct{ Writes int }
+type UnsavedError struct {
+	Writes int // that no master has taken
+	// AtRisk are those that a master had taken which is gone, before it was known
+	// that another one has them.
+	AtRisk int
+}
 
 func (e *UnsavedError) Error() string {
-	return fmt.Sprintf("evercache: closed with %d writes that no Redis master has taken", e.Writes)
+	text := fmt.Sprintf("evercache: closed with %d writes that no Redis master has taken", e.Writes)
+	if e.AtRisk > 0 {
+		text += fmt.Sprintf(" and %d that only one had which is gone", e.AtRisk)
+	}
+	return text
 }
 
 // LoadPanicError is what the callers of a load get when its loader panicked or

@@ -153,6 +153,7 @@ func (i *inside) MemoryOnly() bool            { return i.c.opts.MemoryOnly }
 func (i *inside) Process() string             { return i.c.process }
 func (i *inside) WriteTimeout() time.Duration { return i.c.opts.WriteTimeout }
 func (i *inside) ReadTimeout() time.Duration  { return i.c.opts.ReadTimeout }
+func (i *inside) CloseTimeout() time.Duration { return i.c.opts.CloseTimeout }
 func (i *inside) Log() *slog.Logger           { return i.c.log }
 
 func (i *inside) Go(f func(context.Context)) bool {

@@ -169,16 +169,24 @@ func (l *List) advance(t time.Time) {
 	}
 }
 
-// Close ends the list. It gives what no master has taken yet a last chance, for
-// as long as Policy.AckTimeout, if there is a master; a *evercache.UnsavedError
-// counts what is lost with this process.
+// Close ends the list. It waits until no failover can lose what this process has
+// revoked: for replicas that do not keep up Policy.AckTimeout at most, for the next
+// master Options.CloseTimeout of the client. A *evercache.UnsavedError counts what
+// is lost with this process.
 func (l *List) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), l.kit.CloseTimeout())
+	defer cancel()
+	return l.Shutdown(ctx)
+}
+
+// Shutdown is Close under the caller's own bound.
+func (l *List) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	first := !l.closed
 	l.closed = true
 	l.mu.Unlock()
 	if first {
-		l.drain()
+		l.drain(ctx)
 		l.cancel(evercache.ErrClosed)
 		for _, stop := range l.stops {
 			stop()
@@ -191,16 +199,29 @@ func (l *List) Close() error {
 	return nil
 }
 
-func (l *List) drain() {
-	end := time.Now().Add(l.policy.AckTimeout)
-	for time.Now().Before(end) {
+// drain waits until what this process has revoked can be lost no more. What a
+// master has taken that is gone counts as taken by none, as soon as that is known.
+func (l *List) drain(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)() // the client was closed first
+	began := time.Now()
+	for ctx.Err() == nil && !l.kit.MemoryOnly() {
 		m, _ := l.kit.Master()
-		if _, untaken, _ := l.own.depth(); untaken == 0 || m == nil {
+		unconfirmed, untaken, unsaved := l.own.depth()
+		switch {
+		case unconfirmed == 0:
 			return
+		case m == nil && untaken == unconfirmed && unsaved == 0:
+			return // the journal has all of it
+		case m != nil && untaken == 0 && time.Since(began) > l.policy.AckTimeout:
+			return // its replicas do not keep up
+		case m != nil && untaken == 0:
+			bounded, cancel := context.WithTimeout(ctx, l.kit.WriteTimeout())
+			l.kit.AwaitBarrier(bounded, m, 0)
+			cancel()
 		}
-		if pause(l.ctx, 5*time.Millisecond) != nil {
-			return
-		}
+		_ = pause(ctx, 5*time.Millisecond)
 	}
 }
 

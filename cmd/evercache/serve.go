@@ -76,7 +76,7 @@ func serve(inv invocation, args []string) int {
 func logEnd(log *slog.Logger, err error) {
 	attrs := []slog.Attr{slog.String("event", "server.failed"), slog.Any("error", err)}
 	if unsaved, ok := errors.AsType[*evercache.UnsavedError](err); ok {
-		attrs = append(attrs, slog.Int("unsaved_writes", unsaved.Writes))
+		attrs = append(attrs, slog.Int("unsaved_writes", unsaved.Writes), slog.Int("at_risk_writes", unsaved.AtRisk))
 	}
 	log.LogAttrs(context.Background(), slog.LevelError, "ended with an error", attrs...)
 }

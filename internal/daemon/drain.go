@@ -40,7 +40,7 @@ func (e *ending) drain(delay time.Duration) error {
 	_ = e.open.Close() // Serve and Shutdown close it too; nobody can do anything about its error
 	e.open.waitEmpty(min(lingering, rest/4))
 	e.endRequests(ctx, rest/2)
-	err := e.endList()
+	err := e.endList(ctx)
 	if e.memoryWasAll() {
 		return e.endMemory()
 	}
@@ -51,12 +51,16 @@ func (e *ending) drain(delay time.Duration) error {
 	return nil
 }
 
-// endList gives revocations that no master has taken a last chance.
-func (e *ending) endList() error {
+// endList lets revocations get to a master that will not lose them, within half of
+// what is left: the outbox waits for the same master.
+func (e *ending) endList(ctx context.Context) error {
 	if e.list == nil {
 		return nil
 	}
-	return e.list.Close()
+	end, _ := ctx.Deadline()
+	bounded, cancel := context.WithTimeout(ctx, time.Until(end)/2)
+	defer cancel()
+	return e.list.Shutdown(bounded)
 }
 
 // endRequests lets requests have a part of the time only: a caller that trickles

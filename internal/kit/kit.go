@@ -41,6 +41,7 @@ type Kit interface {
 	Process() string // names this process
 	WriteTimeout() time.Duration
 	ReadTimeout() time.Duration
+	CloseTimeout() time.Duration
 	Log() *slog.Logger
 
 	// Go runs f on a goroutine that the client waits for when it is closed; the
