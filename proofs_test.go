@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -76,6 +77,20 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	c.client.lanes.unlock(l)
 	c.client.wakeReplay()
 	waitInRedis(t, p, "c:a", "ours")
+}
+
+// TestWhatIsToBeInvalidatedHasNoValue: a write whose order could not be told keeps
+// its end, and comes back from the ledger when that master is lost as well.
+func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
+	client := newClient(Options{Logger: quiet}.withDefaults())
+	t.Cleanup(client.memory.Close)
+	c := cacheOf[string](t, client, "c", Policy{})
+	now := client.clock.precise()
+	r := outbox.Record{Kind: outbox.Invalidate, Key: "c:a", Class: "c:", Since: now, Ends: now + int64(time.Hour)}
+	client.outbox.Return([]outbox.Record{r}, nil)
+	if e, err := c.Lookup(t.Context(), "a"); err == nil {
+		t.Errorf("read %+v", e)
+	}
 }
 
 // TestOurOwnEarlierWriteIsNotAnothers: it is replaced even where the order

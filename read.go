@@ -222,7 +222,7 @@ func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) answer[V] {
 
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {
 	now := c.client.clock.NowNano()
-	if r.Kind == outbox.Delete || now >= r.Ends {
+	if r.Kind != outbox.Set || now >= r.Ends {
 		return nil, true
 	}
 	value, err := decode(c.codec, r.Value)
