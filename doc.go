@@ -18,7 +18,7 @@
 //		return err
 //	}
 //	p, err := products.Get(ctx, id, db.Product) // memory, Redis, db.Product; one load per key
-//	receipt, err := products.Set(ctx, id, p)    // receipt.Durability: memory or master
+//	receipt, err := products.Set(ctx, id, p)    // receipt.Durability: memory, journaled, master, replicated
 //	_, err = products.Delete(ctx, id)
 //
 // # What it promises
@@ -29,18 +29,19 @@
 // longer than the read timeout, and after the first few not at all.
 //
 // A key has one load at a time however many callers, and none of them can
-// cancel it for the others. A load begun before a Set or Delete of its key in
-// this process does not overwrite it.
+// cancel it for the others. A load begun before a Set or Delete of its key does
+// not overwrite it, whichever process that was in.
 //
 // A write that is acknowledged while Redis is away is in force here at once and
 // is sent to the next master before its key is read from there. The Receipt
-// says where a write is; MinDurability asks for more.
+// says where a write is; MinDurability asks for more. What a master has taken and
+// the next one lacks is sent again, unless another process has written since.
 //
 // # When Redis goes away
 //
 // The Client's State says what it can do. Connected: reads are answered from
-// memory for Policy.L1TTL, then by Redis; writes are in Redis when they are
-// acknowledged. Degraded: there is no usable master; memory answers as
+// memory while Redis would have announced a change (Entry.Coherent), else for
+// Policy.L1TTL, then by Redis; writes are in Redis when they are acknowledged. Degraded: there is no usable master; memory answers as
 // Policy.OutageReads says, loaders run within Policy.OutageLoadRate, writes are
 // kept or refused as Policy.OutageWrites says. Recovering: a master is back and
 // what was kept is being sent; a key that still waits is answered from what
@@ -53,7 +54,8 @@
 // (Options.OutboxEntries and OutboxBytes); beyond the bound a value becomes the
 // wish to delete its key, or its class, which is a miss, never an old value.
 // What another process writes is seen within the round trip of its announcement,
-// and where Redis announces nothing within Policy.L1TTL. Keys have at most MaxKeyBytes, a time to live is between a millisecond and MaxTTL.
+// and where Redis announces nothing within Policy.L1TTL. Keys have at most
+// MaxKeyBytes, a time to live is between a millisecond and MaxTTL.
 //
 // Values are stored plainly, as JSON or as the bytes they are, under the
 // class's name and the key, for as long as their TTL: any program can read and

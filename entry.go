@@ -34,7 +34,7 @@ type Entry[V any] struct {
 	// Fresh is true within the TTL. A stale entry is served only where the
 	// policy allows it and nothing better can be had.
 	Fresh bool
-	// Coherent: nothing newer had been acknowledged a second ago. The invalidation
+	// Coherent: no master had taken anything newer a second ago. The invalidation
 	// feed vouches for what memory holds; what Redis has just answered needs no
 	// feed, only the proof that its master was the only one.
 	Coherent bool

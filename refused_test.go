@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/redistest"
 )
 
 // away opens a client on a Redis that is paused, and returns when it has noticed.
@@ -181,4 +182,25 @@ func TestErrorsOfManyKeysAreOneOfEachKind(t *testing.T) {
 	if _, ok := errors.AsType[*LoadPanicError](err); !ok || !errors.Is(err, ErrKey) {
 		t.Errorf("error = %v", err)
 	}
+}
+
+// TestAfterASlipOfTheACLWritesAreConfirmedAgain though no connection was lost.
+func TestAfterASlipOfTheACLWritesAreConfirmedAgain(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	client := open(t, Options{Sentinels: set.Addrs(), MasterName: set.MasterName()})
+	connect(t, client, 10*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	onAll := func(rule string) {
+		for _, n := range set.Nodes() {
+			n.Do("ACL", "SETUSER", "default", rule)
+		}
+	}
+	onAll("-set")
+	waitFinding(t, client, "redis-heartbeat-forbidden")
+	onAll("+set")
+	waitUntil(t, 20*time.Second, func() bool {
+		_, err := c.Set(t.Context(), "a", "v", MinDurability(ReplicatedTo(1)))
+		return err == nil && !hasFinding(client.Health(), "redis-heartbeat-forbidden")
+	}, func() string { return fmt.Sprintf("%+v", client.Health()) })
 }

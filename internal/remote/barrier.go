@@ -62,7 +62,7 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	if !ok {
 		b.Proof = errPassed
 	}
-	wrote := ok && !n.noBeat.Load()
+	wrote := ok && !n.noBeat.holds()
 	if !wrote {
 		err = n.beat.Do(bounded, n.beat.B().Ping().Build()).Error()
 	} else {
@@ -73,9 +73,10 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	switch {
 	case k == OK && wrote:
 		n.refused.Store(nil)
+		n.noBeat.lift()
 	case k == OK:
 	case k == NoPerm:
-		n.noBeat.Store(true)
+		n.noBeat.set()
 		return b, nil
 	case k.Refused():
 		n.refused.Store(&k)

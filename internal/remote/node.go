@@ -37,11 +37,11 @@ type Node struct {
 	first     Barrier // the last of its dial
 
 	deadlines deadlines
-	scripting scripting
 	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
 	last      atomic.Pointer[error] // the last failure that counted against it
 	forbidden atomic.Pointer[forbidden]
-	noBeat    atomic.Bool // the ACL forbids the heartbeat's key: PING instead
+	noBeat    ban // the heartbeat's key: PING instead
+	noScripts ban // plain commands instead
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -123,7 +123,7 @@ func (n *Node) Refused() Kind {
 }
 
 // HeartbeatForbidden reports whether the ACL forbids the heartbeat's key.
-func (n *Node) HeartbeatForbidden() bool { return n.noBeat.Load() }
+func (n *Node) HeartbeatForbidden() bool { return n.noBeat.known() }
 
 // Opened is closed when the node should be given up.
 func (n *Node) Opened() <-chan struct{} { return n.breaker.Opened() }

@@ -260,3 +260,31 @@ func TestEveryCommandIsCountedUnderAKnownName(t *testing.T) {
 	_, _ = n.WriteMany(ctx, []Write{{WriteSet, pair}}, long)
 	_, _ = n.DeletePrefix(ctx, "k", long)
 }
+
+// TestAMendedACLIsNoticedWithoutANewConnection: until then deletes leave no trace,
+// and nothing is confirmed.
+func TestAMendedACLIsNoticedWithoutANewConnection(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	n := dial(t, p.Addr(), nil)
+	remove := func() {
+		if _, _, err := n.Delete(t.Context(), Del{Key: "k", Tomb: "~d:k", Process: "me"}, long); err != nil {
+			t.Error(err)
+		}
+	}
+	ask(t, p, "ACL", "SETUSER", "default", "-set")
+	remove()
+	if err := beat(t, n); err != nil || !n.HeartbeatForbidden() || !n.ScriptsForbidden() {
+		t.Fatalf("beat: %v; forbidden: heartbeat %v, scripts %v", err, n.HeartbeatForbidden(), n.ScriptsForbidden())
+	}
+	ask(t, p, "ACL", "SETUSER", "default", "+set")
+	eventually(t, banAgain+10*time.Second, "the ACL is mended", func() bool {
+		remove()
+		return beat(t, n) == nil && !n.HeartbeatForbidden() && !n.ScriptsForbidden()
+	})
+	remove()
+	if ask(t, p, "EXISTS", "~d:k", heartbeat.Key) != int64(2) {
+		t.Error("a delete left no tombstone, or the heartbeat no key")
+	}
+	wantClosed(t, n)
+}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/redis/rueidis"
 )
@@ -21,14 +20,11 @@ func newScript(text string) *lua {
 	return &lua{text: text, sha: hex.EncodeToString(sum[:])}
 }
 
-// scripting is what a node remembers of scripts.
-type scripting struct{ forbidden atomic.Bool }
-
 // ScriptsForbidden reports whether the node does not let us run our scripts: by
 // its ACL, or because the commands are disabled. Then plain commands are sent
 // in their place: deletes leave no tombstones, and writes are put back without
 // a condition.
-func (n *Node) ScriptsForbidden() bool { return n.scripting.forbidden.Load() }
+func (n *Node) ScriptsForbidden() bool { return n.noScripts.known() }
 
 // step is one script to run.
 type step struct {
@@ -111,7 +107,7 @@ func (n *Node) round(ctx context.Context, steps []step, todo []int, answers []an
 }
 
 func (n *Node) choose(s *step) {
-	if n.ScriptsForbidden() {
+	if n.noScripts.holds() {
 		s.how = byPlainCommand
 	}
 }
@@ -135,6 +131,9 @@ func (n *Node) command(s *step) rueidis.Completed {
 // the others find it known.
 func (n *Node) again(s *step, err error, sent *[]*lua) bool {
 	if err == nil {
+		if s.how != byPlainCommand {
+			n.noScripts.lift()
+		}
 		return false
 	}
 	refusal := refusalOf(err)
@@ -152,7 +151,7 @@ func (n *Node) again(s *step, err error, sent *[]*lua) bool {
 		}
 		return s.tries <= 2
 	case forbiddenScript:
-		n.scripting.forbidden.Store(true)
+		n.noScripts.set()
 	case forbiddenKey:
 		n.forbids(wrap("script", err))
 	}
