@@ -37,7 +37,7 @@ func journalFindings(failed error, r journal.Report, senseless uint64) (fs []Fin
 			Code: "journal-failed", Severity: Error,
 			Title:  "The journal cannot be written: what an outage keeps is in memory only",
 			Detail: failed.Error() + "; a write that Redis does not take is kept in memory and answered with an error",
-			Fix:    "Free space on the disk of EVERCACHE_JOURNAL_DIR, or replace it. It is tried again every 10 seconds; no restart is needed.",
+			Fix:    "Free space on the disk of EVERCACHE_JOURNAL_DIR, replace it, or make the folder possible again. It is tried again every 10 seconds; no restart is needed.",
 		})
 	}
 	if r.Damage != nil || senseless > 0 {

@@ -203,6 +203,38 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 	resume(t, p)
 }
 
+// TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew: a write that only an
+// unlinked file has would end with the process.
+func TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), filepath.Join(t.TempDir(), "j")
+	client, c := outageWith(t, p, dir)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "before", "v"))
+
+	wantErr(t, os.RemoveAll(dir), nil)
+	wantErr(t, os.WriteFile(dir, nil, 0o600), nil) // no folder can be made there
+	r, err := c.Set(t.Context(), "meanwhile", "v")
+	if _, ok := errors.AsType[*DurabilityError](err); !ok || r.Durability != Memory || !errors.Is(err, journal.ErrFailed) {
+		t.Errorf("Set = %+v, %v", r, err)
+	}
+	waitFinding(t, client, "journal-failed")
+
+	wantErr(t, os.Remove(dir), nil)
+	waitUntil(t, 15*time.Second, func() bool { return client.Health().Journal.Err == nil }, func() string { return "the journal stays failed" })
+	wantWritten(t, Journaled)(c.Set(t.Context(), "after", "v"))
+	b, err := os.ReadFile(filepath.Join(dir, "journal")) // what is there if the process is killed
+	wantErr(t, err, nil)
+	left := t.TempDir()
+	wantErr(t, os.WriteFile(filepath.Join(left, "journal"), b, 0o600), nil)
+	next := open(t, Options{Addr: noRedis, JournalDir: left})
+	for _, key := range []string{"before", "meanwhile", "after"} {
+		if _, ok := next.outbox.Find("c:" + key); !ok {
+			t.Errorf("%s is lost with the process", key)
+		}
+	}
+	resume(t, p)
+}
+
 func FuzzDecodeEntry(f *testing.F) {
 	clock := newCoarseClock()
 	full := outbox.Record{

@@ -65,7 +65,7 @@ func startAll(tb testing.TB, n int, o evercache.Options, p revoke.Policy) []*pro
 	}
 	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
 	defer cancel()
-	if err := revoke.Init(ctx, ps[0].client, p); err != nil {
+	if _, err := revoke.Init(ctx, ps[0].client, p); err != nil {
 		tb.Fatal(err)
 	}
 	for _, q := range ps {

@@ -207,7 +207,7 @@ func TestAnotherSecretIsNoticed(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := revoke.Init(ctx, other.client, revoke.Policy{Key: "two"}); err == nil {
+	if _, err := revoke.Init(ctx, other.client, revoke.Policy{Key: "two"}); err == nil {
 		t.Error("Init has taken over a list with another secret")
 	}
 }

@@ -66,7 +66,8 @@ func (p place) openFirst(ctx context.Context, policy revoke.Policy) (denylist, e
 	}
 	bounded, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	if err := errors.Join(revoke.Init(bounded, c, policy), c.Close()); err != nil {
+	_, err = revoke.Init(bounded, c, policy)
+	if err := errors.Join(err, c.Close()); err != nil {
 		return denylist{}, err
 	}
 	return p.openReady(ctx, policy)

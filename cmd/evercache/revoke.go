@@ -33,7 +33,7 @@ Examples:
   evercache revoke init
   REDIS_URL=redis://cache.internal:6379 evercache revoke init --timeout 1m
 
-Exit status: 0 marked; 1 no Redis, or it refused; 2 wrong flags or configuration.
+Exit status: 0 marked, or it was already; 1 no Redis, or it refused; 2 wrong flags or configuration.
 `,
 		run: revokeInit,
 	}
@@ -58,23 +58,29 @@ func revokeInit(inv invocation, args []string) int {
 	if err != nil {
 		return wrongConfig(inv, err)
 	}
-	if err := markDenylist(cfg, *timeout); err != nil {
+	already, err := markDenylist(cfg, *timeout)
+	switch {
+	case err != nil:
 		say(inv.stderr, "evercache revoke init: %v\n", err)
 		return exitFailed
+	case already:
+		say(inv.stdout, "the denylist was already marked as complete\n")
+	default:
+		say(inv.stdout, "the denylist is marked as complete\n")
 	}
-	say(inv.stdout, "the denylist is marked as complete\n")
 	return exitOK
 }
 
-func markDenylist(cfg config.Config, timeout time.Duration) error {
+// markDenylist reports whether it was marked already.
+func markDenylist(cfg config.Config, timeout time.Duration) (already bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	cfg.Redis.Logger, cfg.Redis.JournalDir = slog.New(slog.DiscardHandler), "" // the journal is that of a process that serves
 	client, err := evercache.Open(ctx, cfg.Redis)
 	if err != nil {
-		return err
+		return false, err
 	}
-	err = revoke.Init(ctx, client, revoke.Policy{})
+	already, err = revoke.Init(ctx, client, revoke.Policy{})
 	_ = client.Close() // nothing was written through it that could be lost
-	return err
+	return already, err
 }

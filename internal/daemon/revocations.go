@@ -119,12 +119,12 @@ func (a *api) postCheck(w http.ResponseWriter, q *request) *apiError {
 	if fault := a.readJSON(q, &b); fault != nil {
 		return fault
 	}
+	if fault := b.fault(); fault != nil {
+		return fault
+	}
 	if b.Tokens == nil {
 		writeJSON(w, http.StatusOK, a.check(q.Context(), []tokenBody{b.tokenBody}, b.Strict)[0])
 		return nil
-	}
-	if b.tokenBody != (tokenBody{}) || len(b.Tokens) > mostChecks {
-		return errBadBody("a batch is {\"tokens\":[…]} with at most 1000 tokens, and strict beside it")
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"results": a.check(q.Context(), b.Tokens, b.Strict)})
 	return nil

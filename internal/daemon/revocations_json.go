@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evercache/evercache/revoke"
@@ -63,6 +66,24 @@ type checkBody struct {
 	Tokens []tokenBody `json:"tokens"`
 }
 
+// fault refuses what nothing could be looked up for: an answer to that would look
+// like one about a token.
+func (b checkBody) fault() *apiError {
+	switch {
+	case b.Tokens == nil && b.nobody():
+		return errBadBody(`a check is {"id","subject","issuedAt"} with an id, a subject or both, or {"tokens":[…]}`)
+	case b.Tokens != nil && (b.tokenBody != tokenBody{} || len(b.Tokens) > mostChecks):
+		return errBadBody("a batch is {\"tokens\":[…]} with at most 1000 tokens, and strict beside it")
+	}
+	if i := slices.IndexFunc(b.Tokens, tokenBody.nobody); i >= 0 {
+		return errBadBody(fmt.Sprintf("tokens[%d] has neither an id nor a subject", i))
+	}
+	return nil
+}
+
+// nobody reports whether it names no token.
+func (b tokenBody) nobody() bool { return b.ID == "" && b.Subject == "" }
+
 type verdictBody struct {
 	Status  revoke.Status `json:"status"`
 	Allowed bool          `json:"allowed"`
@@ -78,8 +99,8 @@ func verdictOf(v revoke.Verdict) verdictBody {
 	return b
 }
 
-// readJSON reads the body into v. What is misspelt is refused: a revocation that
-// was not understood must not be acknowledged.
+// readJSON reads the body into v. What is misspelt or said twice is refused: a
+// revocation that was not understood must not be acknowledged.
 func (a *api) readJSON(q *request, v any) *apiError {
 	if _, _, fault := query(q.URL.RawQuery, ""); fault != nil {
 		return fault
@@ -99,7 +120,36 @@ func (a *api) readJSON(q *request, v any) *apiError {
 	if _, err := d.Token(); err != io.EOF {
 		return errBadBody("something follows the JSON of the body")
 	}
+	if key, is := repeated(json.NewDecoder(bytes.NewReader(body))); is {
+		return errBadBody(fmt.Sprintf("%q is there twice", key))
+	}
 	return nil
+}
+
+// repeated is a key that an object of the next value of d has twice, in whatever
+// case: a decoder takes the last of them. The value is known to be JSON, and of
+// few levels.
+func repeated(d *json.Decoder) (key string, is bool) {
+	begin, _ := d.Token()
+	if begin != json.Delim('{') && begin != json.Delim('[') {
+		return "", false
+	}
+	var keys []string
+	for d.More() {
+		if begin == json.Delim('{') {
+			t, _ := d.Token()
+			key, _ := t.(string)
+			if slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) }) {
+				return key, true
+			}
+			keys = append(keys, key)
+		}
+		if key, is := repeated(d); is {
+			return key, true
+		}
+	}
+	_, _ = d.Token() // its end
+	return "", false
 }
 
 func errBadBody(message string) *apiError { return badRequest("bad_body", message) }

@@ -83,7 +83,7 @@ func TestARevocationIsAcknowledgedAndChecked(t *testing.T) {
 	if v := s.check(fmt.Sprintf(`{"id":"c","subject":"anna","issuedAt":%d}`, now.Unix())); v.Status != revoke.Revoked {
 		t.Errorf("a token of the subject: %+v", v)
 	}
-	batch := s.post("/v1/revocations/check", fmt.Sprintf(`{"strict":true,"tokens":[{"id":"a"},{"id":"b"},{"id":"c","subject":"anna","issuedAt":%d},{}]}`, now.Unix()+1))
+	batch := s.post("/v1/revocations/check", fmt.Sprintf(`{"strict":true,"tokens":[{"id":"a"},{"id":"b"},{"id":"c","subject":"anna","issuedAt":%d},{"id":%q}]}`, now.Unix()+1, strings.Repeat("x", 5000)))
 	var got struct{ Results []struct{ Status string } }
 	if err := json.Unmarshal([]byte(batch.body), &got); err != nil {
 		t.Fatal(err)
@@ -120,10 +120,54 @@ func TestABodyThatIsNotUnderstoodIsRefused(t *testing.T) {
 	} {
 		s.post("/v1/revocations", body).wants(t, 400, code)
 	}
-	for _, body := range []string{`{`, `{"id":1}`, `{"tokens":[{"id":"a"}],"id":"b"}`, `{"tokens":[` + strings.Repeat(`{},`, mostChecks) + `{}]}`} {
+	full := `{"tokens":[` + strings.Repeat(`{"id":"a"},`, mostChecks-1) + `{"id":"a"}`
+	s.post("/v1/revocations/check", full+`]}`).wantsStatus(t, 200)
+	for _, body := range []string{`{`, `{"id":1}`, `{"tokens":[{"id":"a"}],"id":"b"}`, full + `,{"id":"a"}]}`} {
 		s.post("/v1/revocations/check", body).wants(t, 400, "bad_body")
 	}
 	s.post("/v1/revocations?x=1", expiring("a")).wants(t, 400, "bad_query")
+}
+
+func TestACheckOfNoTokenIsRefused(t *testing.T) {
+	s := serveAPI(t)
+	for body, says := range map[string]string{
+		`{}`:                      "with an id, a subject or both",
+		`null`:                    "with an id, a subject or both",
+		`{"id":null}`:             "with an id, a subject or both",
+		`{"id":"","strict":true}`: "with an id, a subject or both",
+		`{"issuedAt":1}`:          "with an id, a subject or both",
+		`{"tokens":null}`:         "with an id, a subject or both",
+		`{"tokens":[{"id":"a"},{"subject":"b"},{"issuedAt":1}]}`: "tokens[2] has neither an id nor a subject",
+		`{"tokens":[null]}`: "tokens[0] has neither an id nor a subject",
+	} {
+		a := s.post("/v1/revocations/check", body)
+		a.wants(t, 400, "bad_body")
+		if !strings.Contains(a.body, says) {
+			t.Errorf("%s: %s", body, a.body)
+		}
+	}
+	s.post("/v1/revocations/check", `{"subject":"b"}`).wantsStatus(t, 200)
+	s.post("/v1/revocations/check", `{"tokens":[]}`).wantsStatus(t, 200)
+}
+
+func TestAKeyThatIsThereTwiceIsRefused(t *testing.T) {
+	s := serveAPI(t)
+	soon := time.Now().Add(time.Hour).Unix()
+	for key, body := range map[string]string{
+		"id":        fmt.Sprintf(`{"id":"x","id":"y","expiresAt":%d}`, soon),
+		"ID":        fmt.Sprintf(`{"id":"x","ID":"y","expiresAt":%d}`, soon),
+		"expiresAt": fmt.Sprintf(`{"id":"x","expiresAt":%d,"expiresAt":%d}`, soon+1, soon),
+	} {
+		a := s.post("/v1/revocations", body)
+		a.wants(t, 400, "bad_body")
+		if !strings.Contains(a.body, fmt.Sprintf(`\"%s\" is there twice`, key)) {
+			t.Errorf("%s: %s", body, a.body)
+		}
+	}
+	for _, body := range []string{`{"id":"x","id":"y"}`, `{"tokens":[{"id":"x"},{"id":"x","id":"y"}]}`, `{"tokens":[{"id":"x"}],"tokens":[]}`} {
+		s.post("/v1/revocations/check", body).wants(t, 400, "bad_body")
+	}
+	s.post("/v1/revocations/check", `{"tokens":[{"id":"x"},{"id":"x"}],"strict":false}`).wantsStatus(t, 200)
 }
 
 func TestARevocationInAnOutageIsInForceAndSafeToRepeat(t *testing.T) {
@@ -169,7 +213,7 @@ func TestRequiredIsNotReadyBeforeTheListIs(t *testing.T) {
 	s := serveRedis(t, r, "EVERCACHE_REVOCATIONS=required")
 	go s.daemon.awaitDenylist(s.api.status, s.list)
 	s.do("GET", "/readyz", "").wantsStatus(t, 503)
-	if err := revoke.Init(t.Context(), s.client, revoke.Policy{}); err != nil {
+	if _, err := revoke.Init(t.Context(), s.client, revoke.Policy{}); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually(10*time.Second, "ready", func() bool { return s.do("GET", "/readyz", "").StatusCode == 200 })

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,11 @@ type files interface {
 	Remove(name string) error
 	Names() ([]string, error)
 	Sync() error
-	Close() error
+	// Locked fails unless the path of the directory leads to it, and to its lock.
+	Locked() error
+	// Holds fails unless the path of the directory leads to f as the present file.
+	Holds(f file) error
+	Close() error // unlocks it
 }
 
 type file interface {
@@ -40,11 +45,39 @@ type file interface {
 	io.WriterAt
 	io.Closer
 	Sync() error
+	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
 }
 
-// rooted is a directory that no name and no link leads out of.
-type rooted struct{ *os.Root }
+// rooted is a directory that no name and no link leads out of, and that is
+// locked.
+type rooted struct {
+	*os.Root
+	path string // absolute
+	lock *os.File
+}
+
+func (r rooted) Close() error { return errors.Join(r.Root.Close(), r.lock.Close()) }
+
+func (r rooted) Locked() error { return r.leadsTo(lockName, r.lock) }
+
+func (r rooted) Holds(f file) error { return r.leadsTo(currentName, f) }
+
+var errReplaced = errors.New("another file is in its place")
+
+// leadsTo reports whether the path of a name leads to what is open: whoever opens
+// the journal next goes by the path.
+func (r rooted) leadsTo(name string, open interface{ Stat() (fs.FileInfo, error) }) error {
+	there, err := os.Lstat(filepath.Join(r.path, name))
+	if err != nil {
+		return err
+	}
+	here, err := open.Stat()
+	if err == nil && !os.SameFile(there, here) {
+		err = fmt.Errorf("%s: %w", name, errReplaced)
+	}
+	return err
+}
 
 func (r rooted) Open(name string, flag int) (file, error) {
 	f, err := r.OpenFile(name, flag, 0o600)
@@ -73,18 +106,18 @@ func (r rooted) Sync() error {
 }
 
 // openDir makes, checks and locks the directory.
-func openDir(dir string) (files, func() error, error) {
+func openDir(dir string) (files, error) {
 	if err := checkDir(dir); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, nil, notWritable(dir, err)
+		return nil, notWritable(dir, err)
 	}
-	unlock, err := takeLock(root)
+	lock, err := takeLock(root)
 	switch {
 	case err == nil:
-		return rooted{root}, unlock, nil
+		return rooted{root, dir, lock}, nil
 	case errors.Is(err, ErrInUse):
 		err = fmt.Errorf("journal directory %s: %w; give each process its own", dir, err)
 	case errors.Is(err, errors.ErrUnsupported):
@@ -92,7 +125,7 @@ func openDir(dir string) (files, func() error, error) {
 	default:
 		err = notWritable(dir, err)
 	}
-	return nil, nil, errors.Join(err, root.Close())
+	return nil, errors.Join(err, root.Close())
 }
 
 func checkDir(dir string) error {

@@ -14,6 +14,10 @@
 // journal is failed: it says so, callers get an error at once, and it tries
 // again every 10 seconds. For the same reason Open always writes what it found
 // to a fresh file, and nothing it returns is in the page cache only.
+//
+// A file that the path of the directory does not lead to any more (somebody
+// removed or moved it) has failed too: no Open would find it. That is looked at
+// with every fsync and every 10 seconds; the directory is then made anew.
 package journal
 
 import (
@@ -23,6 +27,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -65,6 +70,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+func (o Options) open(path string) (files, error) {
+	dir, err := openDir(path)
+	if err == nil && o.wrap != nil {
+		dir = o.wrap(dir)
+	}
+	return dir, err
+}
+
 var (
 	// ErrInUse: another process, or another Journal, has the directory open.
 	ErrInUse = errors.New("the journal is in use")
@@ -89,8 +102,7 @@ type Report struct {
 // Journal is an open journal, safe for concurrent use. One goroutine writes.
 type Journal struct {
 	o    Options
-	dir  files
-	lock func() error
+	path string // of the directory, absolute
 	id   id
 	seed uint32 // of the checksums
 
@@ -113,6 +125,7 @@ type Journal struct {
 
 	// What follows is the writer's own.
 	closeErr error // readable once gone is closed
+	dir      files
 	file     file
 	written  int64
 	dirty    bool // written since the last fsync
@@ -128,22 +141,23 @@ type Journal struct {
 // a disk on which no fresh file can be made: then Status tells. An error names
 // the fault of the directory and its remedy, or is ErrInUse.
 func Open(dir string, o Options) (*Journal, []Entry, error) {
-	fs, unlock, err := openDir(dir)
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, notWritable(dir, err)
+	}
+	o = o.withDefaults()
+	fs, err := o.open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	o = o.withDefaults()
-	if o.wrap != nil {
-		fs = o.wrap(fs)
-	}
 	j := &Journal{
-		o: o, dir: fs, lock: unlock,
+		o: o, dir: fs, path: path,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), copies: make(chan *rewrite, 1), gone: make(chan struct{}),
 		index: index{items: map[string]item{}}, queue: newBatch(),
 	}
 	entries, err := j.load()
 	if err != nil {
-		return nil, nil, errors.Join(notWritable(dir, err), fs.Close(), unlock())
+		return nil, nil, errors.Join(notWritable(dir, err), fs.Close())
 	}
 	if _, err := j.renew(func() []Entry { return entries }); err != nil {
 		j.fail(err)

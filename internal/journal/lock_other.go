@@ -9,7 +9,7 @@ import (
 )
 
 // takeLock fails: without a lock two processes would write one file.
-func takeLock(*os.Root) (func() error, error) { return nil, errors.ErrUnsupported }
+func takeLock(*os.Root) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func othersWrite(fs.FileInfo) bool { return false }
 

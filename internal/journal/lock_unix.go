@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// takeLock locks the directory until the returned function is called or the
-// process ends, however it ends. It does not wait.
-func takeLock(dir *os.Root) (unlock func() error, err error) {
+// takeLock locks the directory until the returned file is closed or the process
+// ends, however it ends. It does not wait.
+func takeLock(dir *os.Root) (*os.File, error) {
 	f, err := dir.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func takeLock(dir *os.Root) (unlock func() error, err error) {
 	if err := f.Truncate(0); err == nil {
 		_, _ = f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
 	}
-	return f.Close, nil
+	return f, nil
 }
 
 func inUse(f io.ReaderAt) error {

@@ -18,6 +18,9 @@ func (j *Journal) renew(snapshot func() []Entry) (late bool, err error) {
 	wanted, last := j.index.list(), j.seq
 	j.mu.Unlock()
 	have := byKey(snapshot()) // after the list: so it has all that is listed
+	if err := j.enter(); err != nil {
+		return false, err
+	}
 	f, err := create(j.dir, freshName)
 	if err != nil {
 		return false, err
@@ -40,6 +43,21 @@ func (j *Journal) renew(snapshot func() []Entry) (late bool, err error) {
 	}
 	j.file, j.written, j.dirty = f, w.off, false
 	return j.settle(moved, last), nil
+}
+
+// enter opens, and makes if need be, the directory that the path leads to if it
+// is not the one that is open.
+func (j *Journal) enter() error {
+	if j.dir.Locked() == nil {
+		return nil
+	}
+	dir, err := j.o.open(j.path)
+	if err != nil {
+		return err
+	}
+	_ = j.dir.Close() // nobody finds it there
+	j.dir, j.suspect = dir, true
+	return nil
 }
 
 // create makes an empty file.

@@ -60,7 +60,8 @@ func (j *Journal) startRewrite() {
 	r := &rewrite{from: j.file, start: j.written, upTo: j.written, moved: make(map[int64]int64, len(live))}
 	r.Context, r.cancel = context.WithCancel(context.Background())
 	j.rewrite = r
-	j.background(r, func() error { return r.copyLive(j.dir, j.id, live) })
+	dir := j.dir // another one may take its place meanwhile
+	j.background(r, func() error { return r.copyLive(dir, j.id, live) })
 }
 
 // background runs one step of a rewrite beside the writer, which gets it back.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,8 @@ import (
 // run is the writer: it alone touches the current file.
 func (j *Journal) run() {
 	defer close(j.gone)
+	look := time.NewTicker(j.o.Retry)
+	defer look.Stop()
 	for {
 		select {
 		case <-j.wake:
@@ -18,6 +21,8 @@ func (j *Journal) run() {
 			j.timed(func() { j.copied(r) })
 		case <-j.again:
 			j.timed(j.heal)
+		case <-look.C:
+			j.timed(j.look)
 		case <-j.quit:
 			j.closeErr = j.shutdown()
 			return
@@ -81,7 +86,31 @@ func (j *Journal) write(b *batch) error {
 	if !b.sync {
 		return nil
 	}
-	return j.sync()
+	if err := j.sync(); err != nil {
+		return err
+	}
+	return j.found() // after the fsync: what it calls safe was there then
+}
+
+// found fails if no Open would find the current file.
+func (j *Journal) found() error {
+	if err := cmp.Or(j.dir.Locked(), j.dir.Holds(j.file)); err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	return nil
+}
+
+var errAway = errors.New("the file is not in the journal's directory any more")
+
+// look notices a file that is away although nobody writes.
+func (j *Journal) look() {
+	if j.failed() != nil {
+		return
+	}
+	if err := j.found(); err != nil {
+		j.fail(err)
+		j.heal()
+	}
 }
 
 func (j *Journal) sync() error {
@@ -143,8 +172,11 @@ func (j *Journal) heal() {
 // shutdown is the end of the writer.
 func (j *Journal) shutdown() error {
 	j.dropRewrite()
-	if j.failed() != nil {
+	switch {
+	case j.failed() != nil:
 		j.heal()
+	case j.Status().Live > 0:
+		j.look()
 	}
 	j.flush()
 	j.dropRewrite() // flush may have begun one
@@ -157,7 +189,7 @@ func (j *Journal) shutdown() error {
 	if j.file != nil {
 		err = errors.Join(err, j.file.Close())
 	}
-	return errors.Join(err, j.dir.Close(), j.lock())
+	return errors.Join(err, j.dir.Close())
 }
 
 func (j *Journal) failed() error {
