@@ -45,15 +45,15 @@ func (l *List) findings() (fs []kit.Finding) {
 	case !s.Ready && time.Since(l.start) > graceFresh:
 		add("revocations-not-ready", "warning", "The denylist is not loaded",
 			"No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are "+l.decided()+".",
-			"See why Redis cannot be used. If no process was alive when Redis was emptied, run evercache revoke init.")
+			l.obstacle()+" If no process was alive when Redis was emptied, run evercache revoke init.")
 	case s.Ready && s.Lag > l.policy.MaxLag:
 		add("revocations-lag", "error", "The denylist is out of date",
 			fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), l.policy.MaxLag, l.decided()),
-			"See why Redis cannot be used.")
+			l.obstacle())
 	}
 	if s.Untaken > 0 && time.Since(l.start) > graceFresh {
 		add("revocations-pending", "warning", "Revocations wait for Redis",
-			fmt.Sprintf("%d are in force in this process only.", s.Untaken), "See why Redis cannot be used.")
+			fmt.Sprintf("%d are in force in this process only.", s.Untaken), l.obstacle())
 	}
 	if policy := l.notes.evicts.Load(); policy != nil && matters {
 		add("revocations-evictable", "warning", "Redis may evict the denylist",
@@ -66,6 +66,16 @@ func (l *List) findings() (fs []kit.Finding) {
 			"Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.")
 	}
 	return fs
+}
+
+// obstacle says what to do about a list that cannot be read or written.
+func (l *List) obstacle() string {
+	for _, err := range []*error{l.notes.reading.Load(), l.fault.Load()} {
+		if err != nil && strings.Contains((*err).Error(), "WRONGTYPE") {
+			return "Another program has overwritten " + l.keys.set + " in Redis: delete that key, and what this process holds is put back."
+		}
+	}
+	return "See why Redis cannot be used."
 }
 
 // matters reports whether anybody would miss the list. A process has one unless it

@@ -91,10 +91,10 @@ func (l *List) read(ctx context.Context, m kit.Master, changed <-chan struct{}) 
 	}
 	defer link.Close()
 	s := &session{List: l, m: m, link: link, print: l.hash.print(), began: began, since: began}
-	if err := s.attach(ctx); err != nil {
-		return err
-	}
 	for delay := time.Duration(0); ; delay = min(2*delay+retryFirst, 10*time.Second) {
+		if err := s.attach(ctx); err != nil {
+			return err
+		}
 		if err := s.snapshot(ctx); err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type List struct {
 	readings  atomic.Uint32 // numbers the snapshots
 	awaySince atomic.Int64  // when the last master was lost; 0: there is one
 	confirms  chan confirm
+	staked    string // the last claim of this process; only follow uses it
 
 	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
 	position position

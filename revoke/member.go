@@ -64,7 +64,8 @@ func parseMarker(member string) (m marker, ok bool) {
 }
 
 // A claim is a member too, of a process that is putting back what Redis lacks:
-// as long as it is there, the set has not been emptied meanwhile.
+// as long as it is there, the set has not been emptied meanwhile. One that has held
+// a complete set says so until it has put back all it has: who starts waits for it.
 const (
 	claimHead  = "p:"
 	healerHead = claimHead + "k:"   // of a process that has held a complete set

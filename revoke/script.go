@@ -21,51 +21,97 @@ func newScript(text string) script {
 
 // The keys are the set, the stream and the numbers, in this order. Each script
 // is one step: nobody sees a set, a stream and numbers that do not fit.
+
+// lastNumber begins the scripts that need to know the last number of the stream.
+// What is not ours under the key of the numbers goes, and they begin again: at the
+// microsecond, where no reader has been, so that each of them reads the whole set.
+// Something is owed when there may be entries that the stream was not told of.
+const lastNumber = `
+local function integer(s) return s == '0' or string.match(s, '^%-?[1-9]%d*$') and #s <= 16 end
+local function last()
+  local n = redis.pcall('HMGET', KEYS[3], 'seq', 'count', 'owed')
+  if not n.err and n[1] and integer(n[1]) and (not n[2] or integer(n[2])) then
+    local seq = tonumber(n[1])
+    if seq >= 0 and seq < 2^53 then return seq, n[3] == '1' end
+  end
+  redis.call('DEL', KEYS[3])
+  local t = redis.call('TIME')
+  local seq = t[1] .. string.format('%06d', t[2])
+  redis.call('HSET', KEYS[3], 'seq', seq, 'owed', 1)
+  return tonumber(seq), true
+end`
+
 var (
 	// add: the stream's length, how many of the scores and members that follow to
-	// add; the rest are members to drop. What changes nothing leaves no trace.
-	addScript = newScript(`
+	// add; the rest are members to drop. What changes nothing leaves no trace. A
+	// stream that takes nothing (it is none, or has no ids left) begins again. Where
+	// that does not help either, readers find a gap, and the next attempt that there
+	// is something owed: it must not be acknowledged because the set has it already.
+	addScript = newScript(lastNumber + `
+local seq, owed = last()
 local n = tonumber(ARGV[2])
 local before = redis.call('ZCARD', KEYS[1])
 local changed = redis.call('ZADD', KEYS[1], 'GT', 'CH', unpack(ARGV, 3, 2 + n))
 if #ARGV > 2 + n then
   changed = changed + redis.call('ZREM', KEYS[1], unpack(ARGV, 3 + n))
 end
-if changed == 0 then return 0 end
+if changed == 0 and not owed then return 0 end
 redis.call('HINCRBY', KEYS[3], 'count', redis.call('ZCARD', KEYS[1]) - before)
-local seq = redis.call('HINCRBY', KEYS[3], 'seq', 1)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'n', seq, unpack(ARGV, 3, 2 + n))
+redis.call('HINCRBY', KEYS[3], 'seq', 1)
+local function tell()
+  return redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'n', string.format('%.0f', seq + 1), unpack(ARGV, 3, 2 + n))
+end
+local told = tell()
+if type(told) == 'table' then
+  redis.call('DEL', KEYS[2])
+  told = tell()
+end
+if type(told) == 'table' then
+  redis.call('HSET', KEYS[3], 'owed', 1)
+  return told
+end
+if owed then redis.call('HSET', KEYS[3], 'owed', 0) end
 return changed`)
 
-	// look at what tells whether the set is complete.
+	// look at what tells whether the set is complete. Numbers that are not ours are none.
 	lookScript = newScript(`
-local n = redis.call('HMGET', KEYS[3], 'seq', 'count')
+local n = redis.pcall('HMGET', KEYS[3], 'seq', 'count')
+if n.err then n = {false, false} end
 return {redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf', 'LIMIT', 0, 16), redis.call('ZCARD', KEYS[1]), n[1], n[2],
   redis.call('ZRANGEBYSCORE', KEYS[1], '` + claimScore + `', '` + claimScore + `', 'LIMIT', 0, 64)}`)
 
-	// where the stream ends, and the number that belongs there.
-	whereScript = newScript(`
-local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-return {last[1] and last[1][1] or '0-0', redis.call('HGET', KEYS[3], 'seq')}`)
+	// where the stream ends, and the number that belongs there. What is no stream goes.
+	whereScript = newScript(lastNumber + `
+local seq = last()
+local is = redis.call('TYPE', KEYS[2]).ok
+if is ~= 'stream' and is ~= 'none' then redis.call('DEL', KEYS[2]) end
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+return {newest[1] and newest[1][1] or '0-0', string.format('%.0f', seq)}`)
 
-	// claim: the claim.
-	claimScript = newScript(`
-if redis.call('ZADD', KEYS[1], '` + claimScore + `', ARGV[1]) == 1 then
-  redis.call('HINCRBY', KEYS[3], 'count', 1)
-end
+	// claim: the claim, and one that it takes the place of.
+	claimScript = newScript(lastNumber + `
+last()
+local more = -redis.call('ZREM', KEYS[1], ARGV[2])
+more = more + redis.call('ZADD', KEYS[1], '` + claimScore + `', ARGV[1])
+if more ~= 0 then redis.call('HINCRBY', KEYS[3], 'count', more) end
+return 1`)
+
+	// done: a claim, and what it becomes, if it is still there. 0 = it is not.
+	doneScript = newScript(`
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('ZADD', KEYS[1], '` + claimScore + `', ARGV[2])
 return 1`)
 
 	// mark: the marker, the print it must not disagree with, the claim that must
 	// be there (or nothing), the number that the stream is at. 0 = not marked.
-	markScript = newScript(`
+	markScript = newScript(lastNumber + `
 if ARGV[3] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[3]) then return 0 end
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
   if string.sub(m, 1, 2) == 'm:' and string.sub(m, 1, #ARGV[2]) ~= ARGV[2] then return 0 end
 end
+local seq = math.max(last(), tonumber(ARGV[4]))
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '` + claimScore + `', '+inf')
 redis.call('ZADD', KEYS[1], '+inf', ARGV[1])
-local n = redis.call('HMGET', KEYS[3], 'seq', 'count')
-local seq = math.max(tonumber(n[1] or '0') or 0, tonumber(ARGV[4]))
 redis.call('HSET', KEYS[3], 'seq', string.format('%.0f', seq), 'count', redis.call('ZCARD', KEYS[1]))
 return 1`)
 

@@ -30,7 +30,9 @@ type session struct {
 	seq      int64     // its number
 }
 
-// attach finds out whose data this is.
+// attach finds out whose data this is. A master that gets its first replica gives
+// it another name: who went on under the old one would be at odds with who came
+// later, and each would mark the set in turn.
 func (s *session) attach(ctx context.Context) error {
 	infos := [][]string{{"INFO", "server"}, {"INFO", "replication"}, {"INFO", "memory"}}
 	of := func(ask asker) (string, error) {
@@ -48,11 +50,15 @@ func (s *session) attach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	was := s.life
 	if s.life, err = of(s.link.Ask); err != nil {
 		return err
 	}
 	if s.life != theirs {
 		return errOther // it was restarted between the two
+	}
+	if was != "" && was != s.life {
+		s.since = time.Now()
 	}
 	return nil
 }
@@ -124,7 +130,10 @@ func (s *session) snapshot(ctx context.Context) error {
 	if o.foreign {
 		return nil
 	}
-	return s.putBack(ctx)
+	if err := s.putBack(ctx); err != nil {
+		return err
+	}
+	return s.done(ctx)
 }
 
 // stake waits a moment, in which another process may put things right, and then
@@ -139,10 +148,29 @@ func (s *session) stake(ctx context.Context, o outlook) (look, error) {
 		return l, err
 	}
 	s.claim, s.mended = newClaim(s.known.Load(), s.kit.Process()), !o.whole
-	if _, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), claimScript, s.claim); err != nil {
+	before := s.staked
+	s.staked = s.claim
+	if _, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), claimScript, s.claim, before); err != nil {
 		return l, err
 	}
 	return s.look(ctx)
+}
+
+// done says that this process has put back all that it has. It need not be waited
+// for any more, should it end before it has marked the set.
+func (s *session) done(ctx context.Context) error {
+	if !strings.HasPrefix(s.claim, healerHead) {
+		return nil
+	}
+	now := claimHead + strings.TrimPrefix(s.claim, healerHead)
+	v, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), doneScript, s.claim, now)
+	if err != nil {
+		return err
+	}
+	if number(v) == 1 { // else the set was emptied, and the claim does not hold
+		s.claim, s.staked = now, now
+	}
+	return nil
 }
 
 // scan reads the set in pieces.
