@@ -33,7 +33,7 @@ Examples:
   evercache revoke init
   REDIS_URL=redis://cache.internal:6379 evercache revoke init --timeout 1m
 
-Exit status: 0 marked, or it was already; 1 no Redis, or it refused; 2 wrong flags or
+Exit status: 0 marked, now or before; 1 no Redis, or it refused; 2 wrong flags or
 configuration.
 `,
 		run: revokeInit,
