@@ -66,7 +66,7 @@ func (o options) measure(ctx context.Context, set *redisproc.Set, n int) (rows [
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := machine.Pause(ctx, settle); err != nil {
 		return nil, err
 	}
 	for i, p := range phases {
@@ -102,7 +102,7 @@ func join(ctx context.Context, set *redisproc.Set, n int) (members []member, err
 	defer cancel()
 	for _, m := range members {
 		for !m.well() {
-			if err := pause(ctx, 10*time.Millisecond); err != nil {
+			if err := machine.Pause(ctx, 10*time.Millisecond); err != nil {
 				return members, fmt.Errorf("%d of %d clients do not settle, one is %s: %w", unsettled(members), n, m.describe(), err)
 			}
 		}
@@ -149,7 +149,7 @@ func (o options) observe(ctx context.Context, set *redisproc.Set, members []memb
 	if n := p.writers(len(members)); n > 0 {
 		w = writer{members: members[:n], every: time.Duration(float64(time.Second) / o.writes)}
 		wg.Go(func() { w.run(writing) })
-		if err := pause(ctx, time.Second); err != nil { // the pace of the barriers has changed
+		if err := machine.Pause(ctx, time.Second); err != nil { // the pace of the barriers has changed
 			return r, err
 		}
 	}
@@ -157,7 +157,7 @@ func (o options) observe(ctx context.Context, set *redisproc.Set, members []memb
 	if err != nil {
 		return r, err
 	}
-	if err := pause(ctx, o.length); err != nil {
+	if err := machine.Pause(ctx, o.length); err != nil {
 		return r, err
 	}
 	after, err := look(ctx, set, members, &w)
@@ -177,7 +177,7 @@ type writer struct {
 
 func (w *writer) run(ctx context.Context) {
 	began := time.Now()
-	for n := 0; pause(ctx, time.Until(began.Add(time.Duration(n)*w.every))) == nil; n++ {
+	for n := 0; machine.Pause(ctx, time.Until(began.Add(time.Duration(n)*w.every))) == nil; n++ {
 		_, err := w.members[n%len(w.members)].cache.Set(ctx, fmt.Sprint("key-", n%1000), "value")
 		w.mu.Lock()
 		if err == nil {
@@ -267,14 +267,4 @@ func number(text string) (n float64) {
 		n = n*10 + float64(digit-'0')
 	}
 	return n
-}
-
-// pause waits for d, or returns early with the reason ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/bench/machine"
 	"github.com/evercache/evercache/chaos"
 )
 
@@ -121,19 +122,9 @@ func within(limit time.Duration, do func()) bool {
 // until polls a condition until it holds or ctx ends.
 func until(ctx context.Context, ok func() bool) error {
 	for !ok() {
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := machine.Pause(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// pause waits for d, or returns early with the reason ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evercache/evercache/bench/machine"
 	"github.com/evercache/evercache/chaos"
 )
 
@@ -95,14 +96,14 @@ func (e *episode) live(ctx context.Context, f fault, s *scene, in []*entrant) (l
 
 // happen is what happens to the set while the traffic goes on.
 func (l *life) happen(ctx context.Context, f fault, s *scene) error {
-	if err := pause(ctx, warmUp); err != nil {
+	if err := machine.Pause(ctx, warmUp); err != nil {
 		return err
 	}
 	if s.before != nil {
 		if err := s.before(ctx); err != nil {
 			return fmt.Errorf("before the fault: %w", err)
 		}
-		if err := pause(ctx, f.lead); err != nil {
+		if err := machine.Pause(ctx, f.lead); err != nil {
 			return err
 		}
 	}
@@ -111,7 +112,7 @@ func (l *life) happen(ctx context.Context, f fault, s *scene) error {
 		return fmt.Errorf("cause the fault: %w", err)
 	}
 	if s.heal != nil {
-		if err := pause(ctx, time.Until(l.facts.Fault.Add(f.healAfter))); err != nil {
+		if err := machine.Pause(ctx, time.Until(l.facts.Fault.Add(f.healAfter))); err != nil {
 			return err
 		}
 		if err := s.heal(ctx); err != nil {
@@ -119,7 +120,7 @@ func (l *life) happen(ctx context.Context, f fault, s *scene) error {
 		}
 		l.healed = time.Now()
 	}
-	return pause(ctx, time.Until(l.facts.Fault.Add(f.window)))
+	return machine.Pause(ctx, time.Until(l.facts.Fault.Add(f.window)))
 }
 
 // stopAll ends the traffic of all at the same time.
@@ -211,7 +212,7 @@ func startTheft() *theft {
 	t := &theft{end: cancel}
 	const nap = 10 * time.Millisecond
 	t.wg.Go(func() {
-		for start := time.Now(); pause(ctx, nap) == nil; start = time.Now() {
+		for start := time.Now(); machine.Pause(ctx, nap) == nil; start = time.Now() {
 			t.most = max(t.most, time.Since(start)-nap)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evercache/evercache/bench/machine"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -95,7 +96,7 @@ func stalled(s *scene, set *redisproc.Set) {
 		if err := errors.Join(cut(ctx), master.Pause()); err != nil {
 			return err
 		}
-		return errors.Join(pause(ctx, stall), master.Resume())
+		return errors.Join(machine.Pause(ctx, stall), master.Resume())
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/evercache/evercache/bench/machine"
 )
 
 const (
@@ -103,7 +105,7 @@ func (s *scene) calm(ctx context.Context) (string, error) {
 		if m := v.majority(); m != "" {
 			last = m
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := machine.Pause(ctx, 100*time.Millisecond); err != nil {
 			return last, fmt.Errorf("the set did not agree on a master: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/bench/machine"
 	"github.com/evercache/evercache/chaos"
 )
 
@@ -100,7 +101,7 @@ func (t *traffic) loop(ctx context.Context, perSecond float64, call func(n int))
 		return
 	}
 	for n := 0; ; n++ {
-		if pause(ctx, time.Until(due(t.began, perSecond, n))) != nil {
+		if machine.Pause(ctx, time.Until(due(t.began, perSecond, n))) != nil {
 			return
 		}
 		if t.underWay.Add(1) > maxUnderWay {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -59,14 +58,4 @@ func collect[S any](samples []S, of func(S) float64) []float64 {
 		out[i] = of(s)
 	}
 	return out
-}
-
-// pause waits for d, or returns early with the reason ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

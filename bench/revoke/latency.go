@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/bench/machine"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/revoke"
 )
@@ -118,7 +119,7 @@ func (l denylist) revokeInTurn(ctx context.Context, prefix string, n int) ([]cal
 	calls := make([]call, n)
 	expires := time.Now().Add(life)
 	for i := range calls {
-		if err := pause(ctx, pace); err != nil {
+		if err := machine.Pause(ctx, pace); err != nil {
 			return nil, err
 		}
 		began := time.Now()
