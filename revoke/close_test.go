@@ -47,3 +47,20 @@ func TestAProcessThatEndsInAFailoverTakesNoRevocationWithIt(t *testing.T) {
 		t.Errorf("%v of %d are on the next master", n, all)
 	}
 }
+
+// TestAProcessThatEndsRightAfterALossPutsBackWhatItKnows: Redis was emptied, and
+// nobody else has heard of its last revocations.
+func TestAProcessThatEndsRightAfterALossPutsBackWhatItKnows(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	p := startAll(t, 1, single(server), revoke.Policy{})[0]
+	p.revoke("a", "b", "c")
+	eventually(t, 10*time.Second, "they are confirmed", func() bool { return p.Stats().Unconfirmed == 0 })
+	server.Do("FLUSHALL")
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if n, _ := server.Try(t.Context(), "ZCOUNT", setKey, "1", "8999999999999999"); n != int64(3) {
+		t.Errorf("%v of 3 are in Redis", n)
+	}
+}

@@ -212,6 +212,7 @@ func (l *List) drain(ctx context.Context) {
 		unconfirmed, untaken, unsaved := l.own.depth()
 		switch {
 		case unconfirmed == 0:
+			l.leave(ctx, m)
 			return
 		case m == nil && untaken == unconfirmed && unsaved == 0:
 			return // the journal has all of it
@@ -223,6 +224,38 @@ func (l *List) drain(ctx context.Context) {
 			cancel()
 		}
 		_ = pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// leave puts back everything that this process knows, where the set in Redis has
+// lost something: the others may have been told less, and this one is not there to
+// notice.
+func (l *List) leave(ctx context.Context, m kit.Master) {
+	if m == nil || !l.known.Load() {
+		return
+	}
+	v, err := l.keys.run(ctx, m.Do, l.kit.WriteTimeout(), lookScript)
+	if err != nil {
+		return
+	}
+	if seen, err := parseLook(v); err == nil && l.trusts(seen) {
+		return
+	}
+	var batch []entry
+	dead := l.lastLiving(m)
+	for e := range l.set.unseen(l.readings.Add(1)) { // all there are
+		if e.exp < dead {
+			continue
+		}
+		if batch = append(batch, e); len(batch) == batchEntries {
+			if l.add(ctx, m, batch, nil) != nil {
+				return
+			}
+			batch = batch[:0]
+		}
+	}
+	if len(batch) > 0 {
+		_ = l.add(ctx, m, batch, nil) // Redis is gone again: there is nothing more to do here
 	}
 }
 
