@@ -238,25 +238,14 @@ func (l *List) leave(ctx context.Context, m kit.Master) {
 	if err != nil {
 		return
 	}
-	if seen, err := parseLook(v); err == nil && l.trusts(seen) {
+	seen, err := parseLook(v)
+	if err != nil {
 		return
 	}
-	var batch []entry
-	dead := l.lastLiving(m)
-	for e := range l.set.unseen(l.readings.Add(1)) { // all there are
-		if e.exp < dead {
-			continue
-		}
-		if batch = append(batch, e); len(batch) == batchEntries {
-			if l.add(ctx, m, batch, nil) != nil {
-				return
-			}
-			batch = batch[:0]
-		}
+	if o := weigh(seen, l.hash.print(), ""); o.foreign || o.marked && o.whole {
+		return
 	}
-	if len(batch) > 0 {
-		_ = l.add(ctx, m, batch, nil) // Redis is gone again: there is nothing more to do here
-	}
+	_ = l.putBack(ctx, m, l.readings.Add(1)) // nobody reads that one: all of it; Redis gone again is nothing to do here
 }
 
 func (l *List) isClosed() bool {

@@ -130,7 +130,7 @@ func (s *session) snapshot(ctx context.Context) error {
 	if o.foreign {
 		return nil
 	}
-	if err := s.putBack(ctx); err != nil {
+	if err := s.putBack(ctx, s.m, s.reading); err != nil {
 		return err
 	}
 	return s.done(ctx)
@@ -210,22 +210,22 @@ func (s *session) learn(es []entry) error {
 	return nil
 }
 
-// putBack adds to the set in Redis what this process has and the snapshot had
-// not. Others may be doing the same: it does no harm.
-func (s *session) putBack(ctx context.Context) error {
-	dead := s.lastLiving(s.m)
+// putBack adds to the set in Redis what this process has and that reading had not.
+// Others may be doing the same: it does no harm.
+func (l *List) putBack(ctx context.Context, m kit.Master, reading uint32) error {
+	dead := l.lastLiving(m)
 	batch := make([]entry, 0, batchEntries)
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		s.stats.pushed.Add(uint64(len(batch)))
-		err := s.add(ctx, s.m, batch, nil)
+		l.stats.pushed.Add(uint64(len(batch)))
+		err := l.add(ctx, m, batch, nil)
 		batch = batch[:0]
 		return err
 	}
 	n := 0
-	for e := range s.set.unseen(s.reading) {
+	for e := range l.set.unseen(reading) {
 		if e.exp < dead {
 			continue
 		}
@@ -237,7 +237,7 @@ func (s *session) putBack(ctx context.Context) error {
 		}
 	}
 	if n > 0 {
-		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations, they are being put back",
+		l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations, they are being put back",
 			slog.String("event", "revoke.put_back"), slog.Int("entries", n))
 	}
 	return flush()
