@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -257,6 +258,8 @@ func (c *Client) keep(r outbox.Record) (pending, error) {
 	}
 	return c.journal.record(r, c.clock, c.outbox), nil
 }
+
+var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
 // overtaken reports whether a newer write of the key waits.
 func (c *Client) overtaken(r outbox.Record) bool {

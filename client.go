@@ -27,7 +27,8 @@ type Client struct {
 	process   string // names this process in Redis
 
 	clock     *coarseClock
-	memory    *local.Store // shared by classes without a bound of their own
+	clocks    *remote.Clocks // the servers'
+	memory    *local.Store   // shared by classes without a bound of their own
 	evictions local.Evictions
 	outbox    *outbox.Box    // writes that no master has taken
 	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
@@ -112,6 +113,7 @@ func newClient(o Options) *Client {
 		log:       o.Logger,
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
+		clocks:    new(remote.Clocks),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
 		lanes:     newLanes(),

@@ -92,9 +92,7 @@ func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err 
 		KeyPrefix: d.client.opts.KeyPrefix, Prefix: p.Text,
 		Cond: remote.Cond{Process: d.client.process, Lo: low, Hi: high},
 	}
-	if s := d.client.subscriberOf(p.Text); s != nil {
-		replay.TTL, replay.Certain = s.lives()
-	}
+	d.client.widen(&replay.Cond, p.Since)
 	// What waits for a key under the prefix is newer, and settles the key itself.
 	replay.Leave = func(key string) bool {
 		_, waits := d.client.outbox.Record(key)
@@ -153,9 +151,14 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
+		if d.noteLife(ctx, &r) != nil {
+			continue
+		}
 		d.date(&r)
+		w := d.client.replayOf(r)
+		r.SendAgain(outbox.End{From: w.Ends, To: w.Ends})
 		held = append(held, r)
-		ws = append(ws, d.client.replayOf(r))
+		ws = append(ws, w)
 	}
 	if len(ws) == 0 {
 		_ = remote.Pause(ctx, time.Millisecond)
@@ -172,25 +175,47 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	return true, err
 }
 
-// date gives a record its time on the master's clock, where it has none: it was
-// never sent.
+// date gives a record its time on a master's clock, where it has none: it was
+// never sent. That is the clock of the time when it was made.
 func (d *drainage) date(r *outbox.Record) {
 	if r.Hi == 0 {
-		r.Lo, r.Hi = d.node.ServerTime(d.client.clock.moment(r.Since))
+		at := d.client.clock.moment(r.Since)
+		low, high := d.node.ServerTime(at)
+		jumped := d.client.clocks.Since(at)
+		r.Lo, r.Hi = low-jumped.High.Milliseconds(), high-jumped.Low.Milliseconds()
 	}
 	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
+}
+
+// noteLife lets the master know how long the record is to live: others have to
+// tell from its end when it was written.
+func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
+	s := d.client.subscriberOf(r.Key)
+	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
+		return nil
+	}
+	return s.noteLife(ctx, d.node, r.TTL, r.Kind == outbox.Touch)
+}
+
+// widen says how much wider the times of what was made then are by the clocks of
+// others: servers' clocks may have jumped since.
+func (c *Client) widen(cond *remote.Cond, since int64) {
+	jumped := c.clocks.Since(c.clock.moment(since))
+	cond.From = cond.Lo + jumped.Fell.Milliseconds()
+	cond.To = cond.Hi + (jumped.Rose + jumped.Before).Milliseconds()
 }
 
 // replayOf is how a record is put back: unless another process has written the
 // key since. What has expired meanwhile, is to be loaded anew, or is older than
 // tombstones live, is deleted, or an old value would come back.
 func (c *Client) replayOf(r outbox.Record) remote.Replay {
-	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.Cond{
-		Tomb: remote.TombstoneKey(c.opts.KeyPrefix, r.Key), Process: c.process,
-		Marks: remote.MarksKey(c.opts.KeyPrefix, r.Key), Rest: remote.RestOf(c.opts.KeyPrefix, r.Key),
-		Ends: r.Hi + time.Duration(r.Ends-r.Since).Milliseconds(),
-		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, Priors: r.Priors, TTL: r.TTL, Certain: r.Certain,
-	}}
+	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)}
+	w.Lo, w.Hi, w.Floor, w.Late = r.Lo, r.Hi, r.Floor, r.Late
+	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
+	for _, e := range r.Known() {
+		w.Own = append(w.Own, remote.Range{From: e.From, To: e.To})
+	}
+	c.widen(&w.Cond, r.Since)
 	now := c.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {

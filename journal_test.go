@@ -239,7 +239,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	clock := newCoarseClock()
 	full := outbox.Record{
 		Kind: outbox.Set, Key: "p:c:a", Class: "p:c:", Value: []byte("v"), Since: -5, Ends: 1 << 40, Invalidate: true,
-		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Certain: true,
+		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Late: true, Mixed: true, Prev: outbox.End{From: 1, To: 2}, Priors: []outbox.End{{From: 3, To: 4}},
 	}
 	for _, e := range []journal.Entry{
 		encodeRecord(full, clock), encodeRecord(outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),

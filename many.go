@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -217,9 +218,10 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	if len(full) == 0 {
 		return as
 	}
+	missed := missAt(node)
 	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
 	for j, i := range index {
-		as[i] = c.fromRedis(found[j].Value, found[j].Err, fs[i].mark)
+		as[i] = c.fromRedis(node, found[j].Value, found[j].Err, fs[i].mark, missed)
 	}
 	return as
 }
@@ -290,12 +292,13 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 		}
 		return out
 	}
+	noted := c.note(ctx, node, ws[0].ttl, false, c.policy.WriteTimeout) // they have one
 	var batch []remote.Write
 	var index []int
 	var sends []sending
 	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) {
+		if c.client.coveredByPrefix(w.rec.Key) || len(w.rec.Value) >= remote.ByScript || noted != nil {
 			continue
 		}
 		lane := c.client.lanes.tryLock(w.rec.Key)
@@ -303,8 +306,11 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 			continue
 		}
 		lanes = append(lanes, lane)
+		c.inTurn(w)
+		end := node.EndOf(w.ttl, time.Now())
+		w.rec.SendAgain(outbox.End{From: end, To: end})
 		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
-		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
+		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}})
 		index = append(index, i)
 	}
 	sent := make([]bool, len(ws))

@@ -54,6 +54,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 		Key:     c.opts.KeyPrefix + "~b:" + c.process,
 		Marker:  c.opts.KeyPrefix + "~dataset",
 		Book:    book{c},
+		Clocks:  c.clocks,
 		Pace:    c.beatPace,
 		Kick:    c.barriers.kick,
 		TTL:     heartbeatTTL,

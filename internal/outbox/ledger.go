@@ -169,6 +169,21 @@ func (l *Ledger) Forget(key string) (hi int64) {
 	return hi
 }
 
+// Recall takes out the record of a key, to be put back: something may have undone
+// it.
+func (l *Ledger) Recall(key string) (Record, bool) {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	if e == nil || e.rec.Kind == Touch {
+		return Record{}, false
+	}
+	r := e.rec
+	s.drop(e)
+	return r, true
+}
+
 // Uncover takes out what a master that holds barrier held (0: none) need not
 // have, ordered by Since, and begins an epoch: from then on no Add, AddPrefix,
 // NextBarrier or Confirm of an earlier one succeeds. A number that was never

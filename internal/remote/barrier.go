@@ -136,10 +136,11 @@ func (n *Node) find(ctx context.Context) error {
 		n.beat.B().Role().Build(),
 		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
 		n.beat.B().Get().Key(n.heartbeat.Marker).Build())
-	n.timed(sent, time.Now(), r[0])
+	answered := time.Now()
 	if err := isMaster(r[1]); err != nil {
 		return err
 	}
+	n.timed(sent, answered, r[0])
 	held := Held{Addr: n.Addr}
 	for i, take := range []func(string){
 		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },

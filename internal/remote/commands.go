@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "raw"}
+var CommandNames = []string{"get", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
@@ -82,13 +82,17 @@ type Pair struct {
 	Key  string
 	Data []byte
 	TTL  time.Duration
+	Ends int64 // when it ends: see EndOf; 0: TTL after the server executes it
 }
 
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
 	c, bounded, cancel := n.begin(ctx, "set", limit)
 	defer cancel()
-	err := c.end(ctx, n.cmd.Do(bounded, n.set(p, c.start)).Error())
+	if len(p.Data) >= ByScript {
+		return n.setInTime(ctx, bounded, c, p, limit)
+	}
+	err := c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
 	return c.span(), err
 }
 
@@ -97,8 +101,8 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stor
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx(), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL, c.start); ok {
-		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	if p.Ends != 0 {
+		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
 	}
@@ -146,7 +150,7 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, len(ws))
 	for _, w := range ws {
-		cmds = append(cmds, n.write(w, c.start))
+		cmds = append(cmds, n.write(w))
 	}
 	errs := make([]error, len(ws))
 	var worst error
@@ -162,23 +166,23 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 // write is pinned: rueidis takes a command back for others once it is answered,
 // and a server that refuses a value for its size answers before all of it has
 // been written.
-func (n *Node) write(w Write, now time.Time) rueidis.Completed {
+func (n *Node) write(w Write) rueidis.Completed {
 	switch w.Kind {
 	case WriteDelete:
 		return n.b().Del().Key(w.Key).Build().Pin()
 	case WriteExpire:
 		return n.expire(w.Key, w.TTL).Pin()
 	}
-	return n.set(w.Pair, now).Pin()
+	return n.set(w.Pair).Pin()
 }
 
 // large is the size from which a single value is pinned too.
 const large = 64 << 10
 
-func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
+func (n *Node) set(p Pair) rueidis.Completed {
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL, now); ok {
-		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	if p.Ends != 0 {
+		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
 	}
@@ -186,17 +190,6 @@ func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
 		return cmd.Pin()
 	}
 	return cmd
-}
-
-// ends is when what is sent at that time is to end, by the server's clock: a write that
-// a server executes late, because it hung, must not look newer than those that
-// were made meanwhile. Not ok: nobody knows that clock.
-func (n *Node) ends(ttl time.Duration, sent time.Time) (ms int64, ok bool) {
-	if n.clock.ahead.Load() == nil {
-		return 0, false
-	}
-	now, _ := n.ServerTime(sent)
-	return now + atLeastMS(ttl).Milliseconds(), true
 }
 
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
@@ -244,7 +237,7 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (int, error) {
 	c, bounded, cancel := n.begin(ctx, "unlink", limit)
 	defer cancel()
-	k, err := n.cmd.Do(bounded, n.b().Unlink().Key(keys...).Build()).AsInt64()
+	k, err := n.unlinkInTime(bounded, keys, limit)
 	return int(k), c.end(ctx, err)
 }
 

@@ -42,6 +42,7 @@ type Node struct {
 	forbidden atomic.Pointer[forbidden]
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead
+	noLives   ban // the lives of classes
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -49,6 +50,7 @@ type Heartbeat struct {
 	Key     string        // written at each beat, so that a node that takes no writes is noticed
 	Marker  string        // the key that tells one dataset from another
 	Book    Book          // nil: the node numbers them itself
+	Clocks  *Clocks       // of the process; nil: none
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest
 	Timeout time.Duration
@@ -76,6 +78,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		return nil, err
 	}
 	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n.clock.clocks = h.Clocks
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
 	}

@@ -115,7 +115,7 @@ func TestPlainCommandsTakeThePlaceOfScriptsThatAreForbidden(t *testing.T) {
 			if b.fill(Fill{Pair: pair, MissedAt: b.now}) || b.get(b.key) != "theirs" {
 				t.Error("a fill overwrites")
 			}
-			if !b.fill(Fill{Pair: pair, MissedAt: b.now, Overwrite: true}) || b.get(b.key) != "ours" {
+			if !b.fill(Fill{Pair: pair, MissedAt: b.now, Replaces: Sum([]byte("theirs"))}) || b.get(b.key) != "ours" {
 				t.Error("a fill does not overwrite")
 			}
 			for _, want := range []bool{true, false} {
