@@ -246,7 +246,7 @@ func (c *Client) counted(node *remote.Node, do func(epoch uint64) bool) bool {
 // keep puts a write into the outbox, in place of what the ledger has of its key,
 // and into the journal.
 func (c *Client) keep(r outbox.Record) (pending, error) {
-	r.Floor = max(r.Floor, c.ledger.Floor(r.Key))
+	c.ledger.Follow(&r)
 	if err := c.outbox.Put(r); err != nil {
 		return pending{}, err
 	}

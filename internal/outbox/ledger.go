@@ -153,9 +153,20 @@ func (l *Ledger) Floor(key string) int64 {
 	return 0
 }
 
+// Follow lets r, a newer write of its key, know of the one that is held.
+func (l *Ledger) Follow(r *Record) {
+	s := l.shard(r.Key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[r.Key]; e != nil && e.rec.Since < r.Since {
+		r.Floor = max(r.Floor, e.rec.floor())
+		r.heed(&e.rec)
+	}
+}
+
 // Forget drops the record of a key for which a newer write waits in a Box, and
-// returns its Floor. A Box that may refuse the write is to be asked first, with
-// Floor. It is not for a Touch: that one needs the Set which it prolongs.
+// returns its Floor. A Box that may refuse the write is to be asked first, after
+// Follow. It is not for a Touch: that one needs the Set which it prolongs.
 func (l *Ledger) Forget(key string) (hi int64) {
 	s := l.shard(key)
 	s.mu.Lock()

@@ -38,7 +38,9 @@ type scene struct {
 	tomb    string // "" none, "garbage", "hash", or a process
 	deleted int64
 	adjust  func(*Cond)
-	mixed   bool // its class has keys that live for half an hour as well
+	mixed   bool   // its class has keys that live for half an hour as well
+	slack   int64  // of its class
+	lives   string // a field that makes no sense, or "none": nothing is noted
 }
 
 func (s scene) play(b *bed, r Replay) Result {
@@ -63,6 +65,16 @@ func (s scene) play(b *bed, r Replay) Result {
 	default:
 		b.put(b.tomb, decimal(b.now+s.deleted)+":"+s.tomb, b.now+life)
 	}
+	if s.slack != 0 {
+		b.lives(r.Lives, decimal(hour), s.slack)
+	}
+	switch s.lives {
+	case "":
+	case "none":
+		ask(b.T, b.p, "DEL", r.Lives)
+	default:
+		ask(b.T, b.p, "HSET", r.Lives, s.lives, "x")
+	}
 	if s.mixed {
 		b.lives(r.Lives, decimal(hour/2), 0)
 		b.lives(r.Lives, "~", 0)
@@ -71,6 +83,27 @@ func (s scene) play(b *bed, r Replay) Result {
 		s.adjust(&r.Cond)
 	}
 	return b.replay(r)
+}
+
+// knows: a value that was written then is known to be older.
+func knows(written int64) func(*Cond) {
+	return func(c *Cond) {
+		ends := c.Lo - lo + written + hour
+		c.Own = append(c.Own, Range{ends, ends})
+	}
+}
+
+// jumped: servers' clocks have jumped since our write.
+func jumped(fell, rose int64) func(*Cond) {
+	return func(c *Cond) { c.From, c.To = c.Lo+fell, c.Hi+rose }
+}
+
+// ahead: our write was executed by a clock that was ahead of what it is now.
+func ahead(by, fell int64) func(*Cond) {
+	return func(c *Cond) {
+		c.Lo, c.Hi, c.Ends = c.Lo+by-lo, c.Hi+by-lo, c.Ends+by-lo
+		jumped(fell, 0)(c)
+	}
 }
 
 // wantBuried: nothing is there, and nothing that was written by now may be put
@@ -126,6 +159,26 @@ func TestRestore(t *testing.T) {
 		{"an older value, ttls differ", scene{value: kept, written: lo - 1, mixed: true}, Done, "ours", ours},
 		{"an older value, ttls differ, and it may be newer by one", scene{value: kept, written: -hour / 2, mixed: true}, Unknown, "", 0},
 		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, mixed: true}, Unknown, "", 0},
+
+		{"an older value of a writer that knew the time badly", scene{value: kept, written: lo - 21, slack: 20}, Done, "ours", ours},
+		{"a value of a writer that knew the time badly", scene{value: kept, written: lo - 20, slack: 20}, Unknown, "", 0},
+		{"a newer value of a writer that knew the time badly", scene{value: kept, written: hi + 2, slack: 20}, Superseded, kept, 0},
+		{"an older value, no life is noted", scene{value: kept, written: lo - 1, lives: "none"}, Unknown, "", 0},
+		{"an older value, a life is garbage", scene{value: kept, written: lo - 1, lives: "60000"}, Unknown, "", 0},
+		{"an older value, too many lives to note", scene{value: kept, written: lo - 1, lives: "*"}, Unknown, "", 0},
+		{"a known value, no life is noted", scene{value: kept, written: lo - 1, lives: "none", adjust: knows(lo - 1)}, Done, "ours", ours},
+		{"a known value, by a clock that was set back", scene{value: kept, written: hi + 300, adjust: knows(hi + 300)}, Done, "ours", ours},
+
+		{"an older value, the clock was set back since", scene{value: kept, written: lo - 101, adjust: jumped(-100, 0)}, Done, "ours", ours},
+		{"one that looks older, the clock was set back since", scene{value: kept, written: lo - 100, adjust: jumped(-100, 0)}, Unknown, "", 0},
+		{"a newer value, the clock was set ahead since", scene{value: kept, written: hi + 102, adjust: jumped(0, 100)}, Superseded, kept, 0},
+		{"one that looks newer, the clock was set ahead since", scene{value: kept, written: hi + 101, adjust: jumped(0, 100)}, Unknown, "", 0},
+		{"one of before the clock was set back, older", scene{value: kept, written: 2000, adjust: ahead(3000, -5000)}, Done, "ours", 0},
+		{"one of before the clock was set back, newer", scene{value: kept, written: 4000, adjust: ahead(3000, -5000)}, Superseded, kept, 0},
+		{"one that looks older, deleted since by a clock that was set back", scene{tomb: "other", deleted: lo - 100, adjust: jumped(-100, 0)}, Unknown, "", 0},
+		{"our late value, deleted since", scene{value: "ours", written: lo, tomb: "other", deleted: hi + 5, adjust: knows(lo)}, Superseded, "", 0},
+		{"another's late value, deleted since", scene{value: kept, written: lo, tomb: "other", deleted: hi + 5}, Superseded, "", 0},
+		{"a value after the delete", scene{value: kept, written: hi + 5, tomb: "other", deleted: hi + 5}, Superseded, kept, 0},
 
 		{"what we replaced", scene{value: kept, written: lo + 5, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Done, "ours", ours},
 		{"later than what we replaced", scene{value: kept, written: lo + 6, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Unknown, "", 0},
