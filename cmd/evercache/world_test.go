@@ -224,16 +224,24 @@ func TestASignalThatAsksForNoEndCostsNothing(t *testing.T) {
 	})
 }
 
+// A terminal and whatever started the process both pass on one Ctrl-C.
 func TestTheSameSignalTwiceAtOnceIsOneWish(t *testing.T) {
-	p := prepare(t, append(deadRedis(t), "EVERCACHE_DRAIN_TIMEOUT=3s")...).begin()
-	p.put("kept")
-	for range 3 {
-		p.signal(syscall.SIGTERM)
+	for range 10 {
+		p := prepare(t, append(deadRedis(t), "EVERCACHE_DRAIN_TIMEOUT=3s")...).begin()
+		p.put("kept")
+		began := time.Now()
 		p.signal(syscall.SIGINT)
+		time.Sleep(100 * time.Millisecond)
+		p.signal(syscall.SIGTERM)
+		if time.Since(began) > sameWish/2 {
+			continue // the machine is busy, and that was no longer at once
+		}
+		if state := p.exit(); state.ExitCode() != exitFailed { // counted, not cut off
+			t.Errorf("%v, want exit status %d", state, exitFailed)
+		}
+		return
 	}
-	if state := p.exit(); state.ExitCode() != exitFailed { // counted, not cut off
-		t.Errorf("%v, want exit status %d", state, exitFailed)
-	}
+	t.Fatal("two signals took too long ten times")
 }
 
 func TestItServesOnWhenTheReaderOfItsLogGoesAway(t *testing.T) {
