@@ -2,8 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,12 +89,7 @@ func TestWhenItsTerminalHangsUpItEndsInOrder(t *testing.T) {
 func TestUnderNohupTheEndOfTheTerminalIsNone(t *testing.T) {
 	window, programs := terminal(t)
 	p := prepare(t, deadRedis(t)...)
-	named := filepath.Join(t.TempDir(), "evercache") // see TestMain
-	if err := os.Symlink(p.Path, named); err != nil {
-		t.Fatal(err)
-	}
-	p.Cmd = exec.CommandContext(t.Context(), "/bin/sh", "-c", `trap "" HUP; exec "$0" serve`, named)
-	p.Env = append(deadRedis(t), "EVERCACHE_LISTEN="+p.addr)
+	p.through(`trap "" HUP`)
 	p.Stderr = logFile(t)
 	p.on(programs)
 	p.put("kept")

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,16 @@ func prepare(t *testing.T, environ ...string) *worldly {
 	p.Env = append(environ, "EVERCACHE_LISTEN="+p.addr)
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
 	return p
+}
+
+// through lets a shell do something first.
+func (p *worldly) through(script string) {
+	p.t.Helper()
+	named := filepath.Join(p.t.TempDir(), "evercache") // see TestMain
+	if err := os.Symlink(p.Path, named); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Path, p.Args = "/bin/sh", []string{"sh", "-c", script + `; exec "$0" serve`, named}
 }
 
 // begin starts it and waits until it answers.
