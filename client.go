@@ -27,7 +27,7 @@ type Client struct {
 	log       *slog.Logger      // never waits: see logs
 	logs      *logqueue.Handler // what log puts its lines into
 	ownLogs   bool              // logs is nobody else's
-	process   string // names this process in Redis
+	process   string            // names this process in Redis
 
 	clock     *coarseClock
 	memory    *local.Store // shared by classes without a bound of their own
