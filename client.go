@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/logqueue"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -23,8 +24,10 @@ import (
 type Client struct {
 	opts      Options // without its passwords
 	passwords passwords
-	log       *slog.Logger
-	process   string // names this process in Redis
+	log       *slog.Logger      // never waits: see logs
+	logs      *logqueue.Handler // what log puts its lines into
+	ownLogs   bool              // logs is nobody else's
+	process   string            // names this process in Redis
 
 	clock     *coarseClock
 	clocks    *remote.Clocks // the servers'
@@ -107,10 +110,14 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 
 func newClient(o Options) *Client {
 	passwords := passwordsOf(&o)
+	logs, own := queued(o.Logger.Handler())
+	o.Logger = slog.New(logs)
 	c := &Client{
 		opts:      o,
 		passwords: passwords,
 		log:       o.Logger,
+		logs:      logs,
+		ownLogs:   own,
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
 		clocks:    new(remote.Clocks),
@@ -315,6 +322,9 @@ func (c *Client) shutdown(ctx context.Context) error {
 	}
 	if !ended {
 		errs = append(errs, fmt.Errorf("evercache: closed with work still under way: %w", context.Cause(ctx)))
+	}
+	if err := c.flushLogs(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -75,6 +75,7 @@ func (c *Client) Stats() Stats {
 		Feed:             h.Feed,
 		Recovery:         h.Recovery,
 		EventsDropped:    c.status.dropped.Load(),
+		LogDropped:       c.logs.Dropped(),
 	}
 	for op := range opCount {
 		s.Durations[op] = c.durations[op].snapshot()

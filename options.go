@@ -96,7 +96,11 @@ type Options struct {
 	// cannot be put on the disk is a *DurabilityError.
 	JournalDir string
 
-	// Logger gets one line for each change of state. Default slog.Default().
+	// Logger gets one line for each change of state. Default slog.Default(). Its
+	// handler is called by one goroutine, in order, behind a bounded queue (4096
+	// lines, 1 MiB): one that blocks or fails delays later lines and nothing else.
+	// Lines without room are dropped, counted in Stats.LogDropped and told in one
+	// line when the handler works again.
 	Logger *slog.Logger
 	// Events are called on changes; see Events.
 	Events Events

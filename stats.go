@@ -118,6 +118,7 @@ type Stats struct {
 	Recovery RecoveryHealth
 
 	EventsDropped uint64
+	LogDropped    uint64 // log lines that Options.Logger did not take in time, or at all
 }
 
 // SentinelStats counts what happened to a Sentinel set.
