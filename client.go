@@ -23,6 +23,7 @@ import (
 type Client struct {
 	opts      Options // without its passwords
 	passwords passwords
+	keyFiles  keyFiles
 	log       *slog.Logger
 	process   string // names this process in Redis
 
@@ -99,6 +100,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c.goes(c.status.deliver)
 	if !o.MemoryOnly {
 		c.goes(c.keepMaster)
+		if c.keyFiles.any() {
+			c.goes(c.keyFiles.watch)
+		}
 		c.goes(c.replay)
 	}
 	return c, nil
@@ -109,6 +113,7 @@ func newClient(o Options) *Client {
 	c := &Client{
 		opts:      o,
 		passwords: passwords,
+		keyFiles:  newKeyFiles(o),
 		log:       o.Logger,
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
