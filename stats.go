@@ -116,6 +116,7 @@ type Stats struct {
 
 	Feed     FeedHealth
 	Recovery RecoveryHealth
+	Clock    ClockHealth
 
 	EventsDropped uint64
 }
