@@ -61,7 +61,7 @@ func told(c *evercache.Client, code string) bool {
 func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *testing.T) {
 	t.Parallel()
 	before, after := redistest.Start(t, redistest.WithTLSClientCerts()), redistest.Start(t, redistest.WithTLSClientCerts())
-	front, target := forward(t)
+	front, target := forwarded(t)
 	target.Store(new(before.Addr()))
 	files := install(t, t.TempDir(), before.TLSFiles())
 	c, err := evercache.Open(context.Background(), evercache.Options{
@@ -103,8 +103,8 @@ func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *tes
 	}
 }
 
-// forward is an address behind which there is now one server, now another.
-func forward(t *testing.T) (addr string, target *atomic.Pointer[string]) {
+// forwarded is an address behind which there is now one server, now another.
+func forwarded(t *testing.T) (addr string, target *atomic.Pointer[string]) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
