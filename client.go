@@ -28,6 +28,7 @@ type Client struct {
 	logs      *logqueue.Handler // what log puts its lines into
 	ownLogs   bool              // logs is nobody else's
 	process   string            // names this process in Redis
+	keyFiles  keyFiles
 
 	clock     *coarseClock
 	clocks    *remote.Clocks // the servers'
@@ -103,6 +104,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c.goes(c.status.deliver)
 	if !o.MemoryOnly {
 		c.goes(c.keepMaster)
+		if c.keyFiles.any() {
+			c.goes(c.keyFiles.watch)
+		}
 		c.goes(c.replay)
 	}
 	return c, nil
@@ -115,6 +119,7 @@ func newClient(o Options) *Client {
 	c := &Client{
 		opts:      o,
 		passwords: passwords,
+		keyFiles:  newKeyFiles(o),
 		log:       o.Logger,
 		logs:      logs,
 		ownLogs:   own,

@@ -74,6 +74,7 @@ func (c *Client) Stats() Stats {
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
 		Feed:             h.Feed,
 		Recovery:         h.Recovery,
+		Clock:            h.Clock,
 		EventsDropped:    c.status.dropped.Load(),
 		LogDropped:       c.logs.Dropped(),
 	}

@@ -26,6 +26,7 @@ func (c *Client) Health() Health {
 		Feed:          c.feedHealth(),
 		Recovery:      c.recoveryHealth(),
 		Journal:       c.journal.health(),
+		Clock:         clockHealth(node),
 	}
 	if c.opts.MemoryOnly || now.state == Connected {
 		h.Cause = nil
@@ -50,6 +51,8 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	}
 	return slices.Concat(
 		master,
+		c.keyFiles.findings(time.Now()),
+		clockFindings(h),
 		sentinelFindings(h.Sentinel),
 		setFindings(h.Sentinel),
 		outboxFindings(h, overflowed),

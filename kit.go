@@ -55,6 +55,10 @@ func (m kitMaster) Dial(ctx context.Context) (kit.Link, error) {
 
 func (m kitMaster) ServerTime(at time.Time) (low, high int64) { return m.node.ServerTime(at) }
 
+func (m kitMaster) ClockAhead(wall time.Time) (low, high time.Duration, ok bool) {
+	return m.node.ClockAhead(wall)
+}
+
 type kitLink struct{ *remote.Link }
 
 func (l kitLink) Ask(ctx context.Context, limit time.Duration, commands ...[]string) ([]kit.Reply, error) {

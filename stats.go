@@ -116,6 +116,7 @@ type Stats struct {
 
 	Feed     FeedHealth
 	Recovery RecoveryHealth
+	Clock    ClockHealth
 
 	EventsDropped uint64
 	LogDropped    uint64 // log lines that Options.Logger did not take in time, or at all

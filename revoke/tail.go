@@ -24,7 +24,7 @@ func (s *session) tail(ctx context.Context) error {
 		}
 		for _, it := range items {
 			s.stats.garbage.Add(uint64(it.garbage))
-			if err := s.learn(it.entries); err != nil {
+			if err := s.learn(it.entries, 0); err != nil {
 				return err
 			}
 			s.id = it.id

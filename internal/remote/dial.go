@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // Config says how to reach one node.
@@ -23,6 +25,7 @@ type Config struct {
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
 	TLS          *tls.Config
+	TLSFiles     *keyfiles.Source // in place of TLS: files read at every dial; nil: none
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
 }
@@ -231,10 +234,16 @@ func (g *greeting) refusal() string {
 
 // secure puts TLS over raw where it is asked for.
 func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
-	if c.TLS == nil {
+	if c.TLS == nil && c.TLSFiles == nil {
 		return raw, nil
 	}
 	cfg := c.TLS
+	if c.TLSFiles != nil {
+		var err error
+		if cfg, err = c.TLSFiles.Config(); err != nil {
+			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
+		}
+	}
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
 		host, _, _ := net.SplitHostPort(c.Addr)
 		cfg = cfg.Clone()
