@@ -49,8 +49,10 @@ func (c *Clock) Set(ahead time.Duration) {
 	must(c.tb, f.Close())
 }
 
+// Env is the environment of a process that sees this clock.
+func (c *Clock) Env() []string { return []string{"LD_PRELOAD=" + c.lib, "EVERCACHE_TEST_CLOCK=" + c.file} }
+
 // WithClock gives a server of Start that clock.
 func WithClock(c *Clock) Option {
-	env := []string{"LD_PRELOAD=" + c.lib, "EVERCACHE_TEST_CLOCK=" + c.file}
-	return func(o *config) { o.env = env }
+	return func(o *config) { o.env = c.Env() }
 }
