@@ -51,7 +51,7 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	for i := range keys {
 		v, err := value(replies[2*i], replies[2*i+1])
 		found[i] = Found{Value: v, Err: err}
-		if KindOf(err).Outage() || KindOf(err) == Canceled {
+		if (KindOf(err).Outage() || KindOf(err) == Canceled) && (worst == nil || !hurts(worst)) {
 			worst = err
 		}
 	}
@@ -67,6 +67,8 @@ func value(get, pttl rueidis.RedisResult) (Value, error) {
 	}
 	ms, err := pttl.AsInt64()
 	switch {
+	case KindOf(err) == Lacks || KindOf(err) == NoPerm: // the value may be read
+		return Value{Data: data, TTL: -1}, nil
 	case err != nil:
 		return Value{}, err
 	case ms == -2 || ms == 0:
@@ -151,8 +153,8 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	errs := make([]error, len(ws))
 	var worst error
 	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
-		errs[i] = r.Error()
-		if KindOf(errs[i]) != OK {
+		errs[i] = tellable(r.Error())
+		if KindOf(errs[i]) != OK && (worst == nil || !hurts(worst)) {
 			worst = errs[i]
 		}
 	}
@@ -192,7 +194,7 @@ func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
 // a server executes late, because it hung, must not look newer than those that
 // were made meanwhile. Not ok: nobody knows that clock.
 func (n *Node) ends(ttl time.Duration, sent time.Time) (ms int64, ok bool) {
-	if n.clock.ahead.Load() == nil {
+	if n.clock.ahead.Load() == nil || n.lacks.noPxat.Load() {
 		return 0, false
 	}
 	now, _ := n.ServerTime(sent)
@@ -200,6 +202,10 @@ func (n *Node) ends(ttl time.Duration, sent time.Time) (ms int64, ok bool) {
 }
 
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
+	if n.Lacks("PEXPIRE") && n.clock.ahead.Load() != nil {
+		now, _ := n.ServerTime(time.Now())
+		return n.b().Pexpireat().Key(key).MillisecondsTimestamp(now + atLeastMS(ttl).Milliseconds()).Build()
+	}
 	return n.b().Pexpire().Key(key).Milliseconds(atLeastMS(ttl).Milliseconds()).Build()
 }
 
@@ -238,6 +244,7 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
 	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+	n.lacks.heard("SCAN", err)
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 
@@ -245,6 +252,10 @@ func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (
 	c, bounded, cancel := n.begin(ctx, "unlink", limit)
 	defer cancel()
 	k, err := n.cmd.Do(bounded, n.b().Unlink().Key(keys...).Build()).AsInt64()
+	if kind := KindOf(err); kind == Lacks || kind == NoPerm {
+		n.lacks.heard("UNLINK", err)
+		k, err = n.cmd.Do(bounded, n.b().Del().Key(keys...).Build()).AsInt64()
+	}
 	return int(k), c.end(ctx, err)
 }
 
