@@ -36,7 +36,7 @@ func serverFindings(s sayings) (fs []Finding) {
 
 // losses say what is lost without a command.
 var losses = map[string]string{
-	"TIME":      "the server's clock is not known and scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since",
+	"TIME":      "the clock of INFO is used, and scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since",
 	"WAIT":      "no write is known to be held by a replica: Replicated is never reached, and in Sentinel mode nothing is confirmed or coherent",
 	"INFO":      "how many replicas there are and how far they are is not known: in Sentinel mode nothing is confirmed or coherent",
 	"ROLE":      "INFO tells in its place whether the server is a master",

@@ -98,14 +98,14 @@ var errPassed = errors.New("another dial of the master has begun since")
 // rueidis would move its own to another connection, where it waits for nothing.
 func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	r := n.beat.DoMulti(ctx,
-		n.beat.B().Time().Build(),
+		n.askTime(),
 		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
 		n.beat.B().Info().Section("replication").Build())
 	now := time.Now()
 	n.timed(b.SentAt, now, r[0])
-	for i, command := range []string{0: "TIME", 2: "INFO", 3: "WAIT"} {
+	for i, command := range []string{2: "INFO", 3: "WAIT"} {
 		if command != "" {
 			n.lacks.heard(command, r[i].Error())
 		}
@@ -121,9 +121,29 @@ func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	return r[1].Error()
 }
 
-// timed keeps what a TIME told that was sent and answered between two moments.
+// askTime asks for the server's time: of INFO where TIME is missing.
+func (n *Node) askTime() rueidis.Completed {
+	if n.lacks.noTime.Load() {
+		return n.beat.B().Info().Section("server").Build()
+	}
+	return n.beat.B().Time().Build()
+}
+
+// timed keeps what an askTime told that was sent and answered between two moments.
 func (n *Node) timed(sent, answered time.Time, r rueidis.RedisResult) {
+	if n.lacks.noTime.Load() {
+		info, _ := r.ToString()
+		us, err := strconv.ParseInt(infoField(info, "server_time_usec"), 10, 64)
+		if err == nil && us > 0 && us < 1<<60 {
+			n.clock.heard(sent, answered, time.UnixMicro(us))
+		}
+		return
+	}
 	reply, err := r.AsStrSlice()
+	n.lacks.heard("TIME", err)
+	if k := KindOf(err); k == NoPerm || k.Puzzling() {
+		n.lacks.noTime.Store(true)
+	}
 	if err != nil || len(reply) != 2 {
 		return
 	}
@@ -149,8 +169,12 @@ func (n *Node) find(ctx context.Context) error {
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("HELLO").Build(),
 		n.beat.B().Info().Section("server").Build())
-	n.timed(sent, time.Now(), r[0])
-	for i, command := range []string{0: "TIME", 1: "ROLE", 4: "INFO", 5: "HELLO"} {
+	answered := time.Now()
+	n.timed(sent, answered, r[0])
+	if n.lacks.noTime.Load() {
+		n.timed(sent, answered, r[6])
+	}
+	for i, command := range []string{1: "ROLE", 4: "INFO", 5: "HELLO"} {
 		if command != "" {
 			n.lacks.heard(command, r[i].Error())
 		}

@@ -244,7 +244,9 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
 	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
-	n.lacks.heard("SCAN", err)
+	if KindOf(err) != UnknownReply { // which may not last
+		n.lacks.heard("SCAN", err)
+	}
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 

@@ -34,6 +34,7 @@ type lacks struct {
 
 	unfit   atomic.Bool // scripts cannot be run
 	noHash  atomic.Bool // EVALSHA is missing, EVAL is there
+	noTime  atomic.Bool // INFO tells the time
 	noPxat  atomic.Bool // SET knows no PXAT
 	puzzled atomic.Pointer[forbidden]
 }
