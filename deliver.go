@@ -85,9 +85,15 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 	}
 	if !s.unsent {
 		w.rec.Lo, w.rec.Hi = s.executed() // if it was
-		w.rec.Late = w.rec.Late || remote.KindOf(s.err).Outage() && !remote.KindOf(s.err).Refused()
+		w.rec.Late = w.rec.Late || mayLand(remote.KindOf(s.err))
 	}
 	return c.undelivered(p.ctx, w, s.err)
+}
+
+// mayLand reports whether a write that failed so may have been carried out, or
+// may be later: nobody answered, or nobody knows what the answer means.
+func mayLand(k remote.Kind) bool {
+	return k.Outage() && !k.Refused() || k == remote.UnknownReply
 }
 
 var errChanged = errors.New("the master that took it is not the master any more")

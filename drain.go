@@ -242,7 +242,7 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
 			d.client.journal.done(recordKey(r.Key))
-		case k == remote.NoPerm || k == remote.OOM:
+		case k == remote.NoPerm || k == remote.OOM || k.Puzzling():
 			d.refused[r.Key], d.left = r.Seq, outcomes[i].Err
 			d.deletesOnly = d.deletesOnly || k == remote.OOM
 		default:

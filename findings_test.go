@@ -75,7 +75,7 @@ func wantWhole(t *testing.T, f Finding) {
 // every is one finding of each code, or more.
 func every() (fs []Finding) {
 	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
-	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
+	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
 	for k := range byKind {
 		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
 	}
@@ -88,6 +88,7 @@ func every() (fs []Finding) {
 	}
 	for k := range refusals {
 		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
+		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
 	}
 	bad := SentinelNode{Addr: "s1:1", Tilt: true}
 	for _, set := range []*SentinelHealth{

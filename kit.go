@@ -46,8 +46,12 @@ func (m kitMaster) Do(ctx context.Context, limit time.Duration, commands ...[]st
 }
 
 func (m kitMaster) Dial(ctx context.Context) (kit.Link, error) {
-	l, err := remote.DialLink(ctx, m.config)
+	l, err := remote.DialLink(ctx, m.node.Beside(m.config))
 	if err != nil {
+		return nil, err
+	}
+	if err := m.node.Meets(ctx, l); err != nil {
+		l.Close()
 		return nil, err
 	}
 	return kitLink{l}, nil

@@ -50,7 +50,9 @@ func (c *Clock) Set(ahead time.Duration) {
 }
 
 // Env is the environment of a process that sees this clock.
-func (c *Clock) Env() []string { return []string{"LD_PRELOAD=" + c.lib, "EVERCACHE_TEST_CLOCK=" + c.file} }
+func (c *Clock) Env() []string {
+	return []string{"LD_PRELOAD=" + c.lib, "EVERCACHE_TEST_CLOCK=" + c.file}
+}
 
 // WithClock gives a server of Start that clock.
 func WithClock(c *Clock) Option {

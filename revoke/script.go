@@ -35,8 +35,8 @@ local function last()
     if seq >= 0 and seq < 2^53 then return seq, n[3] == '1' end
   end
   redis.call('DEL', KEYS[3])
-  local t = redis.call('TIME')
-  local seq = t[1] .. string.format('%06d', t[2])
+  local t = redis.pcall('TIME')
+  local seq = t.err and string.match(redis.call('INFO', 'server'), 'server_time_usec:(%d+)') or t[1] .. string.format('%06d', t[2])
   redis.call('HSET', KEYS[3], 'seq', seq, 'owed', 1)
   return tonumber(seq), true
 end`
@@ -176,7 +176,13 @@ func (k keys) run(ctx context.Context, ask asker, limit time.Duration, s script,
 	return nil, errReply
 }
 
-func noScript(err error) bool { return strings.Contains(err.Error(), "NOSCRIPT") }
+func noScript(err error) bool { return strings.Contains(err.Error(), "NOSCRIPT") || noHash(err) }
+
+// noHash reports that the server has no EVALSHA.
+func noHash(err error) bool {
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "unknown command") && strings.Contains(text, "evalsha")
+}
 
 const (
 	// streamLength is what the stream keeps, about. Who is further behind reads the

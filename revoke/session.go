@@ -22,6 +22,7 @@ type session struct {
 
 	began    time.Time
 	since    time.Time // when this began, or something was lost
+	whole    bool      // the server has no EVALSHA
 	complete bool      // the set was marked before the snapshot was taken
 	claim    string    // of the snapshot; "": there is none
 	mended   bool      // the claim was for something that was taken out

@@ -51,7 +51,7 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	for i := range keys {
 		v, err := value(replies[2*i], replies[2*i+1])
 		found[i] = Found{Value: v, Err: err}
-		if KindOf(err).Outage() || KindOf(err) == Canceled {
+		if (KindOf(err).Outage() || KindOf(err) == Canceled) && (worst == nil || !hurts(worst)) {
 			worst = err
 		}
 	}
@@ -67,6 +67,8 @@ func value(get, pttl rueidis.RedisResult) (Value, error) {
 	}
 	ms, err := pttl.AsInt64()
 	switch {
+	case KindOf(err) == Lacks || KindOf(err) == NoPerm: // the value may be read
+		return Value{Data: data, TTL: -1}, nil
 	case err != nil:
 		return Value{}, err
 	case ms == -2 || ms == 0:
@@ -155,8 +157,8 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	errs := make([]error, len(ws))
 	var worst error
 	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
-		errs[i] = r.Error()
-		if KindOf(errs[i]) != OK {
+		errs[i] = tellable(r.Error())
+		if KindOf(errs[i]) != OK && (worst == nil || !hurts(worst)) {
 			worst = errs[i]
 		}
 	}
@@ -193,6 +195,10 @@ func (n *Node) set(p Pair) rueidis.Completed {
 }
 
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
+	if n.Lacks("PEXPIRE") && n.clock.ahead.Load() != nil {
+		now, _ := n.ServerTime(time.Now())
+		return n.b().Pexpireat().Key(key).MillisecondsTimestamp(now + atLeastMS(ttl).Milliseconds()).Build()
+	}
 	return n.b().Pexpire().Key(key).Milliseconds(atLeastMS(ttl).Milliseconds()).Build()
 }
 
@@ -231,6 +237,9 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
 	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+	if KindOf(err) != UnknownReply { // which may not last
+		n.lacks.heard("SCAN", err)
+	}
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 

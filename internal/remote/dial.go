@@ -20,6 +20,7 @@ import (
 // Config says how to reach one node.
 type Config struct {
 	Addr         string
+	At           string // where Addr was reached before, to be dialled in its place; "": nowhere yet
 	Username     string
 	Password     string
 	PasswordFile string // read at every dial: a rotated password needs no restart
@@ -69,13 +70,30 @@ var ErrNoDatabase = errors.New("the server has no such database")
 
 // dialWire connects, logs in and selects the database, all within ctx.
 func dialWire(caller context.Context, c Config) (*wire, error) {
+	w, err := dialNamed(caller, c, "evercache")
+	if KindOf(err) == Lacks { // neither HELLO nor CLIENT
+		return dialNamed(caller, c, "")
+	}
+	return w, err
+}
+
+// at is where the server was reached.
+func (w *wire) at() string {
+	if a := w.raw.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// dialNamed is dialWire under a name for CLIENT LIST; "": none.
+func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 	password, err := c.password()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(caller, c.DialTimeout, noAnswer(c.DialTimeout))
 	defer cancel()
-	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", c.Addr)
+	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", first(c.At, c.Addr))
 	if err != nil {
 		return nil, wrap("dial", err)
 	}
@@ -101,7 +119,7 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		Username:          c.Username,
 		Password:          password,
 		SelectDB:          c.DB,
-		ClientName:        "evercache",
+		ClientName:        name,
 		ForceSingleClient: true,
 		PipelineMultiplex: -1, // one connection: two writes of one key keep their order
 		AlwaysPipelining:  true,

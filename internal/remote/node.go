@@ -28,6 +28,7 @@ type Node struct {
 	// Epoch is its owner's: in which the writes that it takes count.
 	Epoch atomic.Uint64
 
+	at        string // where it was dialled, when Addr is a name
 	cmd, beat *wire
 	feed      feed // over cmd
 	breaker   *breaker.Breaker
@@ -43,6 +44,10 @@ type Node struct {
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead
 	noLives   ban // the lives of classes
+
+	server Server // of its dial
+	lacks  lacks
+	twins  twins
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -72,12 +77,13 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	}
 	track := c.Track
 	c.Track = nil
+	c.At = cmd.at() // a name with several addresses is one server
 	beat, err := dialWire(ctx, c)
 	if err != nil {
 		cmd.abandon()
 		return nil, err
 	}
-	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n := &Node{Addr: c.Addr, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
 	n.clock.clocks = h.Clocks
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
@@ -98,16 +104,19 @@ func (n *Node) verify(ctx context.Context) error {
 	if err := n.find(ctx); err != nil {
 		return err
 	}
+	if err := n.takeStock(ctx); err != nil {
+		return err
+	}
 	var slow error
 	for range 3 { // one slow answer may be an accident, three are not
 		b, err := n.Barrier(ctx, 0)
-		if err != nil && !KindOf(err).Refused() {
+		if k := KindOf(err); err != nil && (!k.Refused() || k.Puzzling()) {
 			return wrap("first heartbeat", err)
 		}
 		n.first = b
 		took := time.Since(b.SentAt)
 		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
-			return nil
+			return n.compare(ctx)
 		}
 		slow = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
 	}
@@ -209,7 +218,7 @@ func (c *call) end(caller context.Context, err error) error {
 	}
 	c.node.obs.Command(c.name, c.took, k)
 	if err != nil && k != Nil {
-		err = &Error{Kind: k, Op: c.name, Err: err}
+		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
 	}
 	c.node.judge(k, c.took, c.limit/2, err)
 	return err
@@ -221,12 +230,12 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 	switch {
 	case k == Canceled:
 		return
+	case k.Puzzling(): // these are about one key or command
+		n.puzzles(k, err)
+	case k == NoPerm:
+		n.forbids(err)
 	case k.Refused():
-		if k != NoPerm { // that is about one key or command
-			n.refuses(k)
-		} else {
-			n.forbids(err)
-		}
+		n.refuses(k)
 	case k.Outage():
 		n.fails(err)
 		outcome = breaker.Broken

@@ -24,7 +24,7 @@ func newScript(text string) *lua {
 // its ACL, or because the commands are disabled. Then plain commands are sent
 // in their place: deletes leave no tombstones, and writes are put back without
 // a condition.
-func (n *Node) ScriptsForbidden() bool { return n.noScripts.known() }
+func (n *Node) ScriptsForbidden() bool { return n.noScripts.known() || n.lacks.unfit.Load() }
 
 // step is one script to run.
 type step struct {
@@ -107,8 +107,11 @@ func (n *Node) round(ctx context.Context, steps []step, todo []int, answers []an
 }
 
 func (n *Node) choose(s *step) {
-	if n.noScripts.holds() {
+	switch {
+	case n.lacks.unfit.Load() || n.noScripts.holds():
 		s.how = byPlainCommand
+	case n.lacks.noHash.Load():
+		s.how = byText
 	}
 }
 
@@ -167,6 +170,7 @@ const (
 	unknownScript           // it wants its text
 	forbiddenScript         // it allows no scripts, or not a command in it
 	forbiddenKey            // it does not allow one of the keys: the tombstone, or all
+	strangeScript           // it is too old for a command in it
 )
 
 func refusalOf(err error) refusal {
@@ -178,8 +182,10 @@ func refusalOf(err error) refusal {
 	switch {
 	case re.IsNoScript():
 		return unknownScript
-	case strings.HasPrefix(text, "unknown command"):
+	case kindOfText(text) == Lacks:
 		return forbiddenScript
+	case strings.Contains(text, "syntax error") && strings.Contains(text, "user_script"):
+		return strangeScript
 	case kindOfText(text) != NoPerm:
 		return notRefused
 	case strings.Contains(text, " run "): // this command; else "access" this key

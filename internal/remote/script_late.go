@@ -64,7 +64,11 @@ var scriptUnlink = newScript(`local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if tonumber(ARGV[1]) > 0 and now > tonumber(ARGV[1]) then return -1 end
 local n = 0
-for i = 1, #KEYS do n = n + redis.call('UNLINK', KEYS[i]) end
+for i = 1, #KEYS do
+  local k = redis.pcall('UNLINK', KEYS[i])
+  if type(k) ~= 'number' then k = redis.call('DEL', KEYS[i]) end
+  n = n + k
+end
 return n`)
 
 func (n *Node) unlinkInTime(bounded context.Context, keys []string, limit time.Duration) (int64, error) {
@@ -74,6 +78,10 @@ func (n *Node) unlinkInTime(bounded context.Context, keys []string, limit time.D
 		args:   []string{n.deadline(limit)},
 		plain:  func(n *Node) rueidis.Completed { return n.b().Unlink().Key(keys...).Build() },
 	})
+	if kind := KindOf(a.err); kind == Lacks || kind == NoPerm {
+		n.lacks.heard("UNLINK", a.err)
+		return n.cmd.Do(bounded, n.b().Del().Key(keys...).Build()).AsInt64()
+	}
 	if a.err != nil {
 		return 0, a.err
 	}

@@ -92,6 +92,7 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 	var worst error
 	for i, a := range n.runMany(bounded, steps) {
 		outcomes[i] = a.outcome()
+		outcomes[i].Err = tellable(outcomes[i].Err)
 		if err := outcomes[i].Err; err != nil && (worst == nil || !hurts(worst)) {
 			worst = err
 		}
@@ -147,6 +148,10 @@ func (r *Replay) plain(n *Node) rueidis.Completed {
 		return n.b().Pexpireat().Key(r.Key).MillisecondsTimestamp(ends).Build()
 	case Invalidate:
 		return n.b().Del().Key(r.Key).Build()
+	}
+	if n.lacks.noPxat.Load() {
+		now, _ := n.ServerTime(time.Now())
+		return n.b().Set().Key(r.Key).Value(text(r.Data)).Px(atLeastMS(time.Duration(ends-now) * time.Millisecond)).Build()
 	}
 	return n.b().Set().Key(r.Key).Value(text(r.Data)).PxatMillisecondsTimestamp(ends).Build()
 }

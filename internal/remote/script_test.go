@@ -316,11 +316,11 @@ func TestErrorsInScriptsAreSorted(t *testing.T) {
 		"READONLY You can't write against a read only replica. script: 5c1, on @user_script:9.":                                         ReadOnly,
 		"ERR Error running script (call to f_5c1): @user_script:1: @user_script: 1: -OOM command not allowed when used memory":          OOM,
 		"Error running script (call to f_5c1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.": ReadOnly,
-		"ERR Error running script (call to f_5c1): @user_script:1: user_script:1: attempt to index a nil value":                         Logical,
+		"ERR Error running script (call to f_5c1): @user_script:1: user_script:1: attempt to index a nil value":                         UnknownReply,
 		"ERR The user executing the script can't run this command or subcommand script: 5c1, on @user_script:2.":                        NoPerm,
 		"@user_script: 1: -NOPERM The user executing the script can't run this command or subcommand":                                   NoPerm,
 		"ERR value is not an integer: -OOM": Logical,
-		"NOSCRIPT No matching script.":      Logical,
+		"NOSCRIPT No matching script.":      UnknownReply,
 	} {
 		if got := kindOfText(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)

@@ -67,7 +67,7 @@ func (n *Node) Blur() int64 {
 // executes late, because it hung, must not look newer than those that were made
 // meanwhile. 0: nobody knows the server's clock.
 func (n *Node) EndOf(ttl time.Duration, sent time.Time) (ms int64) {
-	if n.clock.ahead.Load() == nil {
+	if n.clock.ahead.Load() == nil || n.lacks.noPxat.Load() {
 		return 0
 	}
 	now, _ := n.ServerTime(sent)

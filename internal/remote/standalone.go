@@ -108,7 +108,7 @@ func beatTwice(ctx context.Context, n *Node, replicas int) (Barrier, error) {
 	if KindOf(err) == Timeout {
 		b, err = n.Barrier(ctx, replicas)
 	}
-	if KindOf(err).Refused() {
+	if k := KindOf(err); k.Refused() && !k.Puzzling() {
 		return b, nil // it answers; that it takes no writes is noted
 	}
 	return b, err
