@@ -25,6 +25,8 @@ type Config struct {
 	TLS          *tls.Config
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
+	watched      bool      // whoever dials watches the connection himself
+	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
 }
 
 // maxPasswordFile bounds a password file.
@@ -56,6 +58,9 @@ type wire struct {
 	rueidis.Client
 	conn *greeting
 	raw  net.Conn // the TCP connection under TLS
+
+	load  *load
+	sizes *Sizes
 }
 
 // errSpent is the answer to rueidis when it would dial again.
@@ -76,12 +81,15 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 	if err != nil {
 		return nil, wrap("dial", err)
 	}
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetWriteBuffer(socketBuffer)
+	}
 	secured, err := secure(ctx, raw, c)
 	if err != nil {
 		raw.Close()
 		return nil, err
 	}
-	conn := &greeting{Conn: secured, asking: guard{ours: true}}
+	conn := &greeting{Conn: secured, asking: guard{ours: true}, load: new(load)}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	var spent atomic.Bool
@@ -93,7 +101,7 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 			}
 			return conn, nil
 		},
-		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: 500 * time.Millisecond},
+		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: c.ping()},
 		ConnWriteTimeout:  time.Second,
 		Username:          c.Username,
 		Password:          password,
@@ -115,7 +123,17 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
 	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw}, nil
+	return &wire{Client: client, conn: conn, raw: raw, load: conn.load, sizes: c.Sizes}, nil
+}
+
+// ping is how often rueidis asks a silent connection for an answer. It gives one
+// up that does not answer within a second, however many bytes are on their way:
+// where Node watches its connections itself, rueidis does not.
+func (c Config) ping() time.Duration {
+	if c.watched {
+		return -1
+	}
+	return 500 * time.Millisecond
 }
 
 // noAnswer is the error of a timeout of our own.
@@ -164,6 +182,7 @@ type greeting struct {
 	fault  atomic.Pointer[Error]
 	asking guard // of the writer
 	asked  atomic.Uint64
+	load   *load
 	joins  atomic.Uint64 // which of them, from 1, was the last subscription; 0: none
 	guard  guard         // of the reader
 	over   atomic.Bool   // all that could be read has been
@@ -194,8 +213,12 @@ func (g *greeting) read(p []byte) (int, error) {
 	if !g.known.Load() {
 		b = stranger
 	}
+	if n > 0 {
+		g.load.move()
+	}
 	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)
+	g.load.big.Store(g.guard.big)
 	if g.guard.answers > g.asked.Load() { // rueidis panics
 		fit, wrong = 0, fmt.Errorf("%w: it answers what was not asked", ErrNotRedis)
 	}
@@ -212,8 +235,26 @@ func (g *greeting) Write(p []byte) (int, error) {
 	_, _ = g.asking.pass(p, ourselves)
 	g.joins.Store(g.asking.joins)
 	g.asked.Store(g.asking.answers)
-	return g.Conn.Write(p)
+	return g.write(p)
 }
+
+// write hands on a piece at a time, to see that there is progress.
+func (g *greeting) write(p []byte) (n int, err error) {
+	for err == nil && len(p)-n > writePiece {
+		var m int
+		m, err = g.Conn.Write(p[n : n+writePiece])
+		n += m
+		g.load.move()
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := g.Conn.Write(p[n:])
+	g.load.move()
+	return n + m, err
+}
+
+const writePiece = 64 << 10
 
 // resp3 reports whether the server took the login in RESP3, the only one with
 // announcements: only then it answers with a map.

@@ -12,8 +12,8 @@ import (
 )
 
 // Kind sorts what can go wrong between us and a node. It is a metric label and
-// the root of a finding. An outage is everything except OK, Nil, Logical and
-// Canceled: lists of "outage errors" leak, so the list names the others.
+// the root of a finding. An outage is everything except OK, Nil, Logical,
+// Canceled and Crowded: lists of "outage errors" leak, so the list names the others.
 type Kind string
 
 const (
@@ -35,13 +35,14 @@ const (
 	MaxClients Kind = "maxclients" // no connection left for us
 	Moved      Kind = "moved"      // a Cluster node: wrong mode
 	Busy       Kind = "busy"       // a script blocks the server
+	Crowded    Kind = "crowded"    // not sent: the link could not carry it in time
 	Other      Kind = "other"
 )
 
 // Kinds are all those that count as errors, for metrics that start at 0.
 var Kinds = []Kind{
 	Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, NoReplicas, OOM, Misconf,
-	Auth, NoPerm, MaxClients, Moved, Busy, Logical, Canceled, Other,
+	Auth, NoPerm, MaxClients, Moved, Busy, Crowded, Logical, Canceled, Other,
 }
 
 // prefixes are the first words of error replies, without the ERR before some.
@@ -123,7 +124,7 @@ func wordEnds(rest string) bool {
 
 // Outage reports whether k means that the node did not serve us.
 func (k Kind) Outage() bool {
-	return k != OK && k != Nil && k != Logical && k != Canceled
+	return k != OK && k != Nil && k != Logical && k != Canceled && k != Crowded
 }
 
 // Refused reports whether the node is well and answered, but takes no writes

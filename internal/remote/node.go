@@ -29,6 +29,7 @@ type Node struct {
 	Epoch atomic.Uint64
 
 	cmd, beat *wire
+	bulk      *bulk // large values
 	feed      feed // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
@@ -42,6 +43,7 @@ type Node struct {
 	forbidden atomic.Pointer[forbidden]
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead
+	noRanges  ban // GET instead of GETRANGE
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -64,6 +66,7 @@ type Heartbeat struct {
 // Dial connects to the node, logs in, and checks that it is a master which
 // answers and that it takes writes. It takes at most twice the dial timeout.
 func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, error) {
+	c.watched = true
 	cmd, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err
@@ -76,6 +79,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		return nil, err
 	}
 	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n.bulk = newBulk(n, c)
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
 	}
@@ -169,6 +173,7 @@ func (n *Node) OpenErr() error {
 
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
+	n.bulk.abandon()
 	n.cmd.abandon()
 	n.beat.abandon()
 }
@@ -179,6 +184,7 @@ type call struct {
 	name  string
 	start time.Time
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
+	big   int64         // large replies before it
 	took  time.Duration // once it has ended
 }
 
@@ -191,7 +197,7 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
-	c := call{node: n, name: name, start: time.Now(), limit: limit}
+	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load()}
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
 }
@@ -208,8 +214,17 @@ func (c *call) end(caller context.Context, err error) error {
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: err}
 	}
+	if k == Crowded || (k == OK || k == Nil || k == Timeout) && c.took > c.limit/2 && c.queued() {
+		return err
+	}
 	c.node.judge(k, c.took, c.limit/2, err)
 	return err
+}
+
+// queued reports whether the call may have waited for our own bytes, on the way
+// there or back.
+func (c *call) queued() bool {
+	return c.node.heldUp(c.start) || c.node.cmd.load.big.Load()-c.big >= large
 }
 
 // judge tells the breaker how a call went.
