@@ -16,6 +16,7 @@ import (
 // are served. What the master refuses holds up nothing else; the error is about
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
+	c.batches.begin()
 	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
@@ -124,16 +125,23 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
+	if d.client.batches.suspects(r) {
+		return false
+	}
 	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
 }
 
-// records sends one pipeline, each record under its key's lane: a direct write
+// records sends one pipeline, of so many bytes as the connection has carried so far, each record under its key's lane: a direct write
 // of the same key must not be under way. Keys that are being written are left
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
-	rs := d.client.outbox.Oldest(remote.MaxBatch, d.wants)
+	b := &d.client.batches
+	d.node.Settle(ctx) // what nobody waited for may be on its way still
+	rs := b.cut(d.client.outbox.Oldest(b.most(), d.wants))
 	if len(rs) == 0 {
-		return false, nil
+		if rs = d.suspect(); len(rs) == 0 {
+			return false, nil
+		}
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
@@ -161,16 +169,36 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
-	keys := make([]string, len(ws))
+	keys, bytes := make([]string, len(ws)), int64(0)
 	for i := range ws {
 		keys[i] = ws[i].Key
+		bytes += int64(len(ws[i].Data))
 	}
 	defer d.client.scripts.enter(keys...)()
-	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
+	outcomes, _ := d.node.Replay(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
 	err := d.conclude(held, outcomes)
+	b.went(held, err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
+
+// suspect is a record that a connection broke on, when nothing else is left, or
+// none. One that broke it too often is given up.
+func (d *drainage) suspect() []outbox.Record {
+	for _, r := range d.client.outbox.Oldest(maxSuspects, d.client.batches.suspects) {
+		if seq, no := d.refused[r.Key]; no && seq == r.Seq || d.deletesOnly {
+			continue
+		}
+		if d.client.batches.hopeless(&r) {
+			d.client.rejected(r, errBreaks)
+			continue
+		}
+		return []outbox.Record{r}
+	}
+	return nil
+}
+
+var errBreaks = errors.New("the connection ends whenever it is sent")
 
 // date gives a record its time on the master's clock, where it has none: it was
 // never sent.

@@ -45,6 +45,7 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		DB:           c.opts.DB,
 		TLS:          c.opts.TLS,
 		DialTimeout:  c.opts.DialTimeout,
+		Sizes:        &c.sizes,
 		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
 	}
 }

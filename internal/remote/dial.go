@@ -89,7 +89,7 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		raw.Close()
 		return nil, err
 	}
-	conn := &greeting{Conn: secured, asking: guard{ours: true}, load: new(load)}
+	conn := &greeting{Conn: secured, asking: guard{ours: true}}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	var spent atomic.Bool
@@ -123,7 +123,7 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
 	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw, load: conn.load, sizes: c.Sizes}, nil
+	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
 }
 
 // ping is how often rueidis asks a silent connection for an answer. It gives one
@@ -182,7 +182,7 @@ type greeting struct {
 	fault  atomic.Pointer[Error]
 	asking guard // of the writer
 	asked  atomic.Uint64
-	load   *load
+	load   load
 	joins  atomic.Uint64 // which of them, from 1, was the last subscription; 0: none
 	guard  guard         // of the reader
 	over   atomic.Bool   // all that could be read has been

@@ -102,7 +102,7 @@ func (l *load) holdsUp(start time.Time) bool {
 
 // move notes that bytes went either way.
 func (l *load) move() {
-	if l != nil && l.watched.Load() > 0 {
+	if l.watched.Load() > 0 {
 		l.moved.Store(time.Now().UnixNano())
 	}
 }
