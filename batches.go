@@ -1,6 +1,8 @@
 package evercache
 
 import (
+	"time"
+
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -10,6 +12,10 @@ const (
 	// it begins with the first, and doubles while it goes well.
 	firstBatch   = 256 << 10
 	largestBatch = 4 << 20
+	// smallestBatch is the least that a slow link makes of it, and longBatch how
+	// long one should take.
+	smallestBatch = 16 << 10
+	longBatch     = 50 * time.Millisecond
 	// maxSuspects bounds the records that are remembered to have broken a
 	// connection.
 	maxSuspects = 64
@@ -19,7 +25,7 @@ const (
 	smallestBreaker = 16 << 10
 )
 
-// batches is how much the replay sends at once, and what a connection broke on.
+// batches is how much the replay sends in one pipeline, and what a connection broke on.
 // It outlives connections: a batch that breaks one is halved until the record is
 // alone that does it, which is then sent last, so that it holds up nothing else.
 type batches struct {
@@ -56,17 +62,18 @@ func (b *batches) cut(rs []outbox.Record) []outbox.Record {
 }
 
 // went notes how a batch went.
-func (b *batches) went(rs []outbox.Record, err error) {
+func (b *batches) went(rs []outbox.Record, took time.Duration, err error) {
 	k := remote.KindOf(err)
 	switch {
 	case err == nil:
-		b.well(rs)
+		b.well(rs, took)
 	case k == remote.Timeout || k == remote.Conn || k == remote.Crowded:
 		b.badly(rs, k)
 	}
 }
 
-func (b *batches) well(rs []outbox.Record) {
+// well lets batches grow while they are quick: other calls wait behind them.
+func (b *batches) well(rs []outbox.Record, took time.Duration) {
 	for i := range rs {
 		delete(b.broke, rs[i].Key)
 	}
@@ -74,6 +81,13 @@ func (b *batches) well(rs []outbox.Record) {
 		return // what broke it may come next
 	}
 	b.shrunken = false
+	if took > longBatch {
+		b.bytes = max(b.bytes/2, smallestBatch)
+		return
+	}
+	if took > longBatch/2 {
+		return
+	}
 	b.bytes, b.count = min(2*b.bytes, largestBatch), min(2*b.count, remote.MaxBatch)
 }
 

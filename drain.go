@@ -175,9 +175,10 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		bytes += int64(len(ws[i].Data))
 	}
 	defer d.client.scripts.enter(keys...)()
+	began := time.Now()
 	outcomes, _ := d.node.Replay(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
 	err := d.conclude(held, outcomes)
-	b.went(held, err)
+	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
