@@ -49,17 +49,22 @@ func (b *batches) begin() {
 
 func (b *batches) most() int { return b.count }
 
-// cut leaves so many records as fit, one at least.
+// cut leaves so many records as fit, one at least; a large one goes by itself.
 func (b *batches) cut(rs []outbox.Record) []outbox.Record {
 	sum := int64(0)
 	for i := range rs {
 		sum += int64(len(rs[i].Value))
-		if i > 0 && sum > b.bytes {
+		switch {
+		case i > 0 && (sum > b.bytes || isLarge(&rs[i])):
 			return rs[:i]
+		case isLarge(&rs[i]):
+			return rs[:1]
 		}
 	}
 	return rs
 }
+
+func isLarge(r *outbox.Record) bool { return len(r.Value) >= remote.LargeWrite }
 
 // went notes how a batch went.
 func (b *batches) went(rs []outbox.Record, took time.Duration, err error) {
@@ -77,6 +82,9 @@ func (b *batches) well(rs []outbox.Record, took time.Duration) {
 	for i := range rs {
 		delete(b.broke, rs[i].Key)
 	}
+	if len(rs) == 1 && isLarge(&rs[0]) {
+		return // it tells nothing about pipelines
+	}
 	if b.hopeful++; b.shrunken && b.hopeful < 8 {
 		return // what broke it may come next
 	}
@@ -92,8 +100,8 @@ func (b *batches) well(rs []outbox.Record, took time.Duration) {
 }
 
 func (b *batches) badly(rs []outbox.Record, k remote.Kind) {
-	b.hopeful, b.shrunken = 0, true
 	if len(rs) > 1 {
+		b.hopeful, b.shrunken = 0, true
 		sum := int64(0)
 		for i := range rs {
 			sum += int64(len(rs[i].Value))

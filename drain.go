@@ -176,11 +176,21 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	defer d.client.scripts.enter(keys...)()
 	began := time.Now()
-	outcomes, _ := d.node.Replay(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
+	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
 	err := d.conclude(held, outcomes)
 	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
+}
+
+// send sends them, a large one over a connection of its own.
+func (d *drainage) send(ctx context.Context, ws []remote.Replay, limit time.Duration) []remote.Outcome {
+	if len(ws) == 1 && len(ws[0].Data) >= remote.LargeWrite {
+		o, _ := d.node.ReplayLarge(ctx, ws[0], limit)
+		return []remote.Outcome{o}
+	}
+	outcomes, _ := d.node.Replay(ctx, ws, limit)
+	return outcomes
 }
 
 // suspect is a record that a connection broke on, when nothing else is left, or

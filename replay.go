@@ -49,7 +49,7 @@ func (c *Client) replay(ctx context.Context) {
 		case c.node.Load() != node:
 		case err != nil:
 			c.status.blame(err)
-			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Crowded { // the node is kept, and nobody else asks again
+			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
 				_ = remote.Pause(ctx, replayAgain)
 				c.wakeReplay()
 			}

@@ -29,7 +29,7 @@ type Node struct {
 	Epoch atomic.Uint64
 
 	cmd, beat *wire
-	bulk      *bulk // large values
+	bulk, out *bulk // for large values: to read, and to put back
 	feed      feed // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
@@ -79,7 +79,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		return nil, err
 	}
 	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
-	n.bulk = newBulk(n, c)
+	n.bulk, n.out = newBulk(n, c), newBulk(n, c)
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
 	}
@@ -174,6 +174,7 @@ func (n *Node) OpenErr() error {
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
 	n.bulk.abandon()
+	n.out.abandon()
 	n.cmd.abandon()
 	n.beat.abandon()
 }

@@ -21,7 +21,7 @@ const (
 	// until silence counts against the node again.
 	stalled = time.Second
 	// rateLife is how long a rate that was seen is believed.
-	rateLife = 5 * time.Second
+	rateLife = 10 * time.Second
 	// socketBuffer bounds what the kernel takes before it has been sent: what is in
 	// there looks like progress, and is none.
 	socketBuffer = 256 << 10
@@ -60,9 +60,21 @@ func (l *load) end(bytes, ahead int64, took time.Duration, answered bool) {
 	l.watched.Add(-1)
 	l.bytes -= bytes
 	l.idle = time.Now()
-	if answered && took > 0 {
-		l.rate, l.rated = int64(float64(ahead)/took.Seconds()), l.idle
+	if answered {
+		l.seen(ahead, took)
 	}
+}
+
+// learn takes what was seen of the link on another connection.
+func (l *load) learn(bytes int64, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen(bytes, took)
+}
+
+// seen is called with mu held.
+func (l *load) seen(bytes int64, took time.Duration) {
+	l.rate, l.rated = int64(float64(bytes)/max(took, time.Microsecond).Seconds()), time.Now()
 }
 
 // fits reports whether so many bytes are likely to be answered within left, by
@@ -247,7 +259,7 @@ func (n *Node) Settle(ctx context.Context) {
 // heldUp reports whether a call that began at start may have waited for our own
 // bytes. Then its time says nothing about the node.
 func (n *Node) heldUp(start time.Time) bool {
-	return n.cmd.load.holdsUp(start) || n.bulk.holdsUp(start)
+	return n.cmd.load.holdsUp(start) || n.bulk.holdsUp(start) || n.out.holdsUp(start)
 }
 
 // HeldUp is heldUp of a heartbeat, which shares the link with all that is on its way.
