@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -20,11 +21,12 @@ const span = 64 << 10
 // bulk is the connection for large values. One is read at a time, so that they
 // have a bound together. It is made when it is needed first.
 type bulk struct {
-	node   *Node
-	config Config
-	ctx    context.Context
-	cancel context.CancelFunc
-	turn   chan struct{} // who reads holds it until the answer is there
+	node     *Node
+	config   Config
+	ctx      context.Context
+	cancel   context.CancelFunc
+	turn     chan struct{} // who reads holds it until the answer is there
+	underWay atomic.Int32
 
 	mu     sync.Mutex // guards what follows
 	wire   *wire
@@ -107,6 +109,8 @@ func (b *bulk) transfer(key string) (Value, error) {
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, 2*stalled+bytesTake(size, slowestLink))
 	defer cancel()
+	b.underWay.Add(1)
+	defer b.underWay.Add(-1)
 	now := time.Now()
 	ahead := w.load.begin(size, now)
 	r := w.Client.DoMulti(ctx, w.B().Get().Key(key).Build(), w.B().Pttl().Key(key).Build())
@@ -174,6 +178,7 @@ func (b *bulk) connected() (w *wire, fresh bool, _ error) {
 	if err != nil {
 		return nil, false, err
 	}
+	w.apart = true
 	if err := b.verify(w); err != nil {
 		w.abandon()
 		return nil, false, err

@@ -61,6 +61,9 @@ type wire struct {
 
 	load  *load
 	sizes *Sizes
+	apart bool // it carries large values, and nothing else
+
+	abandoned atomic.Bool
 }
 
 // errSpent is the answer to rueidis when it would dial again.
@@ -307,6 +310,7 @@ func handshakeError(ctx context.Context, err error) error {
 // that still sits in our socket is sent (SO_LINGER 0: an older write that
 // reaches the server late could land after a newer one).
 func (w *wire) abandon() {
+	w.abandoned.Store(true)
 	if t, ok := w.raw.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)
 	}

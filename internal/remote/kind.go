@@ -35,7 +35,7 @@ const (
 	MaxClients Kind = "maxclients" // no connection left for us
 	Moved      Kind = "moved"      // a Cluster node: wrong mode
 	Busy       Kind = "busy"       // a script blocks the server
-	Crowded    Kind = "crowded"    // not sent: the link could not carry it in time
+	Crowded    Kind = "crowded"    // not sent over the connection that all share: too large for it
 	Other      Kind = "other"
 )
 

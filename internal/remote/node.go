@@ -30,7 +30,7 @@ type Node struct {
 
 	cmd, beat *wire
 	bulk, out *bulk // for large values: to read, and to put back
-	feed      feed // over cmd
+	feed      feed  // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat

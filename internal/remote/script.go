@@ -72,7 +72,9 @@ func (n *Node) run(ctx context.Context, s step) answer {
 // runMany sends steps in one pipeline, in order, each with a key of its own:
 // what the server does not know is sent again with its text, what it forbids as
 // a plain command, and others may pass it meanwhile.
-func (n *Node) runMany(ctx context.Context, steps []step) []answer { return n.runOver(ctx, n.cmd, steps) }
+func (n *Node) runMany(ctx context.Context, steps []step) []answer {
+	return n.runOver(ctx, n.cmd, steps)
+}
 
 // runOver is runMany over a certain connection.
 func (n *Node) runOver(ctx context.Context, w *wire, steps []step) []answer {

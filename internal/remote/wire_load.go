@@ -121,7 +121,13 @@ func (l *load) move() {
 
 // Sizes is what a server has taught about the size of values, beyond the
 // connection on which it did: it ends that one.
-type Sizes struct{ refused atomic.Pointer[refusedSize] }
+type Sizes struct {
+	refused atomic.Pointer[refusedSize]
+
+	mu    sync.Mutex // guards what follows
+	broke refusedSize
+	times int
+}
 
 type refusedSize struct {
 	size int
@@ -131,6 +137,31 @@ type refusedSize struct {
 
 // sizeLife is how long a size stays refused: a setting can be changed.
 const sizeLife = time.Minute
+
+// breaks notes that a connection ended while a word of that size was on its way.
+func (s *Sizes) breaks(size int) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.broke.at) > sizeLife {
+		s.broke, s.times = refusedSize{size: size}, 0
+	}
+	s.times++
+	s.broke.size, s.broke.at = min(s.broke.size, size), time.Now()
+}
+
+// suspects reports whether words of that size ended connections more than once:
+// a server does so at its client-query-buffer-limit, without a word.
+func (s *Sizes) suspects(size int) bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.times > 1 && size >= s.broke.size && time.Since(s.broke.at) < sizeLife
+}
 
 // refuses is the error of a word of that size, or nil.
 func (s *Sizes) refuses(size int) error {
@@ -155,8 +186,9 @@ func (s *Sizes) learn(size int, err error) {
 }
 
 // errCrowded is the answer to a large command that the link could not carry in
-// the time that it is given: it is not sent.
-var errCrowded = &Error{Kind: Crowded, Op: "send", Err: errors.New("the link is too slow for so many bytes in so short a time")}
+// the time that it is given, or that ends connections: it is not sent over the one
+// that all share.
+var errCrowded = &Error{Kind: Crowded, Op: "send", Err: errors.New("so many bytes are not sent over the connection that all share: they would take too long, or end it")}
 
 // weight is the bytes of commands, and the largest word of each.
 func weight(cmds []rueidis.Completed) (bytes int64, largest []int) {
@@ -208,6 +240,9 @@ func (w *wire) heavy(ctx context.Context, cmds []rueidis.Completed, send func() 
 	if err := w.sizes.refuses(slices.Max(largest)); err != nil && len(cmds) == 1 {
 		return failed(len(cmds), err)
 	}
+	if !w.apart && w.sizes.suspects(slices.Max(largest)) {
+		return failed(len(cmds), errCrowded)
+	}
 	if end, ok := ctx.Deadline(); ok && !w.load.fits(bytes, end.Sub(now), now) {
 		return failed(len(cmds), errCrowded)
 	}
@@ -219,6 +254,9 @@ func (w *wire) heavy(ctx context.Context, cmds []rueidis.Completed, send func() 
 		for i := range rs {
 			answered = answered && rs[i].NonRedisError() == nil
 			w.sizes.learn(largest[i], rs[i].Error())
+		}
+		if !answered && !w.apart && !w.abandoned.Load() {
+			w.sizes.breaks(slices.Max(largest))
 		}
 		w.load.end(bytes, ahead, time.Since(now), answered)
 		done <- rs
