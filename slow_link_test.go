@@ -205,3 +205,29 @@ func TestWritesThatEndTheConnectionDoNotEndItAgainAndAgain(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 }
+
+// TestOthersDoNotWaitBehindALargeValueThatIsPutBack: it takes three times as long
+// as a read may.
+func TestOthersDoNotWaitBehindALargeValueThatIsPutBack(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: slowLink(t, p.Addr(), 1e6)})
+	connect(t, client, 10*time.Second)
+	c := cacheOf[[]byte](t, client, "c", Policy{ReadTimeout: 2 * time.Second})
+	kill(t, p)
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	_, err := c.Set(t.Context(), "big", make([]byte, 6e6))
+	wantErr(t, err, nil)
+	restart(t, p, redisproc.Empty)
+	waitUntil(t, 10*time.Second, func() bool { return client.node.Load() != nil }, func() string { return "not dialled" })
+	reads := 0
+	for ; !client.outbox.Empty() && reads < 1e4; reads++ {
+		_, err := c.Lookup(t.Context(), "none")
+		wantErr(t, err, ErrNotFound)
+		time.Sleep(10 * time.Millisecond)
+	}
+	waitKept(t, client, 30*time.Second)
+	if reads < 10 {
+		t.Errorf("only %d reads while it was put back", reads)
+	}
+}
