@@ -62,6 +62,7 @@ type Client struct {
 	expired        atomic.Uint64
 	sizes          remote.Sizes  // what masters refuse for its size
 	batches        batches       // of the replay, whose goroutine alone uses it
+	rejectedAt     atomic.Int64  // the last of them, Unix nanoseconds
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
 

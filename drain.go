@@ -292,6 +292,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
 func (c *Client) rejected(r outbox.Record, err error) {
+	c.rejectedAt.Store(time.Now().UnixNano())
 	if c.rejections.Add(1) == 1 {
 		c.log.LogAttrs(c.ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))

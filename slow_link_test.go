@@ -150,6 +150,7 @@ func TestARecordThatBreaksEveryConnectionIsGivenUp(t *testing.T) {
 			waitUntil(t, 60*time.Second, func() bool { return client.Stats().OutboxRejected == 1 }, func() string { return "it is not given up" })
 			waitKept(t, client, 30*time.Second)
 			waitInRedis(t, p, "c:49", "v")
+			waitFinding(t, client, "write-rejected")
 			waitInRedis(t, p, "c:big", "<nil>")
 		})
 	}
