@@ -65,6 +65,9 @@ type Client struct {
 	decodeFailures atomic.Uint64
 	replayed       atomic.Uint64
 	expired        atomic.Uint64
+	sizes          remote.Sizes  // what masters refuse for its size
+	batches        batches       // of the replay, whose goroutine alone uses it
+	rejectedAt     atomic.Int64  // the last of them, Unix nanoseconds
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
 

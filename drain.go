@@ -16,6 +16,7 @@ import (
 // are served. What the master refuses holds up nothing else; the error is about
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
+	c.batches.begin()
 	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
@@ -122,16 +123,24 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
+	if d.client.batches.suspects(r) {
+		return false
+	}
 	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
 }
 
-// records sends one pipeline, each record under its key's lane: a direct write
+// records sends one pipeline, of so many bytes as the connection has carried so far,
+// each record under its key's lane: a direct write
 // of the same key must not be under way. Keys that are being written are left
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
-	rs := d.client.outbox.Oldest(remote.MaxBatch, d.wants)
+	b := &d.client.batches
+	d.node.Settle(ctx) // what nobody waited for may be on its way still
+	rs := b.cut(d.client.outbox.Oldest(b.most(), d.wants))
 	if len(rs) == 0 {
-		return false, nil
+		if rs = d.suspect(); len(rs) == 0 {
+			return false, nil
+		}
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
@@ -151,7 +160,10 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
-		if d.noteLife(ctx, &r) != nil {
+		if err := d.noteLife(ctx, &r); err != nil {
+			if !d.refuses(r, err) {
+				return false, err
+			}
 			continue
 		}
 		d.date(&r)
@@ -164,16 +176,47 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
-	keys := make([]string, len(ws))
+	keys, bytes := make([]string, len(ws)), int64(0)
 	for i := range ws {
 		keys[i] = ws[i].Key
+		bytes += int64(len(ws[i].Data))
 	}
 	defer d.client.scripts.enter(keys...)()
-	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
+	began := time.Now()
+	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
 	err := d.conclude(held, outcomes)
+	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
+
+// send sends them, a large one over a connection of its own.
+func (d *drainage) send(ctx context.Context, ws []remote.Replay, limit time.Duration) []remote.Outcome {
+	if len(ws) == 1 && len(ws[0].Data) >= remote.LargeWrite {
+		o, _ := d.node.ReplayLarge(ctx, ws[0], limit)
+		return []remote.Outcome{o}
+	}
+	outcomes, _ := d.node.Replay(ctx, ws, limit)
+	return outcomes
+}
+
+// suspect is a record that a connection broke on, when nothing else is left, or
+// none. One that broke it too often is given up.
+func (d *drainage) suspect() []outbox.Record {
+	for _, r := range d.client.outbox.Oldest(maxSuspects, d.client.batches.suspects) {
+		if seq, no := d.refused[r.Key]; no && seq == r.Seq || d.deletesOnly {
+			continue
+		}
+		if d.client.batches.hopeless(&r) {
+			d.client.rejected(r, errBreaks)
+			continue
+		}
+		return []outbox.Record{r}
+	}
+	return nil
+}
+
+var errBreaks = errors.New("the connection ends whenever it is sent")
 
 // date gives a record its time on a master's clock, where it has none: it was
 // never sent. That is the clock of the time when it was made.
@@ -242,14 +285,23 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
 			d.client.journal.done(recordKey(r.Key))
-		case k == remote.NoPerm || k == remote.OOM || k.Puzzling():
-			d.refused[r.Key], d.left = r.Seq, outcomes[i].Err
-			d.deletesOnly = d.deletesOnly || k == remote.OOM
-		default:
+		case !d.refuses(r, outcomes[i].Err):
 			outage = outcomes[i].Err
 		}
 	}
 	return outage
+}
+
+// refuses notes that the master does not take a record in this pass. false: err is
+// about the master.
+func (d *drainage) refuses(r outbox.Record, err error) bool {
+	k := remote.KindOf(err)
+	if k != remote.NoPerm && k != remote.OOM && !k.Puzzling() {
+		return false
+	}
+	d.refused[r.Key], d.left = r.Seq, err
+	d.deletesOnly = d.deletesOnly || k == remote.OOM
+	return true
 }
 
 // done takes out a record that the master has taken, or has something better
@@ -278,6 +330,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
 func (c *Client) rejected(r outbox.Record, err error) {
+	c.rejectedAt.Store(time.Now().UnixNano())
 	if c.rejections.Add(1) == 1 {
 		c.log.LogAttrs(c.ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))

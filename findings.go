@@ -57,6 +57,7 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 		setFindings(h.Sentinel),
 		outboxFindings(h, overflowed),
 		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
+		rejectedFindings(c.rejections.Load(), time.Unix(0, c.rejectedAt.Load())),
 		c.journal.findings(),
 		c.kit.told(),
 	)

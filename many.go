@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -246,7 +247,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	})
 	start := time.Now()
 	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
-	for chunk := range slices.Chunk(ws, remote.MaxBatch) {
+	for chunk := range byBytes(ws) {
 		for i, res := range c.writeMany(ctx, chunk) {
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
@@ -260,6 +261,30 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	}
 	c.client.durations[OpSet].observe(time.Since(start))
 	return worst, oneOf(errs)
+}
+
+// largestPipeline bounds the bytes of one pipeline of SetMany: each has the write
+// timeout of the class.
+const largestPipeline = 512 << 10
+
+// byBytes cuts writes into pipelines.
+func byBytes(ws []*write) iter.Seq[[]*write] {
+	return func(yield func([]*write) bool) {
+		first, sum := 0, 0
+		for i, w := range ws {
+			n := len(w.rec.Value)
+			if i > first && (i-first == remote.MaxBatch || sum+n > largestPipeline) {
+				if !yield(ws[first:i]) {
+					return
+				}
+				first, sum = i, 0
+			}
+			sum += n
+		}
+		if first < len(ws) {
+			yield(ws[first:])
+		}
+	}
 }
 
 func weaker(a, b Receipt) Receipt {

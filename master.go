@@ -46,6 +46,7 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		TLS:          c.opts.TLS,
 		TLSFiles:     c.keyFiles.redis,
 		DialTimeout:  c.opts.DialTimeout,
+		Sizes:        &c.sizes,
 		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
 	}
 }

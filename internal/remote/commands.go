@@ -15,48 +15,10 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "raw"}
+var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
-
-// Get reads a key and how long it has to live. A missing key is IsNil.
-func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
-	c, bounded, cancel := n.begin(ctx, "get", limit)
-	defer cancel()
-	r := n.cmd.DoMulti(bounded, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
-	v, err := value(r[0], r[1])
-	return v, c.end(ctx, err)
-}
-
-// Found is one answer of GetMany.
-type Found struct {
-	Value
-	Err error // IsNil: no such key
-}
-
-// GetMany reads up to MaxBatch keys in one pipeline; the error is about the
-// whole of it.
-func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
-	c, bounded, cancel := n.begin(ctx, "mget", limit)
-	c.limit = 0
-	defer cancel()
-	cmds := make([]rueidis.Completed, 0, 2*len(keys))
-	for _, k := range keys {
-		cmds = append(cmds, n.b().Get().Key(k).Build(), n.b().Pttl().Key(k).Build())
-	}
-	replies := n.cmd.DoMulti(bounded, cmds...)
-	found := make([]Found, len(keys))
-	var worst error
-	for i := range keys {
-		v, err := value(replies[2*i], replies[2*i+1])
-		found[i] = Found{Value: v, Err: err}
-		if (KindOf(err).Outage() || KindOf(err) == Canceled) && (worst == nil || !hurts(worst)) {
-			worst = err
-		}
-	}
-	return found, c.end(ctx, worst)
-}
 
 // value puts the replies of GET and PTTL together. The key may have ended
 // between the two: then it is missing.

@@ -13,8 +13,8 @@ import (
 )
 
 // Kind sorts what can go wrong between us and a node. It is a metric label and
-// the root of a finding. An outage is everything except OK, Nil, Logical and
-// Canceled: lists of "outage errors" leak, so the list names the others.
+// the root of a finding. An outage is everything except OK, Nil, Logical,
+// Canceled and Crowded: lists of "outage errors" leak, so the list names the others.
 type Kind string
 
 const (
@@ -38,13 +38,14 @@ const (
 	Busy         Kind = "busy"       // a script blocks the server
 	Lacks        Kind = "lacks"      // the node does not have the command
 	UnknownReply Kind = "unknown"    // an error reply that we do not know
+	Crowded      Kind = "crowded"    // not sent over the connection that all share: too large for it
 	Other        Kind = "other"
 )
 
 // Kinds are all those that count as errors, for metrics that start at 0.
 var Kinds = []Kind{
 	Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, NoReplicas, OOM, Misconf,
-	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Logical, Canceled, Other,
+	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Crowded, Logical, Canceled, Other,
 }
 
 // prefixes are the first words of error replies, without the ERR before some.
@@ -153,7 +154,7 @@ func wordEnds(rest string) bool {
 
 // Outage reports whether k means that the node did not serve us.
 func (k Kind) Outage() bool {
-	return k != OK && k != Nil && k != Logical && k != Canceled
+	return k != OK && k != Nil && k != Logical && k != Canceled && k != Crowded
 }
 
 // Refused reports whether the node is well and answered, but takes no writes

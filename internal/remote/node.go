@@ -30,7 +30,8 @@ type Node struct {
 
 	at        string // where it was dialled, when Addr is a name
 	cmd, beat *wire
-	feed      feed // over cmd
+	bulk, out *bulk // for large values: to read, and to put back
+	feed      feed  // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat
@@ -44,6 +45,7 @@ type Node struct {
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead
 	noLives   ban // the lives of classes
+	noRanges  ban // GET instead of GETRANGE
 
 	server Server // of its dial
 	lacks  lacks
@@ -71,6 +73,7 @@ type Heartbeat struct {
 // Dial connects to the node, logs in, and checks that it is a master which
 // answers and that it takes writes. It takes at most twice the dial timeout.
 func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, error) {
+	c.watched = true
 	cmd, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err
@@ -85,6 +88,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	}
 	n := &Node{Addr: c.Addr, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
 	n.clock.clocks = h.Clocks
+	n.bulk, n.out = newBulk(n, c), newBulk(n, c)
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
 	}
@@ -181,6 +185,8 @@ func (n *Node) OpenErr() error {
 
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
+	n.bulk.abandon()
+	n.out.abandon()
 	n.cmd.abandon()
 	n.beat.abandon()
 }
@@ -191,6 +197,7 @@ type call struct {
 	name  string
 	start time.Time
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
+	big   int64         // large replies before it
 	took  time.Duration // once it has ended
 }
 
@@ -203,7 +210,7 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
-	c := call{node: n, name: name, start: time.Now(), limit: limit}
+	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load()}
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
 }
@@ -220,8 +227,17 @@ func (c *call) end(caller context.Context, err error) error {
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
 	}
+	if k == Crowded || (k == OK || k == Nil || k == Timeout) && c.took > c.limit/2 && c.queued() {
+		return err
+	}
 	c.node.judge(k, c.took, c.limit/2, err)
 	return err
+}
+
+// queued reports whether the call may have waited for our own bytes, on the way
+// there or back.
+func (c *call) queued() bool {
+	return c.node.heldUp(c.start) || c.node.cmd.load.big.Load()-c.big >= large
 }
 
 // judge tells the breaker how a call went.
