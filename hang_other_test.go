@@ -53,10 +53,14 @@ func (s *slowLink) landed(c *Cache[string], key, value string, o ...WriteOption)
 	}, func() string { return "the master does not take " + key })
 }
 
-// hold keeps what the first process sends on its way, until the link is let go.
+// held is for how long the link holds back what the first process sends.
+const held = 2500 * time.Millisecond
+
+// hold lets what the first process sends arrive late. A network that delays
+// delivers it though its sender has given up: the reset comes behind it.
 func (s *slowLink) hold() {
 	s.Helper()
-	s.link.HalfOpen(faultnet.ToTarget)
+	s.link.SetLatency(faultnet.ToTarget, held)
 }
 
 // overdue waits until what was given up is later than any script may be executed.
@@ -64,6 +68,7 @@ func overdue() { time.Sleep(time.Second) }
 
 func (s *slowLink) letGo() {
 	s.Helper()
+	time.Sleep(held) // all that was held has arrived
 	wantErr(s.T, s.link.Heal(), nil)
 	connect(s.T, s.client, 20*time.Second)
 	waitUntil(s.T, 20*time.Second, s.client.outbox.Empty, func() string { return "not sent" })
