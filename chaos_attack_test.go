@@ -143,11 +143,7 @@ func (s *stage) late(round int) {
 	k := func(i int) chaos.Key { return key(round, i) }
 	const n = 6
 	all(n, func(i int) {
-		v := s.trace.NextValue()
-		for range i % 3 * 64 { // small ones, and large ones of both sizes
-			v = s.trace.NextValue()
-		}
-		s.traffic.Call(0, s.trace.Tape(0), chaos.Put, k(i), s.sized(v, i))
+		s.traffic.Call(0, s.trace.Tape(0), chaos.Put, k(i), s.sized(i))
 	})
 	time.Sleep(100 * time.Millisecond)
 	all(n, func(i int) {
@@ -160,7 +156,8 @@ func (s *stage) late(round int) {
 }
 
 // sized is a value not written yet that is small, large or huge.
-func (s *stage) sized(v chaos.Value, i int) chaos.Value {
+func (s *stage) sized(i int) chaos.Value {
+	v := s.trace.NextValue()
 	want := []int{100, chaos.LargeBytes, chaos.HugeBytes}[i/2%3]
 	for len(v.Large()) > want || len(v.Large()) < want/2 && want > 100 {
 		v = s.trace.NextValue()

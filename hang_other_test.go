@@ -31,7 +31,19 @@ func startSlowLink(t *testing.T) *slowLink {
 		s.landed(c, "warm", "v") // a barrier tells the server's time soon after
 		waitUntil(t, 20*time.Second, func() bool { return c.client.ledger.Unconfirmed() == 0 }, func() string { return "nothing is confirmed" })
 	}
+	s.loadScripts()
 	return s
+}
+
+// loadScripts lets the server know the scripts: one that it does not know yet is
+// answered at once, and sent again, which nobody does for what was given up.
+func (s *slowLink) loadScripts() {
+	s.Helper()
+	_, err := s.a.Delete(s.Context(), "warm")
+	wantErr(s.T, err, nil)
+	_, err = s.a.Get(s.Context(), "warm", constant("v"))
+	wantErr(s.T, err, nil)
+	waitInRedis(s.T, s.redis, "c:warm", "v")
 }
 
 func linkTo(t *testing.T, p *redisproc.Process) *faultnet.Proxy {

@@ -19,9 +19,9 @@ func replicated(t *testing.T) (c *Cache[string], master, replica *redisproc.Proc
 	replica = startRedis(t, redisproc.Options{ReplicaOf: master.Addr()})
 	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, master, "WAIT", "1", "100") == int64(1) }, func() string { return "no replica" })
 	client := openAt(t, master.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c = cacheOf[string](t, client, "c", Policy{WriteTimeout: 400 * time.Millisecond})
-	waitUntil(t, 3*time.Second, func() bool { last, _ := client.barriers.watch(); return last.replicas == 1 }, func() string { return "no barrier on the replica" })
+	waitUntil(t, 20*time.Second, func() bool { last, _ := client.barriers.watch(); return last.replicas == 1 }, func() string { return "no barrier on the replica" })
 	return c, master, replica
 }
 
