@@ -20,7 +20,7 @@ const attackSpace = 'd'
 func attackScenes() []scene {
 	everything := extra{large: true, repeats: true, bursts: true}
 	// A key that somebody writes with another TTL tells nobody when it was written.
-	severalLives := chaos.Rules{Brief: 30 * time.Minute, Ambiguity: time.Hour}
+	severalLives := chaos.Rules{Brief: 30 * time.Minute, Ambiguity: time.Hour, MayHoldNothing: 600}
 	return []scene{
 		{name: "hundreds of prefixes", short: true, world: oneServer, script: manyPrefixes},
 		{name: "hundreds of prefixes by another", world: oneServer, script: prefixesByAnother},

@@ -78,6 +78,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 	}
 	for _, ch := range changes {
 		var took []time.Duration
+		late := lateness(t)
 		for i := range 20 {
 			key := fmt.Sprint(ch.name, i, ".")
 			_, _ = other.Set(t.Context(), key, "old")
@@ -91,7 +92,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 		}
 		slices.Sort(took)
 		t.Logf("%s: median %v, longest %v", ch.name, took[len(took)/2], took[len(took)-1])
-		if took[len(took)/2] > 50*time.Millisecond {
+		if took[len(took)/2] > 50*time.Millisecond+late() {
 			t.Errorf("%s: in memory for %v (median)", ch.name, took[len(took)/2])
 		}
 	}

@@ -15,6 +15,7 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
 	ps := startAll(t, 3, single(redistest.Start(t)), revoke.Policy{})
 	var took []time.Duration
+	late := lateness(t)
 	for _, id := range ids("at-once-", 20) {
 		if got := ps[1].status(id); got != revoke.NotRevoked {
 			t.Fatalf("before: %v", got)
@@ -26,7 +27,7 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 		}
 		for _, p := range ps[1:] {
 			for p.status(id) != revoke.Revoked {
-				if time.Since(began) > 5*time.Second {
+				if time.Since(began) > 30*time.Second {
 					t.Fatal("not refused elsewhere")
 				}
 				time.Sleep(100 * time.Microsecond)
@@ -34,8 +35,8 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 		}
 		took = append(took, time.Since(began))
 	}
-	if m := median(took); m > 50*time.Millisecond {
-		t.Errorf("refused by all three after %v (median of 20), want at most 50ms", m)
+	if m, limit := median(took), 50*time.Millisecond+late(); m > limit {
+		t.Errorf("refused by all three after %v (median of 20), want at most %v", m, limit)
 	} else {
 		t.Logf("refused by all three after %v (median of 20)", m)
 	}
