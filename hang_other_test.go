@@ -41,9 +41,9 @@ func (s *slowLink) loadScripts() {
 	s.Helper()
 	_, err := s.a.Delete(s.Context(), "warm")
 	wantErr(s.T, err, nil)
-	_, err = s.a.Get(s.Context(), "warm", constant("v"))
+	_, err = s.a.Get(s.Context(), "loaded", constant("v"))
 	wantErr(s.T, err, nil)
-	waitInRedis(s.T, s.redis, "c:warm", "v")
+	waitInRedis(s.T, s.redis, "c:loaded", "v")
 }
 
 func linkTo(t *testing.T, p *redisproc.Process) *faultnet.Proxy {
