@@ -172,7 +172,7 @@ func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
 func TestAWriteThatRedisRefusesIsJournaledAndSaidToBe(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := open(t, Options{Addr: p.Addr(), JournalDir: filepath.Join(t.TempDir(), "j")})
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
 	r, err := c.Set(t.Context(), "a", "v")
@@ -196,12 +196,12 @@ func TestTheFindingOfAMissingFeedSaysWhatIsCoherent(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-client|tracking")
 	client := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	waitFinding(t, client, "redis-feed")
 	redisDo(t, p, "SET", "c:a", "v")
 	for source, want := range map[Source]bool{SourceRedis: true, SourceMemory: false} {
-		waitUntil(t, 5*time.Second, func() bool {
+		waitUntil(t, 20*time.Second, func() bool {
 			if source == SourceRedis && c.peek("a") != nil {
 				c.elapse("a")
 			}
