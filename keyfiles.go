@@ -22,6 +22,14 @@ func newKeyFiles(o Options) keyFiles {
 	return keyFiles{source(o.TLS, o.TLSFiles), source(o.SentinelTLS, o.SentinelTLSFiles)}
 }
 
+// tlsNow is what a dial asks; nil without files.
+func tlsNow(s *keyfiles.Source) func() (*tls.Config, error) {
+	if s == nil {
+		return nil
+	}
+	return s.Config
+}
+
 func (k keyFiles) any() bool { return k.redis != nil || k.sentinels != nil }
 
 // lookEvery is how often the files are read without a connection: what is wrong

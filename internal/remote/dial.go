@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // Config says how to reach one node.
@@ -25,7 +23,7 @@ type Config struct {
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
 	TLS          *tls.Config
-	TLSFiles     *keyfiles.Source // in place of TLS: files read at every dial; nil: none
+	TLSNow       func() (*tls.Config, error) // asked at every dial, in place of TLS; nil: TLS stands
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
 }
@@ -234,13 +232,13 @@ func (g *greeting) refusal() string {
 
 // secure puts TLS over raw where it is asked for.
 func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
-	if c.TLS == nil && c.TLSFiles == nil {
+	if c.TLS == nil && c.TLSNow == nil {
 		return raw, nil
 	}
 	cfg := c.TLS
-	if c.TLSFiles != nil {
+	if c.TLSNow != nil {
 		var err error
-		if cfg, err = c.TLSFiles.Config(); err != nil {
+		if cfg, err = c.TLSNow(); err != nil {
 			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
 		}
 	}
