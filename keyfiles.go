@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/keyfiles"
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // keyFiles are the sources of TLSFiles; nil where there are none.
@@ -23,11 +24,11 @@ func newKeyFiles(o Options) keyFiles {
 }
 
 // tlsNow is what a dial asks; nil without files.
-func tlsNow(s *keyfiles.Source) func() (*tls.Config, error) {
+func tlsNow(s *keyfiles.Source) remote.TLSSource {
 	if s == nil {
 		return nil
 	}
-	return s.Config
+	return s
 }
 
 func (k keyFiles) any() bool { return k.redis != nil || k.sentinels != nil }

@@ -23,10 +23,14 @@ type Config struct {
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
 	TLS          *tls.Config
-	TLSNow       func() (*tls.Config, error) // asked at every dial, in place of TLS; nil: TLS stands
+	TLSNow       TLSSource // asked at every dial, in place of TLS; nil: TLS stands
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
 }
+
+// TLSSource has the TLS settings of this moment. It is a pointer: who holds a Config
+// compares it with others.
+type TLSSource interface{ Config() (*tls.Config, error) }
 
 // maxPasswordFile bounds a password file.
 const maxPasswordFile = 64 << 10
@@ -238,7 +242,7 @@ func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
 	cfg := c.TLS
 	if c.TLSNow != nil {
 		var err error
-		if cfg, err = c.TLSNow(); err != nil {
+		if cfg, err = c.TLSNow.Config(); err != nil {
 			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
 		}
 	}
