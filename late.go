@@ -12,14 +12,14 @@ func (c *Client) largeSet(node *remote.Node, w *write) (leave func()) {
 	if len(w.rec.Value) < remote.ByScript {
 		return func() {}
 	}
-	leave = c.scripts.enter(w.rec.Key)
+	done := c.scripts.enter(w.rec.Key)
 	return func() {
 		behind := func() {
 			_ = node.PingFeed(c.ctx, c.opts.ReadTimeout) // behind the announcement
-			leave()
+			done()
 		}
 		if !c.spawn(behind) {
-			leave()
+			done()
 		}
 	}
 }
