@@ -78,6 +78,16 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 	return nil
 }
 
+// noteFirst is note, and returns what it leaves of the limit.
+func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (time.Duration, error) {
+	if c.lived.last.Load().covers(lifeKey{ttl, touch}, node, c.client.feed.flushes.Load(), c.client.clock.NowNano()) {
+		return limit, nil
+	}
+	began := time.Now()
+	err := c.note(ctx, node, ttl, touch, limit)
+	return max(limit-time.Since(began), time.Millisecond), err
+}
+
 func (l *lives) keep(n *noted) {
 	l.last.Store(n)
 	l.mu.Lock()

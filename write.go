@@ -67,6 +67,7 @@ type write struct {
 	min      Receipt
 	item     *local.Item // of a Set: what memory will hold
 	turn     bool        // it has its place: see inTurn
+	inTime   bool        // it is a script: see remote.Node.InTime
 }
 
 func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {

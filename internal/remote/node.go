@@ -256,6 +256,7 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 		n.fails(err)
 		outcome = breaker.Broken
 		if k == Timeout {
+			n.clock.clocks.noAnswer(time.Now())
 			outcome = breaker.Timeout
 		}
 	}
