@@ -63,6 +63,7 @@ type Client struct {
 	expired        atomic.Uint64
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
+	evicting       evicting
 
 	mu      sync.Mutex // guards classes and stores
 	classes map[string]bool
@@ -101,6 +102,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if !o.MemoryOnly {
 		c.goes(c.keepMaster)
 		c.goes(c.replay)
+		c.goes(c.watchEvictions)
 	}
 	return c, nil
 }

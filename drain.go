@@ -16,7 +16,8 @@ import (
 // are served. What the master refuses holds up nothing else; the error is about
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
-	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
+	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
+	defer d.tellEvicted()
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
 		if err != nil {
@@ -45,6 +46,8 @@ type drainage struct {
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes
 	left        error             // why something is left
+	doubted     map[string]bool   // records of the pipeline that are deletes, since traces may have been evicted
+	evicted     int               // all of the pass
 }
 
 // prefixSteps is how many steps of a prefix are taken before records have a
@@ -133,6 +136,11 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	if len(rs) == 0 {
 		return false, nil
 	}
+	clear(d.doubted)
+	known, err := d.client.askEvictions(ctx, d.node) // here, and not sooner: each pipeline may make the server evict
+	if err != nil {
+		return false, err
+	}
 	var held []outbox.Record
 	var ws []remote.Replay
 	var lanes []*lane
@@ -151,6 +159,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
+		d.doubt(known, &r)
 		if d.noteLife(ctx, &r) != nil {
 			continue
 		}
@@ -170,7 +179,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	defer d.client.scripts.enter(keys...)()
 	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
-	err := d.conclude(held, outcomes)
+	err = d.proved(ctx, known, held, ws, outcomes)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
@@ -262,6 +271,8 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	case remote.Unknown:
 		c.recovery.invalidated.Add(1)
 		r.Kind, r.Value = outbox.Invalidate, nil
+	default:
+		d.countDoubted(r.Key)
 	}
 	if result == remote.Superseded {
 		c.journal.done(recordKey(r.Key))

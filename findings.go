@@ -65,10 +65,11 @@ type sayings struct {
 	forbidden error       // by the ACL, within the last minute
 	mute      string      // the heartbeat's keys, which the ACL forbids; "": it does not
 	scripts   bool        // the ACL forbids scripts
+	evictions remote.Evictions
 }
 
 func (c *Client) sayings(n *remote.Node) sayings {
-	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden()}
+	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), evictions: c.evicting.known().last}
 	if n.HeartbeatForbidden() {
 		s.mute = c.opts.KeyPrefix + "~b:*"
 	}
@@ -111,7 +112,27 @@ func masterFindings(s sayings, h Health) (fs []Finding) {
 			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load).",
 		})
 	}
+	if !s.evictions.Never {
+		fs = append(fs, evictsFinding(s.evictions))
+	}
 	return fs
+}
+
+// evictsFinding is about a server that may evict keys.
+func evictsFinding(e remote.Evictions) Finding {
+	f := Finding{
+		Code: "redis-evicts", Severity: Info,
+		Title:  "Redis evicts keys when its memory is full",
+		Detail: "maxmemory-policy is " + e.Policy + ". When keys were evicted in an outage, or Redis was restarted or replaced in it, the keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest",
+		Fix:    "Set maxmemory-policy to noeviction, and give Redis memory enough. A volatile policy does not help: what tells the order expires, so it is evicted too.",
+	}
+	if e.Policy == "" {
+		f.Title = "It is not known whether Redis evicts keys"
+		f.Detail = "INFO is forbidden, or does not tell. The keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest"
+		f.Fix = "Allow the user INFO (ACL: +info)."
+		f.Severity = Warning
+	}
+	return f
 }
 
 // refusals explain a master that answers but takes no writes.
