@@ -46,6 +46,8 @@ type drainage struct {
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes
 	left        error             // why something is left
+	known       evictions         // what the node has evicted
+	asked       time.Time         // when it said that
 	doubted     map[string]bool   // records of the pipeline that are deletes, since traces may have been evicted
 	evicted     int               // all of the pass
 }
@@ -137,8 +139,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		return false, nil
 	}
 	clear(d.doubted)
-	known, err := d.client.askEvictions(ctx, d.node) // here, and not sooner: each pipeline may make the server evict
-	if err != nil {
+	if err := d.lookForEvictions(ctx); err != nil {
 		return false, err
 	}
 	var held []outbox.Record
@@ -159,7 +160,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
-		d.doubt(known, &r)
+		d.doubt(&r)
 		if d.noteLife(ctx, &r) != nil {
 			continue
 		}
@@ -179,7 +180,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	defer d.client.scripts.enter(keys...)()
 	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
-	err = d.proved(ctx, known, held, ws, outcomes)
+	err := d.proved(ctx, held, ws, outcomes)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }

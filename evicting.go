@@ -104,9 +104,23 @@ func (c *Client) askEvictions(ctx context.Context, node *remote.Node) (evictions
 	return c.evicting.observe(e), nil
 }
 
+// evictionsFresh is how old an answer may be when records are sent. What is evicted
+// after it is found when they have been.
+const evictionsFresh = 50 * time.Millisecond
+
+// lookForEvictions asks the node unless it has just said.
+func (d *drainage) lookForEvictions(ctx context.Context) (err error) {
+	if at := time.Now(); at.Sub(d.asked) > evictionsFresh {
+		if d.known, err = d.client.askEvictions(ctx, d.node); err == nil {
+			d.asked = at
+		}
+	}
+	return err
+}
+
 // doubt makes of a record that cannot be put back safely the wish to delete its key.
-func (d *drainage) doubt(known evictions, r *outbox.Record) {
-	if r.Kind == outbox.Set && !r.Invalidate && known.doubts(r.Evictions) {
+func (d *drainage) doubt(r *outbox.Record) {
+	if r.Kind == outbox.Set && !r.Invalidate && d.known.doubts(r.Evictions) {
 		r.Kind, r.Value = outbox.Invalidate, nil
 		d.doubted[r.Key] = true
 	}
@@ -115,22 +129,23 @@ func (d *drainage) doubt(known evictions, r *outbox.Record) {
 // proved concludes a pipeline of records. While it was under way the server may
 // have begun to evict, and this may have been the cause: what was put back meanwhile
 // is then to be deleted after all.
-func (d *drainage) proved(ctx context.Context, before evictions, rs []outbox.Record, ws []remote.Replay, outcomes []remote.Outcome) error {
-	after, err := d.client.askEvictions(ctx, d.node)
-	if err != nil {
+func (d *drainage) proved(ctx context.Context, rs []outbox.Record, ws []remote.Replay, outcomes []remote.Outcome) error {
+	before := d.known
+	d.asked = time.Time{}
+	if err := d.lookForEvictions(ctx); err != nil {
 		return err
 	}
 	var good []outbox.Record
 	var ended []remote.Outcome
 	for i, r := range rs {
 		restored := ws[i].Kind == remote.Restore && outcomes[i].Err == nil && outcomes[i].Result == remote.Done
-		if restored && after.generation != before.generation {
+		if restored && d.known.generation != before.generation {
 			d.client.unrestore(r)
 			d.evicted++
 			continue
 		}
 		if restored {
-			r.Evictions = after.generation // nothing newer was there
+			r.Evictions = d.known.generation // nothing newer was there
 		}
 		good, ended = append(good, r), append(ended, outcomes[i])
 	}
