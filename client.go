@@ -70,6 +70,7 @@ type Client struct {
 	rejectedAt     atomic.Int64  // the last of them, Unix nanoseconds
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
+	evicting       evicting
 
 	mu      sync.Mutex // guards classes and stores
 	classes map[string]bool
@@ -111,6 +112,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 			c.goes(c.keyFiles.watch)
 		}
 		c.goes(c.replay)
+		c.goes(c.watchEvictions)
 	}
 	return c, nil
 }

@@ -17,7 +17,8 @@ import (
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
 	c.batches.begin()
-	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
+	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
+	defer d.tellEvicted()
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
 		if err != nil {
@@ -46,6 +47,10 @@ type drainage struct {
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes
 	left        error             // why something is left
+	known       evictions         // what the node has evicted
+	asked       time.Time         // when it said that
+	doubted     map[string]bool   // records of the pipeline that are deletes, since traces may have been evicted
+	evicted     int               // all of the pass
 }
 
 // prefixSteps is how many steps of a prefix are taken before records have a
@@ -142,6 +147,10 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			return false, nil
 		}
 	}
+	clear(d.doubted)
+	if err := d.lookForEvictions(ctx); err != nil {
+		return false, err
+	}
 	var held []outbox.Record
 	var ws []remote.Replay
 	var lanes []*lane
@@ -160,6 +169,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
+		d.doubt(&r)
 		if err := d.noteLife(ctx, &r); err != nil {
 			if !d.refuses(r, err) {
 				return false, err
@@ -184,7 +194,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	defer d.client.scripts.enter(keys...)()
 	began := time.Now()
 	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
-	err := d.conclude(held, outcomes)
+	err := d.proved(ctx, held, ws, outcomes)
 	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
@@ -314,6 +324,8 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	case remote.Unknown:
 		c.recovery.invalidated.Add(1)
 		r.Kind, r.Value = outbox.Invalidate, nil
+	default:
+		d.countDoubted(r.Key)
 	}
 	if result == remote.Superseded {
 		c.journal.done(recordKey(r.Key))

@@ -32,6 +32,8 @@ type Held struct {
 	// ACL forbids to ask for it.
 	Dataset string
 	Unknown bool
+	// Evictions is what it says of them.
+	Evictions Evictions
 }
 
 // Barrier is what came back of a numbered write that waited for replicas.
@@ -187,6 +189,10 @@ func (n *Node) find(ctx context.Context) error {
 		n.timed(sent, answered, r[6])
 	}
 	held := Held{Addr: n.Addr}
+	var err error
+	if held.Evictions, err = n.askEvictions(ctx); err != nil {
+		return wrap("ask for evictions", err)
+	}
 	for i, take := range []func(string){
 		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
 		func(s string) { held.Dataset = s },
