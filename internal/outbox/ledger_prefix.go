@@ -11,6 +11,8 @@ import (
 type ledgerPrefixes struct {
 	mu  sync.Mutex // guards all
 	all *prefixIndex[heldPrefix]
+
+	most int // so many
 }
 
 type heldPrefix struct {
@@ -86,7 +88,7 @@ func (l *Ledger) holdPrefix(p heldPrefix) {
 
 func (l *Ledger) tooManyPrefixes() bool {
 	all := l.prefixes.all
-	return all.len() > maxPrefixes || all.len() > 1 && all.bytes > maxPrefixBytes(l.bounds.Bytes)
+	return all.len() > l.prefixes.most || all.len() > 1 && all.bytes > maxPrefixBytes(l.bounds.Bytes)
 }
 
 func (l *Ledger) dropPrefix(text string) {

@@ -251,18 +251,19 @@ func TestAWriteIsNotOlderThanItself(t *testing.T) {
 }
 
 func TestMoreClassesThanPrefixesMayWaitAreJoined(t *testing.T) {
-	const more = maxPrefixes / 4
+	const most, more = 2000, 500
 	l := NewLedger(LedgerBounds{Entries: 0, Bytes: 1 << 30})
-	for i := range maxPrefixes + more {
+	l.prefixes.most = most
+	for i := range most + more {
 		c := fmt.Sprintf("x:%06d:", i)
 		add(t, l, Record{Key: c + "k", Class: c, Since: int64(i + 1)})
 	}
-	if d := l.Depth(); d.Unconfirmed > maxPrefixes || d.Unconfirmed < joinedTo(maxPrefixes) || l.Unconfirmed() != d.Unconfirmed {
+	if d := l.Depth(); d.Unconfirmed > most || d.Unconfirmed < joinedTo(most) || l.Unconfirmed() != d.Unconfirmed {
 		t.Errorf("%+v", d)
 	}
 	_, all := l.Uncover(0)
 	ps := NewPrefixes(all)
-	for i := range maxPrefixes + more {
+	for i := range most + more {
 		key := fmt.Sprintf("x:%06d:k", i)
 		deletes := func(p Prefix) bool { return p.Since >= int64(i+1) && strings.HasPrefix(p.Text, "x:") }
 		if !slices.ContainsFunc(ps.Over(key), deletes) {
@@ -285,18 +286,20 @@ func TestPrefixesInALedgerAreBoundedInBytes(t *testing.T) {
 // Those that a barrier has confirmed go before any two become one.
 func TestConfirmedPrefixesMakeRoomFirst(t *testing.T) {
 	l := NewLedger(LedgerBounds{Entries: 100, Bytes: 1 << 30, RingBytes: 1 << 20, RingAge: time.Hour})
+	const most = 2000
+	l.prefixes.most = most
 	text := func(i int) string { return fmt.Sprintf("c:%06d:", i) }
-	for i := range maxPrefixes {
+	for i := range most {
 		l.AddPrefix(Prefix{Text: text(i), Since: int64(i + 1)}, l.Epoch(), 1)
-		if i == maxPrefixes/2 {
+		if i == most/2 {
 			n, _ := l.NextBarrier(l.Epoch())
 			l.Confirm(n, 2)
 		}
 	}
-	for i := range maxPrefixes / 4 {
-		l.AddPrefix(Prefix{Text: text(maxPrefixes + i), Since: int64(maxPrefixes + i)}, l.Epoch(), 3)
+	for i := range most / 4 {
+		l.AddPrefix(Prefix{Text: text(most + i), Since: int64(most + i)}, l.Epoch(), 3)
 	}
-	if d := l.Depth(); d.DroppedKeys != 0 || d.RingDropped == 0 || d.Unconfirmed+d.Ring > maxPrefixes {
+	if d := l.Depth(); d.DroppedKeys != 0 || d.RingDropped == 0 || d.Unconfirmed+d.Ring > most {
 		t.Errorf("%+v", d)
 	}
 	_, ps := l.Uncover(1)

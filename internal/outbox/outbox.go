@@ -22,6 +22,7 @@ var ErrFull = errors.New("the outbox is full")
 type Box struct {
 	maxEntries int
 	maxBytes   int64
+	most       int // prefixes
 
 	waiting atomic.Int64 // records and prefixes, readable without the lock
 
@@ -37,7 +38,7 @@ type Box struct {
 // New makes an empty Box with these bounds. Prefixes have bounds of their own: they
 // may cost a quarter of maxBytes beside it, or 64 KiB if that is more.
 func New(maxEntries int, maxBytes int64) *Box {
-	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, byKey: map[string]*list.Element{}, order: list.New(), prefixes: newPrefixIndex[Prefix]()}
+	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, most: maxPrefixes, byKey: map[string]*list.Element{}, order: list.New(), prefixes: newPrefixIndex[Prefix]()}
 }
 
 // Put keeps r in place of an older record of its key. A Touch is merged into
@@ -149,7 +150,7 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	for _, text := range under {
 		bytes -= prefixCost(text)
 	}
-	if b.prefixes.len()-len(under) >= maxPrefixes || bytes > maxPrefixBytes(b.maxBytes) {
+	if b.prefixes.len()-len(under) >= b.most || bytes > maxPrefixBytes(b.maxBytes) {
 		return 0, ErrFull
 	}
 	for _, text := range under {

@@ -380,8 +380,10 @@ func TestPrefixesInABoxAreBoundedInBytes(t *testing.T) {
 }
 
 func TestFullOfPrefixesIsTold(t *testing.T) {
+	const most = 2000
 	b := New(1, 1<<30)
-	for i := range maxPrefixes {
+	b.most = most
+	for i := range most {
 		putPrefix(t, b, fmt.Sprintf("p%06d:", i))
 	}
 	put(t, b, set("a", "1"))

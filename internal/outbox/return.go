@@ -131,7 +131,7 @@ func (b *Box) holdPrefix(p Prefix) {
 // joinPrefixes makes fewer of too many. What waits between those that become one
 // stays, to be sent after it: nobody asked for its delete.
 func (b *Box) joinPrefixes() {
-	for b.prefixes.len() > maxPrefixes || b.prefixes.bytes > maxPrefixBytes(b.maxBytes) && b.prefixes.len() > 1 {
+	for b.prefixes.len() > b.most || b.prefixes.bytes > maxPrefixBytes(b.maxBytes) && b.prefixes.len() > 1 {
 		n := b.prefixes.len()
 		for _, group := range b.prefixes.closest(max(1, n-joinedTo(n))) {
 			j := *b.prefixes.get(group[0])

@@ -100,14 +100,16 @@ func TestALateDoneDoesNotForgetWhatWasReturned(t *testing.T) {
 }
 
 func TestReturnRefusesNothingWherePrefixesAreFull(t *testing.T) {
-	box := New(maxPrefixes, 1<<30)
-	for i := range maxPrefixes {
+	const most = 2000
+	box := New(most, 1<<30)
+	box.most = most
+	for i := range most {
 		putPrefix(t, box, fmt.Sprintf("x:%06d:", i))
 	}
 	put(t, box, at(99, Record{Key: "x:000000", Class: "x:", Value: []byte("newer")}))
 	ps := []Prefix{{Text: "x:000000z", Since: 5}, {Text: "x:zz", Since: 6}}
 	box.Return(nil, ps)
-	if n := len(box.Prefixes()); n > maxPrefixes || n < joinedTo(maxPrefixes) {
+	if n := len(box.Prefixes()); n > most || n < joinedTo(most) {
 		t.Errorf("%d prefixes wait", n)
 	}
 	for _, key := range []string{"x:000000zzz", "x:zz1", "x:000000:1", "x:000512:1"} {
