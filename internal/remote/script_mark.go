@@ -56,7 +56,8 @@ end
 // A mark of the whole class may be such a one. So an older delete of the whole
 // class by another process makes it one of nobody.
 //
-// Where an ACL forbids HDEL they all become one of the whole class.
+// Where an ACL forbids HDEL or HRANDFIELD they all become one of nobody for the
+// whole class: to read them all would take seconds.
 var scriptMark = newScript(`local M, field, who, life = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local at, most, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 local time = redis.call('TIME')
@@ -71,10 +72,9 @@ local function read(v)
   return now, ''
 end
 local function write(field, at, who) redis.call('HSET', M, field, string.format('%.0f', at) .. ':' .. who) end
-local function sample()
-  local all = redis.pcall('HRANDFIELD', M, 256, 'WITHVALUES')
-  if type(all) == 'table' and not all.err then return all end
-  return redis.call('HGETALL', M)
+local function collapse()
+  redis.call('DEL', M)
+  write('', math.max(at, now), '')
 end
 local function join(at, who)
   local v = redis.call('HGET', M, '')
@@ -83,7 +83,8 @@ local function join(at, who)
   write('', math.max(t, at), who)
 end
 local function shrink(n)
-  local all, sum, marks, gone = sample(), 0, {}, {}
+  local all, sum, marks, gone = redis.pcall('HRANDFIELD', M, 256, 'WITHVALUES'), 0, {}, {}
+  if type(all) ~= 'table' or all.err then return n >= most and collapse() end
   local class, whose = read(redis.call('HGET', M, ''))
   for i = 1, #all, 2 do
     sum = sum + #all[i] + #all[i + 1]
@@ -104,13 +105,7 @@ local function shrink(n)
     joined = {marks[i][2], (not joined or joined[2] == marks[i][3]) and marks[i][3] or ''}
   end
   if joined then join(joined[1], joined[2]) end
-  for i = 1, #gone, 500 do
-    local done = redis.pcall('HDEL', M, unpack(gone, i, math.min(i + 499, #gone)))
-    if type(done) ~= 'number' then
-      redis.call('DEL', M)
-      return write('', math.max(at, now), '')
-    end
-  end
+  if #gone > 0 and type(redis.pcall('HDEL', M, unpack(gone))) ~= 'number' then collapse() end
 end
 local n = redis.call('HLEN', M)
 if (n >= most or n % 16 == 0 and n * 1024 >= bytes) and redis.call('HEXISTS', M, field) == 0 then shrink(n) end
