@@ -36,7 +36,7 @@ type Box struct {
 }
 
 // New makes an empty Box with these bounds. Prefixes have bounds of their own: they
-// may cost a quarter of maxBytes beside it, or 64 KiB if that is more.
+// may cost maxBytes beside the records, or 64 KiB if that is more.
 func New(maxEntries int, maxBytes int64) *Box {
 	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, most: maxPrefixes, byKey: map[string]*list.Element{}, order: list.New(), prefixes: newPrefixIndex[Prefix]()}
 }

@@ -19,7 +19,7 @@ type Prefix struct {
 const maxPrefixes = 1 << 16
 
 // maxPrefixBytes bounds what they cost, beside records of so many bytes.
-func maxPrefixBytes(bytes int64) int64 { return max(bytes/4, 64<<10) }
+func maxPrefixBytes(bytes int64) int64 { return max(bytes, 64<<10) }
 
 // joinedTo is how many are left where too many become fewer: to find those that
 // have the most in common takes longer the more there are.
