@@ -221,13 +221,18 @@ func (c *Client) taken(r outbox.Record, node *remote.Node) (number uint64, ok bo
 
 // takenPrefix is taken for a prefix.
 func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
+	return c.takenPrefixes([]outbox.Prefix{p}, node)
+}
+
+// takenPrefixes is takenPrefix for several.
+func (c *Client) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
 	var number uint64
 	ok := c.counted(node, func(epoch uint64) (ok bool) {
-		number, ok = c.ledger.AddPrefix(p, epoch, c.clock.precise())
+		number, ok = c.ledger.AddPrefixes(ps, epoch, c.clock.precise())
 		return ok
 	})
 	if ok {
-		c.journal.takenPrefix(p.Text, number, func(key string) bool {
+		c.journal.takenPrefixes(ps, number, func(key string) bool {
 			_, waits := c.outbox.Record(key)
 			return waits
 		})

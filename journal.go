@@ -128,17 +128,20 @@ func (j *journaled) taken(key string, number uint64) {
 	}
 }
 
-// takenPrefix is taken for a prefix, and for what was kept under it before
+// takenPrefixes is taken for prefixes, and for what was kept under them before
 // and does not wait any more.
-func (j *journaled) takenPrefix(text string, number uint64, waits func(key string) bool) {
+func (j *journaled) takenPrefixes(ps []outbox.Prefix, number uint64, waits func(key string) bool) {
 	if j == nil || j.count.Load() == 0 {
 		return
 	}
-	j.taken(prefixKey(text), number)
+	for _, p := range ps {
+		j.taken(prefixKey(p.Text), number)
+	}
+	deleted := outbox.NewPrefixes(ps)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for key, e := range j.entries {
-		if rest, ok := strings.CutPrefix(key, recordKey("")); ok && e.number == 0 && strings.HasPrefix(rest, text) && !waits(rest) {
+		if rest, ok := strings.CutPrefix(key, recordKey("")); ok && e.number == 0 && len(deleted.Over(rest)) > 0 && !waits(rest) {
 			e.number = number
 			j.entries[key] = e
 		}

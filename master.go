@@ -57,6 +57,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 		Marker:  c.opts.KeyPrefix + "~dataset",
 		Book:    book{c},
 		Clocks:  c.clocks,
+		Left:    c.left,
 		Pace:    c.beatPace,
 		Kick:    c.barriers.kick,
 		TTL:     heartbeatTTL,

@@ -14,16 +14,18 @@ import (
 //   - A returned record under a prefix that waits and is not older is dropped,
 //     as it would be deleted; so is what waits under a returned prefix and is not
 //     newer. What is newer waits for the prefix.
+//   - A prefix that was Joined drops no record: those under it wait for it.
 //   - What is kept gets a Seq of its own, also the record that was there: a
 //     replay that had sent it to the other master may not call it Done.
 //
 // The bounds are those of Put, newest first, and nothing is refused: where too
-// many prefixes wait already, the two that have the most in common become one.
+// many prefixes wait already, those that have the most in common become one.
 func (b *Box) Return(records []Record, prefixes []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
+	b.dropCovered(prefixes)
 	for _, p := range slices.Backward(bySince(prefixes, func(p Prefix) int64 { return p.Since })) {
-		b.returnPrefix(p)
+		b.holdPrefix(p)
 	}
 	for _, r := range slices.Backward(bySince(records, func(r Record) int64 { return r.Since })) {
 		b.returnRecord(r)
@@ -62,7 +64,12 @@ func (b *Box) undone(r *Record) bool {
 	if r.Kind == Touch { // there will be nothing to touch
 		return b.covered(r.Key) != nil
 	}
-	return slices.ContainsFunc(b.prefixes, func(p Prefix) bool { return p.covers(r) })
+	for p := range b.prefixes.over(r.Key) {
+		if p.covers(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // putBack gives r the place of the record of its key, else the first of all.
@@ -80,9 +87,21 @@ func (b *Box) putBack(r Record) {
 
 // returnPrefix also tells how many values were dropped under it.
 func (b *Box) returnPrefix(p Prefix) (sets uint64) {
+	sets = b.dropCovered([]Prefix{p})
+	b.holdPrefix(p)
+	return sets
+}
+
+// dropCovered drops what waits under one of ps and is not newer, and tells how
+// many values that were.
+func (b *Box) dropCovered(ps []Prefix) (sets uint64) {
+	if len(ps) == 0 {
+		return 0
+	}
+	returned := NewPrefixes(ps)
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
-		if !p.covers(r) {
+		if !slices.ContainsFunc(returned.Over(r.Key), func(p Prefix) bool { return p.covers(r) }) {
 			continue
 		}
 		if r.Kind == Set {
@@ -90,35 +109,45 @@ func (b *Box) returnPrefix(p Prefix) (sets uint64) {
 		}
 		b.remove(r.Key)
 	}
-	b.seq++
-	p.Seq = b.seq
-	for _, q := range b.prefixes {
-		if q.Text == p.Text {
-			seq := p.Seq
-			p = p.join(&q)
-			p.Seq = seq
-		}
-	}
-	kept := slices.DeleteFunc(b.prefixes, func(q Prefix) bool { return q.within(&p) })
-	b.prefixes = slices.Insert(kept, 0, p)
-	if len(b.prefixes) > maxPrefixes {
-		b.joinPrefixes()
-	}
 	return sets
 }
 
-// joinPrefixes makes one of two prefixes. What waits between them stays, to be
-// sent after it: nobody asked for its delete.
-func (b *Box) joinPrefixes() {
-	texts := make([]string, len(b.prefixes))
-	for i := range b.prefixes {
-		texts[i] = b.prefixes[i].Text
+// holdPrefix puts p before those that wait, and is one with one of the same text.
+func (b *Box) holdPrefix(p Prefix) {
+	if q := b.prefixes.get(p.Text); q != nil {
+		p = p.join(q)
 	}
-	i, j := closest(texts)
-	p := b.prefixes[i].join(&b.prefixes[j])
+	for _, text := range b.prefixes.under(p.Text) {
+		if q := b.prefixes.get(text); text == p.Text || q.within(&p) {
+			b.prefixes.remove(text)
+		}
+	}
 	b.seq++
 	p.Seq = b.seq
-	b.prefixes[i] = p
-	b.prefixes = slices.Delete(b.prefixes, j, j+1)
-	b.overflow++
+	b.prefixes.put(p.Text, p, true)
+	b.joinPrefixes()
+}
+
+// joinPrefixes makes fewer of too many. What waits between those that become one
+// stays, to be sent after it: nobody asked for its delete.
+func (b *Box) joinPrefixes() {
+	for b.prefixes.len() > b.most || b.prefixes.bytes > maxPrefixBytes(b.maxBytes) && b.prefixes.len() > 1 {
+		n := b.prefixes.len()
+		for _, group := range b.prefixes.closest(max(1, n-joinedTo(n))) {
+			j := *b.prefixes.get(group[0])
+			for _, text := range group[1:] {
+				j = j.join(b.prefixes.get(text))
+			}
+			for _, text := range group {
+				b.prefixes.remove(text)
+			}
+			if q := b.prefixes.get(j.Text); q != nil {
+				j = j.join(q)
+			}
+			b.seq++
+			j.Seq = b.seq
+			b.prefixes.put(j.Text, j, true)
+			b.overflow += uint64(len(group) - 1)
+		}
+	}
 }

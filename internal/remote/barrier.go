@@ -188,6 +188,7 @@ func (n *Node) find(ctx context.Context) error {
 	if n.lacks.noTime.Load() {
 		n.timed(sent, answered, r[6])
 	}
+	n.closeLeft(ctx)
 	held := Held{Addr: n.Addr}
 	var err error
 	if held.Evictions, err = n.askEvictions(ctx); err != nil {
