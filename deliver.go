@@ -15,6 +15,9 @@ import (
 // time: repeating it is safe. The caller holds the key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
 	limit := c.policy.WriteTimeout // the first question's: what is asked at one time shares one timer
+	if p.limited != nil {          // it has waited for its turn, or for a master
+		limit = p.left()
+	}
 	for {
 		sent := c.send(p.ctx, node, w, limit)
 		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {

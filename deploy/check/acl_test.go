@@ -17,7 +17,7 @@ var allowed = []string{
 	"GET Pdemo:a", "GETRANGE Pdemo:a 0 9", "STRLEN Pdemo:a", "PTTL Pdemo:a", "EXISTS Pdemo:a", "SET Pdemo:a v PX 1000", "SET Pdemo:a v PX 1000 NX",
 	"DEL Pdemo:a", "UNLINK Pdemo:a", "PEXPIRE Pdemo:a 1000", "PEXPIREAT Pdemo:a 1000", "PEXPIRETIME Pdemo:a",
 	"SCAN 0 MATCH Pdemo:* COUNT 1000", "TYPE Pdemo:a",
-	"HGET P~d:demo:a f", "HGETALL P~d:demo:a", "HEXISTS P~d:demo:a f", "HLEN P~d:demo:a", "HSET P~d:demo:a f v",
+	"HGET P~d:demo:a f", "HGETALL P~d:demo:a", "HEXISTS P~d:demo:a f", "HLEN P~d:demo:a", "HSET P~d:demo:a f v", "HDEL P~p:demo f", "HRANDFIELD P~p:demo 1 WITHVALUES",
 	"SET P~b:1 7 PX 1000", "GET P~b:1", "GET P~dataset", "SET P~d:demo:a 1 PX 1000", "INCR P~revoked",
 	"EVAL return 2 Pdemo:a P~d:demo:a", "EVALSHA 0123456789012345678901234567890123456789 1 Pdemo:a", "SCRIPT LOAD return",
 	"MULTI", "EXEC",

@@ -214,10 +214,10 @@ type greeting struct {
 	over   atomic.Bool   // all that could be read has been
 
 	answered atomic.Uint64 // of what was asked
-	moved    atomic.Int64  // when something last came, or was asked when nothing was due; Unix nanoseconds
+	moved    atomic.Int64  // when an answer last came, or was asked for when none was due; Unix nanoseconds
 }
 
-// waits is how long nothing has come of what is due.
+// waits is how long no answer has come of those that are due.
 func (g *greeting) waits(now time.Time) time.Duration {
 	if g.asked.Load() <= g.answered.Load() {
 		return 0
@@ -256,8 +256,8 @@ func (g *greeting) read(p []byte) (int, error) {
 	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)
 	g.load.big.Store(g.guard.big)
-	g.answered.Store(g.guard.answers)
-	if n > 0 {
+	if g.guard.answers > g.answered.Load() { // announcements come on their own
+		g.answered.Store(g.guard.answers)
 		g.moved.Store(time.Now().UnixNano())
 	}
 	if g.guard.answers > g.asked.Load() { // rueidis panics
