@@ -121,7 +121,8 @@ return 1`)
 	// and the furthest of the last hour counts, of a day at most. It answers how many
 	// went, and how far the slowest is ahead of ours.
 	pruneScript = newScript(`
-local now = tonumber(redis.call('TIME')[1])
+local time = redis.pcall('TIME')
+local now = tonumber(time[1] or string.match(redis.call('INFO', 'server'), 'server_time_usec:(%d+)%d%d%d%d%d%d'))
 local ours = math.max(-86400, math.min(0, tonumber(ARGV[2]) - now))
 local n = redis.pcall('HMGET', KEYS[3], 'behind', 'behindAt')
 if n.err then return {0, 0} end

@@ -24,8 +24,10 @@ func TestAListThatNobodyUsesHasNoFindings(t *testing.T) {
 			server := redistest.Start(t, redistest.WithConfig("maxmemory 100mb", "maxmemory-policy allkeys-lru"))
 			p := start(t, single(server), revoke.Policy{})
 			p.waitReady() // on first use
-			if fs := p.client.Health().Findings; len(fs) > 0 {
-				t.Errorf("unused: %+v", fs)
+			for _, f := range p.client.Health().Findings {
+				if f.Code != "redis-evicts" { // which is about the cache
+					t.Errorf("unused: %+v", f)
+				}
 			}
 			use(t, p)
 			for _, code := range []string{"revocations-first-use", "revocations-evictable"} {

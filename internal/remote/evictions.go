@@ -38,8 +38,8 @@ func (e Evictions) Proves(was Evictions) bool {
 // evictionSections are asked one by one: before version 7 INFO takes only one.
 var evictionSections = []string{"server", "stats", "memory"}
 
-// Evictions asks what the server has evicted. It is no error when the server does
-// not tell, as where the ACL forbids INFO.
+// Evictions asks what the server has evicted: INFO, else CONFIG. It is no error when
+// the server does not tell, as where the ACL forbids both.
 func (n *Node) Evictions(ctx context.Context, limit time.Duration) (Evictions, error) {
 	c, bounded, cancel := n.begin(ctx, "info", limit)
 	c.limit = 0
@@ -65,7 +65,31 @@ func (n *Node) askEvictions(ctx context.Context) (Evictions, error) {
 		}
 		text.WriteString(s + "\n")
 	}
-	return parseEvictions(text.String()), nil
+	e := parseEvictions(text.String())
+	if e.Policy == "" {
+		return n.askPolicy(ctx, e)
+	}
+	return e, nil
+}
+
+// askPolicy asks CONFIG, where INFO does not tell. Whatever it answers is no error.
+func (n *Node) askPolicy(ctx context.Context, e Evictions) (Evictions, error) {
+	r := n.beat.Do(ctx, n.beat.B().Arbitrary("CONFIG", "GET", "maxmemory*").Build())
+	if err := r.NonRedisError(); err != nil && !IsNil(err) {
+		return e, err
+	}
+	settings, err := r.AsStrMap()
+	if err != nil {
+		return e, nil
+	}
+	e.Policy = settings["maxmemory-policy"]
+	e.Never = evictsNever(e.Policy, settings["maxmemory"])
+	return e, nil
+}
+
+func evictsNever(policy, maxmemory string) bool {
+	bound, err := strconv.ParseUint(maxmemory, 10, 64)
+	return policy == "noeviction" || err == nil && bound == 0
 }
 
 // parseEvictions reads the answers to INFO.
@@ -77,8 +101,8 @@ func parseEvictions(info string) (e Evictions) {
 		}
 	}
 	e.Policy = fields["maxmemory_policy"]
-	bound, err := strconv.ParseUint(fields["maxmemory"], 10, 64)
-	e.Never = e.Policy == "noeviction" || err == nil && bound == 0
+	e.Never = evictsNever(e.Policy, fields["maxmemory"])
+	var err error
 	if e.Keys, err = strconv.ParseUint(fields["evicted_keys"], 10, 64); err == nil {
 		e.Run = fields["run_id"]
 	}

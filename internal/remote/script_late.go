@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -73,17 +74,18 @@ func inTime(k int64, err error) error {
 }
 
 // scriptUnlink: KEYS the keys; ARGV until when (0: ever). Returns how many it
-// removed, -1 if it came too late: then others may have written them.
+// removed, -1 if it came too late: then others may have written them; and whether
+// it had to use DEL.
 var scriptUnlink = newScript(`local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if tonumber(ARGV[1]) > 0 and now > tonumber(ARGV[1]) then return -1 end
-local n = 0
+if tonumber(ARGV[1]) > 0 and now > tonumber(ARGV[1]) then return {-1, 0} end
+local n, del = 0, 0
 for i = 1, #KEYS do
   local k = redis.pcall('UNLINK', KEYS[i])
-  if type(k) ~= 'number' then k = redis.call('DEL', KEYS[i]) end
+  if type(k) ~= 'number' then k, del = redis.call('DEL', KEYS[i]), 1 end
   n = n + k
 end
-return n`)
+return {n, del}`)
 
 func (n *Node) unlinkInTime(bounded context.Context, keys []string, limit time.Duration) (int64, error) {
 	a := n.run(bounded, step{
@@ -99,6 +101,18 @@ func (n *Node) unlinkInTime(bounded context.Context, keys []string, limit time.D
 	if a.err != nil {
 		return 0, a.err
 	}
-	k, err := a.AsInt64()
-	return max(k, 0), inTime(k, err)
+	if a.plain {
+		return a.AsInt64()
+	}
+	k, err := a.AsIntSlice()
+	if err == nil && len(k) != 2 {
+		err = errReply
+	}
+	if err != nil {
+		return 0, err
+	}
+	if k[1] == 1 {
+		n.lacks.heard("UNLINK", &Error{Kind: NoPerm, Op: "unlink", Err: errors.New("a script must not run it")})
+	}
+	return max(k[0], 0), inTime(k[0], nil)
 }
