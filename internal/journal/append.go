@@ -58,10 +58,35 @@ func (j *Journal) Append(ctx context.Context, entries ...Entry) (seq uint64, err
 func (j *Journal) Submit(entries ...Entry) (Commit, error) { return j.submit(true, entries) }
 
 // AppendLazy is Append for what may be lost in a crash of the machine: it never
-// waits. A crash of the process loses only what is still queued.
+// waits. A crash of the process loses only what is still queued: what came within
+// the last LazyDelay and the write under way.
 func (j *Journal) AppendLazy(entries ...Entry) (seq uint64, err error) {
 	c, err := j.submit(false, entries)
 	return c.Seq, err
+}
+
+// SubmitLazy is AppendLazy for a caller who waits for the write; it is not
+// fsynced then.
+func (j *Journal) SubmitLazy(entries ...Entry) (Commit, error) { return j.submit(false, entries) }
+
+const (
+	// LazyDelay is how long what nobody waits for is gathered: one write to the
+	// file then carries many records.
+	LazyDelay = 2 * time.Millisecond
+	// lazyBytes are written without a delay.
+	lazyBytes = 1 << 20
+)
+
+// signalLazyLocked asks the writer to write within LazyDelay.
+func (j *Journal) signalLazyLocked() {
+	if len(j.queue.records) > lazyBytes {
+		j.signal()
+		return
+	}
+	select {
+	case j.lazy <- struct{}{}:
+	default:
+	}
 }
 
 func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
@@ -90,7 +115,11 @@ func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
 		j.queueLocked(appendRecord(j.queue.records, j.seed, sums[i], typeEntry, e))
 	}
 	j.queue.sync = j.queue.sync || sync
-	j.signal()
+	if sync {
+		j.signal()
+	} else {
+		j.signalLazyLocked()
+	}
 	return Commit{Seq: j.seq, batch: j.queue}, nil
 }
 
@@ -164,7 +193,7 @@ func (j *Journal) Done(key string, seq uint64) {
 		return
 	}
 	j.queueLocked(appendRecord(j.queue.records, j.seed, bodySum(j.seed, key, e.Payload), typeDone, e))
-	j.signal()
+	j.signalLazyLocked()
 }
 
 // failure is why the journal cannot write.

@@ -153,8 +153,14 @@ type found struct {
 }
 
 // scan reads a file of this size to its end, or to what it cannot understand.
-func scan(r io.Reader, size int64) found {
-	s := scanner{r: bufio.NewReaderSize(r, 64<<10), size: size, at: map[string]int{}}
+func scan(r io.Reader, size int64) found { return scanner{}.scan(r, size) }
+
+// scanPlaces is scan without the payloads of what is live: its memory is that of
+// the keys and of one record.
+func scanPlaces(r io.Reader, size int64) found { return scanner{places: true}.scan(r, size) }
+
+func (s scanner) scan(r io.Reader, size int64) found {
+	s.r, s.size, s.at = bufio.NewReaderSize(r, 64<<10), size, map[string]int{}
 	s.id = newID()
 	if s.damage = s.header(); s.damage == nil {
 		for s.pos < s.size && s.next() {
@@ -172,6 +178,9 @@ func scan(r io.Reader, size int64) found {
 
 type scanner struct {
 	found
+	places bool // payloads are not kept
+	body   []byte
+
 	r    *bufio.Reader
 	size int64
 	pos  int64
@@ -215,7 +224,7 @@ func (s *scanner) next() bool {
 		s.torn = rest
 		return false
 	}
-	body := make([]byte, h.size()-recordLen)
+	body := s.room(int(h.size() - recordLen))
 	if _, err := io.ReadFull(s.r, body); err != nil {
 		s.damage = err
 		return false
@@ -230,6 +239,20 @@ func (s *scanner) next() bool {
 	}
 	s.take(h, e)
 	return true
+}
+
+// maxReused bounds what a scan keeps for the next body.
+const maxReused = 1 << 20
+
+// room is a slice for one body. Where payloads are not kept it is used again.
+func (s *scanner) room(n int) []byte {
+	if !s.places || n > maxReused {
+		return make([]byte, n)
+	}
+	if cap(s.body) < n {
+		s.body = make([]byte, n, min(2*n, maxReused))
+	}
+	return s.body[:n]
 }
 
 // tail ends the scan at bytes that are long enough and yet no record. They were
@@ -277,6 +300,9 @@ func (s *scanner) take(h head, e Entry) {
 	} else {
 		if had {
 			s.live[i] = placed{}
+		}
+		if s.places {
+			e.Payload = nil
 		}
 		s.at[e.Key] = len(s.live)
 		s.live = append(s.live, placed{e, item{seq: h.seq, off: s.pos, size: h.size()}})

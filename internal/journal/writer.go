@@ -13,9 +13,18 @@ func (j *Journal) run() {
 	defer close(j.gone)
 	look := time.NewTicker(j.o.Retry)
 	defer look.Stop()
+	var due <-chan time.Time
 	for {
 		select {
 		case <-j.wake:
+			due = nil
+			j.timed(j.flush)
+		case <-j.lazy:
+			if due == nil {
+				due = time.After(LazyDelay)
+			}
+		case <-due:
+			due = nil
 			j.timed(j.flush)
 		case r := <-j.copies:
 			j.timed(func() { j.copied(r) })
