@@ -216,7 +216,7 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 			d.client.rejected(r, outcomes[i].Err)
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
-			d.client.journal.done(recordKey(r.Key))
+			d.client.journal.done(recordKey(r.Key), r.Since)
 		case k == remote.NoPerm || k == remote.OOM:
 			d.refused[r.Key], d.left = r.Seq, outcomes[i].Err
 			d.deletesOnly = d.deletesOnly || k == remote.OOM
@@ -239,7 +239,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 		r.Kind, r.Value = outbox.Invalidate, nil
 	}
 	if result == remote.Superseded {
-		c.journal.done(recordKey(r.Key))
+		c.journal.done(recordKey(r.Key), r.Since)
 	} else if _, ok := c.taken(r, d.node); !ok {
 		return // it waits for the next master
 	}
@@ -261,5 +261,8 @@ func (c *Client) rejected(r outbox.Record, err error) {
 	if r.Kind == outbox.Set {
 		r.Kind, r.Value = outbox.Invalidate, nil
 		_ = c.outbox.Put(r)
+		c.journal.record(r, c)
+		return
 	}
+	c.journal.done(recordKey(r.Key), r.Since)
 }

@@ -81,39 +81,13 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 	if r := next.Health().Recovery; r.Superseded != 2 {
 		t.Errorf("recovery = %+v, want 2 superseded", r)
 	}
-	waitUntil(t, 3*time.Second, func() bool { return next.Health().Journal.Entries == 0 },
-		func() string { return fmt.Sprintf("the file keeps what is confirmed: %+v", next.Health().Journal) })
+	waitUntil(t, 3*time.Second, func() bool { return next.Health().Journal.Waiting == 0 },
+		func() string { return fmt.Sprintf("what Redis has taken waits in the file: %+v", next.Health().Journal) })
 	end(t, next)
 	third := open(t, Options{Addr: noRedis, JournalDir: dir})
 	if !third.outbox.Empty() {
 		t.Error("what was confirmed is sent once more")
 	}
-}
-
-// TestAJournaledWriteIsKeptUntilItIsConfirmed ends the process between the
-// acknowledgement of the master and the barrier.
-func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
-	t.Parallel()
-	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
-	client, c := outageWith(t, p, dir)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
-	r, _ := client.outbox.Find("c:a")
-	client.journal.taken(recordKey("c:a"), 7)
-	client.journal.confirmed(6)
-	if client.Health().Journal.Entries != 1 {
-		t.Error("forgotten before its barrier")
-	}
-	client.journal.uncovered(6) // a next master does not have barrier 7
-	client.journal.confirmed(8)
-	if client.Health().Journal.Entries != 1 {
-		t.Error("forgotten although the master that had it was lost")
-	}
-	client.journal.taken(recordKey("c:a"), 9)
-	client.journal.confirmed(9)
-	if n := client.Health().Journal.Entries; n != 0 {
-		t.Errorf("%d are kept after the barrier of %v", n, r.Kind)
-	}
-	resume(t, p)
 }
 
 func TestAJournalHasOneClient(t *testing.T) {

@@ -53,6 +53,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
 		Key:     c.opts.KeyPrefix + "~b:" + c.process,
 		Marker:  c.opts.KeyPrefix + "~dataset",
+		Earlier: c.journal.processes(c.opts.KeyPrefix),
 		Book:    book{c},
 		Pace:    c.beatPace,
 		Kick:    c.barriers.kick,

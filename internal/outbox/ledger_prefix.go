@@ -44,7 +44,7 @@ func (s *ledgerShard) forgetUnder(p *Prefix, number uint64) {
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
 		if e.number <= number && p.covers(&e.rec) {
-			s.drop(e)
+			s.lose(e)
 		}
 	}
 }
@@ -63,10 +63,14 @@ func (l *Ledger) holdPrefix(p heldPrefix) {
 	if i := slices.IndexFunc(l.prefixes.all, same); i >= 0 {
 		p = p.joinHeld(&l.prefixes.all[i])
 	}
+	l.mirrorPrefix(&p)
 	l.prefixes.all = slices.DeleteFunc(l.prefixes.all, func(q heldPrefix) bool {
 		needless := q.within(&p.Prefix) && q.number <= p.number
 		if needless {
 			l.countPrefix(&q, -1)
+			if q.Text != p.Text {
+				l.mirrorLeft(&q)
+			}
 		}
 		return needless
 	})
@@ -97,6 +101,7 @@ func (l *Ledger) countPrefix(p *heldPrefix, n int64) {
 func (l *Ledger) shrinkPrefixes() {
 	all := l.prefixes.all
 	if i := slices.IndexFunc(all, func(p heldPrefix) bool { return p.ring }); i >= 0 {
+		l.mirrorLeft(&all[i])
 		l.prefixes.all = slices.Delete(all, i, i+1)
 		l.ringDropped.Add(1)
 		return
@@ -106,7 +111,14 @@ func (l *Ledger) shrinkPrefixes() {
 		texts[i] = all[i].Text
 	}
 	i, j := closest(texts)
+	was := [2]heldPrefix{all[i], all[j]}
 	all[i] = all[i].joinHeld(&all[j])
+	l.mirrorPrefix(&all[i])
+	for k := range was {
+		if was[k].Text != all[i].Text {
+			l.mirrorLeft(&was[k])
+		}
+	}
 	l.prefixes.all = slices.Delete(all, j, j+1)
 	l.wishes.Add(-1)
 	l.droppedKeys.Add(1)
@@ -134,7 +146,11 @@ func (l *Ledger) expirePrefixes(now int64) {
 
 func (l *Ledger) expirePrefixesLocked(now int64) {
 	l.prefixes.all = slices.DeleteFunc(l.prefixes.all, func(p heldPrefix) bool {
-		return p.ring && now-p.at >= int64(l.bounds.RingAge)
+		old := p.ring && now-p.at >= int64(l.bounds.RingAge)
+		if old {
+			l.mirrorLeft(&p)
+		}
+		return old
 	})
 }
 

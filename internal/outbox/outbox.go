@@ -24,6 +24,7 @@ type Box struct {
 	maxBytes   int64
 
 	waiting atomic.Int64 // records and prefixes, readable without the lock
+	mirror  Mirror       // nil: nobody keeps a copy
 
 	mu       sync.Mutex // guards what follows
 	seq      uint64
@@ -151,12 +152,13 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	if len(kept) >= maxPrefixes {
 		return 0, ErrFull
 	}
+	b.mirrorPrefix(&p, b.prefixes)
 	for key := range b.byKey {
 		if strings.HasPrefix(key, p.Text) {
 			if b.get(key).Kind == Set {
 				sets++
 			}
-			b.remove(key)
+			b.giveUp(key)
 		}
 	}
 	b.seq++

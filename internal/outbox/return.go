@@ -51,6 +51,7 @@ func (b *Box) returnRecord(r Record) {
 	case r.Kind == Touch:
 	case b.fits(d):
 		b.putBack(d)
+		b.mirrorShrunk(&d)
 	default:
 		b.remove(r.Key)
 		b.overflow += b.returnPrefix(r.wish())
@@ -80,6 +81,7 @@ func (b *Box) putBack(r Record) {
 
 // returnPrefix also tells how many values were dropped under it.
 func (b *Box) returnPrefix(p Prefix) (sets uint64) {
+	var covered []string
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
 		if !p.covers(r) {
@@ -88,7 +90,7 @@ func (b *Box) returnPrefix(p Prefix) (sets uint64) {
 		if r.Kind == Set {
 			sets++
 		}
-		b.remove(r.Key)
+		covered = append(covered, r.Key)
 	}
 	b.seq++
 	p.Seq = b.seq
@@ -98,6 +100,10 @@ func (b *Box) returnPrefix(p Prefix) (sets uint64) {
 			p = p.join(&q)
 			p.Seq = seq
 		}
+	}
+	b.mirrorPrefix(&p, b.prefixes)
+	for _, key := range covered {
+		b.giveUp(key)
 	}
 	kept := slices.DeleteFunc(b.prefixes, func(q Prefix) bool { return q.within(&p) })
 	b.prefixes = slices.Insert(kept, 0, p)
@@ -118,6 +124,7 @@ func (b *Box) joinPrefixes() {
 	p := b.prefixes[i].join(&b.prefixes[j])
 	b.seq++
 	p.Seq = b.seq
+	b.mirrorPrefix(&p, []Prefix{b.prefixes[i], b.prefixes[j]})
 	b.prefixes[i] = p
 	b.prefixes = slices.Delete(b.prefixes, j, j+1)
 	b.overflow++

@@ -48,6 +48,8 @@ type Node struct {
 type Heartbeat struct {
 	Key     string        // written at each beat, so that a node that takes no writes is noticed
 	Marker  string        // the key that tells one dataset from another
+	// Earlier, where not nil, names such keys of processes that are gone.
+	Earlier func() []string
 	Book    Book          // nil: the node numbers them itself
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest

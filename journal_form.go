@@ -1,0 +1,196 @@
+package evercache
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+)
+
+// The form in the file. The key of an entry is kind-less, so that a delete takes
+// the place of a set: "k" and the key, or "p" and the prefix. Times are of the
+// wall clock, since ours begins anew with each process.
+
+const (
+	entryRecord byte = 1
+	entryPrefix byte = 2
+	// entryForeign is of another package: see kit.Kit.
+	entryForeign byte = 3
+	// entryTaken and entryTakenPrefix are records and prefixes that a master has
+	// taken: the process, the number of the barrier that covers it, the record.
+	entryTaken       byte = 4
+	entryTakenPrefix byte = 5
+	// entryGaps are the gaps of a process, by its name.
+	entryGaps byte = 6
+)
+
+func gapsKey(process string) string { return "u" + process }
+
+// gap is what a master did not have when it was dialled: of the numbers above
+// over and below under no later barrier tells anything.
+type gap struct{ over, under uint64 }
+
+// maxGaps bounds those of one process. Of more, two become one: then more is
+// sent again than must be.
+const maxGaps = 64
+
+func addGap(gaps []gap, g gap) []gap {
+	gaps = append(slices.Clone(gaps), g)
+	if len(gaps) > maxGaps {
+		gaps[1] = gap{min(gaps[0].over, gaps[1].over), max(gaps[0].under, gaps[1].under)}
+		gaps = gaps[1:]
+	}
+	return gaps
+}
+
+// vouched reports whether a master that holds barrier held has what has number.
+func vouched(gaps []gap, held, number uint64) bool {
+	return number <= held && !slices.ContainsFunc(gaps, func(g gap) bool { return g.over < number && number < g.under })
+}
+
+func encodeGaps(process string, gaps []gap) journal.Entry {
+	var b []byte
+	for _, g := range gaps {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, g.over), g.under)
+	}
+	return journal.Entry{Kind: entryGaps, Key: gapsKey(process), Payload: b}
+}
+
+func decodeGaps(b []byte) (gaps []gap, ok bool) {
+	for len(b) > 0 {
+		over, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, false
+		}
+		under, k := binary.Uvarint(b[n:])
+		if k <= 0 {
+			return nil, false
+		}
+		gaps, b = append(gaps, gap{over, under}), b[n+k:]
+	}
+	return gaps, true
+}
+
+// encodeTaken makes of a waiting entry one that a master has taken.
+func encodeTaken(e journal.Entry, process string, number uint64) journal.Entry {
+	b := make([]byte, 0, len(process)+2*binary.MaxVarintLen64+len(e.Payload))
+	b = binary.AppendUvarint(appendText(b, process), number)
+	e.Payload = append(b, e.Payload...)
+	e.Kind += entryTaken - entryRecord
+	return e
+}
+
+// cutTaken is the reverse.
+func cutTaken(e journal.Entry) (waiting journal.Entry, process string, number uint64, ok bool) {
+	process, b, ok := cutText(e.Payload)
+	number, n := binary.Uvarint(b)
+	if !ok || n <= 0 || process == "" || number == 0 {
+		return e, "", 0, false
+	}
+	e.Payload = b[n:]
+	e.Kind -= entryTaken - entryRecord
+	return e, process, number, true
+}
+
+func recordKey(key string) string  { return "k" + key }
+func prefixKey(text string) string { return "p" + text }
+
+const (
+	flagInvalidate = 1 << iota
+	flagCertain
+)
+
+func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
+	b := []byte{byte(r.Kind), 0}
+	if r.Invalidate {
+		b[1] |= flagInvalidate
+	}
+	if r.Certain {
+		b[1] |= flagCertain
+	}
+	for _, n := range []int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
+		b = binary.AppendVarint(b, n)
+	}
+	b = appendText(b, r.Class)
+	b = appendText(b, strings.Join(r.Priors, " "))
+	b = append(b, r.Value...)
+	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b}
+}
+
+func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
+	var b []byte
+	for _, n := range []int64{c.wall(p.Since), p.Lo, p.Hi} {
+		b = binary.AppendVarint(b, n)
+	}
+	return journal.Entry{Kind: entryPrefix, Key: prefixKey(p.Text), Payload: b}
+}
+
+var errJournalRecord = errors.New("unknown form")
+
+// decodeEntry returns a record or a prefix.
+func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefix, error) {
+	switch {
+	case e.Kind == entryRecord && len(e.Key) > 1 && e.Key[0] == 'k':
+		r, err := decodeRecord(e.Key[1:], e.Payload, c)
+		return r, nil, err
+	case e.Kind == entryPrefix && len(e.Key) > 0 && e.Key[0] == 'p':
+		ns, rest, ok := varints(e.Payload, 3)
+		if !ok || len(rest) > 0 {
+			return nil, nil, errJournalRecord
+		}
+		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.unwall(ns[0]), Lo: ns[1], Hi: ns[2]}, nil
+	}
+	return nil, nil, errJournalRecord
+}
+
+func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) {
+	if len(b) < 2 || outbox.Kind(b[0]) > outbox.Invalidate || b[1]&^(flagInvalidate|flagCertain) != 0 {
+		return nil, errJournalRecord
+	}
+	ns, rest, ok := varints(b[2:], 6)
+	if !ok {
+		return nil, errJournalRecord
+	}
+	class, rest, ok1 := cutText(rest)
+	priors, rest, ok2 := cutText(rest)
+	if !ok1 || !ok2 {
+		return nil, errJournalRecord
+	}
+	r := &outbox.Record{
+		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: strings.Fields(priors),
+		Since: c.unwall(ns[0]), Ends: c.unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
+		Invalidate: b[1]&flagInvalidate != 0, Certain: b[1]&flagCertain != 0,
+	}
+	if r.TTL < 0 || r.TTL > MaxTTL || ns[1]-ns[0] > int64(MaxTTL) {
+		return nil, errJournalRecord
+	}
+	return r, nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func cutText(b []byte) (s string, rest []byte, ok bool) {
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)-k) {
+		return "", nil, false
+	}
+	return string(b[k:][:n]), b[k:][n:], true
+}
+
+func varints(b []byte, n int) (ns []int64, rest []byte, ok bool) {
+	for range n {
+		v, k := binary.Varint(b)
+		if k <= 0 {
+			return nil, nil, false
+		}
+		ns, b = append(ns, v), b[k:]
+	}
+	return ns, b, true
+}
+

@@ -1,0 +1,270 @@
+package evercache
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// earlierWrites are of earlier processes: a master had taken them. Whether it
+// has them still is told by the barriers of those processes.
+type earlierWrites struct {
+	records  []earlierRecord
+	prefixes []earlierPrefix
+	gaps     map[string][]gap // by process
+	bytes    int64
+}
+
+type earlierRecord struct {
+	outbox.Record
+	process string
+	number  uint64
+}
+
+type earlierPrefix struct {
+	outbox.Prefix
+	process string
+	number  uint64
+}
+
+// maxProcesses bounds the earlier processes that are asked for.
+const maxProcesses = 16
+
+// openJournal opens the file in dir and takes up what a process before us left.
+func openJournal(dir string, c *Client) (*journaled, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	j := &journaled{
+		clock: c.clock, process: c.process, log: c.log, limit: journalLimit(c.opts.OutboxBytes),
+		entries: map[string]journalEntry{}, earlier: earlierWrites{gaps: map[string][]gap{}},
+	}
+	snapshot := func() (es []journal.Entry) {
+		for _, p := range c.outbox.Prefixes() {
+			es = append(es, encodePrefix(p, c.clock))
+		}
+		for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
+			es = append(es, encodeRecord(r, c.clock))
+		}
+		return es
+	}
+	var err error
+	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: snapshot, Recovery: &takeUp{j: j, c: c}, Log: c.log})
+	if err != nil {
+		return nil, fmt.Errorf("evercache: journal: %w", err)
+	}
+	c.outbox.Mirror(mirrored{j})
+	c.ledger.Mirror(mirrored{j})
+	if n := c.outbox.Depth().Entries; n > 0 {
+		c.log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
+			slog.String("event", "journal.recovered"), slog.Int("writes", n))
+	}
+	return j, nil
+}
+
+// takeUp is journal.Recovery: what waited goes into the outbox, newest first,
+// within its bounds.
+type takeUp struct {
+	j *journaled
+	c *Client
+}
+
+func (t *takeUp) Found(e journal.Entry) {
+	since, number, err := t.take(e)
+	if err == nil {
+		t.j.set(e.Key, journalEntry{since: since, number: number})
+		return
+	}
+	t.c.log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
+		slog.String("event", "journal.record"), slog.String("error", err.Error()))
+	t.j.senseless++
+}
+
+func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
+	switch e.Kind {
+	case entryForeign:
+		key, ok := strings.CutPrefix(e.Key, foreignKey)
+		if !ok {
+			return 0, 0, errJournalRecord
+		}
+		t.c.kit.kept[key] = e.Payload
+		return 0, math.MaxUint64, nil
+	case entryGaps:
+		gaps, ok := decodeGaps(e.Payload)
+		if !ok || len(e.Key) < 2 {
+			return 0, 0, errJournalRecord
+		}
+		t.j.earlier.gaps[e.Key[1:]] = gaps
+		return 0, math.MaxUint64, nil
+	case entryTaken, entryTakenPrefix:
+		return t.earlier(e)
+	}
+	r, p, err := decodeEntry(e, t.c.clock)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case r != nil:
+		t.c.outbox.Return([]outbox.Record{*r}, nil)
+		return r.Since, 0, nil
+	}
+	t.c.outbox.Return(nil, []outbox.Prefix{*p})
+	return p.Since, 0, nil
+}
+
+// earlier takes up what a master had taken, within the bounds of the ledger.
+func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error) {
+	w, process, number, ok := cutTaken(e)
+	if !ok {
+		return 0, 0, errJournalRecord
+	}
+	r, p, err := decodeEntry(w, t.c.clock)
+	all := &t.j.earlier
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case p != nil:
+		all.prefixes = append(all.prefixes, earlierPrefix{*p, process, number})
+		return p.Since, number, nil
+	}
+	all.bytes += int64(len(e.Key) + len(e.Payload))
+	if all.bytes <= t.c.opts.OutboxBytes+ringBytes && len(all.records) < 2*t.c.opts.OutboxEntries {
+		all.records = append(all.records, earlierRecord{*r, process, number})
+	} else {
+		number = leftOut
+	}
+	return r.Since, number, nil
+}
+
+// leftOut marks for Kept what had no room.
+const leftOut = math.MaxUint64 - 1
+
+func (t *takeUp) Kept(key string) bool {
+	e, ok := t.j.entries[key]
+	kept := ok && e.number != leftOut
+	if kept && e.number == 0 {
+		kept = t.waits(key)
+	}
+	if !kept {
+		t.j.unset(key)
+	}
+	return kept
+}
+
+func (t *takeUp) waits(key string) bool {
+	if text, ok := strings.CutPrefix(key, prefixKey("")); ok {
+		for _, p := range t.c.outbox.Prefixes() {
+			if p.Text == text {
+				return true
+			}
+		}
+		return false
+	}
+	_, ok := t.c.outbox.Record(strings.TrimPrefix(key, recordKey("")))
+	return ok
+}
+
+// Added is what came into being because not all had room.
+func (t *takeUp) Added() (es []journal.Entry) {
+	for _, p := range t.c.outbox.Prefixes() {
+		e := encodePrefix(p, t.c.clock)
+		t.j.set(e.Key, journalEntry{since: p.Since})
+		es = append(es, e)
+	}
+	invalidates := func(r *outbox.Record) bool { return r.Kind == outbox.Invalidate }
+	for _, r := range t.c.outbox.Oldest(math.MaxInt32, invalidates) {
+		e := encodeRecord(r, t.c.clock)
+		t.j.set(e.Key, journalEntry{since: r.Since})
+		es = append(es, e)
+	}
+	return es
+}
+
+// processes returns what names the keys of the barriers of earlier processes,
+// as long as a master must be asked for them. nil: there is no journal.
+func (j *journaled) processes(keyPrefix string) func() []string {
+	if j == nil {
+		return nil
+	}
+	return func() (keys []string) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		seen := map[string]bool{}
+		ask := func(process string) {
+			if !seen[process] && len(seen) < maxProcesses {
+				seen[process] = true
+				keys = append(keys, barrierKey(keyPrefix, process))
+			}
+		}
+		for i := range j.earlier.records {
+			ask(j.earlier.records[i].process)
+		}
+		for i := range j.earlier.prefixes {
+			ask(j.earlier.prefixes[i].process)
+		}
+		return keys
+	}
+}
+
+func barrierKey(keyPrefix, process string) string { return keyPrefix + "~b:" + process }
+
+// settled takes out what earlier processes left, once a master has been asked.
+func (j *journaled) settled() (all earlierWrites) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all, j.earlier = j.earlier, earlierWrites{}
+	return all
+}
+
+// settleEarlier sends again what the master does not have of what earlier
+// processes wrote there, and lets the ledger watch over the rest: the next
+// master need not have it.
+func (c *Client) settleEarlier(h remote.Held) (again int) {
+	if c.journal == nil || h.Earlier == nil {
+		return 0
+	}
+	all := c.journal.settled()
+	has := func(process string, number uint64) bool {
+		return vouched(all.gaps[process], h.Earlier[barrierKey(c.opts.KeyPrefix, process)], number)
+	}
+	var rs []outbox.Record
+	var ps []outbox.Prefix
+	for _, p := range all.prefixes {
+		if has(p.process, p.number) {
+			c.ledger.AddPrefix(p.Prefix, c.ledger.Epoch(), c.clock.precise())
+		} else {
+			ps = append(ps, p.Prefix)
+		}
+	}
+	for i := len(all.records) - 1; i >= 0; i-- { // oldest first
+		r := all.records[i]
+		if _, newer := c.outbox.Record(r.Key); !has(r.process, r.number) {
+			rs = append(rs, r.Record)
+		} else if !newer {
+			c.ledger.Add(r.Record, c.ledger.Epoch(), c.clock.precise())
+		}
+	}
+	c.outbox.Return(rs, ps)
+	c.journal.waitAgain(rs, ps)
+	c.journal.dropped(c, rs)
+	for process := range all.gaps {
+		c.journal.done(gapsKey(process), math.MaxInt64)
+	}
+	return len(rs) + len(ps)
+}
+
+func (j *journaled) waitAgain(rs []outbox.Record, ps []outbox.Prefix) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range rs {
+		j.again(recordKey(rs[i].Key))
+	}
+	for i := range ps {
+		j.again(prefixKey(ps[i].Text))
+	}
+}
