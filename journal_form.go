@@ -193,4 +193,3 @@ func varints(b []byte, n int) (ns []int64, rest []byte, ok bool) {
 	}
 	return ns, b, true
 }
-

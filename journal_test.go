@@ -82,7 +82,9 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 		t.Errorf("recovery = %+v, want 2 superseded", r)
 	}
 	waitUntil(t, 3*time.Second, func() bool { return next.Health().Journal.Waiting == 0 },
-		func() string { return fmt.Sprintf("what Redis has taken waits in the file: %+v", next.Health().Journal) })
+		func() string {
+			return fmt.Sprintf("what Redis has taken waits in the file: %+v", next.Health().Journal)
+		})
 	end(t, next)
 	third := open(t, Options{Addr: noRedis, JournalDir: dir})
 	if !third.outbox.Empty() {
