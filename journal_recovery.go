@@ -113,8 +113,22 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 		t.c.outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
 	}
+	p.Since = t.before(p)
 	t.c.outbox.Return(nil, []outbox.Prefix{*p})
 	return p.Since, 0, nil
+}
+
+// before dates a prefix before all that came into the file after it: such a
+// record was kept after it, though its caller may have begun earlier.
+func (t *takeUp) before(p *outbox.Prefix) int64 {
+	since := p.Since
+	t.c.outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
+		if strings.HasPrefix(r.Key, p.Text) {
+			since = min(since, r.Since-1)
+		}
+		return false
+	})
+	return since
 }
 
 // earlier takes up what a master had taken, within the bounds of the ledger.
