@@ -16,7 +16,8 @@ serve:
 setup:
 	@./scripts/setup-test.sh
 
-## test: every test, on real Redis processes, under the race detector; a skipped test fails
+## test: every test, on real Redis processes, under the race detector; a skipped test fails.
+## Without Linux and root EVERCACHE_TEST_NETNS=off leaves out the network namespaces
 test: setup
 	@./scripts/test.sh
 

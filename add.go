@@ -45,6 +45,7 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, R
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
 	defer c.client.lanes.unlock(lane)
+	c.inTurn(w)
 	switch r, waits := c.client.outbox.Find(w.rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
@@ -76,7 +77,12 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 
 func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
-	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}
+	if err := c.note(p.ctx, node, w.ttl, false, c.policy.WriteTimeout); err != nil {
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	end := node.EndOf(w.ttl, time.Now())
+	w.rec.SendAgain(outbox.End{From: end, To: end})
+	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}
 	stored, span, err := node.SetAbsent(p.ctx, pair, c.policy.WriteTimeout)
 	switch {
 	case err != nil && p.ctx.Err() != nil:

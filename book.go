@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -236,7 +237,7 @@ func (c *Client) counted(node *remote.Node, do func(epoch uint64) bool) bool {
 // keep puts a write into the outbox, in place of what the ledger has of its key,
 // and into the journal.
 func (c *Client) keep(r outbox.Record) (pending, error) {
-	r.Floor = max(r.Floor, c.ledger.Floor(r.Key))
+	c.ledger.Follow(&r)
 	if err := c.outbox.Put(r); err != nil {
 		return pending{}, err
 	}
@@ -248,6 +249,8 @@ func (c *Client) keep(r outbox.Record) (pending, error) {
 	}
 	return c.journal.record(r, c), nil
 }
+
+var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
 // overtaken reports whether a newer write of the key waits.
 func (c *Client) overtaken(r outbox.Record) bool {

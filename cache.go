@@ -42,8 +42,9 @@ type Cache[V any] struct {
 	weight   func(V) int
 	l1       *local.Store
 	flights  *flights[V]
-	tracked  atomic.Bool   // the feed announces the class
-	mixed    atomic.Bool   // see certain
+	tracked  atomic.Bool // the feed announces the class
+	mixed    atomic.Bool // see mixes
+	lived    lives
 	limiter  *rate.Limiter // of loads in an outage
 }
 

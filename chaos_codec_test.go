@@ -8,10 +8,16 @@ import (
 )
 
 // lagging is a codec that sometimes takes its time: what can come between
-// Redis's answer and what memory keeps of it, does.
-type lagging struct{}
+// Redis's answer and what memory keeps of it, does. encode: writes too, so that
+// one that begins first may be sent last.
+type lagging struct{ encode bool }
 
-func (lagging) Encode(v string) ([]byte, error) { return []byte(v), nil }
+func (l lagging) Encode(v string) ([]byte, error) {
+	if l.encode && rand.IntN(2) == 0 {
+		time.Sleep(time.Duration(rand.IntN(10_000)) * time.Microsecond)
+	}
+	return []byte(v), nil
+}
 
 func (lagging) Decode(data []byte) (string, error) {
 	if rand.IntN(8) == 0 {
@@ -21,6 +27,6 @@ func (lagging) Decode(data []byte) (string, error) {
 }
 
 // chaosCache is the class that the runs work on.
-func chaosCache(c *evercache.Client, p evercache.Policy) (*evercache.Cache[string], error) {
-	return evercache.NewCache(c, chaosClass, p, evercache.WithCodec[string](lagging{}))
+func chaosCache(c *evercache.Client, p evercache.Policy, slowWrites bool) (*evercache.Cache[string], error) {
+	return evercache.NewCache(c, chaosClass, p, evercache.WithCodec[string](lagging{slowWrites}))
 }

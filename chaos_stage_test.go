@@ -23,21 +23,32 @@ import (
 type party struct {
 	cache *evercache.Cache[string]
 	brief time.Duration // the life of what is put briefly
+	large bool          // some values are
+}
+
+func (p party) text(v chaos.Value) string {
+	if p.large {
+		return v.Large()
+	}
+	return v.String()
 }
 
 func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
 	switch act {
 	case chaos.Put:
-		r, err := p.cache.Set(ctx, key, v.String())
+		r, err := p.cache.Set(ctx, key, p.text(v))
 		return receipt(r, err)
 	case chaos.PutBrief:
-		r, err := p.cache.Set(ctx, key, v.String(), evercache.TTL(p.brief))
+		r, err := p.cache.Set(ctx, key, p.text(v), evercache.TTL(p.brief))
 		return receipt(r, err)
 	case chaos.Insert:
-		added, r, err := p.cache.Add(ctx, key, v.String())
+		added, r, err := p.cache.Add(ctx, key, p.text(v))
 		if err == nil && !added {
 			return chaos.Answer{Outcome: chaos.Unchanged}
 		}
+		return receipt(r, err)
+	case chaos.Prolong:
+		r, err := p.cache.Touch(ctx, key)
 		return receipt(r, err)
 	case chaos.Remove:
 		r, err := p.cache.Delete(ctx, key)
@@ -87,6 +98,7 @@ type stage struct {
 	seed    uint64
 	world   world
 	set     *redistest.Sentinel // of a world of sets
+	server  *redistest.Server   // of a world of one server
 	lines   []*lines            // by process; nil unless the scene asks for proxies
 	trace   *chaos.Trace
 	traffic *chaos.Traffic
@@ -154,7 +166,8 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 		sc.before(s)
 	}
 	s.traffic = &chaos.Traffic{
-		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0,
+		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0 && !sc.extra.lives,
+		Lives: sc.extra.lives, Repeats: sc.extra.repeats, Bursts: sc.extra.bursts, Prolongs: sc.extra.prolongs,
 		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
 	}
 	if !s.traffic.Prepare(t.Context()) {
@@ -226,12 +239,12 @@ func (s *stage) open(proc int) chaos.Party {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { c.Close() })
-	cache, err := chaosCache(c, s.scene.policy())
+	cache, err := chaosCache(c, s.scene.policy(), s.scene.extra.slowWrites)
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.clients = append(s.clients, c)
-	return party{cache, s.scene.rules.Brief}
+	return party{cache, s.scene.rules.Brief, s.scene.extra.large}
 }
 
 const chaosClass = "x"
@@ -246,12 +259,21 @@ func (sc scene) policy() evercache.Policy {
 }
 
 // well reports whether a client has a confirmed master, nothing to send, and no alarm.
-func well(c *evercache.Client) bool { return settled(c) && c.Health().Sentinel.Stage == "clear" }
+func well(c *evercache.Client) bool {
+	h := c.Health()
+	return settled(c) && (h.Sentinel == nil || h.Sentinel.Stage == "clear")
+}
+
+// masterIs: the client uses that master, as far as it chooses one.
+func masterIs(c *evercache.Client, addr string) bool {
+	h := c.Health()
+	return h.Sentinel == nil || h.Sentinel.CurrentMaster == addr
+}
 
 // settled is well but for an alarm, which may take long to clear.
 func settled(c *evercache.Client) bool {
 	h := c.Health()
-	return h.State == evercache.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional
+	return h.State == evercache.Connected && h.OutboxEntries == 0 && (h.Sentinel == nil || !h.Sentinel.Provisional)
 }
 
 // well asks a process, whichever kind it is.
@@ -292,8 +314,10 @@ func (s *stage) describe() (all string) {
 			continue
 		}
 		h := c.Health()
-		all += fmt.Sprintf("\nprocess %d: %v, cause %v, outbox %d, master %s, stage %s, provisional %v",
-			proc, h.State, h.Cause, h.OutboxEntries, h.Sentinel.CurrentMaster, h.Sentinel.Stage, h.Sentinel.Provisional)
+		all += fmt.Sprintf("\nprocess %d: %v, cause %v, outbox %d", proc, h.State, h.Cause, h.OutboxEntries)
+		if h.Sentinel != nil {
+			all += fmt.Sprintf(", master %s, stage %s, provisional %v", h.Sentinel.CurrentMaster, h.Sentinel.Stage, h.Sentinel.Provisional)
+		}
 	}
 	return all
 }
@@ -334,7 +358,7 @@ func (s *stage) judge() result {
 	s.until(time.Minute, "the clients do not settle on the set's master", func() bool {
 		master = s.world.settled()
 		for proc, c := range s.clients {
-			if !s.settled(proc) || c != nil && c.Health().Sentinel.CurrentMaster != master {
+			if !s.settled(proc) || c != nil && !masterIs(c, master) {
 				return false
 			}
 		}

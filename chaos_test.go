@@ -24,6 +24,7 @@ type scene struct {
 	proxied bool // each client reaches everything through proxies of its own
 	rules   chaos.Rules
 	every   time.Duration // the pace of the traffic
+	extra   extra
 
 	options func(*evercache.Options)
 	before  func(*stage) // before the traffic
@@ -31,6 +32,16 @@ type scene struct {
 	// world and open replace the Sentinel set and, where open returns one, a client.
 	world func(*stage) world
 	open  func(s *stage, proc int) chaos.Party
+}
+
+// extra is what the traffic of a scene has beside the usual.
+type extra struct {
+	large      bool // some values of 40 kB and of 900 kB
+	repeats    bool // the same value again and again
+	bursts     bool // writes of one key at once in one process
+	prolongs   bool // Touch
+	lives      bool // the second process gives all keys another TTL
+	slowWrites bool // a codec that takes its time for some values
 }
 
 // result is what a run came to.
@@ -51,7 +62,7 @@ type result struct {
 //	EVERCACHE_CHAOS_PREFIXES=off  no prefix deletes, to find what they hide
 //
 // The package comment of chaos says how to read a failure.
-func TestChaos(t *testing.T) { playAll(t, scenes()) }
+func TestChaos(t *testing.T) { playAll(t, append(scenes(), attackScenes()...)) }
 
 func playAll(t *testing.T, all []scene) {
 	results := map[string][]result{}
@@ -127,7 +138,7 @@ func row(name string, all []result, failed int) string {
 	}
 	return fmt.Sprintf("ROW | %s | %d runs, %d failed | %d keys | lost %d | resurrected %d | stale %d | diverged %d | other %d | failed reads %d | longest read %v, write %v (stolen %v) | replayed %d | superseded %d | invalidated %s",
 		name, len(all), failed, keys, n[chaos.Lost], n[chaos.Resurrected], n[chaos.Stale], n[chaos.Diverged],
-		n[chaos.Invented]+n[chaos.Outlived]+n[chaos.FailedWrite]+n[chaos.Slow]+n[chaos.Full], failedReads,
+		n[chaos.Invented]+n[chaos.Outlived]+n[chaos.FailedWrite]+n[chaos.Slow]+n[chaos.Full]+n[chaos.Empty], failedReads,
 		read.Round(time.Millisecond), write.Round(time.Millisecond), stolen.Round(time.Millisecond), replayed, superseded, sumOf(excused))
 }
 
@@ -135,7 +146,7 @@ func row(name string, all []result, failed int) string {
 func sumOf(excused map[string]int) string {
 	var parts []string
 	n := 0
-	for _, why := range []string{"order unknown", "expired", "invalidated", "overflow"} {
+	for _, why := range []string{"order unknown", "expired", "invalidated", "evicted", "overflow"} {
 		if excused[why] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", why, excused[why]))
 			n += excused[why]

@@ -49,7 +49,7 @@ func TestChaosWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	cache, err := chaosCache(c, scene{}.policy())
+	cache, err := chaosCache(c, scene{}.policy(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/logqueue"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -23,11 +24,15 @@ import (
 type Client struct {
 	opts      Options // without its passwords
 	passwords passwords
-	log       *slog.Logger
-	process   string // names this process in Redis
+	log       *slog.Logger      // never waits: see logs
+	logs      *logqueue.Handler // what log puts its lines into
+	ownLogs   bool              // logs is nobody else's
+	process   string            // names this process in Redis
+	keyFiles  keyFiles
 
 	clock     *coarseClock
-	memory    *local.Store // shared by classes without a bound of their own
+	clocks    *remote.Clocks // the servers'
+	memory    *local.Store   // shared by classes without a bound of their own
 	evictions local.Evictions
 	outbox    *outbox.Box    // writes that no master has taken
 	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
@@ -60,6 +65,9 @@ type Client struct {
 	decodeFailures atomic.Uint64
 	replayed       atomic.Uint64
 	expired        atomic.Uint64
+	sizes          remote.Sizes  // what masters refuse for its size
+	batches        batches       // of the replay, whose goroutine alone uses it
+	rejectedAt     atomic.Int64  // the last of them, Unix nanoseconds
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
 
@@ -99,6 +107,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c.goes(c.status.deliver)
 	if !o.MemoryOnly {
 		c.goes(c.keepMaster)
+		if c.keyFiles.any() {
+			c.goes(c.keyFiles.watch)
+		}
 		c.goes(c.replay)
 	}
 	return c, nil
@@ -106,12 +117,18 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 
 func newClient(o Options) *Client {
 	passwords := passwordsOf(&o)
+	logs, own := queued(o.Logger.Handler())
+	o.Logger = slog.New(logs)
 	c := &Client{
 		opts:      o,
 		passwords: passwords,
+		keyFiles:  newKeyFiles(o),
 		log:       o.Logger,
+		logs:      logs,
+		ownLogs:   own,
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
+		clocks:    new(remote.Clocks),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
 		lanes:     newLanes(),
@@ -313,6 +330,9 @@ func (c *Client) shutdown(ctx context.Context) error {
 	}
 	if !ended {
 		errs = append(errs, fmt.Errorf("evercache: closed with work still under way: %w", context.Cause(ctx)))
+	}
+	if err := c.flushLogs(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

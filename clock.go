@@ -26,6 +26,7 @@ type coarseClock struct {
 	start time.Time
 	now   atomic.Int64 // nanoseconds since start; 0 while parked
 	asked atomic.Bool
+	given atomic.Int64 // by next
 	wake  chan struct{}
 	// While parked: the tick of the last question, and how many came in it.
 	askedIn, askedTimes atomic.Int64
@@ -77,6 +78,17 @@ func (c *coarseClock) unwall(at int64) int64 { return at - c.start.UnixNano() }
 
 // moment is the reverse.
 func (c *coarseClock) moment(at int64) time.Time { return c.start.Add(time.Duration(at - 1)) }
+
+// next is the time, and later than any that it has returned before.
+func (c *coarseClock) next() int64 {
+	for {
+		last := c.given.Load()
+		now := max(c.precise(), last+1)
+		if c.given.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
 
 func (c *coarseClock) precise() int64 { return int64(time.Since(c.start)) + 1 }
 

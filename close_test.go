@@ -16,7 +16,7 @@ func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
 	p := startRedis(t, redisproc.Options{})
 	o.Addr = p.Addr()
 	client := open(t, o)
-	connect(t, client, 5*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	for range 20 {
 		r, err := c.Set(t.Context(), "a", "v")
@@ -26,7 +26,7 @@ func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
 			return client, p
 		}
 		restart(t, p, redisproc.Empty) // a barrier was quicker
-		connect(t, client, 5*time.Second)
+		connect(t, client, 20*time.Second)
 	}
 	t.Fatal("every write was confirmed before its master was killed")
 	return nil, nil

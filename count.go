@@ -75,7 +75,9 @@ func (c *Client) Stats() Stats {
 		Journal:          c.journal.health(),
 		Feed:             h.Feed,
 		Recovery:         h.Recovery,
+		Clock:            h.Clock,
 		EventsDropped:    c.status.dropped.Load(),
+		LogDropped:       c.logs.Dropped(),
 	}
 	for op := range opCount {
 		s.Durations[op] = c.durations[op].snapshot()

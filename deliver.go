@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -35,11 +36,19 @@ type sending struct {
 	found bool  // false: a Touch of a missing key
 	done  int64 // when a Delete was executed, on the server's clock
 	err   error
+	// unsent: no master has seen it.
+	unsent bool
 }
 
 // send sends a write.
 func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit time.Duration) sending {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
+	if w.rec.Kind != outbox.Delete {
+		if s.err = c.note(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
+			s.unsent = true
+			return s
+		}
+	}
 	switch w.rec.Kind {
 	case outbox.Delete:
 		s.span.Sent = time.Now()
@@ -48,7 +57,11 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 		s.found, s.span, s.err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
 		s.found = s.found || s.err != nil
 	default:
-		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}, limit)
+		end := node.EndOf(w.ttl, time.Now())
+		w.rec.SendAgain(outbox.End{From: end, To: end})
+		leave := c.client.largeSet(node, w)
+		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}, limit)
+		leave()
 	}
 	return s
 }
@@ -70,9 +83,17 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
 		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
 	}
-	w.rec.Lo, w.rec.Hi = s.executed() // if it was
-	w.rec.Late = remote.KindOf(s.err).Outage() && !remote.KindOf(s.err).Refused()
+	if !s.unsent {
+		w.rec.Lo, w.rec.Hi = s.executed() // if it was
+		w.rec.Late = w.rec.Late || mayLand(remote.KindOf(s.err))
+	}
 	return c.undelivered(p.ctx, w, s.err)
+}
+
+// mayLand reports whether a write that failed so may have been carried out, or
+// may be later: nobody answered, or nobody knows what the answer means.
+func mayLand(k remote.Kind) bool {
+	return k.Outage() && !k.Refused() || k == remote.UnknownReply
 }
 
 var errChanged = errors.New("the master that took it is not the master any more")
@@ -103,8 +124,11 @@ func (c *Cache[V]) landed(w *write, s sending) (number uint64, ok bool) {
 // was sent, it may have come after w: then Redis is asked again.
 func (c *Cache[V]) remembered(w *write, m mark) {
 	undisturbed := c.client.feed.undisturbed(m)
+	if w.item != nil {
+		w.item.End = local.End(w.rec.Sent)
+	}
 	switch {
-	case w.item != nil && undisturbed:
+	case w.item != nil && undisturbed && len(w.rec.Value) < remote.ByScript:
 		w.item.Epoch = m.epoch
 	case w.item != nil:
 		w.item.AskAfter, w.item.TrustUntil = 0, 0

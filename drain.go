@@ -16,6 +16,7 @@ import (
 // are served. What the master refuses holds up nothing else; the error is about
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
+	c.batches.begin()
 	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
@@ -92,9 +93,7 @@ func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err 
 		KeyPrefix: d.client.opts.KeyPrefix, Prefix: p.Text,
 		Cond: remote.Cond{Process: d.client.process, Lo: low, Hi: high},
 	}
-	if s := d.client.subscriberOf(p.Text); s != nil {
-		replay.TTL, replay.Certain = s.lives()
-	}
+	d.client.widen(&replay.Cond, p.Since)
 	// What waits for a key under the prefix is newer, and settles the key itself.
 	replay.Leave = func(key string) bool {
 		_, waits := d.client.outbox.Record(key)
@@ -124,16 +123,24 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
+	if d.client.batches.suspects(r) {
+		return false
+	}
 	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
 }
 
-// records sends one pipeline, each record under its key's lane: a direct write
+// records sends one pipeline, of so many bytes as the connection has carried so far,
+// each record under its key's lane: a direct write
 // of the same key must not be under way. Keys that are being written are left
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
-	rs := d.client.outbox.Oldest(remote.MaxBatch, d.wants)
+	b := &d.client.batches
+	d.node.Settle(ctx) // what nobody waited for may be on its way still
+	rs := b.cut(d.client.outbox.Oldest(b.most(), d.wants))
 	if len(rs) == 0 {
-		return false, nil
+		if rs = d.suspect(); len(rs) == 0 {
+			return false, nil
+		}
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
@@ -153,44 +160,105 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
+		if err := d.noteLife(ctx, &r); err != nil {
+			if !d.refuses(r, err) {
+				return false, err
+			}
+			continue
+		}
 		d.date(&r)
+		w := d.client.replayOf(r)
+		r.SendAgain(outbox.End{From: w.Ends, To: w.Ends})
 		held = append(held, r)
-		ws = append(ws, d.client.replayOf(r))
+		ws = append(ws, w)
 	}
 	if len(ws) == 0 {
 		_ = remote.Pause(ctx, time.Millisecond)
 		return true, nil
 	}
-	keys := make([]string, len(ws))
+	keys, bytes := make([]string, len(ws)), int64(0)
 	for i := range ws {
 		keys[i] = ws[i].Key
+		bytes += int64(len(ws[i].Data))
 	}
 	defer d.client.scripts.enter(keys...)()
-	outcomes, _ := d.node.Replay(ctx, ws, d.client.opts.WriteTimeout)
+	began := time.Now()
+	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
 	err := d.conclude(held, outcomes)
+	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
 
-// date gives a record its time on the master's clock, where it has none: it was
-// never sent.
+// send sends them, a large one over a connection of its own.
+func (d *drainage) send(ctx context.Context, ws []remote.Replay, limit time.Duration) []remote.Outcome {
+	if len(ws) == 1 && len(ws[0].Data) >= remote.LargeWrite {
+		o, _ := d.node.ReplayLarge(ctx, ws[0], limit)
+		return []remote.Outcome{o}
+	}
+	outcomes, _ := d.node.Replay(ctx, ws, limit)
+	return outcomes
+}
+
+// suspect is a record that a connection broke on, when nothing else is left, or
+// none. One that broke it too often is given up.
+func (d *drainage) suspect() []outbox.Record {
+	for _, r := range d.client.outbox.Oldest(maxSuspects, d.client.batches.suspects) {
+		if seq, no := d.refused[r.Key]; no && seq == r.Seq || d.deletesOnly {
+			continue
+		}
+		if d.client.batches.hopeless(&r) {
+			d.client.rejected(r, errBreaks)
+			continue
+		}
+		return []outbox.Record{r}
+	}
+	return nil
+}
+
+var errBreaks = errors.New("the connection ends whenever it is sent")
+
+// date gives a record its time on a master's clock, where it has none: it was
+// never sent. That is the clock of the time when it was made.
 func (d *drainage) date(r *outbox.Record) {
 	if r.Hi == 0 {
-		r.Lo, r.Hi = d.node.ServerTime(d.client.clock.moment(r.Since))
+		at := d.client.clock.moment(r.Since)
+		low, high := d.node.ServerTime(at)
+		jumped := d.client.clocks.Since(at)
+		r.Lo, r.Hi = low-jumped.High.Milliseconds(), high-jumped.Low.Milliseconds()
 	}
 	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
+}
+
+// noteLife lets the master know how long the record is to live: others have to
+// tell from its end when it was written.
+func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
+	s := d.client.subscriberOf(r.Key)
+	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
+		return nil
+	}
+	return s.noteLife(ctx, d.node, r.TTL, r.Kind == outbox.Touch)
+}
+
+// widen says how much wider the times of what was made then are by the clocks of
+// others: servers' clocks may have jumped since.
+func (c *Client) widen(cond *remote.Cond, since int64) {
+	jumped := c.clocks.Since(c.clock.moment(since))
+	cond.From = cond.Lo + jumped.Fell.Milliseconds()
+	cond.To = cond.Hi + (jumped.Rose + jumped.Before).Milliseconds()
 }
 
 // replayOf is how a record is put back: unless another process has written the
 // key since. What has expired meanwhile, is to be loaded anew, or is older than
 // tombstones live, is deleted, or an old value would come back.
 func (c *Client) replayOf(r outbox.Record) remote.Replay {
-	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.Cond{
-		Tomb: remote.TombstoneKey(c.opts.KeyPrefix, r.Key), Process: c.process,
-		Marks: remote.MarksKey(c.opts.KeyPrefix, r.Key), Rest: remote.RestOf(c.opts.KeyPrefix, r.Key),
-		Ends: r.Hi + time.Duration(r.Ends-r.Since).Milliseconds(),
-		Lo:   r.Lo, Hi: r.Hi, Floor: r.Floor, Priors: r.Priors, TTL: r.TTL, Certain: r.Certain,
-	}}
+	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)}
+	w.Lo, w.Hi, w.Floor, w.Late = r.Lo, r.Hi, r.Floor, r.Late
+	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
+	for _, e := range r.Known() {
+		w.Own = append(w.Own, remote.Range{From: e.From, To: e.To})
+	}
+	c.widen(&w.Cond, r.Since)
 	now := c.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
@@ -217,14 +285,23 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
 			d.client.journal.done(recordKey(r.Key), r.Since)
-		case k == remote.NoPerm || k == remote.OOM:
-			d.refused[r.Key], d.left = r.Seq, outcomes[i].Err
-			d.deletesOnly = d.deletesOnly || k == remote.OOM
-		default:
+		case !d.refuses(r, outcomes[i].Err):
 			outage = outcomes[i].Err
 		}
 	}
 	return outage
+}
+
+// refuses notes that the master does not take a record in this pass. false: err is
+// about the master.
+func (d *drainage) refuses(r outbox.Record, err error) bool {
+	k := remote.KindOf(err)
+	if k != remote.NoPerm && k != remote.OOM && !k.Puzzling() {
+		return false
+	}
+	d.refused[r.Key], d.left = r.Seq, err
+	d.deletesOnly = d.deletesOnly || k == remote.OOM
+	return true
 }
 
 // done takes out a record that the master has taken, or has something better
@@ -253,6 +330,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
 func (c *Client) rejected(r outbox.Record, err error) {
+	c.rejectedAt.Store(time.Now().UnixNano())
 	if c.rejections.Add(1) == 1 {
 		c.log.LogAttrs(c.ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))

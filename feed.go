@@ -155,14 +155,15 @@ func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch
 
 // subscriber is a Cache, as the feed sees it.
 type subscriber interface {
-	changed(full string, deleted bool)        // somebody else has changed this key
-	someDeleted()                             // and deleted some
-	discard(full string)                      // memory holds what Redis does not
-	flushed()                                 // everything is gone
-	flush(prefix string)                      // drop what memory holds under a prefix in Redis
-	prefixed() string                         // of its keys in Redis
-	lives() (ttl time.Duration, certain bool) // how long its keys live, and whether all do
-	track(on bool)                            // whether the feed announces its keys
+	changed(full string, deleted bool) // somebody else has changed this key
+	someDeleted()                      // and deleted some
+	discard(full string)               // memory holds what Redis does not
+	flushed()                          // everything is gone
+	flush(prefix string)               // drop what memory holds under a prefix in Redis
+	prefixed() string                  // of its keys in Redis
+	// noteLife lets Redis know of a life before it is used in what is put back.
+	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error
+	track(on bool) // whether the feed announces its keys
 	tracks() bool
 }
 
@@ -202,6 +203,10 @@ func (c *Client) invalidated(keys []string, all bool) {
 			if s, ok := c.subscribers.Load(class); ok {
 				s.(subscriber).someDeleted()
 			}
+			continue
+		}
+		if late, ok := remote.KeyOfNotice(c.opts.KeyPrefix, key); ok {
+			c.noticed(late)
 			continue
 		}
 		of, deleted := remote.KeyOfTombstone(c.opts.KeyPrefix, key)

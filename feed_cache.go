@@ -1,10 +1,8 @@
 package evercache
 
 import (
-	"strings"
-	"time"
-
 	"github.com/evercache/evercache/internal/local"
+	"strings"
 )
 
 // The Cache as a subscriber of the feed.
@@ -12,8 +10,6 @@ import (
 func (c *Cache[V]) prefixed() string { return c.prefix }
 func (c *Cache[V]) track(on bool)    { c.tracked.Store(on) }
 func (c *Cache[V]) tracks() bool     { return c.tracked.Load() }
-
-func (c *Cache[V]) lives() (time.Duration, bool) { return c.policy.TTL, c.certain(c.policy.TTL) }
 
 // mark is to be taken before Redis is asked or written.
 func (c *Cache[V]) mark(full string) mark {

@@ -23,7 +23,7 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 	// Patient: a test machine is busy, and an outage is not what is shown.
 	client := open(t, Options{Addr: addr, ReadTimeout: 500 * time.Millisecond, WriteTimeout: 500 * time.Millisecond})
 	c := cacheOf(t, client, "c", p, o...)
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	_, _ = c.Set(t.Context(), "first", "v") // what is unconfirmed hurries the barrier
 	waitCovered(t, c)
 	return c
@@ -31,7 +31,7 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 
 func waitCovered(t *testing.T, c *Cache[string]) {
 	t.Helper()
-	waitUntil(t, 5*time.Second, func() bool { return c.tracked.Load() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.tracked.Load() && c.client.Health().Feed.Coherent },
 		func() string { return fmt.Sprintf("the feed covers nothing: %+v", c.client.Health().Feed) })
 }
 
@@ -46,7 +46,7 @@ func waitCovers(t *testing.T, c *Cache[string], key, want string) {
 	t.Helper()
 	var e Entry[string]
 	var err error
-	waitUntil(t, 3*time.Second, func() bool { e, err = c.Lookup(t.Context(), key); return c.covers(key, want) },
+	waitUntil(t, 20*time.Second, func() bool { e, err = c.Lookup(t.Context(), key); return c.covers(key, want) },
 		func() string { return fmt.Sprintf("%s is %+v, %v, not a coherent %s", key, e, err, want) })
 }
 
@@ -78,6 +78,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 	}
 	for _, ch := range changes {
 		var took []time.Duration
+		late := lateness(t)
 		for i := range 20 {
 			key := fmt.Sprint(ch.name, i, ".")
 			_, _ = other.Set(t.Context(), key, "old")
@@ -91,7 +92,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 		}
 		slices.Sort(took)
 		t.Logf("%s: median %v, longest %v", ch.name, took[len(took)/2], took[len(took)-1])
-		if took[len(took)/2] > 50*time.Millisecond {
+		if took[len(took)/2] > 50*time.Millisecond+late() {
 			t.Errorf("%s: in memory for %v (median)", ch.name, took[len(took)/2])
 		}
 	}
@@ -227,7 +228,7 @@ func TestWithoutItsFeedMemoryIsNotCalledCoherentAndRedisIsAsked(t *testing.T) {
 			tt.cut()
 			cut := time.Now()
 			redisDo(t, p, "SET", "c:a", "new")
-			waitUntil(t, 2*time.Second, func() bool { e, _ := c.Lookup(t.Context(), "a"); return e.Value == "new" || !e.Coherent },
+			waitUntil(t, 20*time.Second, func() bool { e, _ := c.Lookup(t.Context(), "a"); return e.Value == "new" || !e.Coherent },
 				func() string { return "the old value is called coherent" })
 			t.Logf("coherent for %v", time.Since(cut))
 			if !tt.asked {
@@ -245,7 +246,7 @@ func TestAFeedThatIsNotHeardCoversNothing(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{})
 	waitCovers(t, c, "first", "v")
 	c.client.listening.end() // nobody asks whether it still speaks
-	waitUntil(t, 2*time.Second, func() bool { return !c.covers("first", "v") }, func() string { return "still coherent" })
+	waitUntil(t, 20*time.Second, func() bool { return !c.covers("first", "v") }, func() string { return "still coherent" })
 	if c.client.node.Load() == nil {
 		t.Error("there is no master: nothing was shown")
 	}
@@ -330,7 +331,7 @@ func TestAChangeDuringALoadIsSeenByTheNextRead(t *testing.T) {
 		{Name: "deaf", Password: "x", Rules: []string{"~*", "&*", "+@all", "-client|tracking"}},
 	}})
 	deafClient := open(t, Options{Addr: p.Addr(), Username: "deaf", Password: "x"})
-	connect(t, deafClient, 2*time.Second)
+	connect(t, deafClient, 20*time.Second)
 	policy := Policy{NegativeTTL: time.Hour}
 	hearing, deaf := cacheAt(t, p.Addr(), policy), cacheOf[string](t, deafClient, "c", policy)
 	other := cacheAt(t, p.Addr(), policy)

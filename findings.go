@@ -26,6 +26,7 @@ func (c *Client) Health() Health {
 		Feed:          c.feedHealth(),
 		Recovery:      c.recoveryHealth(),
 		Journal:       c.journal.health(),
+		Clock:         clockHealth(node),
 	}
 	if c.opts.MemoryOnly || now.state == Connected {
 		h.Cause = nil
@@ -50,10 +51,13 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	}
 	return slices.Concat(
 		master,
+		c.keyFiles.findings(time.Now()),
+		clockFindings(h),
 		sentinelFindings(h.Sentinel),
 		setFindings(h.Sentinel),
 		outboxFindings(h, overflowed),
 		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
+		rejectedFindings(c.rejections.Load(), time.Unix(0, c.rejectedAt.Load())),
 		c.journal.findings(),
 		c.kit.told(),
 	)
@@ -64,11 +68,15 @@ type sayings struct {
 	refused   remote.Kind // why it takes no writes; OK: it does
 	forbidden error       // by the ACL, within the last minute
 	mute      string      // the heartbeat's keys, which the ACL forbids; "": it does not
-	scripts   bool        // the ACL forbids scripts
+	scripts   bool        // scripts cannot be run
+	missing   []remote.Missing
+	puzzled   error // a reply that we do not know, within the last minute
+	apart     bool  // its address reaches two servers
+	server    remote.Server
 }
 
 func (c *Client) sayings(n *remote.Node) sayings {
-	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden()}
+	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), missing: n.Missing(), puzzled: n.Puzzled(), apart: n.Apart(), server: n.Server()}
 	if n.HeartbeatForbidden() {
 		s.mute = c.opts.KeyPrefix + "~b:*"
 	}
@@ -106,12 +114,12 @@ func masterFindings(s sayings, h Health) (fs []Finding) {
 	if s.scripts {
 		fs = append(fs, Finding{
 			Code: "redis-scripts-forbidden", Severity: Warning,
-			Title:  "The Redis ACL forbids scripts",
+			Title:  "Redis does not let us run scripts",
 			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
-			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load).",
+			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load), and give the server what they call (see redis-command-missing, if it is there).",
 		})
 	}
-	return fs
+	return append(fs, serverFindings(s)...)
 }
 
 // refusals explain a master that answers but takes no writes.

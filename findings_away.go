@@ -34,6 +34,8 @@ func explain(cause error) Finding {
 		return notRedis
 	case errors.Is(cause, remote.ErrNoDatabase):
 		return noDatabase
+	case errors.Is(cause, remote.ErrTwoServers):
+		return twoServers
 	case errors.Is(cause, watch.ErrNoMaster) && k != remote.Conn: // what an operator has to mend
 		return kindFinding(k)
 	case errors.Is(cause, watch.ErrFenced):
@@ -125,6 +127,14 @@ var byKind = map[remote.Kind]Finding{
 	remote.Moved: {
 		Code: "redis-cluster-node", Title: "The configured server is a node of a Redis Cluster",
 		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
+	},
+	remote.Lacks: {
+		Code: "redis-command-missing", Title: "Redis lacks a command that evercache cannot do without",
+		Fix: "Take the command out of rename-command in redis.conf, or use a server that has it.",
+	},
+	remote.UnknownReply: {
+		Code: "redis-unknown-reply", Title: "Redis answers with an error that evercache does not know",
+		Fix: "Read the error. A proxy or a managed service between often speaks in words of its own: see its log, or connect to the server itself.",
 	},
 	remote.Busy: {
 		Code: "redis-busy", Title: "A script blocks Redis",

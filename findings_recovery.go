@@ -106,3 +106,16 @@ func recoveryFindings(h Health, resetAt time.Time) (fs []Finding) {
 	}
 	return fs
 }
+
+// rejectedFindings tell of kept writes that no master takes.
+func rejectedFindings(n uint64, last time.Time) []Finding {
+	if n == 0 || time.Since(last) > resetTold {
+		return nil
+	}
+	return []Finding{{
+		Code: "write-rejected", Severity: Error,
+		Title:  "Redis does not take a write that was kept",
+		Detail: fmt.Sprintf("%d so far, the last at %s; the key is deleted instead", n, last.UTC().Format(time.RFC3339)),
+		Fix:    "Look at the size of the values: proto-max-bulk-len, client-query-buffer-limit, or a proxy may end the connection.",
+	}}
+}

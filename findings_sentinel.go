@@ -51,9 +51,9 @@ func setFindings(h *SentinelHealth) (fs []Finding) {
 	}
 	if len(h.Forbidden) > 0 {
 		fs = append(fs, Finding{
-			Code: "sentinel-unproven", Severity: Warning, Title: "The ACL of the Redis nodes forbids what a failover is followed by",
-			Detail: fmt.Sprintf("forbidden: %s. %s", strings.Join(h.Forbidden, ", "), unproven(h.Forbidden)),
-			Fix:    "Give the user INFO, ROLE, WAIT and the keys <prefix>~* on every node: docs/operations.md.",
+			Code: "sentinel-unproven", Severity: Warning, Title: "The Redis nodes lack or forbid what a failover is followed by",
+			Detail: fmt.Sprintf("missing: %s. %s", strings.Join(h.Forbidden, ", "), unproven(h.Forbidden)),
+			Fix:    "Give the user INFO, ROLE, WAIT and the keys <prefix>~* on every node, and take these commands out of rename-command: docs/operations.md.",
 		})
 	}
 	if h.CurrentMaster != "" && !slices.ContainsFunc(h.Nodes, func(n RedisNode) bool { return n.Promotable }) {

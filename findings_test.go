@@ -75,7 +75,7 @@ func wantWhole(t *testing.T, f Finding) {
 // every is one finding of each code, or more.
 func every() (fs []Finding) {
 	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
-	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
+	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
 	for k := range byKind {
 		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
 	}
@@ -88,6 +88,7 @@ func every() (fs []Finding) {
 	}
 	for k := range refusals {
 		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
+		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
 	}
 	bad := SentinelNode{Addr: "s1:1", Tilt: true}
 	for _, set := range []*SentinelHealth{
@@ -96,7 +97,7 @@ func every() (fs []Finding) {
 	} {
 		fs = slices.Concat(fs, sentinelFindings(set), setFindings(set))
 	}
-	fs = slices.Concat(fs, outboxFindings(h, 1), recoveryFindings(h, time.Now()))
+	fs = slices.Concat(fs, outboxFindings(h, 1), recoveryFindings(h, time.Now()), rejectedFindings(1, time.Now()))
 	fs = slices.Concat(fs, journalFindings(io.EOF, journal.Report{Damage: io.EOF}, 0), journalFindings(nil, journal.Report{}, 1))
 	return fs
 }
@@ -171,7 +172,7 @@ func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
 func TestAWriteThatRedisRefusesIsJournaledAndSaidToBe(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := open(t, Options{Addr: p.Addr(), JournalDir: filepath.Join(t.TempDir(), "j")})
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
 	r, err := c.Set(t.Context(), "a", "v")
@@ -195,12 +196,12 @@ func TestTheFindingOfAMissingFeedSaysWhatIsCoherent(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-client|tracking")
 	client := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	waitFinding(t, client, "redis-feed")
 	redisDo(t, p, "SET", "c:a", "v")
 	for source, want := range map[Source]bool{SourceRedis: true, SourceMemory: false} {
-		waitUntil(t, 5*time.Second, func() bool {
+		waitUntil(t, 20*time.Second, func() bool {
 			if source == SourceRedis && c.peek("a") != nil {
 				c.elapse("a")
 			}

@@ -40,6 +40,7 @@ type flight[V any] struct {
 	overtaken  bool  // somebody else's write was announced before Redis's answer was there
 	loading    bool  // Redis has said that it has no value
 	disturbed  bool  // somebody else's write was announced since
+	missed     miss  // when Redis said that it has no value
 	asked      int64 // when Redis was asked, and where the feed stood then
 	mark       mark
 	// abandoned: the one who flew gave up on its own account; try again.

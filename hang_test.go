@@ -13,7 +13,7 @@ import (
 func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	keys := []string{"set", "deleted", "p-deleted", "absent"}
 	for _, key := range keys[:3] {
@@ -35,8 +35,8 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 	_, _, err = c.DeletePrefix(t.Context(), "p-")
 	wantErr(t, err, nil)
 	resume(t, p)
-	connect(t, client, 5*time.Second)
-	waitUntil(t, 5*time.Second, client.outbox.Empty, func() string { return "not sent" })
+	connect(t, client, 20*time.Second)
+	waitUntil(t, 20*time.Second, client.outbox.Empty, func() string { return "not sent" })
 	for key, want := range map[string]any{"set": "last", "deleted": nil, "p-deleted": nil, "absent": nil} {
 		wantInRedis(t, p, "c:"+key, want)
 	}
@@ -47,14 +47,14 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	for _, v := range []string{"old", "newer"} {
 		_, err := c.Set(t.Context(), "a", v, TTL(time.Minute))
 		wantErr(t, err, nil)
 	}
 	wantErr(t, p.Pause(), nil)
-	waitUntil(t, 5*time.Second, func() bool {
+	waitUntil(t, 20*time.Second, func() bool {
 		_, err := c.Set(t.Context(), "other", "v")
 		wantErr(t, err, nil)
 		return client.State() == Degraded
@@ -62,7 +62,7 @@ func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 	_, err := c.Set(t.Context(), "a", "last", TTL(time.Minute))
 	wantErr(t, err, nil)
 	resume(t, p)
-	connect(t, client, 5*time.Second)
-	waitUntil(t, 5*time.Second, client.outbox.Empty, func() string { return "not sent" })
+	connect(t, client, 20*time.Second)
+	waitUntil(t, 20*time.Second, client.outbox.Empty, func() string { return "not sent" })
 	wantInRedis(t, p, "c:a", "last")
 }

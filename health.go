@@ -48,4 +48,5 @@ type Health struct {
 	Feed     FeedHealth
 	Recovery RecoveryHealth
 	Journal  JournalHealth
+	Clock    ClockHealth
 }

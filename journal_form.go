@@ -3,7 +3,9 @@ package evercache
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,7 +103,9 @@ func prefixKey(text string) string { return "p" + text }
 
 const (
 	flagInvalidate = 1 << iota
-	flagCertain
+	flagCertain    // of earlier versions: it says nothing
+	flagLate
+	flagMixed
 )
 
 func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
@@ -109,14 +113,17 @@ func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
 	if r.Invalidate {
 		b[1] |= flagInvalidate
 	}
-	if r.Certain {
-		b[1] |= flagCertain
+	if r.Late {
+		b[1] |= flagLate
+	}
+	if r.Mixed {
+		b[1] |= flagMixed
 	}
 	for _, n := range []int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
 		b = binary.AppendVarint(b, n)
 	}
 	b = appendText(b, r.Class)
-	b = appendText(b, strings.Join(r.Priors, " "))
+	b = appendText(b, priorsText(r))
 	b = append(b, r.Value...)
 	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b}
 }
@@ -148,7 +155,7 @@ func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefi
 }
 
 func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) {
-	if len(b) < 2 || outbox.Kind(b[0]) > outbox.Invalidate || b[1]&^(flagInvalidate|flagCertain) != 0 {
+	if len(b) < 2 || outbox.Kind(b[0]) > outbox.Invalidate || b[1]&^(flagInvalidate|flagCertain|flagLate|flagMixed) != 0 {
 		return nil, errJournalRecord
 	}
 	ns, rest, ok := varints(b[2:], 6)
@@ -161,14 +168,37 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 		return nil, errJournalRecord
 	}
 	r := &outbox.Record{
-		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: strings.Fields(priors),
+		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: priorsOf(priors),
 		Since: c.unwall(ns[0]), Ends: c.unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
-		Invalidate: b[1]&flagInvalidate != 0, Certain: b[1]&flagCertain != 0,
+		Invalidate: b[1]&flagInvalidate != 0,
+		Late:       b[1]&flagLate != 0, Mixed: b[1]&flagMixed != 0,
 	}
 	if r.TTL < 0 || r.TTL > MaxTTL || ns[1]-ns[0] > int64(MaxTTL) {
 		return nil, errJournalRecord
 	}
 	return r, nil
+}
+
+// priorsText is what values of the key may be known by: "from-to", by spaces.
+func priorsText(r outbox.Record) string {
+	var b strings.Builder
+	for _, e := range r.Known() {
+		fmt.Fprintf(&b, "%d-%d ", e.From, e.To)
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// priorsOf reads that, and leaves out what earlier versions wrote there.
+func priorsOf(text string) (ends []outbox.End) {
+	for _, word := range strings.Fields(text) {
+		from, to, ok := strings.Cut(word, "-")
+		a, err1 := strconv.ParseInt(from, 10, 64)
+		b, err2 := strconv.ParseInt(to, 10, 64)
+		if ok && err1 == nil && err2 == nil && a > 0 && b >= a && len(ends) < outbox.MaxKnown {
+			ends = append(ends, outbox.End{From: a, To: b})
+		}
+	}
+	return ends
 }
 
 func appendText(b []byte, s string) []byte {

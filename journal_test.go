@@ -29,12 +29,12 @@ func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache
 	t.Helper()
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
 	c := cacheOf[string](t, client, "c", Policy{})
-	connect(t, client, 2*time.Second)
-	waitUntil(t, 2*time.Second, func() bool { return client.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	connect(t, client, 20*time.Second)
+	waitUntil(t, 20*time.Second, func() bool { return client.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
 	return client, c
 }
 
@@ -68,7 +68,7 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 	wantWritten(t, Master)(other.Delete(t.Context(), "gone"))
 
 	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
-	connect(t, next, 3*time.Second)
+	connect(t, next, 20*time.Second)
 	want := map[string]string{"overwritten": "new", "touched": "new", "deleted": "", "p1": "", "p2": "after", "theirs": "later", "gone": ""}
 	for key, v := range want {
 		wantStored(t, p, "c:"+key, v)
@@ -81,7 +81,7 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 	if r := next.Health().Recovery; r.Superseded != 2 {
 		t.Errorf("recovery = %+v, want 2 superseded", r)
 	}
-	waitUntil(t, 3*time.Second, func() bool { return next.Health().Journal.Waiting == 0 },
+	waitUntil(t, 20*time.Second, func() bool { return next.Health().Journal.Waiting == 0 },
 		func() string {
 			return fmt.Sprintf("what Redis has taken waits in the file: %+v", next.Health().Journal)
 		})
@@ -123,7 +123,7 @@ func TestADamagedJournalIsSetAsideAndTold(t *testing.T) {
 	resume(t, p)
 	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
 	waitFinding(t, next, "journal-damaged")
-	connect(t, next, 3*time.Second)
+	connect(t, next, 20*time.Second)
 	waitInRedis(t, p, "c:0", "v") // it was before the damage
 	if aside, _ := filepath.Glob(filepath.Join(dir, "journal.damaged-*")); len(aside) != 1 {
 		t.Errorf("set aside: %v", aside)
@@ -215,7 +215,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	clock := newCoarseClock()
 	full := outbox.Record{
 		Kind: outbox.Set, Key: "p:c:a", Class: "p:c:", Value: []byte("v"), Since: -5, Ends: 1 << 40, Invalidate: true,
-		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Certain: true,
+		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Late: true, Mixed: true, Prev: outbox.End{From: 1, To: 2}, Priors: []outbox.End{{From: 3, To: 4}},
 	}
 	for _, e := range []journal.Entry{
 		encodeRecord(full, clock), encodeRecord(outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),

@@ -47,14 +47,22 @@ func (m kitMaster) Do(ctx context.Context, limit time.Duration, commands ...[]st
 }
 
 func (m kitMaster) Dial(ctx context.Context) (kit.Link, error) {
-	l, err := remote.DialLink(ctx, m.config)
+	l, err := remote.DialLink(ctx, m.node.Beside(m.config))
 	if err != nil {
+		return nil, err
+	}
+	if err := m.node.Meets(ctx, l); err != nil {
+		l.Close()
 		return nil, err
 	}
 	return kitLink{l}, nil
 }
 
 func (m kitMaster) ServerTime(at time.Time) (low, high int64) { return m.node.ServerTime(at) }
+
+func (m kitMaster) ClockAhead(wall time.Time) (low, high time.Duration, ok bool) {
+	return m.node.ClockAhead(wall)
+}
 
 type kitLink struct{ *remote.Link }
 

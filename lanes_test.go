@@ -282,15 +282,17 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := node.Set(t.Context(), remote.Pair{Key: "c:a", Data: older.rec.Value, TTL: older.ttl}, time.Second); err != nil {
-				t.Fatal(err)
+			c.inTurn(older)
+			sent := c.send(t.Context(), node, older, time.Second)
+			if sent.err != nil {
+				t.Fatal(sent.err)
 			}
 			w, err := newer(c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
-			wantWritten(t, Master)(c.delivered(patient(t, time.Second), older, sending{node: node, span: remote.Span{Sent: time.Now()}, found: true})) // the answer comes now
+			wantWritten(t, Master)(c.delivered(patient(t, time.Second), older, sent)) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
 			var inRedis any = "newer"

@@ -24,9 +24,9 @@ type loadStats struct {
 
 // loadPlan is what is known when a load starts.
 type loadPlan[V any] struct {
-	fallback  *local.Item // served if the loader fails and it is not too old
-	overwrite bool        // Redis holds something that does not decode
-	cause     error       // the outage in which the load runs; nil: Redis has no such key
+	fallback *local.Item // served if the loader fails and it is not too old
+	replaces string      // the sum of what Redis holds that does not decode
+	cause    error       // the outage in which the load runs; nil: Redis has no such key
 }
 
 var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.LoadTimeout")
@@ -145,7 +145,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
-		c.fill(f, it, data, plan.overwrite)
+		c.fill(f, it, data, plan.replaces)
 		c.flights.settle(f, e, nil)
 		return
 	}
@@ -155,7 +155,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	if c.flights.settleToFill(f, e) {
-		c.fill(f, it, data, plan.overwrite)
+		c.fill(f, it, data, plan.replaces)
 		c.flights.filled(f)
 	}
 }
@@ -176,7 +176,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 // after the load's caller was told that there was none). A fill that fails is
 // counted and nothing else: the caller has its value. What memory holds is
 // covered by the feed once Redis holds it too.
-func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite bool) {
+func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.key.key)
 	node := c.client.node.Load()
 	if node == nil {
@@ -195,9 +195,12 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 	}
 	defer c.client.scripts.enter(full)()
 	sent := time.Now()
-	missed, _ := node.ServerTime(c.client.clock.moment(f.asked))
+	missed, ok := f.missed.since(c.client.clocks)
+	if !ok || c.note(ctx, node, c.policy.TTL, false, c.policy.WriteTimeout) != nil {
+		return
+	}
 	stored, err := node.Fill(ctx, remote.Fill{
-		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Rest: f.key.key, MissedAt: missed, Overwrite: overwrite,
+		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Rest: f.key.key, MissedAt: missed, Replaces: replaces,
 	}, c.policy.WriteTimeout)
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
@@ -212,11 +215,9 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, overwrite boo
 
 // unfill takes a fill back, unless the key has been written since.
 func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, sent time.Time) {
-	low, _ := node.ServerTime(sent)
-	_, high := node.ServerTime(time.Now())
-	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.Cond{
-		Tomb: c.tomb(full), Marks: c.marks(), Rest: c.bare(full), Process: c.client.process, Lo: low, Hi: high, TTL: c.policy.TTL, Certain: c.certain(c.policy.TTL),
-	}}
+	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.CondOf(c.client.opts.KeyPrefix, full, c.client.process)}
+	w.Lo, _ = node.ServerTime(sent)
+	_, w.Hi = node.ServerTime(time.Now())
 	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }
 
@@ -264,13 +265,3 @@ func (c *Cache[V]) tomb(full string) string {
 
 // marks is where deletes of prefixes of the class are noted.
 func (c *Cache[V]) marks() string { return remote.MarksKey(c.client.opts.KeyPrefix, c.prefix) }
-
-// certain reports whether the time at which a key of the class ends tells when
-// it was written: always the class's TTL after that, unless a write of this
-// process had another TTL, or it prolonged one.
-func (c *Cache[V]) certain(ttl time.Duration) bool {
-	if ttl != c.policy.TTL {
-		c.mixed.Store(true)
-	}
-	return !c.mixed.Load()
-}

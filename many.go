@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -217,9 +219,10 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	if len(full) == 0 {
 		return as
 	}
+	missed := missAt(node)
 	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
 	for j, i := range index {
-		as[i] = c.fromRedis(found[j].Value, found[j].Err, fs[i].mark)
+		as[i] = c.fromRedis(node, found[j].Value, found[j].Err, fs[i].mark, missed)
 	}
 	return as
 }
@@ -244,7 +247,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	})
 	start := time.Now()
 	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
-	for chunk := range slices.Chunk(ws, remote.MaxBatch) {
+	for chunk := range byBytes(ws) {
 		for i, res := range c.writeMany(ctx, chunk) {
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
@@ -258,6 +261,30 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	}
 	c.client.durations[OpSet].observe(time.Since(start))
 	return worst, oneOf(errs)
+}
+
+// largestPipeline bounds the bytes of one pipeline of SetMany: each has the write
+// timeout of the class.
+const largestPipeline = 512 << 10
+
+// byBytes cuts writes into pipelines.
+func byBytes(ws []*write) iter.Seq[[]*write] {
+	return func(yield func([]*write) bool) {
+		first, sum := 0, 0
+		for i, w := range ws {
+			n := len(w.rec.Value)
+			if i > first && (i-first == remote.MaxBatch || sum+n > largestPipeline) {
+				if !yield(ws[first:i]) {
+					return
+				}
+				first, sum = i, 0
+			}
+			sum += n
+		}
+		if first < len(ws) {
+			yield(ws[first:])
+		}
+	}
 }
 
 func weaker(a, b Receipt) Receipt {
@@ -290,12 +317,13 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 		}
 		return out
 	}
+	noted := c.note(ctx, node, ws[0].ttl, false, c.policy.WriteTimeout) // they have one
 	var batch []remote.Write
 	var index []int
 	var sends []sending
 	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) {
+		if c.client.coveredByPrefix(w.rec.Key) || len(w.rec.Value) >= remote.ByScript || noted != nil {
 			continue
 		}
 		lane := c.client.lanes.tryLock(w.rec.Key)
@@ -303,8 +331,11 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 			continue
 		}
 		lanes = append(lanes, lane)
+		c.inTurn(w)
+		end := node.EndOf(w.ttl, time.Now())
+		w.rec.SendAgain(outbox.End{From: end, To: end})
 		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
-		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl}})
+		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}})
 		index = append(index, i)
 	}
 	sent := make([]bool, len(ws))

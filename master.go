@@ -44,7 +44,9 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		PasswordFile: c.opts.PasswordFile,
 		DB:           c.opts.DB,
 		TLS:          c.opts.TLS,
+		TLSFiles:     c.keyFiles.redis,
 		DialTimeout:  c.opts.DialTimeout,
+		Sizes:        &c.sizes,
 		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
 	}
 }
@@ -55,6 +57,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 		Marker:  c.opts.KeyPrefix + "~dataset",
 		Earlier: c.journal.processes(c.opts.KeyPrefix),
 		Book:    book{c},
+		Clocks:  c.clocks,
 		Pace:    c.beatPace,
 		Kick:    c.barriers.kick,
 		TTL:     heartbeatTTL,

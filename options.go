@@ -46,6 +46,7 @@ type Options struct {
 	SentinelPassword     Secret
 	SentinelPasswordFile string
 	SentinelTLS          *tls.Config
+	SentinelTLSFiles     TLSFiles
 	// AddressMap turns an address that sentinels announce (host:port) into one
 	// that can be dialled from here (container NAT).
 	AddressMap map[string]string
@@ -61,6 +62,9 @@ type Options struct {
 	// TLS, when not nil, is used for every connection. An empty ServerName is
 	// filled in with the host of Addr.
 	TLS *tls.Config
+	// TLSFiles, where not empty, turn TLS on, are read at every connection, and
+	// stand for what TLS says of the same.
+	TLSFiles TLSFiles
 	// KeyPrefix stands before every key in Redis.
 	KeyPrefix string
 
@@ -96,7 +100,11 @@ type Options struct {
 	// cannot be put on the disk is a *DurabilityError.
 	JournalDir string
 
-	// Logger gets one line for each change of state. Default slog.Default().
+	// Logger gets one line for each change of state. Default slog.Default(). Its
+	// handler is called by one goroutine, in order, behind a bounded queue (4096
+	// lines, 1 MiB): one that blocks or fails delays later lines and nothing else.
+	// Lines without room are dropped, counted in Stats.LogDropped and told in one
+	// line when the handler works again.
 	Logger *slog.Logger
 	// Events are called on changes; see Events.
 	Events Events
@@ -105,6 +113,15 @@ type Options struct {
 	// the mode another. It is shown in Health, as are Findings.
 	RequestedMode *Mode
 	Findings      []Finding
+}
+
+// TLSFiles are paths of PEM files of at most 2 MiB each, read at every connection: what
+// is renewed in them needs no restart. Where one cannot be used, such as one that is
+// being written, the last that could is used, and Health has the finding
+// redis-tls-files. Where there was none the connection fails, and is tried again.
+type TLSFiles struct {
+	CA        string // the authorities to trust; "": those of TLS, else the system's
+	Cert, Key string // the client's certificate and its key: both or neither
 }
 
 func (o Options) withDefaults() Options {
@@ -163,6 +180,8 @@ func (o Options) validate() error {
 	}
 	fault(o.Password != "" && o.PasswordFile != "", "Password and PasswordFile: give one of them")
 	fault(o.Username != "" && o.Password == "" && o.PasswordFile == "", "Username without a Password or PasswordFile")
+	fault((o.TLSFiles.Cert == "") != (o.TLSFiles.Key == ""), "TLSFiles: give Cert and Key, or neither")
+	fault((o.SentinelTLSFiles.Cert == "") != (o.SentinelTLSFiles.Key == ""), "SentinelTLSFiles: give Cert and Key, or neither")
 	fault(o.DB < 0, "DB %d: want 0 or more", o.DB)
 	fault(len(o.KeyPrefix) > MaxKeyBytes, "KeyPrefix: %d bytes, at most %d", len(o.KeyPrefix), MaxKeyBytes)
 	fault(strings.ContainsAny(o.KeyPrefix, "{}"), "KeyPrefix: braces would put every key into one Cluster slot")

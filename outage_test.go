@@ -57,7 +57,7 @@ func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
 				addr = f.Addr()
 			}
 			client := openAt(t, addr)
-			connect(t, client, 2*time.Second)
+			connect(t, client, 20*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 			for i := range 8 {
 				_, _ = c.Set(t.Context(), fmt.Sprint(i), "v")
@@ -68,7 +68,7 @@ func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
 			if err := o.begin(p, f); err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "the circuit stays closed" })
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "the circuit stays closed" })
 			goroutines, dials := runtime.NumGoroutine(), client.Stats().RedisDials
 			load.mark()
 			load.run(t, 3*time.Second)
@@ -84,7 +84,7 @@ func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
 			if err := o.end(p, f); err != nil {
 				t.Fatal(err)
 			}
-			connect(t, client, 2*time.Second)
+			connect(t, client, 20*time.Second)
 			load.run(t, 200*time.Millisecond)
 			load.stop()
 			if load.failed > 0 {

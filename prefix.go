@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,6 +43,9 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	if node == nil {
 		return c.keepPrefix(ctx, prefix, c.client.awayCause())
 	}
+	if node.Lacks("SCAN") { // kept, it would hold up all writes under the prefix for good
+		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errNoScan)
+	}
 	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
 		return c.keepPrefix(ctx, prefix, errBehind)
 	}
@@ -62,9 +66,13 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 		return n, Receipt{}, context.Cause(ctx)
 	case k == remote.Logical:
 		return n, Receipt{}, fmt.Errorf("evercache: %w", err)
+	case node.Lacks("SCAN"):
+		return n, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, errNoScan, err)
 	}
 	return c.keepPrefix(ctx, prefix, err)
 }
+
+var errNoScan = errors.New("redis has no SCAN, or its ACL forbids it: keys cannot be found by their prefix")
 
 // deletePrefixAt leaves the mark of the delete and deletes the keys. What others
 // wrote meanwhile may have been deleted too, and what they wrote before that must

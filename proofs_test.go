@@ -33,7 +33,7 @@ func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	node := client.node.Load()
 	client.unlisten() // nobody else asks
 	hear := func(until func(asked int) bool) (heard, began int64) {
@@ -117,7 +117,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			_, err = c.client.keep(w.rec)
 			wantErr(t, err, nil)
 			c.client.wakeReplay()
-			waitUntil(t, 2*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+			waitUntil(t, 20*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
 			wantStored(t, p, "c:"+key, "second")
 		})
 	}
@@ -137,10 +137,10 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
 	c.client.wakeReplay()
-	waitUntil(t, 2*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)
-	waitUntil(t, 5*time.Second, func() bool { return c.client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == Degraded }, func() string { return "connected" })
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "v")
 	if e.Coherent {

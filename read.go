@@ -147,10 +147,29 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 
 // answer is what Redis (or the outbox) said of a key: an item, or nil and why.
 type answer[V any] struct {
-	it      *local.Item
-	source  Source // of it: memory is the outbox
-	decoded bool   // false: something is there that does not decode
-	err     error
+	it     *local.Item
+	source Source // of it: memory is the outbox
+	junk   string // the sum of what is there and does not decode
+	missed miss   // when the master was asked
+	err    error
+}
+
+// miss is when a master was asked, at the earliest and by its own clock: a load
+// that follows is older than what was deleted since, on whatever master.
+type miss struct {
+	at  time.Time
+	low int64
+}
+
+func missAt(node *remote.Node) miss {
+	at := time.Now()
+	low, _ := node.ServerTime(at)
+	return miss{at, low}
+}
+
+// since is the miss by the clock of the master that follows, at the earliest.
+func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
+	return m.low + clocks.Since(m.at).Fell.Milliseconds(), !m.at.IsZero()
 }
 
 // conclude settles the flight by what Redis said, or starts a load that will;
@@ -162,7 +181,8 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 		c.flights.keep(f, func() { c.put(key, a.it) })
 		c.flights.settle(f, c.entry(a.it, a.source, now, nil), nil)
 	case a.err == nil:
-		return c.absent(ctx, f, load, a.decoded)
+		f.missed = a.missed
+		return c.absent(ctx, f, load, a.junk)
 	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
 		c.flights.abandon(f) // the leader left; another caller leads
 	default:
@@ -177,36 +197,41 @@ func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
 	full, node := c.full(key), c.client.node.Load()
 	if !c.client.outbox.Empty() {
 		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
-			it, decoded := c.fromOutbox(r)
+			it, junk := c.fromOutbox(r)
 			if it != nil || r.Kind == outbox.Delete || node != nil {
-				return answer[V]{it, SourceMemory, decoded, nil}
+				a := answer[V]{it: it, source: SourceMemory, junk: junk}
+				if node != nil {
+					a.missed = missAt(node)
+				}
+				return a
 			}
 		}
 	}
 	if node == nil {
 		if c.client.memoryIsAll() {
-			return answer[V]{decoded: true}
+			return answer[V]{}
 		}
-		return answer[V]{decoded: true, err: c.client.awayCause()}
+		return answer[V]{err: c.client.awayCause()}
 	}
+	missed := missAt(node)
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
-	return c.fromRedis(v, err, m)
+	return c.fromRedis(node, v, err, m, missed)
 }
 
-func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) answer[V] {
+func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mark, missed miss) answer[V] {
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
-		return answer[V]{decoded: true}
+		return answer[V]{missed: missed}
 	case k == remote.Logical: // another type is stored there: nothing of ours
 		c.client.decodeFailures.Add(1)
-		return answer[V]{}
+		return answer[V]{junk: remote.OtherType, missed: missed}
 	case err != nil:
-		return answer[V]{decoded: true, err: err}
+		return answer[V]{err: err}
 	}
 	value, err := decode(c.codec, v.Data)
 	if err != nil {
 		c.client.decodeFailures.Add(1)
-		return answer[V]{}
+		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
 	now := c.client.clock.NowNano()
 	ttl, age := v.TTL, time.Duration(0)
@@ -216,21 +241,38 @@ func (c *Cache[V]) fromRedis(v remote.Value, err error, m mark) answer[V] {
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, len(v.Data), now, age, ttl)
-	it.Epoch = m.epoch
-	return answer[V]{it, SourceRedis, true, nil}
+	it.Epoch, it.End = m.epoch, endOf(node, v, missed)
+	return answer[V]{it: it, source: SourceRedis}
 }
 
-func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {
+// maxEndWidth is how exactly, in milliseconds, the end of a value must be known for
+// it to be known again by that.
+const maxEndWidth = 20
+
+// endOf is when a value ends that was read from a node, by its clock.
+func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
+	if v.TTL < 0 {
+		return local.End{}
+	}
+	_, high := node.ServerTime(time.Now())
+	if high-missed.low > maxEndWidth { // another's write may end within it too
+		return local.End{}
+	}
+	left := v.TTL.Milliseconds()
+	return local.End{From: missed.low + left, To: high + left + 1}
+}
+
+func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 	now := c.client.clock.NowNano()
 	if r.Kind != outbox.Set || now >= r.Ends {
-		return nil, true
+		return nil, ""
 	}
 	value, err := decode(c.codec, r.Value)
 	if err != nil {
 		c.client.decodeFailures.Add(1)
-		return nil, false
+		return nil, remote.Sum(r.Value)
 	}
-	return c.newItem(value, len(r.Value), now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), true
+	return c.newItem(value, len(r.Value), now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""
 }
 
 // expiryTolerance: an entry that Redis no longer has so shortly before its end
@@ -238,7 +280,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, decoded bool) {
 const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
-func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], decoded bool) (loading bool) {
+func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], junk string) (loading bool) {
 	key, now := f.key.key, c.client.clock.NowNano()
 	it := c.peek(key)
 	if it != nil && c.client.node.Load() != nil && now+int64(expiryTolerance) < it.FreshUntil {
@@ -249,7 +291,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], dec
 		c.flights.settle(f, Entry[V]{}, ErrNotFound)
 		return false
 	}
-	return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, overwrite: !decoded})
+	return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, replaces: junk})
 }
 
 // away concludes a flight that Redis could not answer, as the policy says.

@@ -59,12 +59,12 @@ func TestWhatRedisLostInARestartIsPutBack(t *testing.T) {
 				t.Parallel()
 				p := startRedis(t, redisproc.Options{Config: tt.config})
 				client := openAt(t, p.Addr())
-				connect(t, client, 2*time.Second)
+				connect(t, client, 20*time.Second)
 				c := cacheOf[string](t, client, "c", Policy{TTL: 2 * time.Minute, L1TTL: Never, Recovery: recovery})
 				for _, key := range []string{"overwritten", "deleted", "touched", "px1", "px2"} {
 					_, _ = c.Set(t.Context(), key, "old")
 				}
-				waitUntil(t, 2*time.Second, func() bool { last, _ := client.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
+				waitUntil(t, 20*time.Second, func() bool { last, _ := client.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
 				if tt.save {
 					redisDo(t, p, "SAVE")
 				}
@@ -105,7 +105,7 @@ func TestAReconnectIsNoDatasetReset(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	_, _ = cacheOf[string](t, client, "c", Policy{}).Set(t.Context(), "a", "v")
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -121,10 +121,10 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	f := startProxy(t, p.Addr())
 	one, other := openAt(t, f.Addr()), openAt(t, p.Addr())
-	connect(t, one, 2*time.Second)
-	connect(t, other, 2*time.Second)
+	connect(t, one, 20*time.Second)
+	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 2*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	set := func(c *Cache[string], key, v string) { _, err := c.Set(t.Context(), key, v); wantErr(t, err, nil) }
 	del := func(c *Cache[string], key string) { _, err := c.Delete(t.Context(), key); wantErr(t, err, nil) }
 	writes := []struct {
@@ -145,7 +145,7 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 		set(there, w.key, "old")
 	}
 	f.Blackhole(true)
-	waitUntil(t, 5*time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
 	for _, w := range writes {
 		w.first(w.key)
 	}
@@ -173,13 +173,13 @@ func TestWhatExpiredInAnOutageDoesNotUncoverWhatItReplaced(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 	_, _ = c.Set(t.Context(), "a", "old")
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
 	_, _ = c.Set(t.Context(), "a", "short", TTL(50*time.Millisecond))
 	time.Sleep(60 * time.Millisecond)
 	n := times(client)
@@ -208,7 +208,7 @@ func TestWithoutRoomNoOldValueComesBack(t *testing.T) {
 			t.Parallel()
 			p := startRedis(t, redisproc.Options{})
 			client := open(t, Options{Addr: p.Addr(), OutboxEntries: bound, OutboxBytes: 30_000})
-			connect(t, client, 2*time.Second)
+			connect(t, client, 20*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 			noOld := func() {
 				t.Helper()
@@ -240,7 +240,7 @@ func TestWithoutRoomNoOldValueComesBack(t *testing.T) {
 			if err := p.Pause(); err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
 			_, _ = c.SetMany(t.Context(), values("new"))
 			if client.Stats().OutboxOverflowed == 0 {
 				t.Error("nothing overflowed")
@@ -257,7 +257,7 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	old := client.node.Load()
 	w, err := setOf(c, "a", "v")
@@ -280,13 +280,13 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
 	book{client}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true})
 	r, err := c.Set(t.Context(), "after", "v")
 	wantValue(t, r.Durability, err, Master)
-	waitUntil(t, 2*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 && client.outbox.Empty() },
+	waitUntil(t, 20*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 && client.outbox.Empty() },
 		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
 	for _, key := range []string{"before", "after"} {
 		wantStored(t, p, "c:"+key, "v")
@@ -297,7 +297,7 @@ func TestOneKeyThatWaitsDoesNotTakeTheOthersOutOfTheirPipeline(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 	keys := []string{"kept"}
 	for i := range 100 {
@@ -344,7 +344,7 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 		wantErr(t, err, nil)
 	}
 	other.client.wakeReplay()
-	waitUntil(t, 5*time.Second, other.client.outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, other.client.outbox.Empty, func() string { return "not sent" })
 	wantStored(t, p, "c:px", "")
 	wantStored(t, p, "c:x", "v")
 	wantStored(t, p, "c:py", "v")

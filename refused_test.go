@@ -16,11 +16,11 @@ func away(t *testing.T, p *redisproc.Process, o Options) *Client {
 	t.Helper()
 	o.Addr = p.Addr()
 	client := open(t, o)
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 5*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
 	return client
 }
 
@@ -34,7 +34,7 @@ func resume(t *testing.T, p *redisproc.Process) {
 func waitInRedis(t *testing.T, p *redisproc.Process, key, want string) {
 	t.Helper()
 	var got any
-	waitUntil(t, 5*time.Second, func() bool { got = redisDo(t, p, "GET", key); return fmt.Sprint(got) == want },
+	waitUntil(t, 20*time.Second, func() bool { got = redisDo(t, p, "GET", key); return fmt.Sprint(got) == want },
 		func() string { return fmt.Sprintf("%s is %v in Redis, want %s", key, got, want) })
 }
 
@@ -43,7 +43,7 @@ func waitInRedis(t *testing.T, p *redisproc.Process, key, want string) {
 func TestALoadBegunBeforeADeleteDoesNotBringTheValueBack(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 2*time.Second)
+	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 	deletes := map[string]func(key string) error{
 		"Delete":       func(key string) error { _, err := c.Delete(t.Context(), key); return err },
@@ -71,7 +71,7 @@ func TestALoadBegunBeforeADeleteDoesNotBringTheValueBack(t *testing.T) {
 			if err := <-got; err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, 5*time.Second, c.noFills, func() string { return "a fill stays" })
+			waitUntil(t, 20*time.Second, c.noFills, func() string { return "a fill stays" })
 			if redisDo(t, p, "EXISTS", "c:"+key) != int64(0) {
 				back++
 			}
@@ -123,7 +123,7 @@ func TestDeletesAreSentToARedisThatIsOutOfMemory(t *testing.T) {
 	waitInRedis(t, p, "c:old", "<nil>")
 	waitFinding(t, client, "redis-oom")
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "0")
-	connect(t, client, 5*time.Second)
+	connect(t, client, 20*time.Second)
 	waitInRedis(t, p, "c:299", "v")
 }
 
@@ -168,7 +168,7 @@ func TestAKeptWriteThatRedisRejectsIsDeletedThereAndTold(t *testing.T) {
 	_, err = c.Set(t.Context(), "small", []byte("v"))
 	wantErr(t, err, nil)
 	resume(t, p)
-	connect(t, client, 5*time.Second)
+	connect(t, client, 20*time.Second)
 	waitInRedis(t, p, "c:small", "v")
 	waitInRedis(t, p, "c:big", "<nil>")
 	if n := client.Stats().OutboxRejected; n != 1 {

@@ -11,6 +11,9 @@ import (
 // replayJitter spreads the replays of many processes when a master returns.
 const replayJitter = 20 * time.Millisecond
 
+// replayAgain is how soon what took too long is sent again.
+const replayAgain = 100 * time.Millisecond
+
 // wakeReplay asks the replayer to look at the outbox.
 func (c *Client) wakeReplay() {
 	select {
@@ -46,6 +49,10 @@ func (c *Client) replay(ctx context.Context) {
 		case c.node.Load() != node:
 		case err != nil:
 			c.status.blame(err)
+			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
+				_ = remote.Pause(ctx, replayAgain)
+				c.wakeReplay()
+			}
 		default:
 			c.status.replayed(c.outbox.Empty)
 		}

@@ -118,8 +118,10 @@ type Stats struct {
 
 	Feed     FeedHealth
 	Recovery RecoveryHealth
+	Clock    ClockHealth
 
 	EventsDropped uint64
+	LogDropped    uint64 // log lines that Options.Logger did not take in time, or at all
 }
 
 // SentinelStats counts what happened to a Sentinel set.

@@ -66,6 +66,7 @@ type write struct {
 	ttl      time.Duration
 	min      Receipt
 	item     *local.Item // of a Set: what memory will hold
+	turn     bool        // it has its place: see inTurn
 }
 
 func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {
@@ -80,7 +81,7 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 		w.ttl = o.ttl
 	}
 	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl), TTL: w.ttl}
-	w.rec.Certain = c.certain(w.ttl)
+	w.rec.Mixed = c.mixes(w.ttl)
 	if w.ttl < time.Millisecond || w.ttl > MaxTTL {
 		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)
 	}
@@ -144,6 +145,7 @@ func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
 		return c.undelivered(p.ctx, w, err)
 	}
 	defer c.client.lanes.unlock(lane)
+	c.inTurn(w)
 	node := c.client.patientMaster(p)
 	if node == nil {
 		return c.undelivered(p.ctx, w, c.client.awayCause())
@@ -152,6 +154,19 @@ func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
 		return c.undelivered(p.ctx, w, errBehind)
 	}
 	return c.deliver(p, node, w)
+}
+
+// inTurn gives w its place among the writes of its key: they count in the order in
+// which they are carried out, not in that in which they were begun. It is called
+// when w has its lane, or, where it gets none, when it is put into the outbox.
+func (c *Cache[V]) inTurn(w *write) {
+	now := c.client.clock.next()
+	w.rec.Since, w.rec.Ends = now, now+int64(w.ttl)
+	w.turn = true
+	if w.item != nil {
+		w.item.Written = now
+		c.live(w.item, now, w.ttl)
+	}
 }
 
 var errBehind = errors.New("an earlier write of its key or prefix is still to be sent")
@@ -207,19 +222,15 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 	return commit.receipt(ctx, c.policy.WriteTimeout)
 }
 
-// recall notes what memory holds of a key that is being written. Where the ends
-// of keys do not tell when they were written, a value that is still there after
-// an outage can be known to be older by that.
+// recall notes what memory holds of a key that is being written: if that is still
+// there after an outage, it is known to be older, whatever the servers' clocks and
+// the lives of the class say.
 func (c *Cache[V]) recall(r *outbox.Record) {
-	if r.Certain || r.Kind == outbox.Touch {
+	if r.Kind == outbox.Touch {
 		return
 	}
-	it := c.peek(c.bare(r.Key))
-	if it == nil || it.Absent {
-		return
-	}
-	if data, err := c.codec.Encode(valueOf[V](it)); err == nil {
-		r.Priors = []string{outbox.Sum(data)}
+	if it := c.peek(c.bare(r.Key)); it != nil && !it.Absent {
+		r.Prev = outbox.End(it.End)
 	}
 }
 
@@ -227,6 +238,9 @@ func (c *Cache[V]) recall(r *outbox.Record) {
 // are kept at the same time, both hold the same one in the end.
 func (c *Cache[V]) keep(w *write) (p pending, err error) {
 	c.supersede(w, func() {
+		if !w.turn {
+			c.inTurn(w)
+		}
 		c.recall(&w.rec)
 		if !c.client.opts.MemoryOnly {
 			p, err = c.client.keep(w.rec)

@@ -20,6 +20,7 @@ const (
 	FailedRead  Kind = "failed read"  // of a key that every process had in memory
 	FailedWrite Kind = "failed write" // though an outage keeps writes
 	Slow        Kind = "slow"         // a call took longer than it may
+	Empty       Kind = "empty"        // more keys hold nothing than the scene explains
 	Full        Kind = "trace full"   // the trace does not show everything
 )
 
@@ -45,6 +46,12 @@ type Rules struct {
 	// Invalidates: the class puts writes back as deletes, so nothing is always
 	// an answer.
 	Invalidates bool
+	// Evicts: the server may remove any key, so nothing is always an answer. What
+	// is there, and what a process answers, must be as new as ever.
+	Evicts bool
+	// MayHoldNothing bounds the keys that hold nothing though their last write was
+	// acknowledged, whatever the reason. 0 does not.
+	MayHoldNothing int
 	// LongestRead and LongestWrite bound a call; 0 does not.
 	LongestRead, LongestWrite time.Duration
 	// WritesMayFail where a bound of the outbox or a process is broken.
@@ -123,14 +130,26 @@ func Check(events []Event, f Final, r Rules) ([]Violation, Figures) {
 		j.key(newStory(k, events, order[:n], prefixes[k.group()], j))
 		order = order[n:]
 	}
+	j.empty()
 	return j.violations, j.figures
+}
+
+// empty bounds what may hold nothing.
+func (j *judge) empty() {
+	n := 0
+	for _, of := range j.figures.Excused {
+		n += of
+	}
+	if limit := j.rules.MayHoldNothing; limit > 0 && n > limit {
+		j.violate(Violation{Kind: Empty, Text: fmt.Sprintf("%d keys hold nothing though their last write was acknowledged, more than %d: %v", n, limit, j.figures.Excused)})
+	}
 }
 
 // keyed are the indexes of the events with a key of their own, by key and start.
 func keyed(events []Event) []int32 {
 	order := make([]int32, 0, len(events))
 	for i, e := range events {
-		if e.Act != RemovePrefix {
+		if e.Act != RemovePrefix && e.Act != Prolong {
 			order = append(order, int32(i))
 		}
 	}
@@ -168,6 +187,8 @@ func (j *judge) calls(events []Event) {
 		case e.Act.writes():
 			j.figures.Writes++
 			slowWrite = longer(slowWrite, e)
+		case e.Act == Prolong:
+			continue // without a master it may find nothing to prolong
 		default:
 			j.figures.Deletes++
 			if e.Act == Remove {

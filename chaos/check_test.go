@@ -78,6 +78,19 @@ func TestWhatABrokenCacheDoesIsFoundAndWhatAGoodOneDoesIsNot(t *testing.T) {
 		{"nothing long after another process overflowed", []Event{did(0, Put, 1, AtMaster, 101, 102)}, overflowed(away(endsWith(0), 1, 5, 100), false, true), Rules{}, Lost},
 		{"an older value where its process overflowed", []Event{did(1, Put, 1, AtMaster, 0, 1), did(0, Put, 2, InMemory, 100, 101)}, overflowed(endsWith(1), true, false), Rules{}, Lost},
 
+		{"an equal value was written again after another", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Put, 2, AtMaster, 100, 101), did(0, Put, 1, AtMaster, 200, 201)}, endsWith(1), Rules{}, ""},
+		{"the value between two equal ones stands", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Put, 2, InMemory, 100, 101), did(0, Put, 1, AtMaster, 200, 201)}, endsWith(2), Rules{}, Lost},
+		{"two equal values and a later one", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Put, 1, AtMaster, 100, 101), did(0, Put, 2, AtMaster, 200, 201)}, endsWith(1), Rules{}, Lost},
+		{"an equal value is read after another", []Event{did(0, Put, 1, AtMaster, 0, 1), did(0, Put, 2, AtMaster, 5, 6), did(0, Put, 1, AtMaster, 10, 11), did(0, Look, 1, Found, 20, 21)}, endsWith(1), Rules{}, ""},
+		{"of two at once in a process, the one that a read did not show", []Event{did(0, Put, 1, AtMaster, 0, 9), did(0, Put, 2, AtMaster, 1, 8), did(0, Look, 2, Found, 20, 21)}, endsWith(1), Rules{}, Lost},
+		{"of two at once in a process, the one that a read showed", []Event{did(0, Put, 1, AtMaster, 0, 9), did(0, Put, 2, AtMaster, 1, 8), did(0, Look, 2, Found, 20, 21)}, endsWith(2), Rules{}, ""},
+		{"of two at once in a process, a doubtful read shows nothing", []Event{did(0, Put, 1, AtMaster, 0, 9), did(0, Put, 2, AtMaster, 1, 8), doubtful(did(0, Look, 2, Found, 20, 21))}, endsWith(1), Rules{}, ""},
+		{"a life that is prolonged changes no value", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Prolong, 0, Unsure, 5, 6)}, endsWith(1), Rules{}, ""},
+		{"nothing at a server that evicts", []Event{did(0, Put, 1, AtMaster, 0, 1)}, endsWith(0), Rules{Evicts: true}, ""},
+		{"an older value at a server that evicts", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Put, 2, AtMaster, 5, 6)}, endsWith(1), Rules{Evicts: true}, Lost},
+		{"a deleted value is back at a server that evicts", []Event{did(0, Put, 1, InMemory, 0, 1), did(1, Remove, 0, AtMaster, 5, 6)}, endsWith(1), Rules{Evicts: true}, Resurrected},
+		{"nothing, and no more than the scene explains", []Event{did(0, Put, 1, AtMaster, 0, 1)}, endsWith(0), Rules{Evicts: true, MayHoldNothing: 1}, ""},
+
 		{"a deleted value is back", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Remove, 0, AtMaster, 5, 6)}, endsWith(1), Rules{}, Resurrected},
 		{"a value deleted from memory is back", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Remove, 0, InMemory, 5, 6)}, endsWith(1), Rules{}, Resurrected},
 		{"a deleted value stays away", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Remove, 0, AtMaster, 5, 6)}, endsWith(0), Rules{}, ""},
@@ -216,14 +229,33 @@ func orders(left []mutation, end Value, ends map[Value]bool) {
 }
 
 func TestAValueIsReadAsItWasWritten(t *testing.T) {
-	for _, v := range []Value{1, 42, Foreign - 1} {
-		if got := ParseValue(v.String()); got != v {
-			t.Errorf("%v was read as %v", v, got)
+	for _, v := range []Value{1, 16, 42, 128, Foreign - 1} {
+		for _, text := range []string{v.String(), v.Large()} {
+			if got := ParseValue(text); got != v {
+				t.Errorf("%v was read as %v", v, got)
+			}
 		}
 	}
-	for _, s := range []string{"", "v", "v0", "v01", "v4294967295", "v-1", "42", "nothing"} {
+	if got := ParseValue(Value(16).Large()[1:]); got != Foreign {
+		t.Errorf("half a value was read as %v", got)
+	}
+	for _, s := range []string{"", "v", "v0", "v01", "v4294967295", "v16/40000/..", "v42/", "v-1", "42", "nothing"} {
 		if got := ParseValue(s); got != Foreign {
 			t.Errorf("%q was read as %v", s, got)
 		}
+	}
+}
+
+func TestTooManyKeysThatHoldNothingAreFound(t *testing.T) {
+	var calls []Event
+	final := Final{At: 60_000 * ms, Held: map[Key]Value{}, Away: make([][]Span, 2)}
+	for n := range uint32(3) {
+		e := did(0, Put, Value(n+1), AtMaster, 0, 1)
+		e.Key.N = n
+		calls = append(calls, e)
+	}
+	got, _ := Check(calls, final, Rules{Evicts: true, MayHoldNothing: 2})
+	if len(got) != 1 || got[0].Kind != Empty {
+		t.Errorf("found %v, want one %q", got, Empty)
 	}
 }

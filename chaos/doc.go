@@ -20,6 +20,14 @@
 // [Violation] for each broken promise: written values lost, deleted ones back,
 // overwritten ones called coherent.
 //
+// Most values are written once. A [Traffic] can also repeat values, write large ones,
+// write one key several times at once, and give keys several lives. Any write of a
+// value explains it. Of two writes at once by one process the calls do not tell the
+// order, but a coherent read after both does: the other one must not stand in the end.
+// What holds nothing though it was acknowledged is counted by reason, and a scene can
+// bound it. At a server that evicts, nothing is always an answer; an older value or a
+// deleted one never is.
+//
 // # How to read a failure
 //
 // [Report] prints one. Its first line names the promise, the key, and the seed:

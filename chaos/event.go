@@ -16,10 +16,11 @@ const (
 	Insert                  // store it if there is none
 	Remove                  // delete the key
 	RemovePrefix            // delete every key of the group
+	Prolong                 // let the key live for longer; it changes no value
 	Look                    // read
 )
 
-var actNames = [...]string{"put", "put briefly", "insert", "remove", "remove prefix", "look"}
+var actNames = [...]string{"put", "put briefly", "insert", "remove", "remove prefix", "prolong", "look"}
 
 func (a Act) String() string { return actNames[a] }
 
@@ -84,8 +85,8 @@ func (k Key) String() string { return k.Prefix() + strconv.FormatUint(uint64(k.N
 // group is the key without its number: what a RemovePrefix is recorded under.
 func (k Key) group() Key { return Key{Space: k.Space, Group: k.Group} }
 
-// Value numbers the values of a trace. Each is written once, so a read tells
-// which write it saw.
+// Value numbers the values of a trace. Most are written once, so a read tells
+// which write it saw. Where a Traffic repeats values, it saw one of several.
 type Value uint32
 
 const (
@@ -105,14 +106,38 @@ func (v Value) String() string {
 	return "v" + strconv.FormatUint(uint64(v), 10)
 }
 
-// ParseValue reads what String wrote; anything else is Foreign.
-func ParseValue(s string) Value {
-	digits, ok := strings.CutPrefix(s, "v")
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if v := Value(n); ok && err == nil && v != Nothing && v.String() == s {
-		return v
+// Sizes of large values in bytes.
+const (
+	LargeBytes = 40_000
+	HugeBytes  = 900_000
+)
+
+// Large is the text of a value where some are large: one in 16 is of LargeBytes,
+// one in 128 of HugeBytes. It begins as String does.
+func (v Value) Large() string {
+	size := 0
+	switch {
+	case v%128 == 0:
+		size = HugeBytes
+	case v%16 == 0:
+		size = LargeBytes
+	default:
+		return v.String()
 	}
-	return Foreign
+	head := fmt.Sprintf("%v/%d/", v, size)
+	return head + strings.Repeat(".", size-len(head))
+}
+
+// ParseValue reads what String or Large wrote; anything else is Foreign.
+func ParseValue(s string) Value {
+	head, _, large := strings.Cut(s, "/")
+	digits, ok := strings.CutPrefix(head, "v")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	v := Value(n)
+	if !ok || err != nil || v == Nothing || v.String() != head || large && v.Large() != s {
+		return Foreign
+	}
+	return v
 }
 
 // Event is one call of a process as its caller saw it, in few bytes.

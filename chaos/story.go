@@ -45,9 +45,9 @@ type story struct {
 	key       Key
 	mutations []mutation // by start
 	reads     []Event
-	byValue   map[Value]int
-	latest    []mutation // by process, the sure one that began last
-	some      bool       // there is a sure one
+	byValue   map[Value][]int // a value may have been written more than once
+	latest    []mutation      // by process, the sure one that began last
+	some      bool            // there is a sure one
 	own, seen [][]minimum
 }
 
@@ -59,7 +59,7 @@ type minimum struct {
 }
 
 func newStory(k Key, events []Event, order []int32, prefixes []Event, j *judge) *story {
-	s := &story{key: k, byValue: map[Value]int{}}
+	s := &story{key: k, byValue: map[Value][]int{}}
 	add := func(e Event) {
 		if e.Outcome == Unchanged {
 			return
@@ -82,7 +82,7 @@ func newStory(k Key, events []Event, order []int32, prefixes []Event, j *judge) 
 	slices.SortStableFunc(s.mutations, func(a, b mutation) int { return int(min(1, max(-1, a.Start-b.Start))) })
 	for i, m := range s.mutations {
 		if m.Act.writes() {
-			s.byValue[m.Value] = i
+			s.byValue[m.Value] = append(s.byValue[m.Value], i)
 		}
 		if m.sure {
 			s.some = true
@@ -163,6 +163,26 @@ func (s *story) follower(m mutation) (after mutation, ok bool) {
 		}
 	}
 	return after, ok
+}
+
+// shown is a read by the process of w that proves that another of its writes,
+// which was under way at the same time, came after w: the calls alone do not tell
+// the order of the two, but a coherent answer after both does. The master had
+// taken both, and nothing else was done to the key.
+func (s *story) shown(w mutation) (Event, bool) {
+	if w.Outcome < AtMaster || len(s.byValue[w.Value]) > 1 {
+		return Event{}, false
+	}
+	for _, r := range s.reads {
+		if r.Proc != w.Proc || r.Outcome != Found || !r.Fresh || !r.Coherent || r.Value == w.Value || r.Start <= w.End || len(s.byValue[r.Value]) != 1 {
+			continue
+		}
+		m := s.mutations[s.byValue[r.Value][0]]
+		if m.Proc == w.Proc && m.Outcome >= AtMaster && m.End < r.Start && m.near(w, 0) {
+			return r, true
+		}
+	}
+	return Event{}, false
 }
 
 // last reports whether m may have been the last to take effect.

@@ -36,6 +36,14 @@ type Traffic struct {
 	NoPrefixes bool
 	// Brief: a third of what several processes write does not live long.
 	Brief bool
+	// Lives: every process but the first puts all values briefly.
+	Lives bool
+	// Repeats: half of what is put at shared keys has been put before.
+	Repeats bool
+	// Bursts: some shared keys are put several times at once by one process.
+	Bursts bool
+	// Prolongs: some shared keys are prolonged.
+	Prolongs bool
 
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -43,7 +51,13 @@ type Traffic struct {
 	own    []atomic.Uint32 // keys written so far, by writer
 	landed atomic.Int64
 	thief  thief
+
+	repeated [2]Value
+	turn     atomic.Uint32
 }
+
+// burstSize is how many writes of one key a burst makes at once.
+const burstSize = 3
 
 // Prepare writes the known keys through the first process and lets every process
 // read them, so that each has them in memory. It reports whether all of that
@@ -68,10 +82,17 @@ func (t *Traffic) Start() {
 	t.Every = cmp.Or(t.Every, 4*time.Millisecond)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.own = make([]atomic.Uint32, len(t.Parties)*t.Writers)
+	if t.Repeats {
+		t.repeated = [2]Value{t.Trace.NextValue(), t.Trace.NextValue()}
+	}
 	for proc, p := range t.Parties {
 		for i := range t.Writers {
 			writer := proc*t.Writers + i
-			t.run(proc, writer, func(r *rand.Rand, tape *Tape) { t.write(p, tape, writer, r) })
+			tapes := make([]*Tape, burstSize)
+			for i := range tapes {
+				tapes[i] = t.Trace.Tape(proc)
+			}
+			t.run(proc, writer, func(r *rand.Rand, tape *Tape) { t.write(p, tape, tapes, writer, r) })
 		}
 		for i := range t.Readers {
 			t.run(proc, 1000+proc*t.Readers+i, func(r *rand.Rand, tape *Tape) { t.read(p, tape, r) })
@@ -111,14 +132,18 @@ func (t *Traffic) run(proc, stream int, act func(*rand.Rand, *Tape)) {
 }
 
 // write is one turn of a writer.
-func (t *Traffic) write(p Party, tape *Tape, writer int, r *rand.Rand) {
+func (t *Traffic) write(p Party, tape *Tape, tapes []*Tape, writer int, r *rand.Rand) {
 	switch n := r.IntN(1000); {
 	case n < 450:
 		k := Key{Space: ownSpace, Group: uint16(writer), N: t.own[writer].Load()}
 		t.act(p, tape, Put, k)
 		t.own[writer].Add(1)
+	case n < 520 && t.Bursts:
+		t.burst(p, tape, tapes, t.shared(r, lately(r)))
+	case n < 560 && t.Prolongs:
+		t.act(p, tape, Prolong, t.shared(r, lately(r)))
 	case n < 750:
-		t.act(p, tape, t.put(n), t.shared(r, lately(r)))
+		t.act(p, tape, t.put(n, writer), t.shared(r, lately(r)))
 	case n < 850:
 		t.act(p, tape, Remove, t.shared(r, lately(r)))
 	case n < 900:
@@ -130,8 +155,18 @@ func (t *Traffic) write(p Party, tape *Tape, writer int, r *rand.Rand) {
 	}
 }
 
-func (t *Traffic) put(n int) Act {
-	if t.Brief && n%3 == 0 {
+// burst makes several writes of a key at once and reads which was the last.
+func (t *Traffic) burst(p Party, tape *Tape, tapes []*Tape, k Key) {
+	var wg sync.WaitGroup
+	for _, own := range tapes {
+		wg.Go(func() { t.act(p, own, Put, k) })
+	}
+	wg.Wait()
+	t.act(p, tape, Look, k)
+}
+
+func (t *Traffic) put(n, writer int) Act {
+	if t.Brief && n%3 == 0 || t.Lives && writer >= t.Writers {
 		return PutBrief
 	}
 	return Put
@@ -175,11 +210,33 @@ func (t *Traffic) act(p Party, tape *Tape, act Act, k Key) {
 
 // call makes one call and records it.
 func (t *Traffic) call(ctx context.Context, p Party, tape *Tape, act Act, k Key) Answer {
-	e := Event{Act: act, Key: k, Start: t.Trace.Now()}
-	name := k.String()
+	v := Nothing
 	if act.writes() {
-		e.Value = t.Trace.NextValue()
+		v = t.value(k)
 	}
+	return t.callWith(ctx, p, tape, act, k, v)
+}
+
+// value is one that is to be written to a key.
+func (t *Traffic) value(k Key) Value {
+	if n := t.turn.Add(1); t.repeated[0] != Nothing && k.Space == sharedSpace && n%2 == 0 {
+		return t.repeated[n/2%2]
+	}
+	return t.Trace.NextValue()
+}
+
+// Call makes one call of a script's own through a process and records it. v is
+// what to write, Nothing for a value that nobody has written.
+func (t *Traffic) Call(proc int, tape *Tape, act Act, k Key, v Value) Answer {
+	if act.writes() && v == Nothing {
+		v = t.Trace.NextValue()
+	}
+	return t.callWith(context.Background(), t.Parties[proc], tape, act, k, v)
+}
+
+func (t *Traffic) callWith(ctx context.Context, p Party, tape *Tape, act Act, k Key, v Value) Answer {
+	e := Event{Act: act, Key: k, Value: v, Start: t.Trace.Now()}
+	name := k.String()
 	if act == RemovePrefix {
 		name = k.Prefix()
 	}

@@ -31,19 +31,32 @@ func (j *judge) held(s *story, v Value) {
 		j.nothing(s)
 		return
 	}
-	i, ok := s.byValue[v]
-	if !ok {
+	writes := s.byValue[v]
+	if len(writes) == 0 {
 		j.violate(Violation{Invented, s.key, fmt.Sprintf("the key holds %v, which nobody wrote to it", v), s.around()})
 		return
 	}
-	w := s.mutations[i]
+	var found *Violation
+	for _, i := range slices.Backward(writes) { // any write of it may explain it
+		if found = j.stands(s, s.mutations[i]); found == nil {
+			return
+		}
+	}
+	j.violate(*found)
+}
+
+// stands is nil where the key may hold what w wrote.
+func (j *judge) stands(s *story, w mutation) *Violation {
 	if after, ok := s.follower(w); ok {
-		j.violate(Violation{backKind(after), s.key, fmt.Sprintf("the key holds %v; %s", v, cameAfter(after)), append(s.around(), w.Event, after.Event)})
-		return
+		return &Violation{backKind(after), s.key, fmt.Sprintf("the key holds %v; %s", w.Value, cameAfter(after)), append(s.around(), w.Event, after.Event)}
+	}
+	if r, ok := s.shown(w); ok {
+		return &Violation{Lost, s.key, fmt.Sprintf("the key holds %v; a read had shown that %v came after that", w.Value, r.Value), append(s.around(), w.Event, r)}
 	}
 	if over := plus(w.endFor(w.Proc), int64(j.rules.life(w.Event))+expirySlack); !w.late && j.final.At > over {
-		j.violate(Violation{Outlived, s.key, fmt.Sprintf("the key holds %v at %s, longer than %v after it was written", v, clockOf(j.final.At), j.rules.life(w.Event)), []Event{w.Event}})
+		return &Violation{Outlived, s.key, fmt.Sprintf("the key holds %v at %s, longer than %v after it was written", w.Value, clockOf(j.final.At), j.rules.life(w.Event)), []Event{w.Event}}
 	}
+	return nil
 }
 
 // backKind is what it is called when an older value stands though m came after it.
@@ -93,6 +106,8 @@ func (j *judge) excuse(s *story, w mutation) string {
 		return "expired"
 	case j.rules.Invalidates:
 		return "invalidated"
+	case j.rules.Evicts:
+		return "evicted"
 	case j.dropped(w):
 		return "overflow"
 	}
@@ -123,7 +138,7 @@ func (j *judge) view(s *story, proc int, v Value) {
 		return
 	}
 	kind := Diverged
-	if i, ok := s.byValue[v]; ok {
+	for _, i := range s.byValue[v] {
 		if after, ok := s.follower(s.mutations[i]); ok && after.Act.deletes() {
 			kind = Resurrected
 		}
@@ -133,15 +148,25 @@ func (j *judge) view(s *story, proc int, v Value) {
 
 // read judges one answer, and reports whether it broke a promise.
 func (j *judge) read(s *story, r Event) bool {
-	i, ok := s.byValue[r.Value]
-	if !ok {
+	writes := s.byValue[r.Value]
+	if len(writes) == 0 {
 		j.violate(Violation{Invented, s.key, "a read answered what nobody wrote to the key", []Event{r}})
 		return true
 	}
-	w := s.mutations[i]
+	var found *Violation
+	for _, i := range slices.Backward(writes) { // any write of it may explain it
+		if found = j.readOf(s, r, s.mutations[i]); found == nil {
+			return false
+		}
+	}
+	j.violate(*found)
+	return true
+}
+
+// readOf is nil where r may have answered what w wrote.
+func (j *judge) readOf(s *story, r Event, w mutation) *Violation {
 	if r.End < w.Start {
-		j.violate(Violation{Invented, s.key, "a read answered what was written later", []Event{r, w.Event}})
-		return true
+		return &Violation{Invented, s.key, "a read answered what was written later", []Event{r, w.Event}}
 	}
 	for proc := range s.own {
 		list := s.own[proc]
@@ -152,14 +177,13 @@ func (j *judge) read(s *story, r Event) bool {
 			list = s.seen[proc]
 		}
 		if m, ok := overwritten(list, w.endFor(uint8(proc))); ok && j.mustSee(r, m) {
-			j.stale(s, r, w, m)
-			return true
+			return stale(s, r, w, m)
 		}
 	}
-	return false
+	return nil
 }
 
-func (j *judge) stale(s *story, r Event, w, m mutation) {
+func stale(s *story, r Event, w, m mutation) *Violation {
 	kind, who := Stale, "by another process, long before"
 	if m.Proc == r.Proc {
 		who = "by the same process"
@@ -168,7 +192,7 @@ func (j *judge) stale(s *story, r Event, w, m mutation) {
 		}
 	}
 	text := fmt.Sprintf("a read answered %v; %s, %s", r.Value, cameAfter(m), who)
-	j.violate(Violation{kind, s.key, text, []Event{w.Event, m.Event, r}})
+	return &Violation{kind, s.key, text, []Event{w.Event, m.Event, r}}
 }
 
 // mustSee reports whether the answer of r has to respect m: at once in the same

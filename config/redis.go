@@ -20,14 +20,14 @@ func (r *reader) redis() evercache.Options {
 	conf, sentinelConf := r.redisTLS()
 	o := evercache.Options{
 		Username: r.username, Password: r.password, PasswordFile: r.passwordFile,
-		DB: r.db, KeyPrefix: r.keyPrefix, TLS: conf,
+		DB: r.db, KeyPrefix: r.keyPrefix, TLS: conf, TLSFiles: r.tlsFiles(conf),
 		DialTimeout: r.dialTimeout, ReadTimeout: r.readTimeout, WriteTimeout: r.writeTimeout,
 		MemoryBytes: r.memory, OutboxBytes: r.outboxMemory, JournalDir: r.journalDir,
 		RedisOptional: !r.anySet("REDIS_"),
 	}
 	r.chooseMode(&o)
 	if len(o.Sentinels) > 0 {
-		o.SentinelTLS = sentinelConf
+		o.SentinelTLS, o.SentinelTLSFiles = sentinelConf, r.tlsFiles(sentinelConf)
 	}
 	return o
 }

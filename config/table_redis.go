@@ -65,7 +65,7 @@ var tlsSettings = []setting{
 	},
 	{
 		name: "REDIS_TLS_CERT_FILE", group: "TLS to Redis", unset: "none", example: "/etc/redis/client.pem",
-		meaning: "PEM file with the client certificate; needs `REDIS_TLS_KEY_FILE`.",
+		meaning: "PEM file with the client certificate; needs `REDIS_TLS_KEY_FILE`. It is read again at every connection, as are the CA and the key.",
 		parse:   to(func(d *draft) *string { return &d.tlsCertFile }, text),
 	},
 	{

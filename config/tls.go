@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"strings"
+
+	"github.com/evercache/evercache"
 )
 
 // redisTLS gives the TLS settings for Redis and for the sentinels; nil is off.
@@ -27,6 +29,15 @@ func (r *reader) redisTLS() (redis, sentinels *tls.Config) {
 		sentinels = conf.Clone()
 	}
 	return redis, sentinels
+}
+
+// tlsFiles are those that are read again at every connection. They have been read
+// once, into conf: a wrong one stops the start.
+func (r *reader) tlsFiles(conf *tls.Config) evercache.TLSFiles {
+	if conf == nil {
+		return evercache.TLSFiles{}
+	}
+	return evercache.TLSFiles{CA: r.tlsCAFile, Cert: r.tlsCertFile, Key: r.tlsKeyFile}
 }
 
 // checkTLSIsMeant catches files for TLS without TLS: a password would travel in

@@ -10,6 +10,8 @@ var (
 	descFeedFlushes   = desc("feed_flushes_total", "Announcements that everything is gone, as after FLUSHALL.")
 	descFeedSilences  = desc("feed_silences_total", "Times that the feed did not answer for longer than the lease.")
 
+	descClockAhead = desc("redis_clock_ahead_seconds", "How far the clock of Redis is ahead of ours, less than 0: behind; absent while no master is in use.")
+
 	descUnconfirmed       = desc("unconfirmed_entries", "Writes that the master has taken and not every promotable replica is known to hold.")
 	descUnconfirmedBytes  = desc("unconfirmed_bytes", "Their size.")
 	descUnconfirmedOldest = desc("unconfirmed_oldest_seconds", "How long ago the oldest of them was made.")
@@ -28,6 +30,9 @@ func (e emitter) recovery(s evercache.Stats) {
 	e.gauge(descFeedCoherent, truth(f.Coherent))
 	if f.Lease >= 0 {
 		e.gauge(descFeedLease, f.Lease.Seconds())
+	}
+	if s.Clock.Known {
+		e.gauge(descClockAhead, s.Clock.Ahead.Seconds())
 	}
 	e.counter(descFeedAnnounced, float64(f.Announced))
 	e.counter(descFeedFlushes, float64(f.Flushes))

@@ -20,6 +20,7 @@ type config struct {
 	clientCerts bool
 	lines       []string
 	set         redisproc.SetOptions
+	env         []string
 	setOnly     []string // names of the options that Start refuses
 }
 
@@ -145,7 +146,7 @@ func (c config) serverOptions(tb testing.TB) redisproc.Options {
 	}
 	return redisproc.Options{
 		Password: c.password, Users: c.users,
-		TLS: c.certificates(tb), RequireClientCert: c.clientCerts,
+		TLS: c.certificates(tb), RequireClientCert: c.clientCerts, Env: c.env,
 		Config: slices.Concat([]string{"appendonly yes", "appendfsync no"}, c.lines),
 	}
 }

@@ -33,7 +33,7 @@ func TestWhatAMasterTookAndLostIsSentAgainUntilItIsConfirmed(t *testing.T) {
 		t.Fatalf("no master has acknowledged it: %+v", s)
 	}
 	server.Restart(redistest.Empty)
-	eventually(t, 15*time.Second, "the next master has confirmed it", func() bool { return p.Stats().Unconfirmed == 0 })
+	eventually(t, 30*time.Second, "the next master has confirmed it", func() bool { return p.Stats().Unconfirmed == 0 })
 	if got := server.Do("ZCOUNT", setKey, "1", "8999999999999999"); got != int64(n) {
 		t.Errorf("Redis has %v of %d", got, n)
 	}

@@ -55,7 +55,7 @@ func TestAProcessThatEndsRightAfterALossPutsBackWhatItKnows(t *testing.T) {
 	server := redistest.Start(t)
 	p := startAll(t, 1, single(server), revoke.Policy{})[0]
 	p.revoke("a", "b", "c")
-	eventually(t, 10*time.Second, "they are confirmed", func() bool { return p.Stats().Unconfirmed == 0 })
+	eventually(t, 30*time.Second, "they are confirmed", func() bool { return p.Stats().Unconfirmed == 0 })
 	server.Do("FLUSHALL")
 	if err := p.Close(); err != nil {
 		t.Error(err)

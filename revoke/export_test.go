@@ -1,6 +1,20 @@
 package revoke
 
-import "time"
+import (
+	"time"
+
+	"github.com/evercache/evercache"
+)
+
+// NewAt is New with another wall clock.
+func NewAt(client *evercache.Client, p Policy, wall func() time.Time) (*List, error) {
+	l, err := newList(client, p)
+	if err != nil {
+		return nil, err
+	}
+	l.wall = wall
+	return l.begin()
+}
 
 // SetClock replaces the wall clock of a list, before it is used.
 func (l *List) SetClock(now func() time.Time) { l.wall = now }

@@ -74,6 +74,10 @@ func (l *List) obstacle() string {
 		if err != nil && strings.Contains((*err).Error(), "WRONGTYPE") {
 			return "Another program has overwritten " + l.keys.set + " in Redis: delete that key, and what this process holds is put back."
 		}
+		if err != nil && strings.Contains(strings.ToLower((*err).Error()), "unknown command") {
+			text, _, _ := strings.Cut((*err).Error(), ", with args")
+			return "Redis lacks a command that the denylist needs (" + text + "): take it out of rename-command."
+		}
 	}
 	return "See why Redis cannot be used."
 }

@@ -22,10 +22,10 @@ func TestAProcessThatHasPutEverythingBackAndEndsIsNotWaitedFor(t *testing.T) {
 			all := ids("a", 100)
 			ps[0].revoke(all...)
 			for _, p := range ps {
-				eventually(t, 2*time.Second, "it is known", func() bool { return len(p.missing(all)) == 0 })
+				eventually(t, 30*time.Second, "it is known", func() bool { return len(p.missing(all)) == 0 })
 			}
 			server.Restart(redistest.Empty)
-			eventually(t, 10*time.Second, "everything is back, and claimed", func() bool {
+			eventually(t, 30*time.Second, "everything is back, and claimed", func() bool {
 				n, _ := server.Try(t.Context(), "ZCOUNT", setKey, "1", "8999999999999999")
 				c, _ := server.Try(t.Context(), "ZCOUNT", setKey, "9e15", "9e15")
 				return n == int64(len(all)) && c == int64(1+others)

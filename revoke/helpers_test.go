@@ -29,6 +29,11 @@ func single(s *redistest.Server) evercache.Options { return evercache.Options{Ad
 
 func start(tb testing.TB, o evercache.Options, p revoke.Policy) *process {
 	tb.Helper()
+	return startWith(tb, o, func(c *evercache.Client) (*revoke.List, error) { return revoke.New(c, p) })
+}
+
+func startWith(tb testing.TB, o evercache.Options, open func(*evercache.Client) (*revoke.List, error)) *process {
+	tb.Helper()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -37,7 +42,7 @@ func start(tb testing.TB, o evercache.Options, p revoke.Policy) *process {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l, err := revoke.New(c, p)
+	l, err := open(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -63,14 +68,7 @@ func startAll(tb testing.TB, n int, o evercache.Options, p revoke.Policy) []*pro
 	for range n {
 		ps = append(ps, start(tb, o, p))
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := revoke.Init(ctx, ps[0].client, p); err != nil {
-		tb.Fatal(err)
-	}
-	for _, q := range ps {
-		q.waitReady()
-	}
+	initAll(tb, ps, p)
 	return ps
 }
 
@@ -143,3 +141,22 @@ const (
 	streamKey = "~r:{tokens}:stream"
 	numberKey = "~r:{tokens}:n"
 )
+
+// startAt starts a process whose wall clock is that from the first moment.
+func startAt(tb testing.TB, o evercache.Options, p revoke.Policy, wall func() time.Time) *process {
+	tb.Helper()
+	return startWith(tb, o, func(c *evercache.Client) (*revoke.List, error) { return revoke.NewAt(c, p, wall) })
+}
+
+// initAll marks the list, and waits for the processes.
+func initAll(tb testing.TB, ps []*process, p revoke.Policy) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := revoke.Init(ctx, ps[0].client, p); err != nil {
+		tb.Fatal(err)
+	}
+	for _, q := range ps {
+		q.waitReady()
+	}
+}

@@ -24,14 +24,15 @@ type List struct {
 	own    *pending
 	stats  counts
 
-	start time.Time             // the clock of asOf
-	wall  func() time.Time      // replaced in tests
-	asOf  atomic.Int64          // everything acknowledged before is known; 0: never was
-	known atomic.Bool           // a complete set has been read once
-	used  atomic.Bool           // somebody has asked; written once
-	ready chan struct{}         // closed then
-	fault atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
-	notes notes                 // for the findings
+	start  time.Time        // the clock of asOf
+	wall   func() time.Time // replaced in tests
+	clocks clocks
+	asOf   atomic.Int64          // everything acknowledged before is known; 0: never was
+	known  atomic.Bool           // a complete set has been read once
+	used   atomic.Bool           // somebody has asked; written once
+	ready  chan struct{}         // closed then
+	fault  atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
+	notes  notes                 // for the findings
 
 	readings  atomic.Uint32 // numbers the snapshots
 	awaySince atomic.Int64  // when the last master was lost; 0: there is one
@@ -72,6 +73,11 @@ func New(client *evercache.Client, p Policy) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.begin()
+}
+
+// begin starts it.
+func (l *List) begin() (*List, error) {
 	l.recall()
 	if l.kit.MemoryOnly() {
 		l.believe()

@@ -15,6 +15,7 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
 	ps := startAll(t, 3, single(redistest.Start(t)), revoke.Policy{})
 	var took []time.Duration
+	late := lateness(t)
 	for _, id := range ids("at-once-", 20) {
 		if got := ps[1].status(id); got != revoke.NotRevoked {
 			t.Fatalf("before: %v", got)
@@ -26,7 +27,7 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 		}
 		for _, p := range ps[1:] {
 			for p.status(id) != revoke.Revoked {
-				if time.Since(began) > 5*time.Second {
+				if time.Since(began) > 30*time.Second {
 					t.Fatal("not refused elsewhere")
 				}
 				time.Sleep(100 * time.Microsecond)
@@ -34,8 +35,8 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 		}
 		took = append(took, time.Since(began))
 	}
-	if m := median(took); m > 50*time.Millisecond {
-		t.Errorf("refused by all three after %v (median of 20), want at most 50ms", m)
+	if m, limit := median(took), 50*time.Millisecond+late(); m > limit {
+		t.Errorf("refused by all three after %v (median of 20), want at most %v", m, limit)
 	} else {
 		t.Logf("refused by all three after %v (median of 20)", m)
 	}
@@ -53,7 +54,7 @@ func TestASubjectIsLoggedOutUpToTheSecond(t *testing.T) {
 	if _, err := ps[1].RevokeIssuedBefore(t.Context(), "anna", cut.Add(-time.Hour), inAnHour()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Second, "both know the subject", func() bool {
+	eventually(t, 30*time.Second, "both know the subject", func() bool {
 		return ps[1].Check(revoke.Token{Subject: "anna", IssuedAt: cut.Add(-time.Minute)}).Status == revoke.Revoked
 	})
 	third := start(t, single(server), revoke.Policy{})
@@ -70,7 +71,7 @@ func TestASubjectIsLoggedOutUpToTheSecond(t *testing.T) {
 			{"in the next second", cut.Truncate(time.Second).Add(time.Second), revoke.NotRevoked},
 			{"nobody knows when", time.Time{}, revoke.Revoked},
 		} {
-			eventually(t, time.Second, tt.name, func() bool {
+			eventually(t, 30*time.Second, tt.name, func() bool {
 				return p.Check(revoke.Token{ID: "x", Subject: "anna", IssuedAt: tt.issued}).Status == tt.want
 			})
 		}
@@ -140,7 +141,7 @@ func TestTheBoundIsAnErrorAndNotAHole(t *testing.T) {
 	larger := startAll(t, 1, single(server), revoke.Policy{})[0]
 	larger.revoke("d")
 	small := start(t, single(server), revoke.Policy{MaxEntries: 3})
-	eventually(t, 5*time.Second, "a finding", func() bool { return hasFinding(small, "revocations-full") })
+	eventually(t, 30*time.Second, "a finding", func() bool { return hasFinding(small, "revocations-full") })
 	if small.Ready() || small.status("x") != revoke.Unknown {
 		t.Error("a process believes a set that it has no room for")
 	}
@@ -178,7 +179,7 @@ func TestWithoutRedisMemoryIsAllThereIs(t *testing.T) {
 func TestAStrictCheckKnowsWhatWasAcknowledgedBeforeIt(t *testing.T) {
 	t.Parallel()
 	ps := startAll(t, 2, single(redistest.Start(t)), revoke.Policy{})
-	eventually(t, 3*time.Second, "a lease", func() bool { _, err := ps[1].CheckStrict(t.Context(), revoke.Token{ID: "x"}); return err == nil })
+	eventually(t, 30*time.Second, "a lease", func() bool { _, err := ps[1].CheckStrict(t.Context(), revoke.Token{ID: "x"}); return err == nil })
 	var took []time.Duration
 	for _, id := range ids("strict-", 20) {
 		ps[0].revoke(id)
@@ -201,7 +202,7 @@ func TestAnotherSecretIsNoticed(t *testing.T) {
 	p := startAll(t, 1, single(server), revoke.Policy{Key: "one"})[0]
 	p.revoke("a")
 	other := start(t, single(server), revoke.Policy{Key: "two"})
-	eventually(t, 5*time.Second, "a finding", func() bool { return hasFinding(other, "revocations-key") })
+	eventually(t, 30*time.Second, "a finding", func() bool { return hasFinding(other, "revocations-key") })
 	if other.Ready() || other.Check(revoke.Token{ID: "a"}).Allowed() {
 		t.Error("a process with another secret believes that it knows")
 	}

@@ -64,7 +64,7 @@ func TestSentinelADemotedMasterThatAnswersIsNotBelieved(t *testing.T) {
 	}
 	b := start(t, o, policy)
 	b.waitReady()
-	eventually(t, 10*time.Second, "b is up to date", func() bool { return b.Stats().Lag < 2*time.Second })
+	eventually(t, 30*time.Second, "b is up to date", func() bool { return b.Stats().Lag < 2*time.Second })
 	underChecks(t, a, b, func(h *history) {
 		for _, p := range cut {
 			p.Blackhole(true)

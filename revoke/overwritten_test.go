@@ -13,7 +13,7 @@ import (
 func wantPrompt(t *testing.T, by, other *process, id string) {
 	t.Helper()
 	by.revoke(id)
-	eventually(t, 2*time.Second, id+" is known to another process", func() bool { return other.status(id) == revoke.Revoked })
+	eventually(t, 30*time.Second, id+" is known to another process", func() bool { return other.status(id) == revoke.Revoked })
 }
 
 // The stream and the numbers hold nothing that the set does not: what is no stream,
@@ -100,7 +100,7 @@ func TestAFindingNamesTheKeyThatIsOverwritten(t *testing.T) {
 	p := startAll(t, 1, single(server), revoke.Policy{MaxLag: 2 * time.Second, AckTimeout: 200 * time.Millisecond})[0]
 	p.revoke("a")
 	server.Do("SET", setKey, "x")
-	eventually(t, 10*time.Second, "a finding names the key", func() bool {
+	eventually(t, 30*time.Second, "a finding names the key", func() bool {
 		for _, f := range p.client.Health().Findings {
 			if f.Code == "revocations-lag" {
 				return strings.Contains(f.Fix, setKey)

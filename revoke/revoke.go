@@ -30,20 +30,22 @@ func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expire
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	if cut := t.Unix(); cut < 0 || cut > math.MaxUint32 || t.Sub(l.wall()) > l.policy.ClockSkew {
+	if cut := t.Unix(); cut < 0 || cut > math.MaxUint32 || t.Sub(l.fastest()) > l.policy.ClockSkew {
 		return evercache.Receipt{}, ErrExpiry // it would refuse what is not issued yet
 	}
 	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: uint32(t.Unix())}, opts)
 }
 
-// expiry checks what Revoke is given. The second it returns is not before the
+// expiry checks what Revoke is given, by the clock that refuses less: a token that
+// is alive by any clock can be revoked. The second it returns is not before the
 // moment given.
 func (l *List) expiry(id string, at time.Time) (uint32, error) {
 	if id == "" || len(id) > MaxIDBytes {
 		return 0, ErrID
 	}
-	now := l.wall()
-	if at.IsZero() || at.Before(now.Add(-l.policy.ClockSkew)) || at.After(now.Add(l.policy.MaxLife+l.policy.ClockSkew)) {
+	m, _ := l.kit.Master()
+	over := time.UnixMilli(l.slowest(m)).Add(-l.policy.ClockSkew)
+	if at.IsZero() || at.Before(over) || at.After(l.fastest().Add(l.policy.MaxLife+l.policy.ClockSkew)) {
 		return 0, ErrExpiry
 	}
 	exp := at.Unix()

@@ -35,8 +35,8 @@ local function last()
     if seq >= 0 and seq < 2^53 then return seq, n[3] == '1' end
   end
   redis.call('DEL', KEYS[3])
-  local t = redis.call('TIME')
-  local seq = t[1] .. string.format('%06d', t[2])
+  local t = redis.pcall('TIME')
+  local seq = t.err and string.match(redis.call('INFO', 'server'), 'server_time_usec:(%d+)') or t[1] .. string.format('%06d', t[2])
   redis.call('HSET', KEYS[3], 'seq', seq, 'owed', 1)
   return tonumber(seq), true
 end`
@@ -115,14 +115,30 @@ redis.call('ZADD', KEYS[1], '+inf', ARGV[1])
 redis.call('HSET', KEYS[3], 'seq', string.format('%.0f', seq), 'count', redis.call('ZCARD', KEYS[1]))
 return 1`)
 
-	// prune: how many seconds after its expiry an entry goes. Some at a time.
+	// prune: how many seconds after its expiry an entry goes, what the process's
+	// clock says, the slowest time that it knows of, and how many go at most. No clock
+	// is known to be right: each process leaves how far its own is behind the server's,
+	// and the furthest of the last hour counts, of a day at most. It answers how many
+	// went, and how far the slowest is ahead of ours.
 	pruneScript = newScript(`
-local last = tonumber(redis.call('TIME')[1]) - tonumber(ARGV[1])
-local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', last), 'LIMIT', 0, 1000)
+local now = tonumber(redis.call('TIME')[1])
+local ours = math.max(-86400, math.min(0, tonumber(ARGV[2]) - now))
+local n = redis.pcall('HMGET', KEYS[3], 'behind', 'behindAt')
+if n.err then return {0, 0} end
+local behind, at = tonumber(n[1] or ''), tonumber(n[2] or '')
+local age = at and math.abs(now - at)
+if not behind or not at or not (behind <= 0 and behind >= -86400) or not (age <= 3600) or ours < behind or ours == behind and age > 600 then
+  behind = ours
+  redis.call('HSET', KEYS[3], 'behind', string.format('%.0f', behind), 'behindAt', string.format('%.0f', now))
+end
+local most, peers = tonumber(ARGV[4]), behind + now - tonumber(ARGV[2])
+if most == 0 then return {0, peers} end
+local last = math.min(now + behind, tonumber(ARGV[3])) - tonumber(ARGV[1])
+local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', last), 'LIMIT', 0, most)
 if #old > 0 then
   redis.call('HINCRBY', KEYS[3], 'count', -redis.call('ZREM', KEYS[1], unpack(old)))
 end
-return #old`)
+return {#old, peers}`)
 )
 
 // keys are those of a list in Redis. They share a hash tag, and begin as no
@@ -160,7 +176,13 @@ func (k keys) run(ctx context.Context, ask asker, limit time.Duration, s script,
 	return nil, errReply
 }
 
-func noScript(err error) bool { return strings.Contains(err.Error(), "NOSCRIPT") }
+func noScript(err error) bool { return strings.Contains(err.Error(), "NOSCRIPT") || noHash(err) }
+
+// noHash reports that the server has no EVALSHA.
+func noHash(err error) bool {
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "unknown command") && strings.Contains(text, "evalsha")
+}
 
 const (
 	// streamLength is what the stream keeps, about. Who is further behind reads the

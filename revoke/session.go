@@ -22,6 +22,7 @@ type session struct {
 
 	began    time.Time
 	since    time.Time // when this began, or something was lost
+	whole    bool      // the server has no EVALSHA
 	complete bool      // the set was marked before the snapshot was taken
 	claim    string    // of the snapshot; "": there is none
 	mended   bool      // the claim was for something that was taken out
@@ -123,6 +124,9 @@ func (s *session) snapshot(ctx context.Context) error {
 		return err
 	}
 	s.complete = o.marked
+	if _, err := s.pruneOnce(ctx, s.m, 0); err != nil { // before anything is taken for over
+		return err
+	}
 	if err := s.scan(ctx); err != nil {
 		return err
 	}
@@ -176,6 +180,7 @@ func (s *session) done(ctx context.Context) error {
 // scan reads the set in pieces.
 func (s *session) scan(ctx context.Context) error {
 	s.reading = s.readings.Add(1)
+	dead := s.lastLiving(s.m)
 	for cursor := "0"; ; {
 		replies, err := s.link.Ask(ctx, s.patience(), []string{"ZSCAN", s.keys.set, cursor, "COUNT", scanCount})
 		if err = firstError(replies, err, 1); err != nil {
@@ -186,7 +191,7 @@ func (s *session) scan(ctx context.Context) error {
 			return err
 		}
 		s.stats.garbage.Add(uint64(garbage))
-		if err := s.learn(entries); err != nil {
+		if err := s.learn(entries, dead); err != nil {
 			return err
 		}
 		if cursor = next; cursor == "0" {
@@ -195,9 +200,9 @@ func (s *session) scan(ctx context.Context) error {
 	}
 }
 
-// learn takes entries in.
-func (s *session) learn(es []entry) error {
-	dead := s.lastLiving(s.m)
+// learn takes entries in, but for those that are over. What comes by the stream was
+// revoked a moment ago, by a process whose clock this one may not know yet.
+func (s *session) learn(es []entry, dead uint32) error {
 	for _, e := range es {
 		if e.exp < dead {
 			continue

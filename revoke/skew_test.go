@@ -24,7 +24,7 @@ func TestNothingExpiresEarlyWhenClocksDiffer(t *testing.T) {
 	if _, err := ps[0].Revoke(t.Context(), "over", over); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 2*time.Second, "all know", func() bool { return ps[0].status("short") == revoke.Revoked && ps[2].status("short") == revoke.Revoked })
+	eventually(t, 30*time.Second, "all know", func() bool { return ps[0].status("short") == revoke.Revoked && ps[2].status("short") == revoke.Revoked })
 	time.Sleep(time.Until(short.Add(2500 * time.Millisecond)))
 	for i, p := range ps {
 		p.Sweep()
@@ -32,8 +32,8 @@ func TestNothingExpiresEarlyWhenClocksDiffer(t *testing.T) {
 			t.Errorf("process %d: a clock that is ahead has forgotten it: %v", i, got)
 		}
 	}
-	if n := server.Do("ZCOUNT", setKey, "1", fmt.Sprint(short.Unix()+1)); n != int64(1) {
-		t.Errorf("Redis has %v entries, want the short one, and not the one that is over", n)
+	if n := server.Do("ZCOUNT", setKey, "1", fmt.Sprint(short.Unix()+1)); n != int64(2) {
+		t.Errorf("Redis has %v entries, want both: by the slowest clock neither is over for longer than the skew", n)
 	}
 	ps[2].SetClock(func() time.Time { return time.Now().Add(time.Hour) })
 	ps[2].Sweep()

@@ -24,7 +24,7 @@ func (s *session) tail(ctx context.Context) error {
 		}
 		for _, it := range items {
 			s.stats.garbage.Add(uint64(it.garbage))
-			if err := s.learn(it.entries); err != nil {
+			if err := s.learn(it.entries, 0); err != nil {
 				return err
 			}
 			s.id = it.id
@@ -45,10 +45,14 @@ func (s *session) tail(ctx context.Context) error {
 
 // ask looks at the set, and then waits for what is new in the stream.
 func (s *session) ask(ctx context.Context) (look, []item, error) {
-	replies, err := s.link.Ask(ctx, block+s.patience(), s.keys.command(lookScript, false),
+	replies, err := s.link.Ask(ctx, block+s.patience(), s.keys.command(lookScript, s.whole),
 		[]string{"XREAD", "COUNT", strconv.Itoa(tailCount), "BLOCK", strconv.FormatInt(block.Milliseconds(), 10), "STREAMS", s.keys.stream, s.id})
 	if err = firstError(replies, err, 2); err != nil {
-		return look{}, nil, err
+		if s.whole || !noHash(err) {
+			return look{}, nil, err
+		}
+		s.whole = true
+		return s.ask(ctx)
 	}
 	l, err := parseLook(replies[0].Value)
 	if err != nil {

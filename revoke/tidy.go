@@ -2,12 +2,8 @@ package revoke
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
-	"strconv"
 	"time"
-
-	"github.com/evercache/evercache/internal/kit"
 )
 
 const (
@@ -36,9 +32,14 @@ func (l *List) tidy(ctx context.Context) {
 	}
 }
 
-// sweep lets go of what has expired.
+// sweep lets go of what has expired. The clocks of the others are asked for first.
 func (l *List) sweep() {
 	m, _ := l.kit.Master()
+	if m != nil {
+		if _, err := l.pruneOnce(l.ctx, m, 0); err != nil {
+			return
+		}
+	}
 	dead := l.lastLiving(m)
 	l.set.sweep(dead)
 	l.forget(l.own.expire(dead))
@@ -51,30 +52,14 @@ func (l *List) forget(keys []key) {
 	}
 }
 
-// lastLiving is the second before which what has expired can go: by the clock
-// that is behind, ours or the server's, less the skew.
-func (l *List) lastLiving(m kit.Master) uint32 {
-	now := l.wall().UnixMilli()
-	if m != nil {
-		if low, high := m.ServerTime(time.Now()); high > 0 {
-			now = min(now, low)
-		}
-	}
-	return uint32(max(0, min((now-l.policy.ClockSkew.Milliseconds())/1000, math.MaxUint32)))
-}
-
-// prune lets Redis drop what has expired by its own clock.
+// prune lets Redis drop what is over by every clock.
 func (l *List) prune(ctx context.Context) {
 	m, _ := l.kit.Master()
 	if m == nil || !l.known.Load() {
 		return
 	}
-	skew := strconv.FormatInt(int64(l.policy.ClockSkew/time.Second), 10)
 	for range pruneMost {
-		v, err := l.keys.run(ctx, m.Do, l.kit.WriteTimeout(), pruneScript, skew)
-		n := number(v)
-		l.stats.pruned.Add(uint64(max(0, n)))
-		if err != nil || n < 1000 {
+		if n, err := l.pruneOnce(ctx, m, 1000); err != nil || n < 1000 {
 			return
 		}
 	}

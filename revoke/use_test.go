@@ -42,11 +42,11 @@ func TestAListThatOthersUseHasFindings(t *testing.T) {
 	server := redistest.Start(t, redistest.WithConfig("maxmemory 100mb", "maxmemory-policy allkeys-lru"))
 	ps := startAll(t, 2, single(server), revoke.Policy{})
 	ps[0].revoke("x")
-	eventually(t, 5*time.Second, "the other tells that it may be evicted", func() bool { return hasFinding(ps[1], "revocations-evictable") })
+	eventually(t, 30*time.Second, "the other tells that it may be evicted", func() bool { return hasFinding(ps[1], "revocations-evictable") })
 }
 
 func TestAListThatIsRequiredHasFindingsFromTheStart(t *testing.T) {
 	t.Parallel()
 	p := start(t, single(redistest.Start(t)), revoke.Policy{NoFirstUse: true})
-	eventually(t, 10*time.Second, "it is not ready", func() bool { return hasFinding(p, "revocations-not-ready") })
+	eventually(t, 30*time.Second, "it is not ready", func() bool { return hasFinding(p, "revocations-not-ready") })
 }

@@ -21,7 +21,7 @@ func (s *Status) Health() http.Handler {
 		if !readOnly(w, r) {
 			return
 		}
-		rep := newReport(s.source.Health(), s.source.Stats(), phase(s.phase.Load()) == draining)
+		rep := newReport(s.health(), s.source.Stats(), phase(s.phase.Load()) == draining)
 		rep.Revocations = s.newDenylist()
 		body, err := encode(rep)
 		if err != nil {

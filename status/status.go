@@ -28,7 +28,8 @@ type Source interface {
 type Status struct {
 	source   Source
 	phase    atomic.Uint32
-	denylist func() Denylist // nil: there is none
+	denylist func() Denylist            // nil: there is none
+	findings func() []evercache.Finding // of the server; nil: there are none
 }
 
 // phase is where the process is in its life, as opposed to the state of Redis.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // Exit statuses, of every command.
@@ -27,8 +28,22 @@ type invocation struct {
 	stdout, stderr io.Writer
 }
 
-// say prints to a terminal or pipe. When nobody reads it there is nobody to tell.
-func say(w io.Writer, format string, a ...any) { _, _ = fmt.Fprintf(w, format, a...) }
+// unread is how long a command waits for whoever reads what it prints.
+const unread = 5 * time.Second
+
+// say prints to a terminal or pipe. When nobody reads it there is nobody to tell,
+// and the command ends with its status all the same.
+func say(w io.Writer, format string, a ...any) {
+	text, written := fmt.Sprintf(format, a...), make(chan struct{})
+	go func() { // a pipe that is full may hold it until the process ends
+		defer close(written)
+		_, _ = io.WriteString(w, text)
+	}()
+	select {
+	case <-written:
+	case <-time.After(unread):
+	}
+}
 
 // command is one word after evercache.
 type command struct {

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
-	"os/signal"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/internal/daemon"
+	"github.com/evercache/evercache/internal/logqueue"
 )
 
 func serveCommand() command {
@@ -19,8 +20,10 @@ func serveCommand() command {
 		name:    "serve",
 		summary: "Serve the cache over HTTP",
 		help: `Serves the cache over HTTP until SIGTERM or an interrupt, then finishes what is
-under way and sends what it keeps for Redis; a second signal ends it at once. On an
-address that others can reach it answers for 3 s more while /readyz says 503
+under way and sends what it keeps for Redis; a second signal, a second later or more,
+ends it at once. SIGHUP does the same where a terminal has hung up, and is ignored
+elsewhere. SIGQUIT logs what every goroutine does and ends nothing.
+On an address that others can reach it answers for 3 s more while /readyz says 503
 (EVERCACHE_SHUTDOWN_DELAY). It starts whether Redis is there or not, and connects
 when Redis comes.
 
@@ -57,11 +60,11 @@ func serve(inv invocation, args []string) int {
 	if err != nil {
 		return wrongConfig(inv, err)
 	}
-	log := daemon.NewLogger(inv.stderr, cfg.Server.LogLevel, cfg.Server.LogFormat)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	context.AfterFunc(ctx, stop) // from here on a signal ends the process
-	err = daemon.New(cfg, log).Run(ctx)
+	logs := logqueue.New(daemon.NewLogger(inv.stderr, cfg.Server.LogLevel, cfg.Server.LogFormat).Handler(), cfg.Server.LogLevel, logqueue.Bounds{})
+	defer flush(logs)
+	log := slog.New(logs)
+	slog.SetDefault(log) // whoever else logs must not wait for its reader either
+	err = daemon.New(cfg, log).Run(watchSignals(log))
 	if wrong, ok := errors.AsType[*daemon.ConfigError](err); ok {
 		return wrongConfig(inv, wrong)
 	}
@@ -70,6 +73,15 @@ func serve(inv invocation, args []string) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// lastLines is what the end waits for whoever reads the log.
+const lastLines = time.Second
+
+func flush(logs *logqueue.Handler) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastLines)
+	defer cancel()
+	logs.Flush(ctx)
 }
 
 // logEnd says why the end was not clean, and counts what was lost with it.
@@ -83,9 +95,10 @@ func logEnd(log *slog.Logger, err error) {
 
 // wrongConfig prints every fault on a line of its own.
 func wrongConfig(inv invocation, err error) int {
-	say(inv.stderr, "evercache: the configuration is wrong:\n")
+	var text strings.Builder
 	for line := range strings.Lines(err.Error()) {
-		say(inv.stderr, "  %s\n", strings.TrimRight(line, "\n"))
+		fmt.Fprintf(&text, "  %s\n", strings.TrimRight(line, "\n"))
 	}
+	say(inv.stderr, "evercache: the configuration is wrong:\n%s", text.String())
 	return exitUsage
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"os"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // certificate serves a key pair from files and follows their renewal. A pair
@@ -18,8 +20,7 @@ type certificate struct {
 
 	mu       sync.Mutex // guards what is below
 	pair     *tls.Certificate
-	stamp    time.Time // the later change of the two files that pair came from
-	broken   bool      // the files have changed since and cannot be used
+	broken   bool // the files could not be used the last time
 	lookedAt time.Time
 }
 
@@ -27,62 +28,41 @@ type certificate struct {
 const lookAgain = time.Second
 
 func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	c.stamp, c.lookedAt = c.changedAt(), time.Now()
-	return c, c.loadLocked()
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log, lookedAt: time.Now()}
+	var err error
+	if c.pair, err = keyfiles.Pair(certFile, keyFile); err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return c, nil
 }
 
 // get is called at each handshake.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.lookedAt) < lookAgain {
-		return c.pair, nil
-	}
-	c.lookedAt = time.Now()
-	if stamp := c.changedAt(); !stamp.Equal(c.stamp) {
-		c.renewLocked(stamp)
+	if time.Since(c.lookedAt) >= lookAgain {
+		c.lookedAt = time.Now()
+		c.renewLocked()
 	}
 	return c.pair, nil
 }
 
-// renewLocked tries the changed files. What cannot be used is tried again and
-// told once: it may have been read while it was being written.
-func (c *certificate) renewLocked(stamp time.Time) {
-	err := c.loadLocked()
-	if err == nil {
-		c.stamp, c.broken = stamp, false
-		c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS certificate was renewed", slog.String("event", "certificate.renewed"))
+// renewLocked takes what the files hold: their times tell nothing, since a copy may
+// keep those of an older file. What cannot be used is tried again and told once: it
+// may have been read while it was being written.
+func (c *certificate) renewLocked() {
+	pair, err := keyfiles.Pair(c.certFile, c.keyFile)
+	if err != nil {
+		if !c.broken {
+			c.log.LogAttrs(context.Background(), slog.LevelWarn, "renewed TLS certificate cannot be used; the last one stays",
+				slog.String("event", "certificate.unusable"), slog.Any("error", err))
+		}
+		c.broken = true
 		return
 	}
-	if !c.broken {
-		c.log.LogAttrs(context.Background(), slog.LevelWarn, "renewed TLS certificate cannot be used; the last one stays",
-			slog.String("event", "certificate.unusable"), slog.Any("error", err))
+	c.broken = false
+	if !slices.EqualFunc(pair.Certificate, c.pair.Certificate, slices.Equal) {
+		c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS certificate was renewed", slog.String("event", "certificate.renewed"))
 	}
-	c.broken = true
-}
-
-func (c *certificate) loadLocked() error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return fmt.Errorf("TLS certificate: %w", err)
-	}
-	c.pair = &pair
-	return nil
-}
-
-// changedAt is the later time of the two files; zero when one is missing.
-func (c *certificate) changedAt() time.Time {
-	cert, err := os.Stat(c.certFile)
-	if err != nil {
-		return time.Time{}
-	}
-	key, err := os.Stat(c.keyFile)
-	if err != nil {
-		return time.Time{}
-	}
-	if key.ModTime().After(cert.ModTime()) {
-		return key.ModTime()
-	}
-	return cert.ModTime()
+	c.pair = pair
 }

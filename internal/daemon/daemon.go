@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,10 +35,12 @@ const (
 
 // Daemon is one instance of the service.
 type Daemon struct {
-	cfg       config.Config
-	log       *slog.Logger
-	addr      net.Addr
-	listening chan struct{}
+	cfg config.Config
+	log *slog.Logger
+	// connections is how many callers may have at the same time.
+	connections int
+	addr        net.Addr
+	listening   chan struct{}
 }
 
 // ConfigError means that the settings are wrong: starting again is no use. Its
@@ -50,7 +53,9 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // New prepares a Daemon; Run does everything else.
 func New(cfg config.Config, log *slog.Logger) *Daemon {
 	cfg.Redis.Logger = log
-	return &Daemon{cfg: cfg, log: log, listening: make(chan struct{})}
+	most := connectionsFor(cfg)
+	cfg.Redis.Findings = append(slices.Clone(cfg.Redis.Findings), descriptorFindings(most)...)
+	return &Daemon{cfg: cfg, log: log, connections: most, listening: make(chan struct{})}
 }
 
 // Listening is closed when requests are answered; Addr says where from then on.
@@ -77,7 +82,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
 	}
-	a := d.api(client, status.New(client), list)
+	st := status.New(client)
+	st.SetFindings(open.fullFindings)
+	a := d.api(client, st, list)
+	a.metrics.registry.MustRegister(open.metrics()...)
 	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
 	served := make(chan error, 1)
 	var serving sync.WaitGroup

@@ -28,6 +28,11 @@ type running struct {
 func runDaemon(t *testing.T, environ ...string) *running {
 	t.Helper()
 	d, l := newDaemon(t, append(environ, "EVERCACHE_LISTEN=127.0.0.1:"+freePort(t))...)
+	return runThis(t, d, l)
+}
+
+func runThis(t *testing.T, d *Daemon, l *logs) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{Daemon: d, t: t, logs: l, stop: stop, done: make(chan error, 1)}
 	go func() { r.done <- d.Run(ctx) }() // ends with stop

@@ -39,6 +39,7 @@ func (e *ending) drain(delay time.Duration) error {
 	time.Sleep(delay)
 	_ = e.open.Close() // Serve and Shutdown close it too; nobody can do anything about its error
 	e.open.waitEmpty(min(lingering, rest/4))
+	defer e.open.refusals.Wait() // they began at most refusalTime before
 	e.endRequests(ctx, rest/2)
 	err := e.endList(ctx)
 	if e.memoryWasAll() {

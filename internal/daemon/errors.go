@@ -162,6 +162,13 @@ func errUnavailable(message string, cause error) *apiError {
 	return &apiError{status: http.StatusServiceUnavailable, code: "unavailable", message: message, retry: true, cause: cause}
 }
 
+func errTooManyConnections() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_connections", retry: true,
+		message: "callers have every connection that this process can take; nothing was done",
+	}
+}
+
 func errShuttingDown(cause error) *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "shutting_down", retry: true, cause: cause,

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,52 +17,6 @@ import (
 	"testing"
 	"time"
 )
-
-func TestConnectionsOverTheBoundWait(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := newBounded(ln, 2)
-	accepted := make(chan net.Conn)
-	ended := make(chan error, 1)
-	go func() { // ends with b.Close
-		for {
-			c, err := b.Accept()
-			if err != nil {
-				ended <- err
-				return
-			}
-			accepted <- c
-		}
-	}()
-	for range 3 {
-		dialRaw(t, b.Addr().String())
-	}
-	first, second := <-accepted, <-accepted
-	select {
-	case <-accepted:
-		t.Fatal("a third connection was accepted")
-	case <-time.After(50 * time.Millisecond):
-	}
-	first.Close()
-	first.Close() // a second Close gives no second slot
-	third := <-accepted
-	dialRaw(t, b.Addr().String())
-	select {
-	case <-accepted:
-		t.Fatal("a fourth connection was accepted")
-	case <-time.After(50 * time.Millisecond):
-	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err == nil {
-		t.Error("Accept ended without an error")
-	}
-	second.Close()
-	third.Close()
-}
 
 func TestTLSFollowsTheRenewalOfItsCertificate(t *testing.T) {
 	dir := t.TempDir()

@@ -12,10 +12,29 @@ import (
 // text on a terminal and JSON for everything that collects logs.
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
+	lines := &wholeLines{w: w}
 	if format == "text" || format != "json" && onTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, o))
+		return slog.New(slog.NewTextHandler(lines, o))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(slog.NewJSONHandler(lines, o))
+}
+
+// wholeLines begins a line of its own after one that was cut off by a full disk.
+type wholeLines struct {
+	w   io.Writer
+	cut bool
+}
+
+func (l *wholeLines) Write(line []byte) (int, error) {
+	if l.cut {
+		if _, err := l.w.Write([]byte("\n")); err != nil {
+			return 0, err
+		}
+		l.cut = false
+	}
+	n, err := l.w.Write(line)
+	l.cut = n > 0 && n < len(line)
+	return n, err
 }
 
 func onTerminal(w io.Writer) bool {

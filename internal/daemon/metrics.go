@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,26 @@ func newHTTPMetrics(c client) *httpMetrics {
 	m.registry.MustRegister(m.requests, m.duration, evercacheprom.New(c),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// metrics are those of the connections.
+func (b *bounded) metrics() []prometheus.Collector {
+	count := func(n *atomic.Uint64) func() float64 { return func() float64 { return float64(n.Load()) } }
+	closed := func(reason string, n *atomic.Uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "evercache_http_connections_closed_total",
+			Help: "Connections that were closed for want of room, by reason: quiet (no request was under way), refused (there was no room for it), descriptors (the system had none left).", ConstLabels: prometheus.Labels{"reason": reason},
+		}, count(n))
+	}
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "evercache_http_connections", Help: "Connections that callers have.",
+		}, func() float64 { return float64(len(b.slots)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "evercache_http_connections_limit", Help: "Connections that callers may have.",
+		}, func() float64 { return float64(cap(b.slots)) }),
+		closed("quiet", &b.madeRoom), closed("refused", &b.refused), closed("descriptors", &b.starved),
+	}
 }
 
 // codesEverywhere can be the answer to any call.

@@ -32,16 +32,18 @@ func (s speaking) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	slot, _ := c.(*slotConn) // a test may have a listener without a bound
 	if s.tls != nil {
 		c = tls.Server(c, s.tls)
 	}
-	return &spoken{Conn: c, log: s.log}, nil
+	return &spoken{Conn: c, slot: slot, log: s.log}, nil
 }
 
 // spoken is a connection as net/http sees it, TLS or not: it makes the handshake
 // with the first Read, within the time that a request's header may take.
 type spoken struct {
 	net.Conn
+	slot     *slotConn // below TLS; nil: there is no bound
 	log      *slog.Logger
 	answered atomic.Bool // a handler has the request: what is written is its answer
 	refused  bool        // it ends with the refusal that was sent
@@ -103,10 +105,19 @@ func answers(h http.Handler) http.Handler {
 	})
 }
 
-// between is told when an answer is written and another request may come.
-func between(c net.Conn, s http.ConnState) {
-	if c, ok := c.(*spoken); ok && s == http.StateIdle {
+// between is told when a request has come, and when its answer is written and
+// another may come.
+func between(conn net.Conn, s http.ConnState) {
+	c, ok := conn.(*spoken)
+	switch {
+	case !ok:
+	case s == http.StateIdle:
 		c.answered.Store(false)
+		if c.slot != nil {
+			c.slot.rest()
+		}
+	case s == http.StateActive && c.slot != nil:
+		c.slot.work()
 	}
 }
 

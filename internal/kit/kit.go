@@ -73,6 +73,9 @@ type Master interface {
 	Dial(ctx context.Context) (Link, error)
 	// ServerTime is a moment on the server's clock, in milliseconds, between low and high.
 	ServerTime(at time.Time) (low, high int64)
+	// ClockAhead is how far the server's clock is ahead of what our wall clock shows
+	// right now, between low and high; not ok: the server has never told its time.
+	ClockAhead(wall time.Time) (low, high time.Duration, ok bool)
 }
 
 // Link is a connection for commands that block.

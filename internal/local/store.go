@@ -30,9 +30,14 @@ type Item struct {
 	Value                            any
 	KeepUntil                        int64
 	Written                          int64  // when the value was written or loaded
+	End                              End    // when its key ends in Redis
 	Size                             uint32 // of the value, in bytes
 	Absent                           bool   // there is no value, and that is known
 }
+
+// End is when a key ends by its server's clock, in milliseconds, as between the two;
+// zero: unknown.
+type End struct{ From, To int64 }
 
 // Fresh reports whether the item is within its TTL; a nil one is not.
 func (it *Item) Fresh(now int64) bool { return it != nil && now < it.FreshUntil }

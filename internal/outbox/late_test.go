@@ -10,7 +10,7 @@ import (
 func TestAnOlderWriteThatIsGivenUpLaterLeavesTheNewer(t *testing.T) {
 	b := New(10, 1<<20)
 	newer, older := set("a", "newer"), set("a", "older")
-	newer.Since, older.Since, older.Hi, older.Late = 20, 10, 99, true
+	newer.Since, older.Since, older.Hi, older.Late, older.Sent = 20, 10, 99, true, End{7, 7}
 	put(t, b, newer, older)
 	got, ok := b.Record(newer.Key)
 	if !ok || string(got.Value) != "newer" || got.Floor != 99 || !got.Late || len(got.Priors) != 1 {
@@ -20,7 +20,7 @@ func TestAnOlderWriteThatIsGivenUpLaterLeavesTheNewer(t *testing.T) {
 
 func TestAWriteThatMayBeExecutedLateIsRememberedByThoseAfterIt(t *testing.T) {
 	late := set("a", "late")
-	late.Since, late.Late = 1, true
+	late.Since, late.Late, late.Sent = 1, true, End{1, 1}
 	for name, put := range map[string]func(*Box, Record){
 		"put in its place": func(b *Box, r Record) { _ = b.Put(late); _ = b.Put(r) },
 		"put back under":   func(b *Box, r Record) { _ = b.Put(r); b.Return([]Record{late}, nil) },
@@ -36,11 +36,11 @@ func TestAWriteThatMayBeExecutedLateIsRememberedByThoseAfterIt(t *testing.T) {
 	b := New(10, 1<<20)
 	for i := range 3 * maxPriors {
 		r := set("a", string(rune('a'+i)))
-		r.Since, r.Late = int64(i+1), true
+		r.Since, r.Late, r.Sent = int64(i+1), true, End{int64(i + 1), int64(i + 1)}
 		put(t, b, r)
 	}
 	got, _ := b.Record(late.Key)
-	if len(got.Priors) != maxPriors || slices.Contains(got.Priors, "") {
+	if len(got.Priors) != maxPriors || slices.Contains(got.Priors, End{}) {
 		t.Errorf("%d earlier writes are remembered", len(got.Priors))
 	}
 }

@@ -154,9 +154,20 @@ func (l *Ledger) Floor(key string) int64 {
 	return 0
 }
 
+// Follow lets r, a newer write of its key, know of the one that is held.
+func (l *Ledger) Follow(r *Record) {
+	s := l.shard(r.Key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[r.Key]; e != nil && e.rec.Since < r.Since {
+		r.Floor = max(r.Floor, e.rec.floor())
+		r.heed(&e.rec)
+	}
+}
+
 // Forget drops the record of a key for which a newer write waits in a Box, and
-// returns its Floor. A Box that may refuse the write is to be asked first, with
-// Floor. It is not for a Touch: that one needs the Set which it prolongs.
+// returns its Floor. A Box that may refuse the write is to be asked first, after
+// Follow. It is not for a Touch: that one needs the Set which it prolongs.
 func (l *Ledger) Forget(key string) (hi int64) {
 	s := l.shard(key)
 	s.mu.Lock()
@@ -168,6 +179,21 @@ func (l *Ledger) Forget(key string) (hi int64) {
 	hi = e.rec.floor()
 	s.drop(e)
 	return hi
+}
+
+// Recall takes out the record of a key, to be put back: something may have undone
+// it.
+func (l *Ledger) Recall(key string) (Record, bool) {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	if e == nil || e.rec.Kind == Touch {
+		return Record{}, false
+	}
+	r := e.rec
+	s.drop(e)
+	return r, true
 }
 
 // Uncover takes out what a master that holds barrier held (0: none) need not

@@ -208,7 +208,7 @@ func gone(r Record) bool { return r.Kind == Delete || r.Kind == Invalidate }
 
 // bare is a record without what has no room.
 func bare(r Record) Record {
-	return Record{Kind: Invalidate, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Certain: r.Certain}
+	return Record{Kind: Invalidate, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Mixed: r.Mixed}
 }
 
 func cmpInt(a, b int64) int { return int(a - b) }
@@ -279,7 +279,7 @@ func randomRecord(r *rand.Rand, now int64) Record {
 	key := pick(r, allKeys)
 	rec := Record{Kind: Kind(r.IntN(3)), Key: key, Class: key[:2], Since: now, Ends: now + int64(r.IntN(1000))}
 	rec.Lo = r.Int64N(100)
-	rec.Hi, rec.Floor, rec.TTL, rec.Certain = rec.Lo+r.Int64N(20), r.Int64N(50), time.Duration(r.IntN(3)), r.IntN(2) == 0
+	rec.Hi, rec.Floor, rec.TTL, rec.Mixed = rec.Lo+r.Int64N(20), r.Int64N(50), time.Duration(r.IntN(3)), r.IntN(2) == 0
 	if rec.Kind == Set {
 		rec.Value = noValues[:r.IntN(len(noValues))]
 		rec.Invalidate = r.IntN(4) == 0

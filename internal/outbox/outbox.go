@@ -273,6 +273,7 @@ func (b *Box) Taken(r Record) {
 	case old.Since > r.Since && r.Kind == Touch: // it moved the end of the key, not its value
 	case old.Since > r.Since:
 		old.Floor = max(old.Floor, r.floor())
+		old.heed(&r)
 	case r.Kind != Touch || old.Kind == Touch:
 		b.remove(r.Key)
 	}

@@ -1,8 +1,6 @@
 package outbox
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"slices"
 	"time"
 )
@@ -39,22 +37,25 @@ type Record struct {
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
 	// Late: it was sent and not answered, or an earlier write of the key was, so
-	// that a master may execute it at any time. Priors are sums of values of the
-	// key that are older than this write: of those earlier ones, and of what the
-	// owner knew to be there.
-	Late   bool
-	Priors []string
-	// TTL is the life that was asked for. Certain: the order against other
-	// writers can be told from when keys expire.
-	TTL     time.Duration
-	Certain bool
+	// that a master may execute it at any time.
+	Late bool
+	// Sent is the end that the value got when it was sent: with it the value is
+	// known again in Redis. Prev and Priors are those of values that are older
+	// than this write: of the owner's earlier ones, and of what it knew to be there.
+	Sent   End
+	Prev   End
+	Priors []End
+	// TTL is the life that was asked for. Mixed: the owner has written the class
+	// with several, so the end of a key alone tells little, and Priors are kept.
+	TTL   time.Duration
+	Mixed bool
 
 	// Seq orders records and prefixes in a Box, which gives it.
 	Seq uint64
 }
 
 // overhead is what a record costs beside its key and value.
-const overhead = 200
+const overhead = 320
 
 func (r *Record) cost() int64 { return int64(len(r.Key)+len(r.Value)) + overhead }
 
@@ -67,32 +68,58 @@ func (r Record) keyOnly() Record {
 // removes reports whether the key is gone once it is carried out.
 func (r *Record) removes() bool { return r.Kind == Delete || r.Kind == Invalidate }
 
+// End is when a key ends by a master's clock, in milliseconds, as between the
+// two. Two writes of a key have the same only if they came in the same
+// millisecond, or their lives differ by just what their times do. Zero: unknown.
+type End struct{ From, To int64 }
+
 // maxPriors bounds the earlier writes that are remembered. More of them only
 // make an order harder to tell.
 const maxPriors = 8
 
-// heed notes that older, an earlier write of the key, may be executed still.
+// heed remembers older, an earlier write of the key: Redis may hold its value,
+// or come to hold it only now.
 func (r *Record) heed(older *Record) {
-	if !older.Late && len(older.Priors) == 0 {
+	was := older.Sent
+	if was == (End{}) {
+		was = older.Prev
+	}
+	if r.Prev == (End{}) {
+		r.Prev = was
+	}
+	if !older.Late && len(older.Priors) == 0 && !r.Mixed {
 		return
 	}
 	r.Late = r.Late || older.Late
-	sums := slices.Clone(older.Priors)
-	if older.Kind == Set && len(older.Value) > 0 {
-		sums = append(sums, Sum(older.Value))
-	}
-	for _, sum := range r.Priors {
-		if !slices.Contains(sums, sum) {
-			sums = append(sums, sum)
-		}
-	}
-	r.Priors = sums[max(0, len(sums)-maxPriors):]
+	r.Priors = ends(older.Priors, []End{older.Prev, older.Sent}, r.Priors)
 }
 
-// Sum is how a value is known again.
-func Sum(value []byte) string {
-	sum := sha1.Sum(value)
-	return hex.EncodeToString(sum[:])
+// SendAgain notes that the write gets another end: the one that it had may be
+// given by a master that executes it late.
+func (r *Record) SendAgain(end End) {
+	if r.Sent != end && r.Sent != (End{}) {
+		r.Priors = ends(r.Priors, []End{r.Sent})
+	}
+	r.Sent = end
+}
+
+// MaxKnown bounds Known.
+const MaxKnown = maxPriors
+
+// Known are the ends of values that are not newer than the write: earlier ones of
+// its key, and its own.
+func (r *Record) Known() []End {
+	return ends(r.Priors, []End{r.Prev, r.Sent})
+}
+
+// ends puts lists together, each end once, the last ones where they are too many.
+func ends(lists ...[]End) (all []End) {
+	for _, e := range slices.Concat(lists...) {
+		if e != (End{}) && !slices.Contains(all, e) {
+			all = append(all, e)
+		}
+	}
+	return all[max(0, len(all)-maxPriors):]
 }
 
 // floor is the Floor of a newer write of the key.

@@ -32,6 +32,9 @@ type Options struct {
 	// Config holds lines for the configuration file. They come last, so they win over ours.
 	Config []string
 
+	// Env is added to the environment of the process.
+	Env []string
+
 	// StartTimeout bounds the wait for a process to answer (default 15 s). It counts the time for
 	// loading data too.
 	StartTimeout time.Duration

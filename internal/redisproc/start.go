@@ -64,6 +64,9 @@ func (p *Process) launch() (*run, error) {
 	defer func() { _ = out.Close() }() // the child has its own copy
 	cmd := exec.Command(p.command.path, append([]string{p.confPath()}, p.command.args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, out, out
+	if len(p.options.Env) > 0 {
+		cmd.Env = append(os.Environ(), p.options.Env...)
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -55,6 +55,9 @@ const barrierWait = 50 * time.Millisecond
 // later master holds tells which of ours it has. It takes the server's time as
 // well. One caller at a time.
 func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
+	if err := n.lookAgain(ctx); err != nil {
+		return Barrier{SentAt: time.Now()}, err
+	}
 	b := Barrier{SentAt: time.Now()}
 	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
@@ -76,10 +79,12 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	case k == OK && wrote:
 		n.refused.Store(nil)
 		n.noBeat.lift()
+		n.twins.beaten.Store(b.N)
 	case k == OK:
 	case k == NoPerm:
 		n.noBeat.set()
 		return b, nil
+	case k.Puzzling(): // no answer
 	case k.Refused():
 		n.refused.Store(&k)
 		b.Acked = 0 // WAIT spoke of an earlier write: nobody has this one
@@ -95,13 +100,18 @@ var errPassed = errors.New("another dial of the master has begun since")
 // rueidis would move its own to another connection, where it waits for nothing.
 func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	r := n.beat.DoMulti(ctx,
-		n.beat.B().Time().Build(),
+		n.askTime(),
 		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
 		n.beat.B().Info().Section("replication").Build())
 	now := time.Now()
 	n.timed(b.SentAt, now, r[0])
+	for i, command := range []string{2: "INFO", 3: "WAIT"} {
+		if command != "" {
+			n.lacks.heard(command, r[i].Error())
+		}
+	}
 	acked, err := r[3].AsInt64()
 	b.Acked, b.Proof = int(acked), err
 	if b.Wrote, err = r[2].ToString(); err != nil {
@@ -113,9 +123,29 @@ func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	return r[1].Error()
 }
 
-// timed keeps what a TIME told that was sent and answered between two moments.
+// askTime asks for the server's time: of INFO where TIME is missing.
+func (n *Node) askTime() rueidis.Completed {
+	if n.lacks.noTime.Load() {
+		return n.beat.B().Info().Section("server").Build()
+	}
+	return n.beat.B().Time().Build()
+}
+
+// timed keeps what an askTime told that was sent and answered between two moments.
 func (n *Node) timed(sent, answered time.Time, r rueidis.RedisResult) {
+	if n.lacks.noTime.Load() {
+		info, _ := r.ToString()
+		us, err := strconv.ParseInt(infoField(info, "server_time_usec"), 10, 64)
+		if err == nil && us > 0 && us < 1<<60 {
+			n.clock.heard(sent, answered, time.UnixMicro(us))
+		}
+		return
+	}
 	reply, err := r.AsStrSlice()
+	n.lacks.heard("TIME", err)
+	if k := KindOf(err); k == NoPerm || k.Puzzling() {
+		n.lacks.noTime.Store(true)
+	}
 	if err != nil || len(reply) != 2 {
 		return
 	}
@@ -137,10 +167,26 @@ func (n *Node) find(ctx context.Context) error {
 		n.beat.B().Time().Build(),
 		n.beat.B().Role().Build(),
 		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
-		n.beat.B().Get().Key(n.heartbeat.Marker).Build())
-	n.timed(sent, time.Now(), r[0])
-	if err := isMaster(r[1]); err != nil {
+		n.beat.B().Get().Key(n.heartbeat.Marker).Build(),
+		n.beat.B().Info().Section("replication").Build(),
+		n.beat.B().Arbitrary("HELLO").Build(),
+		n.beat.B().Info().Section("server").Build())
+	answered := time.Now()
+	for i, command := range []string{1: "ROLE", 4: "INFO", 5: "HELLO"} {
+		if command != "" {
+			n.lacks.heard(command, r[i].Error())
+		}
+	}
+	if err := n.isMaster(ctx, r[1], r[4]); err != nil {
 		return err
+	}
+	n.server = serverOf(r[5], r[6])
+	if err := n.server.usable(); err != nil {
+		return err
+	}
+	n.timed(sent, answered, r[0])
+	if n.lacks.noTime.Load() {
+		n.timed(sent, answered, r[6])
 	}
 	held := Held{Addr: n.Addr}
 	for i, take := range []func(string){
@@ -190,22 +236,33 @@ func (n *Node) findEarlier(ctx context.Context, held *Held) error {
 	return nil
 }
 
-// isMaster judges an answer to ROLE.
-func isMaster(r rueidis.RedisResult) error {
-	reply, err := r.ToArray()
-	role := ""
-	if err == nil && len(reply) > 0 {
-		role, err = reply[0].ToString()
+// isMaster judges what the node says of its role. Where ROLE is missing INFO
+// says it too, and where both are the heartbeat's write will tell.
+func (n *Node) isMaster(ctx context.Context, answer, info rueidis.RedisResult) error {
+	role, err := roleOf(answer)
+	if k := KindOf(err); k == NoPerm || k.Puzzling() {
+		text, _ := info.ToString()
+		role, err = first(infoField(text, "role"), "master"), nil
 	}
 	switch {
-	case KindOf(err) == NoPerm: // not allowed to ask: the heartbeat's write will tell
-		return nil
 	case err != nil:
 		return wrap("ask role", err)
-	case role != "master":
-		return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
+	case role == "master":
+		return nil
 	}
-	return nil
+	if other, err := roleOf(n.cmd.Do(ctx, n.b().Role().Build())); err == nil && other == "master" {
+		return errApart()
+	}
+	return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
+}
+
+// roleOf is what an answer to ROLE begins with.
+func roleOf(r rueidis.RedisResult) (string, error) {
+	reply, err := r.ToArray()
+	if err != nil || len(reply) == 0 {
+		return "", err
+	}
+	return reply[0].ToString()
 }
 
 // lone is the book of a node that nobody keeps one for.

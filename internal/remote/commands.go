@@ -15,48 +15,10 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "raw"}
+var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
-
-// Get reads a key and how long it has to live. A missing key is IsNil.
-func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
-	c, bounded, cancel := n.begin(ctx, "get", limit)
-	defer cancel()
-	r := n.cmd.DoMulti(bounded, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
-	v, err := value(r[0], r[1])
-	return v, c.end(ctx, err)
-}
-
-// Found is one answer of GetMany.
-type Found struct {
-	Value
-	Err error // IsNil: no such key
-}
-
-// GetMany reads up to MaxBatch keys in one pipeline; the error is about the
-// whole of it.
-func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
-	c, bounded, cancel := n.begin(ctx, "mget", limit)
-	c.limit = 0
-	defer cancel()
-	cmds := make([]rueidis.Completed, 0, 2*len(keys))
-	for _, k := range keys {
-		cmds = append(cmds, n.b().Get().Key(k).Build(), n.b().Pttl().Key(k).Build())
-	}
-	replies := n.cmd.DoMulti(bounded, cmds...)
-	found := make([]Found, len(keys))
-	var worst error
-	for i := range keys {
-		v, err := value(replies[2*i], replies[2*i+1])
-		found[i] = Found{Value: v, Err: err}
-		if KindOf(err).Outage() || KindOf(err) == Canceled {
-			worst = err
-		}
-	}
-	return found, c.end(ctx, worst)
-}
 
 // value puts the replies of GET and PTTL together. The key may have ended
 // between the two: then it is missing.
@@ -67,6 +29,8 @@ func value(get, pttl rueidis.RedisResult) (Value, error) {
 	}
 	ms, err := pttl.AsInt64()
 	switch {
+	case KindOf(err) == Lacks || KindOf(err) == NoPerm: // the value may be read
+		return Value{Data: data, TTL: -1}, nil
 	case err != nil:
 		return Value{}, err
 	case ms == -2 || ms == 0:
@@ -82,13 +46,17 @@ type Pair struct {
 	Key  string
 	Data []byte
 	TTL  time.Duration
+	Ends int64 // when it ends: see EndOf; 0: TTL after the server executes it
 }
 
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
 	c, bounded, cancel := n.begin(ctx, "set", limit)
 	defer cancel()
-	err := c.end(ctx, n.cmd.Do(bounded, n.set(p, c.start)).Error())
+	if len(p.Data) >= ByScript {
+		return n.setInTime(ctx, bounded, c, p, limit)
+	}
+	err := c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
 	return c.span(), err
 }
 
@@ -97,8 +65,8 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stor
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
 	defer cancel()
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx(), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL, c.start); ok {
-		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	if p.Ends != 0 {
+		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
 	}
@@ -146,13 +114,13 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, len(ws))
 	for _, w := range ws {
-		cmds = append(cmds, n.write(w, c.start))
+		cmds = append(cmds, n.write(w))
 	}
 	errs := make([]error, len(ws))
 	var worst error
 	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
-		errs[i] = r.Error()
-		if KindOf(errs[i]) != OK {
+		errs[i] = tellable(r.Error())
+		if KindOf(errs[i]) != OK && (worst == nil || !hurts(worst)) {
 			worst = errs[i]
 		}
 	}
@@ -162,23 +130,23 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 // write is pinned: rueidis takes a command back for others once it is answered,
 // and a server that refuses a value for its size answers before all of it has
 // been written.
-func (n *Node) write(w Write, now time.Time) rueidis.Completed {
+func (n *Node) write(w Write) rueidis.Completed {
 	switch w.Kind {
 	case WriteDelete:
 		return n.b().Del().Key(w.Key).Build().Pin()
 	case WriteExpire:
 		return n.expire(w.Key, w.TTL).Pin()
 	}
-	return n.set(w.Pair, now).Pin()
+	return n.set(w.Pair).Pin()
 }
 
 // large is the size from which a single value is pinned too.
 const large = 64 << 10
 
-func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
+func (n *Node) set(p Pair) rueidis.Completed {
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
-	if ends, ok := n.ends(p.TTL, now); ok {
-		cmd = set.PxatMillisecondsTimestamp(ends).Build()
+	if p.Ends != 0 {
+		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
 	} else {
 		cmd = set.Px(atLeastMS(p.TTL)).Build()
 	}
@@ -188,18 +156,11 @@ func (n *Node) set(p Pair, now time.Time) rueidis.Completed {
 	return cmd
 }
 
-// ends is when what is sent at that time is to end, by the server's clock: a write that
-// a server executes late, because it hung, must not look newer than those that
-// were made meanwhile. Not ok: nobody knows that clock.
-func (n *Node) ends(ttl time.Duration, sent time.Time) (ms int64, ok bool) {
-	if n.clock.ahead.Load() == nil {
-		return 0, false
-	}
-	now, _ := n.ServerTime(sent)
-	return now + atLeastMS(ttl).Milliseconds(), true
-}
-
 func (n *Node) expire(key string, ttl time.Duration) rueidis.Completed {
+	if n.Lacks("PEXPIRE") && n.clock.ahead.Load() != nil {
+		now, _ := n.ServerTime(time.Now())
+		return n.b().Pexpireat().Key(key).MillisecondsTimestamp(now + atLeastMS(ttl).Milliseconds()).Build()
+	}
 	return n.b().Pexpire().Key(key).Milliseconds(atLeastMS(ttl).Milliseconds()).Build()
 }
 
@@ -238,13 +199,16 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 	c, bounded, cancel := n.begin(ctx, "scan", limit)
 	defer cancel()
 	e, err := n.cmd.Do(bounded, n.b().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+	if KindOf(err) != UnknownReply { // which may not last
+		n.lacks.heard("SCAN", err)
+	}
 	return e.Elements, e.Cursor, c.end(ctx, err)
 }
 
 func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (int, error) {
 	c, bounded, cancel := n.begin(ctx, "unlink", limit)
 	defer cancel()
-	k, err := n.cmd.Do(bounded, n.b().Unlink().Key(keys...).Build()).AsInt64()
+	k, err := n.unlinkInTime(bounded, keys, limit)
 	return int(k), c.end(ctx, err)
 }
 

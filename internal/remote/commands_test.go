@@ -44,7 +44,8 @@ func TestValueAndTimeToLiveArePutTogether(t *testing.T) {
 		{"it ends this millisecond", "'v'", "0", "", 0, Nil},
 		{"another type", "redis.error_reply('WRONGTYPE Operation')", "10", "", 0, Logical},
 		{"a server that loads", "redis.error_reply('LOADING x')", "redis.error_reply('LOADING x')", "", 0, Loading},
-		{"refused in between", "'v'", "redis.error_reply('NOPERM x')", "", 0, NoPerm},
+		{"the ACL forbids to ask", "'v'", "redis.error_reply('NOPERM x')", "v", -1, OK},
+		{"the server cannot tell", "'v'", "redis.error_reply('ERR unknown command')", "v", -1, OK},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,18 +13,24 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // Config says how to reach one node.
 type Config struct {
 	Addr         string
+	At           string // where Addr was reached before, to be dialled in its place; "": nowhere yet
 	Username     string
 	Password     string
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
 	TLS          *tls.Config
+	TLSFiles     *keyfiles.Source // in place of TLS: files read at every dial; nil: none
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
+	watched      bool      // whoever dials watches the connection himself
+	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
 }
 
 // maxPasswordFile bounds a password file.
@@ -56,6 +62,12 @@ type wire struct {
 	rueidis.Client
 	conn *greeting
 	raw  net.Conn // the TCP connection under TLS
+
+	load  *load
+	sizes *Sizes
+	apart bool // it carries large values, and nothing else
+
+	abandoned atomic.Bool
 }
 
 // errSpent is the answer to rueidis when it would dial again.
@@ -66,15 +78,35 @@ var ErrNoDatabase = errors.New("the server has no such database")
 
 // dialWire connects, logs in and selects the database, all within ctx.
 func dialWire(caller context.Context, c Config) (*wire, error) {
+	w, err := dialNamed(caller, c, "evercache")
+	if KindOf(err) == Lacks { // neither HELLO nor CLIENT
+		return dialNamed(caller, c, "")
+	}
+	return w, err
+}
+
+// at is where the server was reached.
+func (w *wire) at() string {
+	if a := w.raw.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// dialNamed is dialWire under a name for CLIENT LIST; "": none.
+func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 	password, err := c.password()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(caller, c.DialTimeout, noAnswer(c.DialTimeout))
 	defer cancel()
-	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", c.Addr)
+	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", first(c.At, c.Addr))
 	if err != nil {
 		return nil, wrap("dial", err)
+	}
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetWriteBuffer(socketBuffer)
 	}
 	secured, err := secure(ctx, raw, c)
 	if err != nil {
@@ -93,12 +125,12 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 			}
 			return conn, nil
 		},
-		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: 500 * time.Millisecond},
+		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: c.ping()},
 		ConnWriteTimeout:  time.Second,
 		Username:          c.Username,
 		Password:          password,
 		SelectDB:          c.DB,
-		ClientName:        "evercache",
+		ClientName:        name,
 		ForceSingleClient: true,
 		PipelineMultiplex: -1, // one connection: two writes of one key keep their order
 		AlwaysPipelining:  true,
@@ -115,7 +147,17 @@ func dialWire(caller context.Context, c Config) (*wire, error) {
 		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
 	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw}, nil
+	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
+}
+
+// ping is how often rueidis asks a silent connection for an answer. It gives one
+// up that does not answer within a second, however many bytes are on their way:
+// where Node watches its connections itself, rueidis does not.
+func (c Config) ping() time.Duration {
+	if c.watched {
+		return -1
+	}
+	return 500 * time.Millisecond
 }
 
 // noAnswer is the error of a timeout of our own.
@@ -164,6 +206,7 @@ type greeting struct {
 	fault  atomic.Pointer[Error]
 	asking guard // of the writer
 	asked  atomic.Uint64
+	load   load
 	joins  atomic.Uint64 // which of them, from 1, was the last subscription; 0: none
 	guard  guard         // of the reader
 	over   atomic.Bool   // all that could be read has been
@@ -194,8 +237,12 @@ func (g *greeting) read(p []byte) (int, error) {
 	if !g.known.Load() {
 		b = stranger
 	}
+	if n > 0 {
+		g.load.move()
+	}
 	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)
+	g.load.big.Store(g.guard.big)
 	if g.guard.answers > g.asked.Load() { // rueidis panics
 		fit, wrong = 0, fmt.Errorf("%w: it answers what was not asked", ErrNotRedis)
 	}
@@ -212,8 +259,26 @@ func (g *greeting) Write(p []byte) (int, error) {
 	_, _ = g.asking.pass(p, ourselves)
 	g.joins.Store(g.asking.joins)
 	g.asked.Store(g.asking.answers)
-	return g.Conn.Write(p)
+	return g.write(p)
 }
+
+// write hands on a piece at a time, to see that there is progress.
+func (g *greeting) write(p []byte) (n int, err error) {
+	for err == nil && len(p)-n > writePiece {
+		var m int
+		m, err = g.Conn.Write(p[n : n+writePiece])
+		n += m
+		g.load.move()
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := g.Conn.Write(p[n:])
+	g.load.move()
+	return n + m, err
+}
+
+const writePiece = 64 << 10
 
 // resp3 reports whether the server took the login in RESP3, the only one with
 // announcements: only then it answers with a map.
@@ -231,10 +296,16 @@ func (g *greeting) refusal() string {
 
 // secure puts TLS over raw where it is asked for.
 func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
-	if c.TLS == nil {
+	if c.TLS == nil && c.TLSFiles == nil {
 		return raw, nil
 	}
 	cfg := c.TLS
+	if c.TLSFiles != nil {
+		var err error
+		if cfg, err = c.TLSFiles.Config(); err != nil {
+			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
+		}
+	}
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
 		host, _, _ := net.SplitHostPort(c.Addr)
 		cfg = cfg.Clone()
@@ -266,6 +337,7 @@ func handshakeError(ctx context.Context, err error) error {
 // that still sits in our socket is sent (SO_LINGER 0: an older write that
 // reaches the server late could land after a newer one).
 func (w *wire) abandon() {
+	w.abandoned.Store(true)
 	if t, ok := w.raw.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)
 	}

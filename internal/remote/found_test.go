@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestANodeIsAskedWhatItHoldsBeforeAnythingIsWrittenThere(t *testing.T) {
 	if len(d.found) != 1 || d.lines[0] != "found" {
 		t.Fatalf("asked in the order %v", d.lines)
 	}
-	if want := (Held{Addr: p.Addr(), Barrier: 41, Dataset: "it"}); d.found[0] != want {
+	if want := (Held{Addr: p.Addr(), Barrier: 41, Dataset: "it"}); !reflect.DeepEqual(d.found[0], want) {
 		t.Errorf("found %+v, want %+v", d.found[0], want)
 	}
 	if then != "41" {

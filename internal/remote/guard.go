@@ -18,6 +18,7 @@ const (
 	maxLine     = 64 << 10
 	maxLogin    = 1 << 20   // one reply before the login has succeeded
 	maxPush     = 128 << 20 // one push: nobody asked for it
+	bigReply    = 4 << 10   // what holds up other replies where there are many of it
 )
 
 // bounds are what one reply may announce.
@@ -54,6 +55,7 @@ type guard struct {
 	ours  bool
 	joins uint64
 
+	big     int64  // bytes of large replies, announced
 	answers uint64 // replies begun, without attributes and unasked pushes
 	top     byte   // the type of the value at level 0
 	first   bool   // the first element of a list at level 0 is to come
@@ -224,6 +226,9 @@ func (g *guard) announced(b bounds) error {
 			return tooLarge(g.number, b.bulk)
 		}
 		g.skip, g.at = g.number, atCR
+		if g.number >= bigReply {
+			g.big += g.number
+		}
 		return g.grow(int64(g.line)+g.number+2, b)
 	}
 	n := g.number

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,36 +13,39 @@ import (
 )
 
 // Kind sorts what can go wrong between us and a node. It is a metric label and
-// the root of a finding. An outage is everything except OK, Nil, Logical and
-// Canceled: lists of "outage errors" leak, so the list names the others.
+// the root of a finding. An outage is everything except OK, Nil, Logical,
+// Canceled and Crowded: lists of "outage errors" leak, so the list names the others.
 type Kind string
 
 const (
-	OK         Kind = ""
-	Nil        Kind = "nil"        // the key is not there: an answer
-	Logical    Kind = "logical"    // the command was wrong: WRONGTYPE and the like
-	Canceled   Kind = "canceled"   // the caller gave up before our own deadline
-	Timeout    Kind = "timeout"    // no answer in time
-	Conn       Kind = "conn"       // refused, reset, closed, not resolved
-	TLS        Kind = "tls"        // the handshake failed
-	ReadOnly   Kind = "readonly"   // the node is a replica
-	Loading    Kind = "loading"    // the node reads its data from disk
-	MasterDown Kind = "masterdown" // a replica without its master
-	NoReplicas Kind = "noreplicas" // min-replicas-to-write is not met
-	OOM        Kind = "oom"        // maxmemory reached, nothing to evict
-	Misconf    Kind = "misconf"    // the last save failed, writes are stopped
-	Auth       Kind = "auth"       // NOAUTH, WRONGPASS
-	NoPerm     Kind = "noperm"     // the ACL forbids the command or the key
-	MaxClients Kind = "maxclients" // no connection left for us
-	Moved      Kind = "moved"      // a Cluster node: wrong mode
-	Busy       Kind = "busy"       // a script blocks the server
-	Other      Kind = "other"
+	OK           Kind = ""
+	Nil          Kind = "nil"        // the key is not there: an answer
+	Logical      Kind = "logical"    // the command was wrong: WRONGTYPE and the like, see mistakes
+	Canceled     Kind = "canceled"   // the caller gave up before our own deadline
+	Timeout      Kind = "timeout"    // no answer in time
+	Conn         Kind = "conn"       // refused, reset, closed, not resolved
+	TLS          Kind = "tls"        // the handshake failed
+	ReadOnly     Kind = "readonly"   // the node is a replica
+	Loading      Kind = "loading"    // the node reads its data from disk
+	MasterDown   Kind = "masterdown" // a replica without its master
+	NoReplicas   Kind = "noreplicas" // min-replicas-to-write is not met
+	OOM          Kind = "oom"        // maxmemory reached, nothing to evict
+	Misconf      Kind = "misconf"    // the last save failed, writes are stopped
+	Auth         Kind = "auth"       // NOAUTH, WRONGPASS
+	NoPerm       Kind = "noperm"     // the ACL forbids the command or the key
+	MaxClients   Kind = "maxclients" // no connection left for us
+	Moved        Kind = "moved"      // a Cluster node: wrong mode
+	Busy         Kind = "busy"       // a script blocks the server
+	Lacks        Kind = "lacks"      // the node does not have the command
+	UnknownReply Kind = "unknown"    // an error reply that we do not know
+	Crowded      Kind = "crowded"    // not sent over the connection that all share: too large for it
+	Other        Kind = "other"
 )
 
 // Kinds are all those that count as errors, for metrics that start at 0.
 var Kinds = []Kind{
 	Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, NoReplicas, OOM, Misconf,
-	Auth, NoPerm, MaxClients, Moved, Busy, Logical, Canceled, Other,
+	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Crowded, Logical, Canceled, Other,
 }
 
 // prefixes are the first words of error replies, without the ERR before some.
@@ -69,6 +73,28 @@ var prefixes = []struct {
 	{"BUSY", Busy},
 	{"UNBLOCKED", Other},
 	{"EXECABORT", Other}, // a transaction; the reason is not told
+	{"ACL failure in script", NoPerm},
+	{"unknown command", Lacks},
+	{"Unknown subcommand", Lacks},
+	{"unknown subcommand", Lacks},
+	{"Unknown Redis command", Lacks}, // in a script
+	{"unsupported command", Lacks},   // Envoy
+	{"Command is not available", Lacks},
+	{"This command is not supported", Lacks},
+}
+
+// mistakes begin the replies to a command that can never be carried out as it
+// is, whoever is asked and whenever. Only they let a write be refused: what is
+// not here may be anything, a proxy's own words for an outage too.
+var mistakes = []string{
+	"WRONGTYPE",
+	"syntax error",
+	"value is not an integer",
+	"value is not a valid float",
+	"invalid expire",
+	"string exceeds maximum allowed size",
+	"wrong number of arguments",
+	"Protocol error: invalid bulk length", // a value over the server's limit
 }
 
 // KindOf sorts an error of this package or of rueidis.
@@ -113,7 +139,12 @@ func kindOfReply(text string) Kind {
 			return p.kind
 		}
 	}
-	return Logical
+	for _, m := range mistakes {
+		if rest, ok := strings.CutPrefix(text, m); ok && wordEnds(rest) {
+			return Logical
+		}
+	}
+	return UnknownReply
 }
 
 // wordEnds: BUSYKEY is not BUSY.
@@ -123,14 +154,19 @@ func wordEnds(rest string) bool {
 
 // Outage reports whether k means that the node did not serve us.
 func (k Kind) Outage() bool {
-	return k != OK && k != Nil && k != Logical && k != Canceled
+	return k != OK && k != Nil && k != Logical && k != Canceled && k != Crowded
 }
 
 // Refused reports whether the node is well and answered, but takes no writes
 // of this kind now: reads go on.
 func (k Kind) Refused() bool {
-	return k == OOM || k == Misconf || k == NoReplicas || k == NoPerm
+	return k == OOM || k == Misconf || k == NoReplicas || k == NoPerm || k.Puzzling()
 }
+
+// Puzzling reports whether the reply says nothing about the node or the key: it
+// is about the command alone, or nobody knows what it is about. A write that
+// meets it is kept; a heartbeat that does is not answered.
+func (k Kind) Puzzling() bool { return k == Lacks || k == UnknownReply }
 
 // Error is a failure of this package with its kind; its text holds no secret.
 type Error struct {
@@ -146,7 +182,18 @@ func wrap(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Kind: KindOf(err), Op: op, Err: err}
+	return &Error{Kind: KindOf(err), Op: op, Err: tellable(err)}
+}
+
+// tellable is a reply that nobody knows as it may be told: a server repeats the
+// arguments of a command that it does not have, keys and values of callers.
+func tellable(err error) error {
+	k := KindOf(err)
+	if !k.Puzzling() {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), ", with args")
+	return &Error{Kind: k, Op: "redis", Err: fmt.Errorf("%.100s", strings.ToValidUTF8(text, "?"))}
 }
 
 // errNil is the answer "no such key".

@@ -48,14 +48,38 @@ var replies = []struct {
 
 	{"WRONGTYPE Operation against a key holding the wrong kind of value", Logical},
 	{"ERR value is not an integer or out of range", Logical},
-	{"ERR unknown command 'FOO', with args beginning with: ", Logical},
+	{"ERR value is not a valid float", Logical},
 	{"ERR syntax error", Logical},
-	{"NOSCRIPT No matching script. Please use EVAL.", Logical},
-	{"BUSYKEY Target key name already exists.", Logical},
-	{"BUSYGROUP Consumer Group name already exists", Logical},
-	{"OOMPH is no word of Redis", Logical},
-	{"ERR", Logical},
-	{"", Logical},
+	{"ERR invalid expire time in 'set' command", Logical},
+	{"ERR invalid expire time in set", Logical},
+	{"ERR string exceeds maximum allowed size (proto-max-bulk-len)", Logical},
+	{"ERR string exceeds maximum allowed size (512MB)", Logical},
+	{"ERR wrong number of arguments for 'set' command", Logical},
+	{"ERR Protocol error: invalid bulk length", Logical},
+
+	{"ERR unknown command 'FOO', with args beginning with: ", Lacks},
+	{"ERR unknown command `FOO`, with args beginning with: ", Lacks}, // before Redis 7
+	{"ERR unknown command", Lacks},
+	{"ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.", Lacks},
+	{"ERR Unknown subcommand or wrong number of arguments for 'TRACKING'. Try CLIENT HELP.", Lacks},
+	{"ERR unsupported command 'FOO'", Lacks},
+	{"ERR Command is not available: 'CLIENT'. See https://example.com", Lacks},
+	{"ERR Unknown Redis command called from script script: 5c1, on @user_script:1.", Lacks},
+	{"ERR ACL failure in script: User app has no permissions to run the 'set' command", NoPerm},
+
+	{"NOSCRIPT No matching script. Please use EVAL.", UnknownReply},
+	{"BUSYKEY Target key name already exists.", UnknownReply},
+	{"BUSYGROUP Consumer Group name already exists", UnknownReply},
+	{"TRYAGAIN Multiple keys request during rehashing of slot", UnknownReply},
+	{"CROSSSLOT Keys in request don't hash to the same slot", UnknownReply},
+	{"NOREPL something", UnknownReply},
+	{"ERR upstream failure", UnknownReply},
+	{"ERR proxy: no backend", UnknownReply},
+	{"ERR internal", UnknownReply},
+	{"ERR Protocol error: unauthenticated bulk length", UnknownReply},
+	{"OOMPH is no word of Redis", UnknownReply},
+	{"ERR", UnknownReply},
+	{"", UnknownReply},
 	{"READONLY", ReadOnly},
 }
 
@@ -128,8 +152,8 @@ func TestKindOfAGoError(t *testing.T) {
 }
 
 func TestAnOutageIsEverythingButAShortList(t *testing.T) {
-	noOutage := []Kind{OK, Nil, Logical, Canceled}
-	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm}
+	noOutage := []Kind{OK, Nil, Logical, Canceled, Crowded}
+	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm, Lacks, UnknownReply}
 	for _, k := range append(slices.Clone(Kinds), OK, Nil, "a kind yet to come") {
 		if got, want := k.Outage(), !slices.Contains(noOutage, k); got != want {
 			t.Errorf("%q is an outage: %v", k, got)
@@ -164,7 +188,7 @@ func FuzzKindOfReply(f *testing.F) {
 			t.Errorf("%q: %q, with ERR before it %q", text, k, again)
 		}
 		first, _, _ := strings.Cut(strings.TrimPrefix(text, "ERR "), " ")
-		if k != Logical && kindOfReply(first+"X") != Logical && wordEnds(first) {
+		if known := kindOfReply(first + "X"); wordEnds(first) && (known == k && k != UnknownReply) {
 			t.Errorf("%q: a longer first word is %q too", text, kindOfReply(first+"X"))
 		}
 		if k == Timeout || k == Conn || k == TLS || k == Canceled {

@@ -28,8 +28,10 @@ type Node struct {
 	// Epoch is its owner's: in which the writes that it takes count.
 	Epoch atomic.Uint64
 
+	at        string // where it was dialled, when Addr is a name
 	cmd, beat *wire
-	feed      feed // over cmd
+	bulk, out *bulk // for large values: to read, and to put back
+	feed      feed  // over cmd
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat
@@ -42,6 +44,12 @@ type Node struct {
 	forbidden atomic.Pointer[forbidden]
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead
+	noLives   ban // the lives of classes
+	noRanges  ban // GET instead of GETRANGE
+
+	server Server // of its dial
+	lacks  lacks
+	twins  twins
 }
 
 // Heartbeat is what the node is asked at a steady pace.
@@ -51,6 +59,7 @@ type Heartbeat struct {
 	// Earlier, where not nil, names such keys of processes that are gone.
 	Earlier func() []string
 	Book    Book          // nil: the node numbers them itself
+	Clocks  *Clocks       // of the process; nil: none
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest
 	Timeout time.Duration
@@ -66,18 +75,22 @@ type Heartbeat struct {
 // Dial connects to the node, logs in, and checks that it is a master which
 // answers and that it takes writes. It takes at most twice the dial timeout.
 func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, error) {
+	c.watched = true
 	cmd, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	track := c.Track
 	c.Track = nil
+	c.At = cmd.at() // a name with several addresses is one server
 	beat, err := dialWire(ctx, c)
 	if err != nil {
 		cmd.abandon()
 		return nil, err
 	}
-	n := &Node{Addr: c.Addr, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n := &Node{Addr: c.Addr, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n.clock.clocks = h.Clocks
+	n.bulk, n.out = newBulk(n, c), newBulk(n, c)
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)
 	}
@@ -97,16 +110,19 @@ func (n *Node) verify(ctx context.Context) error {
 	if err := n.find(ctx); err != nil {
 		return err
 	}
+	if err := n.takeStock(ctx); err != nil {
+		return err
+	}
 	var slow error
 	for range 3 { // one slow answer may be an accident, three are not
 		b, err := n.Barrier(ctx, 0)
-		if err != nil && !KindOf(err).Refused() {
+		if k := KindOf(err); err != nil && (!k.Refused() || k.Puzzling()) {
 			return wrap("first heartbeat", err)
 		}
 		n.first = b
 		took := time.Since(b.SentAt)
 		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
-			return nil
+			return n.compare(ctx)
 		}
 		slow = &Error{Kind: Timeout, Op: "first heartbeat", Err: fmt.Errorf("%w: %v, wanted %v", ErrSlow, took.Round(time.Millisecond), n.heartbeat.Slow)}
 	}
@@ -171,6 +187,8 @@ func (n *Node) OpenErr() error {
 
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
+	n.bulk.abandon()
+	n.out.abandon()
 	n.cmd.abandon()
 	n.beat.abandon()
 }
@@ -181,6 +199,7 @@ type call struct {
 	name  string
 	start time.Time
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
+	big   int64         // large replies before it
 	took  time.Duration // once it has ended
 }
 
@@ -193,7 +212,7 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
-	c := call{node: n, name: name, start: time.Now(), limit: limit}
+	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load()}
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
 }
@@ -208,10 +227,19 @@ func (c *call) end(caller context.Context, err error) error {
 	}
 	c.node.obs.Command(c.name, c.took, k)
 	if err != nil && k != Nil {
-		err = &Error{Kind: k, Op: c.name, Err: err}
+		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
+	}
+	if k == Crowded || (k == OK || k == Nil || k == Timeout) && c.took > c.limit/2 && c.queued() {
+		return err
 	}
 	c.node.judge(k, c.took, c.limit/2, err)
 	return err
+}
+
+// queued reports whether the call may have waited for our own bytes, on the way
+// there or back.
+func (c *call) queued() bool {
+	return c.node.heldUp(c.start) || c.node.cmd.load.big.Load()-c.big >= large
 }
 
 // judge tells the breaker how a call went.
@@ -220,12 +248,12 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 	switch {
 	case k == Canceled:
 		return
+	case k.Puzzling(): // these are about one key or command
+		n.puzzles(k, err)
+	case k == NoPerm:
+		n.forbids(err)
 	case k.Refused():
-		if k != NoPerm { // that is about one key or command
-			n.refuses(k)
-		} else {
-			n.forbids(err)
-		}
+		n.refuses(k)
 	case k.Outage():
 		n.fails(err)
 		outcome = breaker.Broken

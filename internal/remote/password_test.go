@@ -68,10 +68,10 @@ func TestAServerThatRefusesUsAtOnceIsUnderstood(t *testing.T) {
 	}{
 		{"max clients", "-ERR max number of clients reached\r\n", "ERR max number of clients reached", MaxClients},
 		{"a long text is cut", denied, denied[1:128], Auth},
-		{"half a line says nothing", "-ERR max number", "", Logical},
-		{"no error reply", "+OK\r\n", "", Logical},
-		{"another protocol", "HTTP/1.1 400 Bad Request\r\n", "", Logical},
-		{"nothing", "", "", Logical},
+		{"half a line says nothing", "-ERR max number", "", UnknownReply},
+		{"no error reply", "+OK\r\n", "", UnknownReply},
+		{"another protocol", "HTTP/1.1 400 Bad Request\r\n", "", UnknownReply},
+		{"nothing", "", "", UnknownReply},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

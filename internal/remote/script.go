@@ -24,7 +24,7 @@ func newScript(text string) *lua {
 // its ACL, or because the commands are disabled. Then plain commands are sent
 // in their place: deletes leave no tombstones, and writes are put back without
 // a condition.
-func (n *Node) ScriptsForbidden() bool { return n.noScripts.known() }
+func (n *Node) ScriptsForbidden() bool { return n.noScripts.known() || n.lacks.unfit.Load() }
 
 // step is one script to run.
 type step struct {
@@ -73,6 +73,11 @@ func (n *Node) run(ctx context.Context, s step) answer {
 // what the server does not know is sent again with its text, what it forbids as
 // a plain command, and others may pass it meanwhile.
 func (n *Node) runMany(ctx context.Context, steps []step) []answer {
+	return n.runOver(ctx, n.cmd, steps)
+}
+
+// runOver is runMany over a certain connection.
+func (n *Node) runOver(ctx context.Context, w *wire, steps []step) []answer {
 	answers := make([]answer, len(steps))
 	todo := make([]int, len(steps))
 	for i := range steps {
@@ -80,7 +85,7 @@ func (n *Node) runMany(ctx context.Context, steps []step) []answer {
 		n.choose(&steps[i])
 	}
 	for len(todo) > 0 {
-		todo = n.round(ctx, steps, todo, answers)
+		todo = n.round(ctx, w, steps, todo, answers)
 	}
 	return answers
 }
@@ -88,13 +93,13 @@ func (n *Node) runMany(ctx context.Context, steps []step) []answer {
 // round sends those of the steps that are to do and returns those to do again.
 // There are four at most: each step is sent by hash twice, then with its text,
 // then plain. Commands are pinned, as write's are.
-func (n *Node) round(ctx context.Context, steps []step, todo []int, answers []answer) (again []int) {
+func (n *Node) round(ctx context.Context, w *wire, steps []step, todo []int, answers []answer) (again []int) {
 	cmds := make([]rueidis.Completed, len(todo))
 	for i, at := range todo {
 		cmds[i] = n.command(&steps[at]).Pin()
 	}
 	var sent []*lua // with their text, in the next round
-	for i, r := range n.cmd.DoMulti(ctx, cmds...) {
+	for i, r := range w.DoMulti(ctx, cmds...) {
 		s := &steps[todo[i]]
 		err := r.Error()
 		if n.again(s, err, &sent) {
@@ -107,8 +112,11 @@ func (n *Node) round(ctx context.Context, steps []step, todo []int, answers []an
 }
 
 func (n *Node) choose(s *step) {
-	if n.noScripts.holds() {
+	switch {
+	case n.lacks.unfit.Load() || n.noScripts.holds():
 		s.how = byPlainCommand
+	case n.lacks.noHash.Load():
+		s.how = byText
 	}
 }
 
@@ -167,6 +175,7 @@ const (
 	unknownScript           // it wants its text
 	forbiddenScript         // it allows no scripts, or not a command in it
 	forbiddenKey            // it does not allow one of the keys: the tombstone, or all
+	strangeScript           // it is too old for a command in it
 )
 
 func refusalOf(err error) refusal {
@@ -178,8 +187,10 @@ func refusalOf(err error) refusal {
 	switch {
 	case re.IsNoScript():
 		return unknownScript
-	case strings.HasPrefix(text, "unknown command"):
+	case kindOfText(text) == Lacks:
 		return forbiddenScript
+	case strings.Contains(text, "syntax error") && strings.Contains(text, "user_script"):
+		return strangeScript
 	case kindOfText(text) != NoPerm:
 		return notRefused
 	case strings.Contains(text, " run "): // this command; else "access" this key

@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -83,9 +85,9 @@ type Fill struct {
 	// MissedAt is when the load began or before, by the server's clock in
 	// milliseconds: a delete since then is a reason not to store the value.
 	MissedAt int64
-	// Overwrite: what was there at the miss is of no use. What was written since
-	// stays.
-	Overwrite bool
+	// Replaces is the Sum of a value that was there at the miss and is of no use,
+	// or OtherType; "": nothing was there. What was written since stays.
+	Replaces string
 }
 
 // Fill stores a loaded value unless the key was written or deleted since it was
@@ -96,7 +98,7 @@ func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bo
 	a := n.run(bounded, step{
 		script: scriptFill,
 		keys:   []string{f.Key, f.Tomb, f.Marks},
-		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), flag(f.Overwrite), f.Rest, n.deadline(limit)},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.Replaces, f.Rest, n.deadline(limit)},
 		plain:  f.plain,
 	})
 	stored, err = a.filled()
@@ -105,7 +107,7 @@ func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bo
 
 func (f Fill) plain(n *Node) rueidis.Completed {
 	set := n.b().Set().Key(f.Key).Value(text(f.Data))
-	if f.Overwrite {
+	if f.Replaces != "" {
 		return set.Px(atLeastMS(f.TTL)).Build()
 	}
 	return set.Nx().Px(atLeastMS(f.TTL)).Build()
@@ -125,6 +127,15 @@ func (a answer) filled() (bool, error) {
 	return k == 1, err
 }
 
+// OtherType is the Sum of what is no string.
+const OtherType = "type"
+
+// Sum is how a value is known again.
+func Sum(value []byte) string {
+	sum := sha1.Sum(value)
+	return hex.EncodeToString(sum[:])
+}
+
 func flag(b bool) string {
 	if b {
 		return "1"
@@ -140,6 +151,15 @@ type PrefixMark struct {
 	At      int64 // by the server's clock in milliseconds; 0: now
 }
 
+// What is dated now must be executed in time: a server that comes to it late would
+// date it later than what others have written since.
+func (m PrefixMark) deadline(n *Node, limit time.Duration) string {
+	if m.At != 0 {
+		return "0"
+	}
+	return n.deadline(limit)
+}
+
 // maxMarks bounds the marks of a class.
 const maxMarks = 64
 
@@ -153,12 +173,13 @@ func (n *Node) MarkPrefix(ctx context.Context, m PrefixMark, limit time.Duration
 	a := n.run(bounded, step{
 		script: scriptMark,
 		keys:   []string{m.Marks},
-		args:   []string{m.Rest, m.Process, decimal(TombstoneLife.Milliseconds()), decimal(m.At), decimal(maxMarks)},
+		args:   []string{m.Rest, m.Process, decimal(TombstoneLife.Milliseconds()), decimal(m.At), decimal(maxMarks), m.deadline(n, limit)},
 		plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 	})
 	if a.err != nil || a.plain {
 		return 0, c.end(ctx, a.err)
 	}
 	at, err = a.AsInt64()
-	return at, c.end(ctx, err)
+	err = inTime(at, err)
+	return max(at, 0), c.end(ctx, err)
 }

@@ -55,11 +55,13 @@ end
 `
 
 // scriptMark: KEYS the marks of a class; ARGV prefix without the class, process,
-// life, time (0: now), how many there may be. Returns the time. Too many become
+// life, time (0: now), how many there may be, until when (as in scriptDelete).
+// Returns the time. Too many become
 // one of the whole class, of nobody: every key may have been deleted then.
 var scriptMark = newScript(`local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at, who, field = tonumber(ARGV[4]), ARGV[2], ARGV[1]
+if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return -1 end
 if at == 0 then at = now end
 local type = redis.call('TYPE', KEYS[1])
 if (type.ok or type) ~= 'hash' then redis.call('DEL', KEYS[1]) end
@@ -101,15 +103,15 @@ local n = redis.call('DEL', K)
 redis.call('SET', T, stamp(at) .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {n, now}`)
 
-// scriptFill: KEYS key, tombstone, marks; ARGV value, ttl, when it was missed,
-// whether to overwrite, the key without its class, until when (as in scriptDelete).
-// Returns 1 if it stored the value.
+// scriptFill: KEYS key, tombstone, marks; ARGV value, ttl, when it was missed, the
+// sum of what it replaces, the key without its class, until when (as in
+// scriptDelete). Returns 1 if it stored the value.
 //
 // A value that was loaded before a delete must not be stored after it; with a
 // tombstone that makes no sense nobody knows, and not to store is always safe.
-// Overwriting is for a value that was there at the miss and of no use; one that
-// was written since, with the same time to live, stays.
-var scriptFill = newScript(luaNow + luaEnds + luaMarked + `local missed = tonumber(ARGV[3])
+// What it replaces was there at the miss and of no use: a value with that sum, or,
+// of "type", one of another type. Anything else was written since, and stays.
+var scriptFill = newScript(luaNow + luaMarked + `local missed = tonumber(ARGV[3])
 if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
 if not m or m >= missed then return 0 end
@@ -118,9 +120,10 @@ if v then
   local t = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
   if not t or t >= missed then return 0 end
 end
-if ARGV[4] == '1' then
-  local w = ends() - ARGV[2]
-  if w > missed and w <= now + 1 then return 0 end
+if ARGV[4] ~= '' then
+  local there = redis.pcall('GET', K)
+  local same = ARGV[4] == 'type' and type(there) == 'table' or type(there) == 'string' and redis.sha1hex(there) == ARGV[4]
+  if there and not same then return 0 end
   redis.call('SET', K, ARGV[1], 'PX', ARGV[2])
   return 1
 end
@@ -128,46 +131,92 @@ if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
 return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
-// tombstone, marks; ARGV lo, hi, ttl, certain, process, life of the tombstone,
-// the key without its class. lo and hi are the times between which it was
-// executed.
+// tombstone, marks, lives, notice; ARGV lo, hi, from, to, process, life of the
+// tombstone, the key without its class, our own ends, whether one of them may have
+// been given late. lo and hi are the times between which it was executed. from and
+// to are the same, widened by how servers' clocks have jumped: what others wrote
+// may be dated by another clock.
 //
-// A tombstone of another process that is later than hi wins, and so does its
-// delete of a prefix. What is there then was written later still, or the one who
-// deletes the prefix has not come to it yet: an older value than ours is removed
-// for him, or we would read what we have overwritten. Our own are ignored: our
-// writes of a key have an order, and what is put back is the last.
+// low and high are between when the value that is there was written: its end less
+// the lives of its class. They are not known where a life is not, where the key
+// has no end, and where it ends later than anything of its class could. One of our
+// own ends means that it is ours, and older than what is put back. So does, without
+// an own end, a value that another process read to us before: see Record.Prev.
+//
+// A tombstone of another process that is later than to wins, and so does its
+// delete of a prefix. What is there then was written later still, or a server that
+// hung has executed it late, or the one who deletes the prefix has not come to it
+// yet: what is older than the delete is removed. Our own are ignored: our writes of
+// a key have an order, and what is put back is the last.
+//
+// Where a late write of ours is found it may have undone what others wrote
+// meanwhile. They are told by a notice, and put back what is theirs.
 //
 // bury removes the key because nobody can tell whether what is there, or what
 // was deleted, came before our write or after. From then on nothing that was
 // written before the latest of them, by anybody, may be put back: it may be
 // older than what was removed. So it leaves a tombstone of nobody, of that time,
 // or of now where it is not known.
-const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + `local lo, hi, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local life = tonumber(ARGV[6])
+const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + luaWritten + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
+local from, to, life = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local t, by = tomb(life)
 local foreign = t and t > 0 and by ~= ARGV[5]
-if foreign and t > hi then return 0 end
 local m = marked(ARGV[7], ARGV[5])
 local e = ends()
-local w = nil
-if ARGV[4] == '1' and e >= 0 and e - ttl <= now + 1 then w = e - ttl end
-if m and m > hi then
-  if w and w <= hi then redis.call('DEL', K) end
+local own = e >= 0 and known(e, ARGV[8])
+local low, high = written(e, lo - from)
+if low and low > now + 1 then from, to = lo, hi end
+if own then
+  low, high = 0, math.min(from, high or from) - 1
+  if ARGV[9] == '1' then redis.call('SET', KEYS[5], ARGV[5], 'PX', 5000) end
+end
+local gone = math.max(foreign and t > to and t or 0, m and m > to and m or 0)
+if gone > 0 then
+  if e ~= -2 and high and (high <= to or (foreign and t > to and high < t)) then redis.call('DEL', K) end
   return 0
 end
-local newer = w and w > hi + 1
-local function prior(there, sums)
-  return sums ~= '' and type(there) == 'string' and string.find(sums, redis.sha1hex(there), 1, true)
-end
+local newer = low and low > to + 1
 local function mark(at, who)
   redis.call('DEL', K)
   if not t or t < at then redis.call('SET', T, stamp(at) .. ':' .. who, 'PX', life) end
 end
 local function bury()
   local at = math.max(hi, t and t + 1 or now, m or now)
-  if e ~= -2 then at = math.max(at, w or now) end
+  if e ~= -2 then at = math.max(at, high and math.min(high, now) or now) end
   mark(at, '')
+end
+`
+
+// luaWritten: known is whether an end is one of a list of "from-to". written is
+// between when a key that ends at e was written, by the lives of its class; fell is
+// how far the server's clock may have been set back since.
+const luaWritten = `local function known(e, list)
+  for a, b in string.gmatch(list, '(%d+)-(%d+)') do
+    if e >= tonumber(a) and e <= tonumber(b) then return true end
+  end
+  return false
+end
+local function written(e, fell)
+  if e < 0 then return nil end
+  local all = redis.pcall('HGETALL', KEYS[4])
+  if type(all) ~= 'table' or all.err then return nil end
+  local low, high, touched
+  for i = 1, #all, 2 do
+    local till, slack = string.match(all[i + 1], '^(%d+):(%d+)$')
+    if not till then return nil end
+    if tonumber(till) >= now then
+      local ttl = tonumber(all[i])
+      if all[i] == '~' then
+        touched = true
+      elseif not ttl then
+        return nil
+      elseif e - ttl <= now + 1 + fell then
+        low, high = math.min(low or e, e - ttl), math.max(high or 0, e - ttl + tonumber(slack))
+      end
+    end
+  end
+  if low and touched then low = 0 end
+  return low, high
 end
 `
 
@@ -175,37 +224,27 @@ end
 // of our write of the key before this one (0: none), and the value. Returns a
 // Result.
 //
-// w is when the value that is there was written, if that was with the same ttl:
-// it ends so much later. It is not known where the writes of the class differ
-// in their ttl (certain is 0), where the key has no end, and where it ends
-// later than anything with this ttl could. Then, and where w is too near to our
-// own times, the order cannot be told.
-//
 //   - The same value: whoever wrote it. It must not end before ours would.
-//   - A value that an earlier write of ours, which was not answered, may have put
-//     there only now: it is older than ours.
-//   - w after hi: it is newer than ours, and stays.
-//   - w before lo, or not after floor: it is older, ours replaces it. Up to
+//   - low after to: it is newer than ours, and stays.
+//   - high before from, or not after floor: it is older, ours replaces it. Up to
 //     floor it is what we replaced already, or somebody wrote it while our write
 //     was under way: then either order is one that the callers can have seen.
-//   - A delete by another between lo and hi: the order cannot be told. A key
-//     that is there was written after its tombstone, so an older w is wrong.
+//   - A delete by another between from and to: the order cannot be told. A key
+//     that is there was written after its tombstone, so an older one is wrong.
 //   - Nothing is there: our value is put back, as far as it has not ended.
-var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
-local blurred = not t or (foreign and t >= lo) or not m or (m > 0 and m >= lo)
-local there = e ~= -2 and redis.pcall('GET', K)
-if prior(there, ARGV[11]) then w, newer = lo - 1, false end
-if e ~= -2 and there == value then
-  if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[8]) end
+var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+local blurred = not t or (foreign and t >= from) or not m or (m > 0 and m >= from)
+if e ~= -2 and redis.pcall('GET', K) == value then
+  if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[10]) end
   return 1
 end
 if newer then return 0 end
-if blurred or (e ~= -2 and not (w and w <= math.max(lo - 1, floor))) then
+if blurred or (e ~= -2 and not (high and high <= math.max(from - 1, floor))) then
   bury()
   return 2
 end
 if till > now then
-  redis.call('SET', K, value, 'PXAT', ARGV[8])
+  redis.call('SET', K, value, 'PXAT', ARGV[10])
 elseif e ~= -2 then
   redis.call('DEL', K)
 end
@@ -217,9 +256,8 @@ return 1`)
 // It leaves a tombstone of hi, or an older write of another process would be
 // put back where nothing is; and of nobody and now, where it cannot tell
 // whether it removed something newer.
-var scriptInvalidate = newScript(luaReplay + `if ARGV[8] ~= '' and e ~= -2 and prior(redis.pcall('GET', K), ARGV[8]) then w, newer = lo - 1, false end
-if newer then return 0 end
-if e == -2 or (w and w < lo) then mark(hi, ARGV[5]) else bury() end
+var scriptInvalidate = newScript(luaReplay + `if newer then return 0 end
+if e == -2 or (high and high < from) then mark(hi, ARGV[5]) else bury() end
 return 1`)
 
 // scriptTouch puts back that a key lives longer: KEYS key; ARGV when it ends. It

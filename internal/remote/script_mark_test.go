@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"testing"
 	"time"
@@ -22,10 +20,9 @@ func (b *bed) marked(process, rest string, at int64) int64 {
 func (b *bed) restored(key string, at int64) (Result, string) {
 	b.Helper()
 	full := "app:c:" + key
-	out, err := b.n.Replay(b.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: Cond{
-		Tomb: TombstoneKey("app:", full), Marks: MarksKey("app:", full), Rest: RestOf("app:", full), Process: "me",
-		Lo: at, Hi: at, Ends: at + hour, TTL: time.Hour, Certain: true,
-	}}}, long)
+	cond := CondOf("app:", full, "me")
+	cond.Lo, cond.Hi, cond.Ends = at, at, at+hour
+	out, err := b.n.Replay(b.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: cond}}, long)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -161,17 +158,21 @@ func TestAnEarlierWriteOfOursThatLandsLateIsReplaced(t *testing.T) {
 	full := "app:c:k"
 	for _, tt := range []struct {
 		there string
+		ends  int64 // from now
 		want  Result
 		holds string
-	}{{"earlier", Done, "ours"}, {"ours", Done, "ours"}, {"another's", Superseded, "another's"}} {
-		ask(t, b.p, "FLUSHALL")
-		b.put(full, tt.there, b.now+hour) // written now
-		sum := sha1.Sum([]byte("earlier"))
-		out, err := b.n.Replay(t.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: Cond{
-			Tomb: TombstoneKey("app:", full), Marks: MarksKey("app:", full), Rest: "k", Process: "me",
-			Lo: b.now - 500, Hi: b.now - 400, Ends: b.now - 400 + hour, TTL: time.Hour, Certain: true,
-			Priors: []string{hex.EncodeToString(sum[:])},
-		}}}, long)
+	}{
+		{"earlier", hour, Done, "ours"},
+		{"ours", hour, Done, "ours"},
+		{"another's", hour - 7, Superseded, "another's"},
+		{"earlier", hour - 7, Superseded, "earlier"}, // written again by another
+	} {
+		b := b.fresh(t)
+		b.put(full, tt.there, b.now+tt.ends)
+		cond := CondOf("app:", full, "me")
+		cond.Lo, cond.Hi, cond.Ends = b.now-500, b.now-400, b.now-400+hour
+		cond.Own = []Range{{b.now + hour, b.now + hour}}
+		out, err := b.n.Replay(t.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: cond}}, long)
 		if err != nil || out[0].Result != tt.want || b.get(full) != tt.holds {
 			t.Errorf("%s is there: %v, %v, %q", tt.there, out, err, b.get(full))
 		}

@@ -18,23 +18,35 @@ const (
 )
 
 // Cond is what is known of a write that is put back: other processes may have
-// written the key since. Times are the server's, in milliseconds.
+// written the key since. Times are the server's, in milliseconds. From of 0 means
+// Lo: no clock has jumped.
 type Cond struct {
 	Tomb    string // of the key; not for Prolong
 	Marks   string // of its class; not for Prolong
+	Lives   string // of its class; not for Prolong
+	Notice  string // of the key; not for Prolong
 	Rest    string // the key without its class
 	Process string // ours; not empty, and without a zero byte
 	Ends    int64  // when the value expires; not for Invalidate
 	Lo, Hi  int64  // the write was executed between the two
-	Floor   int64  // Hi of our write of the key before this one, 0: none
-	// Priors are SHA-1 sums, in hex, of values that earlier writes of ours may
-	// have put there at any time: they are older than this one.
-	Priors []string
-	// TTL is the time to live that the write gave, or would have, and Certain
-	// says that all writes of its class give the same: then the end of a key
-	// tells when it was written.
-	TTL     time.Duration
-	Certain bool
+	// From and To are Lo and Hi, widened by how servers' clocks have jumped.
+	From, To int64
+	Floor    int64 // Hi of our write of the key before this one, 0: none
+	// Own are ends of values that are known to be older than this write: those of
+	// our own earlier ones, and of it itself, which a server may give it late.
+	Own  []Range
+	Late bool // one of Own may have been given late
+}
+
+// Range is between two times of the server, in milliseconds.
+type Range struct{ From, To int64 }
+
+// CondOf is what goes with a key.
+func CondOf(prefix, key, process string) Cond {
+	return Cond{
+		Tomb: TombstoneKey(prefix, key), Marks: MarksKey(prefix, key), Lives: LivesKey(prefix, key),
+		Notice: NoticeKey(prefix, key), Rest: RestOf(prefix, key), Process: process,
+	}
 }
 
 // Replay is a write of ours that is put back.
@@ -80,6 +92,7 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 	var worst error
 	for i, a := range n.runMany(bounded, steps) {
 		outcomes[i] = a.outcome()
+		outcomes[i].Err = tellable(outcomes[i].Err)
 		if err := outcomes[i].Err; err != nil && (worst == nil || !hurts(worst)) {
 			worst = err
 		}
@@ -91,21 +104,40 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
 
 func (r *Replay) step() step {
-	s := step{keys: []string{r.Key, r.Tomb, r.Marks}, plain: r.plain}
+	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Notice}, plain: r.plain}
 	switch r.Kind {
 	case Prolong:
 		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
 	case Invalidate:
-		s.script, s.args = scriptInvalidate, append(r.args(), strings.Join(r.Priors, " "))
+		s.script, s.args = scriptInvalidate, r.args()
 	default:
-		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data), strings.Join(r.Priors, " "))
+		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data))
 	}
 	return s
 }
 
 func (c *Cond) args() []string {
-	args := make([]string, 0, 10)
-	return append(args, decimal(c.Lo), decimal(c.Hi), decimal(atLeastMS(c.TTL).Milliseconds()), flag(c.Certain), c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest)
+	args := make([]string, 0, 12)
+	return append(args,
+		decimal(c.Lo), decimal(c.Hi), decimal(c.from()), decimal(max(c.To, c.Hi)),
+		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, ranges(c.Own), flag(c.Late))
+}
+
+func (c *Cond) from() int64 {
+	if c.From == 0 {
+		return c.Lo
+	}
+	return min(c.From, c.Lo)
+}
+
+func ranges(rs []Range) string {
+	var b strings.Builder
+	for _, r := range rs {
+		if r.To > 0 && r.From >= 0 {
+			b.WriteString(decimal(r.From) + "-" + decimal(r.To) + " ")
+		}
+	}
+	return b.String()
 }
 
 // plain puts it back whatever is there. Redis removes a key whose end is past.
@@ -116,6 +148,10 @@ func (r *Replay) plain(n *Node) rueidis.Completed {
 		return n.b().Pexpireat().Key(r.Key).MillisecondsTimestamp(ends).Build()
 	case Invalidate:
 		return n.b().Del().Key(r.Key).Build()
+	}
+	if n.lacks.noPxat.Load() {
+		now, _ := n.ServerTime(time.Now())
+		return n.b().Set().Key(r.Key).Value(text(r.Data)).Px(atLeastMS(time.Duration(ends-now) * time.Millisecond)).Build()
 	}
 	return n.b().Set().Key(r.Key).Value(text(r.Data)).PxatMillisecondsTimestamp(ends).Build()
 }
@@ -140,7 +176,7 @@ func resultOf(k int64) (Result, bool) {
 }
 
 // PrefixReplay is the delete of a prefix that is put back: Cond tells when it
-// was made, and Tomb is each key's own.
+// was made. What goes with a key is each key's own.
 type PrefixReplay struct {
 	KeyPrefix string // before every key: what tombstones begin with
 	Prefix    string // begins with KeyPrefix
@@ -177,8 +213,8 @@ func (p *PrefixReplay) each(keys []string) []Replay {
 		if strings.HasPrefix(key, p.KeyPrefix+"~") || p.Leave != nil && p.Leave(key) {
 			continue
 		}
-		r := Replay{Kind: Invalidate, Key: key, Cond: p.Cond}
-		r.Tomb, r.Marks, r.Rest = TombstoneKey(p.KeyPrefix, key), MarksKey(p.KeyPrefix, key), RestOf(p.KeyPrefix, key)
+		r := Replay{Kind: Invalidate, Key: key, Cond: CondOf(p.KeyPrefix, key, p.Process)}
+		r.Lo, r.Hi, r.From, r.To = p.Lo, p.Hi, p.From, p.To
 		rs = append(rs, r)
 	}
 	return rs

@@ -16,7 +16,9 @@ const (
 )
 
 func (b *bed) cond() Cond {
-	return Cond{Tomb: b.tomb, Process: "me", Ends: b.now + ours, Lo: b.now + lo, Hi: b.now + hi, TTL: time.Hour, Certain: true}
+	c := CondOf("app:", b.key, "me")
+	c.Ends, c.Lo, c.Hi = b.now+ours, b.now+lo, b.now+hi
+	return c
 }
 
 func (b *bed) replay(r Replay) Result {
@@ -36,6 +38,9 @@ type scene struct {
 	tomb    string // "" none, "garbage", "hash", or a process
 	deleted int64
 	adjust  func(*Cond)
+	mixed   bool   // its class has keys that live for half an hour as well
+	slack   int64  // of its class
+	lives   string // a field that makes no sense, or "none": nothing is noted
 }
 
 func (s scene) play(b *bed, r Replay) Result {
@@ -60,13 +65,46 @@ func (s scene) play(b *bed, r Replay) Result {
 	default:
 		b.put(b.tomb, decimal(b.now+s.deleted)+":"+s.tomb, b.now+life)
 	}
+	if s.slack != 0 {
+		b.lives(r.Lives, decimal(hour), s.slack)
+	}
+	switch s.lives {
+	case "":
+	case "none":
+		ask(b.T, b.p, "DEL", r.Lives)
+	default:
+		ask(b.T, b.p, "HSET", r.Lives, s.lives, "x")
+	}
+	if s.mixed {
+		b.lives(r.Lives, decimal(hour/2), 0)
+		b.lives(r.Lives, "~", 0)
+	}
 	if s.adjust != nil {
 		s.adjust(&r.Cond)
 	}
 	return b.replay(r)
 }
 
-func uncertain(c *Cond) { c.Certain = false }
+// knows: a value that was written then is known to be older.
+func knows(written int64) func(*Cond) {
+	return func(c *Cond) {
+		ends := c.Lo - lo + written + hour
+		c.Own = append(c.Own, Range{ends, ends})
+	}
+}
+
+// jumped: servers' clocks have jumped since our write.
+func jumped(fell, rose int64) func(*Cond) {
+	return func(c *Cond) { c.From, c.To = c.Lo+fell, c.Hi+rose }
+}
+
+// ahead: our write was executed by a clock that was ahead of what it is now.
+func ahead(by, fell int64) func(*Cond) {
+	return func(c *Cond) {
+		c.Lo, c.Hi, c.Ends = c.Lo+by-lo, c.Hi+by-lo, c.Ends+by-lo
+		jumped(fell, 0)(c)
+	}
+}
 
 // wantBuried: nothing is there, and nothing that was written by now may be put
 // back.
@@ -89,7 +127,7 @@ func TestRestore(t *testing.T) {
 		ends  int64  // relative to now; 0: as it was
 	}{
 		{"nothing is there", scene{}, Done, "ours", ours},
-		{"nothing is there, whatever its ttl", scene{adjust: uncertain}, Done, "ours", ours},
+		{"nothing is there, whatever its ttl", scene{mixed: true}, Done, "ours", ours},
 		{"ours has ended", scene{adjust: func(c *Cond) { c.Ends = c.Hi }}, Done, "", 0},
 
 		{"deleted by another since", scene{tomb: "other", deleted: hi + 1}, Superseded, "", 0},
@@ -118,8 +156,29 @@ func TestRestore(t *testing.T) {
 		{"an older value, as it seems, after a delete in between", scene{value: kept, written: lo - 1, tomb: "other", deleted: lo}, Unknown, "", 0},
 		{"a value that ends later than any with this ttl", scene{value: kept, written: hour}, Unknown, "", 0},
 		{"a value without end", scene{value: kept, endless: true}, Unknown, "", 0},
-		{"an older value, ttls differ", scene{value: kept, written: lo - 1, adjust: uncertain}, Unknown, "", 0},
-		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, adjust: uncertain}, Unknown, "", 0},
+		{"an older value, ttls differ", scene{value: kept, written: lo - 1, mixed: true}, Done, "ours", ours},
+		{"an older value, ttls differ, and it may be newer by one", scene{value: kept, written: -hour / 2, mixed: true}, Unknown, "", 0},
+		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, mixed: true}, Unknown, "", 0},
+
+		{"an older value of a writer that knew the time badly", scene{value: kept, written: lo - 21, slack: 20}, Done, "ours", ours},
+		{"a value of a writer that knew the time badly", scene{value: kept, written: lo - 20, slack: 20}, Unknown, "", 0},
+		{"a newer value of a writer that knew the time badly", scene{value: kept, written: hi + 2, slack: 20}, Superseded, kept, 0},
+		{"an older value, no life is noted", scene{value: kept, written: lo - 1, lives: "none"}, Unknown, "", 0},
+		{"an older value, a life is garbage", scene{value: kept, written: lo - 1, lives: "60000"}, Unknown, "", 0},
+		{"an older value, too many lives to note", scene{value: kept, written: lo - 1, lives: "*"}, Unknown, "", 0},
+		{"a known value, no life is noted", scene{value: kept, written: lo - 1, lives: "none", adjust: knows(lo - 1)}, Done, "ours", ours},
+		{"a known value, by a clock that was set back", scene{value: kept, written: hi + 300, adjust: knows(hi + 300)}, Done, "ours", ours},
+
+		{"an older value, the clock was set back since", scene{value: kept, written: lo - 101, adjust: jumped(-100, 0)}, Done, "ours", ours},
+		{"one that looks older, the clock was set back since", scene{value: kept, written: lo - 100, adjust: jumped(-100, 0)}, Unknown, "", 0},
+		{"a newer value, the clock was set ahead since", scene{value: kept, written: hi + 102, adjust: jumped(0, 100)}, Superseded, kept, 0},
+		{"one that looks newer, the clock was set ahead since", scene{value: kept, written: hi + 101, adjust: jumped(0, 100)}, Unknown, "", 0},
+		{"one of before the clock was set back, older", scene{value: kept, written: 2000, adjust: ahead(3000, -5000)}, Done, "ours", 0},
+		{"one of before the clock was set back, newer", scene{value: kept, written: 4000, adjust: ahead(3000, -5000)}, Superseded, kept, 0},
+		{"one that looks older, deleted since by a clock that was set back", scene{tomb: "other", deleted: lo - 100, adjust: jumped(-100, 0)}, Unknown, "", 0},
+		{"our late value, deleted since", scene{value: "ours", written: lo, tomb: "other", deleted: hi + 5, adjust: knows(lo)}, Superseded, "", 0},
+		{"another's late value, deleted since", scene{value: kept, written: lo, tomb: "other", deleted: hi + 5}, Superseded, "", 0},
+		{"a value after the delete", scene{value: kept, written: hi + 5, tomb: "other", deleted: hi + 5}, Superseded, kept, 0},
 
 		{"what we replaced", scene{value: kept, written: lo + 5, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Done, "ours", ours},
 		{"later than what we replaced", scene{value: kept, written: lo + 6, adjust: func(c *Cond) { c.Floor = c.Lo + 5 }}, Unknown, "", 0},
@@ -131,7 +190,7 @@ func TestRestore(t *testing.T) {
 		{"the same value, ending a little later", scene{value: "ours", written: hi}, Done, "ours", hi + hour},
 		{"the same value, newer", scene{value: "ours", written: hi + 2}, Done, "ours", 0},
 		{"the same value without end", scene{value: "ours", endless: true}, Done, "ours", 0},
-		{"the same value, ttls differ", scene{value: "ours", written: -hour / 2, adjust: uncertain}, Done, "ours", ours},
+		{"the same value, ttls differ", scene{value: "ours", written: -hour / 2, mixed: true}, Done, "ours", ours},
 		{"the same value, after a delete in between", scene{value: "ours", written: lo, tomb: "other", deleted: lo}, Done, "ours", ours},
 		{"the same value, deleted since", scene{value: "ours", written: hi + 1, tomb: "other", deleted: hi + 1}, Superseded, "ours", 0},
 
@@ -193,7 +252,7 @@ func TestInvalidate(t *testing.T) {
 		{"a newer value", scene{value: kept, written: hi + 2}, Superseded, kept, asItWas},
 		{"a value that ends later than any with this ttl", scene{value: kept, written: hour}, Done, "", ofNow},
 		{"a value without end", scene{value: kept, endless: true}, Done, "", ofNow},
-		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, adjust: uncertain}, Done, "", ofNow},
+		{"a newer value, ttls differ", scene{value: kept, written: hi + 2, mixed: true}, Done, "", ofNow},
 		{"an older hash", scene{value: "hash", written: lo - 1}, Done, "", ofHi},
 		{"a newer hash", scene{value: "hash", written: hi + 2}, Superseded, "another type", asItWas},
 	} {
@@ -262,7 +321,10 @@ func TestAnOlderWriteIsNotPutBackOverANewerOne(t *testing.T) {
 				b := b.fresh(t)
 				for _, i := range order {
 					c := b.cond()
-					c.Process, c.Certain = string(rune('a'+i)), certain
+					c.Process = string(rune('a' + i))
+					if !certain {
+						b.lives(c.Lives, "*", 0)
+					}
 					shift := int64(i)*apart - 3000
 					c.Lo, c.Hi, c.Ends = c.Lo+shift, c.Hi+shift, c.Ends+shift
 					b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte(c.Process), Cond: c})

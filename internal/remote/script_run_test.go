@@ -115,7 +115,7 @@ func TestPlainCommandsTakeThePlaceOfScriptsThatAreForbidden(t *testing.T) {
 			if b.fill(Fill{Pair: pair, MissedAt: b.now}) || b.get(b.key) != "theirs" {
 				t.Error("a fill overwrites")
 			}
-			if !b.fill(Fill{Pair: pair, MissedAt: b.now, Overwrite: true}) || b.get(b.key) != "ours" {
+			if !b.fill(Fill{Pair: pair, MissedAt: b.now, Replaces: Sum([]byte("theirs"))}) || b.get(b.key) != "ours" {
 				t.Error("a fill does not overwrite")
 			}
 			for _, want := range []bool{true, false} {
@@ -143,8 +143,20 @@ func TestPlainCommandsTakeThePlaceOfScriptsThatAreForbidden(t *testing.T) {
 	}
 }
 
-func TestAReplayWithoutScriptsHasNoCondition(t *testing.T) {
+func TestAServerWithoutEVALSHARunsScriptsByTheirText(t *testing.T) {
 	p := startRedis(t, redisproc.Options{Config: []string{"rename-command EVALSHA \"\""}})
+	b := bedOn(t, p, dial(t, p.Addr(), nil)).noted()
+	b.put(b.key, "newer", b.now+hour)
+	if got := b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte("ours"), Cond: b.cond()}); got != Superseded || b.get(b.key) != "newer" {
+		t.Errorf("%v, %q is there", got, b.get(b.key))
+	}
+	if b.n.ScriptsForbidden() || !b.n.Lacks("EVALSHA") {
+		t.Errorf("forbidden %v, missing %v", b.n.ScriptsForbidden(), b.n.Missing())
+	}
+}
+
+func TestAReplayWithoutScriptsHasNoCondition(t *testing.T) {
+	p := startRedis(t, redisproc.Options{Config: []string{"rename-command EVAL \"\"", "rename-command EVALSHA \"\""}})
 	b := bedOn(t, p, dial(t, p.Addr(), nil))
 	for _, kind := range []ReplayKind{Restore, Invalidate} {
 		b.put(b.key, "newer", b.now+hour)
@@ -157,9 +169,6 @@ func TestAReplayWithoutScriptsHasNoCondition(t *testing.T) {
 	}
 	if !b.n.ScriptsForbidden() {
 		t.Error("scripts are not known to be forbidden")
-	}
-	if n := dial(t, p.Addr(), nil); n.ScriptsForbidden() {
-		t.Error("another node is not tried")
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 func startBed(t *testing.T) *bed {
 	t.Helper()
 	p := startRedis(t, redisproc.Options{})
-	return bedOn(t, p, dial(t, p.Addr(), nil))
+	return bedOn(t, p, dial(t, p.Addr(), nil)).noted()
 }
 
 func bedOn(t *testing.T, p *redisproc.Process, n *Node) *bed {
@@ -39,11 +39,25 @@ func bedOn(t *testing.T, p *redisproc.Process, n *Node) *bed {
 	return b
 }
 
+// noted is b on a server that knows the lives of the classes.
+func (b *bed) noted() *bed {
+	for _, class := range []string{"k", "c", "p", "q"} {
+		b.lives("app:~t:"+class, decimal(hour), 0)
+	}
+	return b
+}
+
+// lives notes a life of a class, as a process does.
+func (b *bed) lives(key, field string, slack int64) {
+	b.Helper()
+	ask(b.T, b.p, "HSET", key, field, decimal(b.now+hour)+":"+decimal(slack))
+}
+
 // fresh is b for a subtest, on an empty server.
 func (b *bed) fresh(t *testing.T) *bed {
 	t.Helper()
 	ask(t, b.p, "FLUSHALL")
-	return bedOn(t, b.p, b.n)
+	return bedOn(t, b.p, b.n).noted()
 }
 
 func (b *bed) time() int64 {
@@ -182,38 +196,38 @@ func TestFillYieldsToWhatHappenedSinceTheMiss(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		setup  func(*bed)
-		missed int64 // relative to now
-		over   bool
+		missed int64  // relative to now
+		over   string // the sum of what it replaces
 		stored bool
 	}{
-		{"nothing was there", func(*bed) {}, 0, false, true},
-		{"nothing was there, overwriting", func(*bed) {}, 0, true, true},
-		{"a value was there", value(hour), -60_000, false, false},
-		{"a hash was there", hash(func(b *bed) string { return b.key }), 0, false, false},
-		{"a hash was there, overwriting", hash(func(b *bed) string { return b.key }), 0, true, true},
-		{"a useless value was there, overwriting", value(hour - 5000), -1000, true, true},
-		{"it was written since, overwriting", value(hour - 500), -1000, true, false},
-		{"it was written at the miss, overwriting", value(hour - 1000), -1000, true, true},
-		{"it lives longer than a fill could, overwriting", value(2 * hour), -1000, true, true},
-		{"it has no end, overwriting", value(0), -1000, true, true},
-		{"deleted before", tomb(-1, "other"), 0, false, true},
-		{"deleted at the same time", tomb(0, "other"), 0, false, false},
-		{"deleted since", tomb(-500, "other"), -1000, false, false},
-		{"deleted since by us", tomb(-500, "me"), -1000, false, false},
-		{"deleted since, by nobody knows whom", tomb(-500, ""), -1000, false, false},
-		{"deleted since, overwriting", tomb(-500, "other"), -1000, true, false},
-		{"the time of the miss is not known", tomb(-500, "other"), 0, false, true},
-		{"garbage", garbage("garbage"), 0, false, false},
-		{"no time", garbage(":me"), 0, false, false},
-		{"no process", garbage("1"), 0, false, false},
-		{"empty", garbage(""), 0, false, false},
-		{"another type", hash(func(b *bed) string { return b.tomb }), 0, false, false},
+		{"nothing was there", func(*bed) {}, 0, "", true},
+		{"nothing was there, overwriting", func(*bed) {}, 0, OtherType, true},
+		{"a value was there", value(hour), -60_000, "", false},
+		{"a hash was there", hash(func(b *bed) string { return b.key }), 0, "", false},
+		{"a hash was there, overwriting", hash(func(b *bed) string { return b.key }), 0, OtherType, true},
+		{"a useless value was there, overwriting", value(hour - 5000), -1000, Sum([]byte("theirs")), true},
+		{"another was written since, overwriting", value(hour - 500), -1000, Sum([]byte("useless")), false},
+		{"a value was written over a hash since", value(hour - 500), -1000, OtherType, false},
+		{"a hash was written over a value since", hash(func(b *bed) string { return b.key }), -1000, Sum([]byte("theirs")), false},
+		{"it has no end, overwriting", value(0), -1000, Sum([]byte("theirs")), true},
+		{"deleted before", tomb(-1, "other"), 0, "", true},
+		{"deleted at the same time", tomb(0, "other"), 0, "", false},
+		{"deleted since", tomb(-500, "other"), -1000, "", false},
+		{"deleted since by us", tomb(-500, "me"), -1000, "", false},
+		{"deleted since, by nobody knows whom", tomb(-500, ""), -1000, "", false},
+		{"deleted since, overwriting", tomb(-500, "other"), -1000, OtherType, false},
+		{"the time of the miss is not known", tomb(-500, "other"), 0, "", true},
+		{"garbage", garbage("garbage"), 0, "", false},
+		{"no time", garbage(":me"), 0, "", false},
+		{"no process", garbage("1"), 0, "", false},
+		{"empty", garbage(""), 0, "", false},
+		{"another type", hash(func(b *bed) string { return b.tomb }), 0, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := b.fresh(t)
 			tt.setup(b)
 			before := b.get(b.key)
-			stored := b.fill(Fill{Pair: Pair{Data: []byte("ours"), TTL: time.Hour}, MissedAt: b.now + tt.missed, Overwrite: tt.over})
+			stored := b.fill(Fill{Pair: Pair{Data: []byte("ours"), TTL: time.Hour}, MissedAt: b.now + tt.missed, Replaces: tt.over})
 			if stored != tt.stored {
 				t.Fatalf("stored %v", stored)
 			}
@@ -302,11 +316,11 @@ func TestErrorsInScriptsAreSorted(t *testing.T) {
 		"READONLY You can't write against a read only replica. script: 5c1, on @user_script:9.":                                         ReadOnly,
 		"ERR Error running script (call to f_5c1): @user_script:1: @user_script: 1: -OOM command not allowed when used memory":          OOM,
 		"Error running script (call to f_5c1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.": ReadOnly,
-		"ERR Error running script (call to f_5c1): @user_script:1: user_script:1: attempt to index a nil value":                         Logical,
+		"ERR Error running script (call to f_5c1): @user_script:1: user_script:1: attempt to index a nil value":                         UnknownReply,
 		"ERR The user executing the script can't run this command or subcommand script: 5c1, on @user_script:2.":                        NoPerm,
 		"@user_script: 1: -NOPERM The user executing the script can't run this command or subcommand":                                   NoPerm,
 		"ERR value is not an integer: -OOM": Logical,
-		"NOSCRIPT No matching script.":      Logical,
+		"NOSCRIPT No matching script.":      UnknownReply,
 	} {
 		if got := kindOfText(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
@@ -366,12 +380,13 @@ func BenchmarkScripts(b *testing.B) {
 	pair := Pair{Key: "app:k", Data: bytes.Repeat([]byte("x"), 300), TTL: time.Hour}
 	tomb := TombstoneKey("app:", pair.Key)
 	now := time.Now().UnixMilli()
-	cond := Cond{Tomb: tomb, Process: "me", Ends: now + hour, Lo: now, Hi: now + 1, TTL: time.Hour, Certain: true}
+	cond := CondOf("app:", pair.Key, "me")
+	cond.Ends, cond.Lo, cond.Hi = now+hour, now, now+1
 	full := make([]Replay, MaxBatch)
 	sets := make([]Write, MaxBatch)
 	for i := range full {
 		full[i] = Replay{Kind: Restore, Key: fmt.Sprint("app:", i), Data: pair.Data, Cond: cond}
-		full[i].Tomb = TombstoneKey("app:", full[i].Key)
+		full[i].Tomb, full[i].Notice = TombstoneKey("app:", full[i].Key), NoticeKey("app:", full[i].Key)
 		sets[i] = Write{WriteSet, Pair{Key: full[i].Key, Data: pair.Data, TTL: time.Hour}}
 	}
 	for _, bb := range []struct {
@@ -388,7 +403,7 @@ func BenchmarkScripts(b *testing.B) {
 		{"set", func(b *testing.B) error { return second(n.Set(b.Context(), pair, long)) }},
 		{"setnx", func(b *testing.B) error { _, _, err := n.SetAbsent(b.Context(), pair, long); return err }},
 		{"fill", func(b *testing.B) error {
-			_, err := n.Fill(b.Context(), Fill{Pair: pair, Tomb: tomb, MissedAt: now + 2*hour, Overwrite: true}, long)
+			_, err := n.Fill(b.Context(), Fill{Pair: pair, Tomb: tomb, MissedAt: now + 2*hour, Replaces: OtherType}, long)
 			return err
 		}},
 		{"set128", func(b *testing.B) error { _, err := n.WriteMany(b.Context(), sets, long); return err }},

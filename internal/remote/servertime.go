@@ -9,7 +9,8 @@ import (
 // between low and high. Every answer to TIME narrows that down; between answers
 // it widens, since no two clocks run alike.
 type serverClock struct {
-	ahead atomic.Pointer[offset]
+	ahead  atomic.Pointer[offset]
+	clocks *Clocks // of the process; nil: none
 }
 
 type offset struct {
@@ -24,7 +25,9 @@ const drift = 5000 // one part in
 // heard takes the answer to a TIME that was sent and answered then.
 func (c *serverClock) heard(sent, answered, server time.Time) {
 	now := &offset{low: unixed(server, answered), high: unixed(server, sent), at: answered}
-	c.ahead.Store(c.ahead.Load().narrow(now))
+	now = c.ahead.Load().narrow(now)
+	c.ahead.Store(now)
+	c.clocks.heard(now)
 }
 
 // began is where our time counts from: it goes on monotonically, whatever is
@@ -49,6 +52,26 @@ func (o *offset) narrow(newer *offset) *offset {
 		return newer
 	}
 	return &n
+}
+
+// Blur is how exactly the server's clock is known, in milliseconds.
+func (n *Node) Blur() int64 {
+	o := n.clock.ahead.Load()
+	if o == nil {
+		return 0
+	}
+	return int64((o.high-o.low)/time.Millisecond) + 1
+}
+
+// EndOf is when a key ends that is sent now to live for ttl: a write that a server
+// executes late, because it hung, must not look newer than those that were made
+// meanwhile. 0: nobody knows the server's clock.
+func (n *Node) EndOf(ttl time.Duration, sent time.Time) (ms int64) {
+	if n.clock.ahead.Load() == nil || n.lacks.noPxat.Load() {
+		return 0
+	}
+	now, _ := n.ServerTime(sent)
+	return now + atLeastMS(ttl).Milliseconds()
 }
 
 // ServerTime is the moment at on the server's clock, in milliseconds, as

@@ -66,7 +66,11 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 			return n.OpenErr()
 		default:
 		}
+		began := time.Now()
 		b, err := beatTwice(ctx, n, replicas)
+		if n.HeldUp(err, began) {
+			continue // it shares the link with our own bytes, and they make progress
+		}
 		if err != nil {
 			return wrap("heartbeat", err)
 		}
@@ -108,7 +112,7 @@ func beatTwice(ctx context.Context, n *Node, replicas int) (Barrier, error) {
 	if KindOf(err) == Timeout {
 		b, err = n.Barrier(ctx, replicas)
 	}
-	if KindOf(err).Refused() {
+	if k := KindOf(err); k.Refused() && !k.Puzzling() {
 		return b, nil // it answers; that it takes no writes is noted
 	}
 	return b, err

@@ -16,21 +16,41 @@ func TombstonePrefix(prefix string) string { return prefix + "~d:" }
 //	P~d:R        where R, the key without its prefix, has a hash tag
 //	P~d:{key}    where the key has none, and no brace that would end this one
 //	P~d:!{42}R   otherwise: 42 is hashed into the key's slot
-func TombstoneKey(prefix, key string) string {
+func TombstoneKey(prefix, key string) string { return TombstonePrefix(prefix) + beside(prefix, key) }
+
+// beside is what follows the beginning of a key of ours that goes with key.
+func beside(prefix, key string) string {
 	rest := strings.TrimPrefix(key, prefix)
 	switch tagged := hasTag(rest); {
 	case tagged && rest[0] != '{' && rest[0] != '!': // nor does it look like one of the others
-		return prefix + "~d:" + rest
+		return rest
 	case !tagged && key != "" && !strings.Contains(rest, "}"):
-		return prefix + "~d:{" + key + "}"
+		return "{" + key + "}"
 	}
-	return prefix + "~d:!{" + tags()[slot(key)] + "}" + rest
+	return "!{" + tags()[slot(key)] + "}" + rest
 }
 
 // KeyOfTombstone is the key that tomb is the tombstone of; ok is false when it
 // is none.
 func KeyOfTombstone(prefix, tomb string) (key string, ok bool) {
-	rest, ok := strings.CutPrefix(tomb, TombstonePrefix(prefix))
+	return goesWith(prefix, TombstonePrefix(prefix), tomb)
+}
+
+// NoticePrefix is what notices begin with: see NoticeKey.
+func NoticePrefix(prefix string) string { return prefix + "~l:" }
+
+// NoticeKey is written, for a moment, when a write of key was found to have been
+// executed late: it may have undone what others have written since, and they are
+// told by the announcement. It is in the slot of key.
+func NoticeKey(prefix, key string) string { return NoticePrefix(prefix) + beside(prefix, key) }
+
+// KeyOfNotice is the key that a notice is about; ok is false when it is none.
+func KeyOfNotice(prefix, notice string) (key string, ok bool) {
+	return goesWith(prefix, NoticePrefix(prefix), notice)
+}
+
+func goesWith(prefix, begins, ours string) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(ours, begins)
 	if !ok || rest == "" {
 		return "", false
 	}
@@ -43,7 +63,7 @@ func KeyOfTombstone(prefix, tomb string) (key string, ok bool) {
 	default:
 		key = prefix + rest
 	}
-	return key, strings.HasPrefix(key, prefix) && TombstoneKey(prefix, key) == tomb
+	return key, strings.HasPrefix(key, prefix) && begins+beside(prefix, key) == ours
 }
 
 // slots is how many a Redis Cluster has.
@@ -107,9 +127,11 @@ var tags = sync.OnceValue(func() *[slots]string {
 
 // MarksKey is where the traces of deletes of prefixes of a key's class are kept:
 // a hash for each class. It is in a Cluster slot of its own.
-func MarksKey(prefix, key string) string {
+func MarksKey(prefix, key string) string { return prefix + "~p:" + classOf(prefix, key) }
+
+func classOf(prefix, key string) string {
 	class, _, _ := strings.Cut(strings.TrimPrefix(key, prefix), ":")
-	return prefix + "~p:" + class
+	return class
 }
 
 // RestOf is a key without its prefix and class.

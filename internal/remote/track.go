@@ -170,7 +170,7 @@ func (n *Node) addPrefixes(ctx context.Context, limit time.Duration, prefixes []
 		return nil
 	case k == NoPerm:
 		err = &Error{Kind: k, Op: "track", Err: err}
-	case k == Logical && !strings.Contains(err.Error(), "overlap"):
+	case (k == Logical || k.Puzzling()) && !strings.Contains(err.Error(), "overlap"):
 		text, _, _ := strings.Cut(err.Error(), ", with args")
 		err = &Error{Kind: Other, Op: "track", Err: errors.New(text)} // it is not about what was asked
 	default:
@@ -184,7 +184,7 @@ func (n *Node) addPrefixes(ctx context.Context, limit time.Duration, prefixes []
 
 // isThere: an earlier attempt was carried out, but not answered in time.
 func isThere(err error, prefix string) bool {
-	return KindOf(err) == Logical && strings.Contains(err.Error(), "existing prefix '"+prefix+"'.")
+	return err != nil && strings.Contains(err.Error(), "existing prefix '"+prefix+"'.")
 }
 
 // distinct leaves out what another prefix covers.

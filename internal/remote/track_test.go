@@ -235,7 +235,7 @@ func TestPrefixesMayBeAddedAndRepeated(t *testing.T) {
 			t.Errorf("Track(%q): %v", prefix, err)
 		}
 	}
-	wantKind(t, n.Track(t.Context(), "p", long), Logical)
+	wantKind(t, n.Track(t.Context(), "p", long), UnknownReply)
 	if ok, why := n.Tracks(); !ok {
 		t.Error(why)
 	}

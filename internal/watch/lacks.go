@@ -11,7 +11,7 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// lacks are the commands and keys that the ACL of the nodes keeps from us and
+// lacks are the commands and keys that the nodes do not have or keep from us and
 // that something is missing without: what a node is, or what a barrier proves.
 type lacks struct {
 	mu   sync.Mutex // guards seen
@@ -26,10 +26,12 @@ const lacksFor = 10 * time.Second
 
 // note keeps what err says is forbidden, if it says so.
 func (l *lacks) note(err error) {
-	if remote.KindOf(err) != remote.NoPerm {
-		return
+	if command := remote.CommandIn(err); command != "" {
+		l.add(command)
 	}
-	l.add(forbiddenBy(err.Error()))
+	if remote.KindOf(err) == remote.NoPerm {
+		l.add(forbiddenBy(err.Error()))
+	}
 }
 
 func (l *lacks) add(what string) {
@@ -65,13 +67,14 @@ func forbiddenBy(reply string) string {
 	return "some command"
 }
 
-// allowed is reply's error, unless it is only that the ACL forbids the question.
+// allowed is reply's error, unless it is only that the ACL forbids the question
+// or the node does not have the command.
 func (l *lacks) allowed(reply remote.Reply) error {
-	if remote.KindOf(reply.Err) == remote.NoPerm {
+	if k := remote.KindOf(reply.Err); k == remote.NoPerm || k == remote.Lacks {
 		l.note(reply.Err)
 		return nil
 	}
 	return reply.Err
 }
 
-var errNothingAllowed = &remote.Error{Kind: remote.NoPerm, Op: "ask what it is", Err: errors.New("the ACL forbids both ROLE and INFO")}
+var errNothingAllowed = &remote.Error{Kind: remote.NoPerm, Op: "ask what it is", Err: errors.New("neither ROLE nor INFO can be asked")}

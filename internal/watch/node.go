@@ -122,6 +122,9 @@ func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node)
 		if ctx.Err() != nil {
 			return
 		}
+		if n.HeldUp(err, b.SentAt) {
+			continue // it shares the link with our own bytes, and they make progress
+		}
 		o := sentinel.Barrier{Node: addr, N: b.N, SentAt: b.SentAt, At: time.Now(), Fault: fault(err), Acked: b.Acked}
 		if err == nil {
 			o.By = holders(b)

@@ -1,0 +1,97 @@
+package evercache
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+var twoServers = Finding{
+	Code: "redis-two-servers", Severity: Error, Title: "The address of Redis reaches two servers",
+	Fix: "Let REDIS_HOST name one server. A balancer may stand before several only if it sends every connection to the same master; for a master with replicas use Sentinel mode.",
+}
+
+// serverFindings tell what is unusual about the server in use.
+func serverFindings(s sayings) (fs []Finding) {
+	if len(s.missing) > 0 {
+		fs = append(fs, missingFinding(s.missing))
+	}
+	if s.puzzled != nil {
+		f := kindFinding(remote.UnknownReply)
+		f.Severity = Warning
+		f.Detail = s.puzzled.Error() + "; a write that is answered so is kept, and sent again"
+		fs = append(fs, f)
+	}
+	if s.apart {
+		f := twoServers
+		f.Detail = "another connection of this process, for the denylist, has reached another server than the cache uses: it is not used"
+		fs = append(fs, f)
+	}
+	if s.server.Before(6, 2) {
+		fs = append(fs, oldFinding(s.server))
+	}
+	return fs
+}
+
+// losses say what is lost without a command.
+var losses = map[string]string{
+	"TIME":      "the clock of INFO is used, and scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since",
+	"WAIT":      "no write is known to be held by a replica: Replicated is never reached, and in Sentinel mode nothing is confirmed or coherent",
+	"INFO":      "how many replicas there are and how far they are is not known: in Sentinel mode nothing is confirmed or coherent",
+	"ROLE":      "INFO tells in its place whether the server is a master",
+	"SCAN":      "keys cannot be found by their prefix: DeletePrefix fails, and one that was kept in an outage waits, and with it the writes under it",
+	"UNLINK":    "DEL is used: deleting a large value holds the server up for a moment",
+	"PTTL":      "how long a value has to live is not known: memory keeps it for the whole TTL of its class",
+	"PEXPIRE":   "PEXPIREAT is used",
+	"EVALSHA":   "each script is sent with its whole text",
+	"CLIENT":    "changes by other processes are not announced, and the connections have no name",
+	"HELLO":     "changes by other processes are not announced",
+	"PEXPIREAT": scriptsLost,
+}
+
+const scriptsLost = "scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since"
+
+func missingFinding(missing []remote.Missing) Finding {
+	var names, lost, allow []string
+	gone := false
+	for _, m := range missing {
+		loss, ok := losses[m.Command]
+		if !ok {
+			loss = scriptsLost
+		}
+		names = append(names, m.Command)
+		lost = append(lost, m.Command+": "+loss)
+		if m.Forbidden {
+			allow = append(allow, "+"+strings.ToLower(m.Command))
+		} else {
+			gone = true
+		}
+	}
+	var fix []string
+	if gone {
+		fix = append(fix, "Take the commands out of rename-command in redis.conf, or ask whoever runs the server or the proxy before it to allow them.")
+	}
+	if len(allow) > 0 {
+		fix = append(fix, "Allow the user these commands (ACL: "+strings.Join(allow, " ")+").")
+	}
+	return Finding{
+		Code: "redis-command-missing", Severity: Warning,
+		Title:  "Redis does not have commands that evercache uses: " + strings.Join(names, ", "),
+		Detail: strings.Join(lost, "; "),
+		Fix:    strings.Join(fix, " "),
+	}
+}
+
+func oldFinding(s remote.Server) Finding {
+	lost := "SET knows no absolute end, so a write that a hung server carries out late looks newer than it is; the denylist cannot be written (ZADD GT)"
+	if s.Before(6, 0) {
+		lost += "; changes by other processes are not announced, so nothing in memory is coherent"
+	}
+	return Finding{
+		Code: "redis-old", Severity: Warning,
+		Title:  "Redis is older than 6.2",
+		Detail: fmt.Sprintf("it tells version %.20q: %s", s.Version, lost),
+		Fix:    "Use Redis 6.2 or later, or Valkey.",
+	}
+}

@@ -1,0 +1,130 @@
+package remote
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+func TestValuesOfEverySizeAreReadWhole(t *testing.T) {
+	for _, refused := range []string{"", "rename-command GETRANGE \"\"", "user default on nopass ~* &* +@all -getrange"} {
+		t.Run(refused, func(t *testing.T) {
+			o := redisproc.Options{}
+			if refused != "" {
+				o.Config = []string{refused}
+			}
+			p := startRedis(t, o)
+			n := dial(t, p.Addr(), nil)
+			var keys []string
+			for _, size := range []int{0, 1, span - 1, span, span + 1, 5 << 20} {
+				key := fmt.Sprint("k", size)
+				keys = append(keys, key)
+				ask(t, p, "EVAL", "redis.call('SET', KEYS[1], string.rep('x', ARGV[1]))", "1", key, fmt.Sprint(size))
+				v, err := n.Get(t.Context(), key, long)
+				if err != nil || !bytes.Equal(v.Data, []byte(strings.Repeat("x", size))) || v.TTL >= 0 {
+					t.Errorf("%d bytes: got %d, %v", size, len(v.Data), err)
+				}
+			}
+			found, err := n.GetMany(t.Context(), keys, long)
+			for i, f := range found {
+				if want := strings.TrimPrefix(keys[i], "k"); f.Err != nil || fmt.Sprint(len(f.Data)) != want {
+					t.Errorf("of many, %s bytes: got %d, %v, %v", want, len(f.Data), f.Err, err)
+				}
+			}
+			ask(t, p, "LPUSH", "list", "v")
+			if _, err := n.Get(t.Context(), "list", long); KindOf(err) != Logical {
+				t.Errorf("a list: %v", err)
+			}
+			if _, err := n.Get(t.Context(), "none", long); !IsNil(err) {
+				t.Errorf("a missing key: %v", err)
+			}
+		})
+	}
+}
+
+// TestALargeValueThatEndsItsConnectionIsNotAskedForAgain: the sizes are
+// remembered, and smaller ones are read.
+func TestALargeValueThatEndsItsConnectionIsNotAskedForAgain(t *testing.T) {
+	p := startRedis(t, redisproc.Options{Config: []string{"client-output-buffer-limit normal 1mb 0 0"}})
+	for key, size := range map[string]string{"huge": "3000000", "large": "400000"} {
+		ask(t, p, "EVAL", "redis.call('SET', KEYS[1], string.rep('x', ARGV[1]))", "1", key, size)
+	}
+	n := dial(t, p.Addr(), nil)
+	for range 20 {
+		if _, err := n.Get(t.Context(), "huge", long); KindOf(err) != Other {
+			t.Fatalf("the huge one: %v", err)
+		}
+		if v, err := n.Get(t.Context(), "large", long); err != nil || len(v.Data) != 400000 {
+			t.Fatalf("the large one: %d, %v", len(v.Data), err)
+		}
+	}
+	select {
+	case <-n.Opened():
+		t.Errorf("the node is given up: %v", n.OpenErr())
+	default:
+	}
+	if ended := strings.Count(p.Log(), "output buffer limits"); ended != 1 {
+		t.Errorf("the server has ended %d connections", ended)
+	}
+}
+
+// TestLargeValuesAreReadOneAtATime bounds what they take of memory together.
+func TestLargeValuesAreReadOneAtATime(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	for i := range 4 {
+		ask(t, p, "EVAL", "redis.call('SET', KEYS[1], string.rep('x', 50000000))", "1", fmt.Sprint(i))
+	}
+	n := dial(t, p.Addr(), nil)
+	most, stop := 0, make(chan struct{})
+	var watcher, readers sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			most = max(most, int(n.bulk.underWay.Load()))
+			select {
+			case <-stop:
+				return
+			default:
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+	})
+	for i := range 4 {
+		readers.Go(func() {
+			if v, err := n.Get(t.Context(), fmt.Sprint(i), patience); err != nil || len(v.Data) != 50000000 {
+				t.Errorf("%d bytes, %v", len(v.Data), err)
+			}
+		})
+	}
+	readers.Wait()
+	close(stop)
+	watcher.Wait()
+	if most != 1 {
+		t.Errorf("%d were on their way together", most)
+	}
+}
+
+// TestASizeThatTheServerRefusesIsNotSentAgain: the server ends the connection
+// each time.
+func TestASizeThatTheServerRefusesIsNotSentAgain(t *testing.T) {
+	p := startRedis(t, redisproc.Options{Config: []string{"proto-max-bulk-len 1mb"}})
+	c := config(p.Addr())
+	c.Sizes = new(Sizes)
+	value := Pair{Key: "k", Data: make([]byte, 2<<20), TTL: time.Hour}
+	if _, err := dialWith(t, c, nil).Set(t.Context(), value, long); KindOf(err) != Logical {
+		t.Fatalf("the first time: %v", err)
+	}
+	n := dialWith(t, c, nil)
+	for range 5 {
+		if _, err := n.Set(t.Context(), value, long); KindOf(err) != Logical {
+			t.Fatalf("again: %v", err)
+		}
+	}
+	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: make([]byte, 1<<19), TTL: time.Hour}, long); err != nil {
+		t.Errorf("a smaller one on the same connection: %v", err)
+	}
+}

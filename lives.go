@@ -1,0 +1,104 @@
+package evercache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// lives is what a class has noted in Redis of how long its keys live: see
+// remote.Life. A write whose life is not noted yet notes it first. The last one is
+// found without a lock, since most classes have one.
+type lives struct {
+	last atomic.Pointer[noted]
+
+	mu  sync.Mutex // guards all
+	all map[lifeKey]*noted
+}
+
+type lifeKey struct {
+	ttl   time.Duration
+	touch bool
+}
+
+// noted is a life that a node has been told.
+type noted struct {
+	lifeKey
+	node    *remote.Node
+	flushes uint64 // of the feed: a FLUSHALL takes what was noted
+	until   int64  // in the client's time
+	slack   int64
+}
+
+// maxNoted bounds the lives that are remembered. Others are noted at each write.
+const maxNoted = 64
+
+// slackStep is the first slack that is noted, in milliseconds, and slackGrowth what
+// it is multiplied with where a server's clock is less well known.
+const (
+	slackStep   = 2
+	slackGrowth = 4
+)
+
+// slackFor is the slack to note for a clock that is known so well.
+func slackFor(blur int64) int64 {
+	slack := int64(slackStep)
+	for slack < blur {
+		slack *= slackGrowth
+	}
+	return slack
+}
+
+// covers reports whether a write to the node at that time needs no other note.
+func (l *noted) covers(k lifeKey, node *remote.Node, flushes uint64, now int64) bool {
+	return l != nil && l.lifeKey == k && l.node == node && l.flushes == flushes && now < l.until && node.Blur() <= l.slack
+}
+
+// note lets Redis know that the class has keys that live for ttl. It is to be
+// called before one is written.
+func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
+	k, now, flushes := lifeKey{ttl, touch}, c.client.clock.NowNano(), c.client.feed.flushes.Load()
+	if c.lived.last.Load().covers(k, node, flushes, now) {
+		return nil
+	}
+	c.lived.mu.Lock()
+	l := c.lived.all[k]
+	c.lived.mu.Unlock()
+	if !l.covers(k, node, flushes, now) {
+		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
+		if err := node.NoteLife(ctx, life, limit); err != nil {
+			return err
+		}
+		l = &noted{k, node, flushes, now + int64(life.Holds()), life.Slack}
+	}
+	c.lived.keep(l)
+	return nil
+}
+
+func (l *lives) keep(n *noted) {
+	l.last.Store(n)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil || len(l.all) >= maxNoted {
+		l.all = map[lifeKey]*noted{}
+	}
+	l.all[n.lifeKey] = n
+}
+
+func (c *Cache[V]) livesKey() string { return remote.LivesKey(c.client.opts.KeyPrefix, c.prefix) }
+
+// mixes reports whether the class was written with several lives here.
+func (c *Cache[V]) mixes(ttl time.Duration) bool {
+	if ttl != c.policy.TTL {
+		c.mixed.Store(true)
+	}
+	return c.mixed.Load()
+}
+
+// noteLife is note for a record of the class that is put back.
+func (c *Cache[V]) noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error {
+	return c.note(ctx, node, ttl, touch, c.policy.WriteTimeout)
+}

@@ -1,0 +1,285 @@
+package evercache
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/faultnet"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// slowCodec encodes the values that begin with "slow" only when it is let go on.
+type slowCodec struct{ begun, goOn chan struct{} }
+
+func (s slowCodec) Encode(v string) ([]byte, error) {
+	if strings.HasPrefix(v, "slow") {
+		close(s.begun)
+		<-s.goOn
+	}
+	return json.Marshal(v)
+}
+
+func (s slowCodec) Decode(b []byte) (v string, err error) {
+	err = json.Unmarshal(b, &v)
+	return v, err
+}
+
+func emptied(t *testing.T, p *redisproc.Process, client *Client) {
+	t.Helper()
+	n := times(client)
+	kill(t, p)
+	restart(t, p, redisproc.Empty)
+	returned(t, client, n)
+}
+
+// Of two writes of a key that overlap the one that was carried out last counts,
+// whichever was begun first.
+func TestTheWriteThatWasCarriedOutLastIsPutBack(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	codec := slowCodec{make(chan struct{}), make(chan struct{})}
+	c := cacheOf(t, client, "c", Policy{}, WithCodec[string](codec))
+	var first sync.WaitGroup
+	first.Go(func() {
+		_, err := c.Set(t.Context(), "a", "slow, and begun first")
+		wantErr(t, err, nil)
+	})
+	<-codec.begun
+	_, err := c.Set(t.Context(), "a", "begun last")
+	wantErr(t, err, nil)
+	close(codec.goOn)
+	first.Wait()
+	wantStored(t, p, "c:a", `"slow, and begun first"`)
+	emptied(t, p, client)
+	wantStored(t, p, "c:a", `"slow, and begun first"`)
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "slow, and begun first")
+}
+
+func TestOfManyOverlappingWritesTheLastIsPutBack(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	const keys = 300
+	var writers sync.WaitGroup
+	for i := range keys {
+		for w := range 4 {
+			writers.Go(func() {
+				key := fmt.Sprint(i)
+				switch {
+				case w == 3 && i%2 == 0:
+					_, _ = c.Delete(t.Context(), key)
+				case w == 2 && i%3 == 0:
+					_, _ = c.SetMany(t.Context(), map[string]string{key: fmt.Sprint("many", i)})
+				default:
+					_, _ = c.Set(t.Context(), key, fmt.Sprint(w))
+				}
+			})
+		}
+	}
+	writers.Wait()
+	waitUntil(t, 30*time.Second, client.outbox.Empty, func() string { return "not sent" })
+	before := map[string]any{}
+	for i := range keys {
+		key := fmt.Sprint("c:", i)
+		before[key] = redisDo(t, p, "GET", key)
+	}
+	emptied(t, p, client)
+	for key, want := range before {
+		if got := redisDo(t, p, "GET", key); got != want {
+			t.Errorf("%s was %v, and %v is put back", key, want, got)
+		}
+	}
+}
+
+// pair is two processes on one server, of which the first can be cut off.
+type pair struct {
+	server *redisproc.Process
+	link   *faultnet.Proxy
+	a, b   *Cache[string] // a is behind the link
+}
+
+func startPair(t *testing.T, pa, pb Policy) pair {
+	t.Helper()
+	p := startRedis(t, redisproc.Options{})
+	link := startProxy(t, p.Addr())
+	a, b := openAt(t, link.Addr()), openAt(t, p.Addr())
+	connect(t, a, 20*time.Second)
+	connect(t, b, 20*time.Second)
+	return pair{p, link, cacheOf[string](t, a, "c", pa), cacheOf[string](t, b, "c", pb)}
+}
+
+func (p pair) cut(t *testing.T) {
+	t.Helper()
+	p.link.Refuse(true)
+	p.link.ResetAll()
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == Degraded }, func() string { return "not cut off" })
+}
+
+func (p pair) heal(t *testing.T) {
+	t.Helper()
+	n := times(p.a.client)
+	p.link.Refuse(false)
+	returned(t, p.a.client, n)
+}
+
+// What a process that was cut off has kept does not take the place of what another
+// wrote later, whatever times to live both gave, and whether or not the later value
+// is one that the key had before.
+func TestAValueThatWasWrittenLaterStaysWhateverItsLife(t *testing.T) {
+	t.Parallel()
+	long := Policy{TTL: time.Hour}
+	for _, tt := range []struct {
+		name         string
+		pa, pb       Policy
+		ta, tb       time.Duration // of the writes; 0: the class's
+		nothing      bool          // the order need not be told
+		earlierToo   bool          // a has written the later value before
+		touchedLater bool          // b prolongs what it wrote
+	}{
+		{name: "the class's life", pa: long, pb: long},
+		{name: "one that is not the class's", pa: long, pb: long, ta: 10 * time.Minute, tb: 10 * time.Minute, earlierToo: true},
+		{name: "the later one is shorter", pa: long, pb: long, tb: time.Minute, earlierToo: true, nothing: true},
+		{name: "the later one is longer", pa: long, pb: long, ta: time.Minute, earlierToo: true, nothing: true},
+		{name: "processes differ on the class's", pa: long, pb: Policy{TTL: time.Minute}, earlierToo: true, nothing: true},
+		{name: "equal bytes", pa: long, pb: long, earlierToo: true},
+		{name: "prolonged", pa: long, pb: long, touchedLater: true, earlierToo: true, nothing: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startPair(t, tt.pa, tt.pb)
+			life := func(d time.Duration) []WriteOption {
+				if d == 0 {
+					return nil
+				}
+				return []WriteOption{TTL(d)}
+			}
+			const n = 20
+			for i := range n {
+				if tt.earlierToo {
+					_, err := p.a.Set(t.Context(), fmt.Sprint(i), "on", life(tt.ta)...)
+					wantErr(t, err, nil)
+				}
+			}
+			p.cut(t)
+			for i := range n {
+				wantWritten(t, Memory)(p.a.Set(t.Context(), fmt.Sprint(i), "off", life(tt.ta)...))
+			}
+			time.Sleep(20 * time.Millisecond) // more than the order needs
+			for i := range n {
+				written := wantMaster(t, func() (Receipt, error) { return p.b.Set(t.Context(), fmt.Sprint(i), "on", life(tt.tb)...) })
+				if !written {
+					return
+				}
+				if tt.touchedLater {
+					_, err := p.b.Touch(t.Context(), fmt.Sprint(i), TTL(2*time.Hour))
+					wantErr(t, err, nil)
+				}
+			}
+			p.heal(t)
+			for i := range n {
+				got := redisDo(t, p.server, "GET", fmt.Sprint("c:", i))
+				if got != "on" && (!tt.nothing || got != nil) {
+					t.Errorf("%d is %v in Redis", i, got)
+				}
+			}
+		})
+	}
+}
+
+// What a process has kept takes the place of what was there before, whatever lives
+// both have, where it has read or written that itself.
+func TestAValueThatIsKnownToBeOlderIsReplacedWhateverItsLife(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, Policy{TTL: time.Hour}, Policy{TTL: time.Hour})
+	for i, ttl := range []time.Duration{time.Minute, time.Hour, 3 * time.Hour} {
+		_, err := p.b.Set(t.Context(), fmt.Sprint("read", i), "old", TTL(ttl))
+		wantErr(t, err, nil)
+		_, err = p.a.Lookup(t.Context(), fmt.Sprint("read", i))
+		wantErr(t, err, nil)
+		_, err = p.a.Set(t.Context(), fmt.Sprint("written", i), "old", TTL(ttl))
+		wantErr(t, err, nil)
+	}
+	p.cut(t)
+	for i := range 3 {
+		wantWritten(t, Memory)(p.a.Set(t.Context(), fmt.Sprint("read", i), "new"))
+		wantWritten(t, Memory)(p.a.Set(t.Context(), fmt.Sprint("written", i), "new"))
+	}
+	p.heal(t)
+	for i := range 3 {
+		wantStored(t, p.server, fmt.Sprint("c:written", i), "new")
+		if got := redisDo(t, p.server, "GET", fmt.Sprint("c:read", i)); got != "new" && got != nil {
+			t.Errorf("read%d is %v", i, got)
+		}
+	}
+}
+
+// A write that was given up on the way arrives after another process has written or
+// deleted its key: what that one was told stands.
+func TestAWriteThatArrivesLateUndoesNothingOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, 40_000, 900_000} {
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
+			p := startPair(t, Policy{WriteTimeout: 100 * time.Millisecond}, Policy{WriteTimeout: 2 * time.Second})
+			for _, key := range []string{"deleted", "p-deleted", "overwritten"} {
+				_, err := p.b.Set(t.Context(), key, "first")
+				wantErr(t, err, nil)
+				_, err = p.a.Lookup(t.Context(), key)
+				wantErr(t, err, nil)
+			}
+			_, err := p.a.Set(t.Context(), "warm", "up") // its life is noted
+			wantErr(t, err, nil)
+			p.link.SetLatency(faultnet.ToTarget, 700*time.Millisecond)
+			late := strings.Repeat("A", size)
+			var given sync.WaitGroup
+			for _, key := range []string{"deleted", "p-deleted", "overwritten"} {
+				given.Go(func() { _, _ = p.a.Set(t.Context(), key, late) })
+			}
+			given.Wait()
+			time.Sleep(20 * time.Millisecond)
+			_, err = p.b.Delete(t.Context(), "deleted")
+			wantErr(t, err, nil)
+			_, _, err = p.b.DeletePrefix(t.Context(), "p-")
+			wantErr(t, err, nil)
+			wantMaster(t, func() (Receipt, error) { return p.b.Set(t.Context(), "overwritten", "last") })
+			time.Sleep(time.Second) // what is on the way arrives
+			p.link.SetLatency(faultnet.ToTarget, 0)
+			for _, c := range []*Client{p.a.client, p.b.client} {
+				waitUntil(t, 30*time.Second, func() bool { return c.State() == Connected && c.outbox.Empty() }, func() string { return "not sent" })
+			}
+			waitUntil(t, 30*time.Second, func() bool { // or nothing, on a machine too busy to tell the order
+				got := redisDo(t, p.server, "GET", "c:overwritten")
+				return got == "last" || got == nil
+			}, func() string { return fmt.Sprintf("%.20v", redisDo(t, p.server, "GET", "c:overwritten")) })
+			for _, key := range []string{"deleted", "p-deleted"} {
+				if got := redisDo(t, p.server, "EXISTS", "c:"+key); got != int64(0) {
+					t.Errorf("%s is there again", key)
+				}
+			}
+		})
+	}
+}
+
+// wantMaster writes until the master has taken it.
+func wantMaster(t *testing.T, write func() (Receipt, error)) bool {
+	t.Helper()
+	for range 100 {
+		r, err := write()
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		if r.Durability >= Master {
+			return true
+		}
+	}
+	t.Error("no master takes it")
+	return false
+}

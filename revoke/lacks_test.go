@@ -1,0 +1,40 @@
+package revoke_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/redistest"
+	"github.com/evercache/evercache/revoke"
+)
+
+func TestARevocationIsToldThroughAServerThatLacksACommand(t *testing.T) {
+	for _, command := range []string{"TIME", "INFO", "ROLE", "WAIT", "EVALSHA", "HELLO", "CLIENT"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t, redistest.WithConfig(fmt.Sprintf(`rename-command %s ""`, command)))
+			ps := startAll(t, 2, single(s), revoke.Policy{})
+			ps[0].revoke("a")
+			eventually(t, 20*time.Second, "told", func() bool { return ps[1].status("a") == revoke.Revoked })
+			eventually(t, 20*time.Second, "known", func() bool { return ps[1].status("b") == revoke.NotRevoked })
+		})
+	}
+}
+
+func TestAServerThatLacksWhatTheDenylistNeedsIsNamed(t *testing.T) {
+	s := redistest.Start(t, redistest.WithConfig(`rename-command ZADD ""`, `rename-command EVAL ""`))
+	p := start(t, single(s), revoke.Policy{})
+	_, _ = p.Revoke(t.Context(), "a", inAnHour())
+	eventually(t, 30*time.Second, "a finding names the command", func() bool {
+		return slices.ContainsFunc(p.client.Health().Findings, func(f evercache.Finding) bool {
+			return strings.HasPrefix(f.Code, "revocations-") && strings.Contains(f.Fix, "EVAL")
+		})
+	})
+	if p.status("a") != revoke.Revoked {
+		t.Error("it is not in force here")
+	}
+}
