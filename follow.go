@@ -23,7 +23,7 @@ func (c *Client) followSentinels(ctx context.Context) {
 			Password:     password.Reveal(),
 			PasswordFile: c.opts.SentinelPasswordFile,
 			TLS:          c.opts.SentinelTLS,
-			TLSFiles:     c.keyFiles.sentinels,
+			TLSNow:       tlsNow(c.keyFiles.sentinels),
 			DialTimeout:  c.opts.DialTimeout,
 		},
 		Node:      c.nodeConfig(""),

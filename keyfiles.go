@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/keyfiles"
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // keyFiles are the sources of TLSFiles; nil where there are none.
@@ -20,6 +21,14 @@ func newKeyFiles(o Options) keyFiles {
 		return keyfiles.NewSource(base, keyfiles.Names(f))
 	}
 	return keyFiles{source(o.TLS, o.TLSFiles), source(o.SentinelTLS, o.SentinelTLSFiles)}
+}
+
+// tlsNow is what a dial asks; nil without files.
+func tlsNow(s *keyfiles.Source) remote.TLSSource {
+	if s == nil {
+		return nil
+	}
+	return s
 }
 
 func (k keyFiles) any() bool { return k.redis != nil || k.sentinels != nil }

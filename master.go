@@ -44,7 +44,7 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		PasswordFile: c.opts.PasswordFile,
 		DB:           c.opts.DB,
 		TLS:          c.opts.TLS,
-		TLSFiles:     c.keyFiles.redis,
+		TLSNow:       tlsNow(c.keyFiles.redis),
 		DialTimeout:  c.opts.DialTimeout,
 		Sizes:        &c.sizes,
 		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},

@@ -23,6 +23,7 @@ func (f fake) Stats() evercache.Stats { return f.stats }
 func stats() evercache.Stats {
 	h := evercache.Histogram{Bounds: []float64{0.001, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 1.5}
 	return evercache.Stats{
+		Clock: evercache.ClockHealth{Known: true, Ahead: 2 * time.Second},
 		Requests: []evercache.RequestCount{
 			{Op: evercache.OpGet, Tier: evercache.TierL1, Result: evercache.ResultHit, Count: 7},
 			{Op: evercache.OpSet, Tier: evercache.TierL2, Result: evercache.ResultOK, Count: 0},

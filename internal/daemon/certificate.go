@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // certificate serves a key pair from files and follows their renewal. A pair
@@ -30,7 +28,7 @@ const lookAgain = time.Second
 func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log, lookedAt: time.Now()}
 	var err error
-	if c.pair, err = keyfiles.Pair(certFile, keyFile); err != nil {
+	if c.pair, err = loadPair(certFile, keyFile); err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
 	return c, nil
@@ -51,7 +49,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // keep those of an older file. What cannot be used is tried again and told once: it
 // may have been read while it was being written.
 func (c *certificate) renewLocked() {
-	pair, err := keyfiles.Pair(c.certFile, c.keyFile)
+	pair, err := loadPair(c.certFile, c.keyFile)
 	if err != nil {
 		if !c.broken {
 			c.log.LogAttrs(context.Background(), slog.LevelWarn, "renewed TLS certificate cannot be used; the last one stays",
@@ -65,4 +63,9 @@ func (c *certificate) renewLocked() {
 		c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS certificate was renewed", slog.String("event", "certificate.renewed"))
 	}
 	c.pair = pair
+}
+
+func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	return &pair, err
 }

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"github.com/evercache/evercache/internal/keyfiles"
 )
 
 // Config says how to reach one node.
@@ -26,12 +24,16 @@ type Config struct {
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
 	TLS          *tls.Config
-	TLSFiles     *keyfiles.Source // in place of TLS: files read at every dial; nil: none
+	TLSNow       TLSSource // asked at every dial, in place of TLS; nil: TLS stands
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
 	watched      bool      // whoever dials watches the connection himself
 	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
 }
+
+// TLSSource has the TLS settings of this moment. It is a pointer: who holds a Config
+// compares it with others.
+type TLSSource interface{ Config() (*tls.Config, error) }
 
 // maxPasswordFile bounds a password file.
 const maxPasswordFile = 64 << 10
@@ -296,13 +298,13 @@ func (g *greeting) refusal() string {
 
 // secure puts TLS over raw where it is asked for.
 func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
-	if c.TLS == nil && c.TLSFiles == nil {
+	if c.TLS == nil && c.TLSNow == nil {
 		return raw, nil
 	}
 	cfg := c.TLS
-	if c.TLSFiles != nil {
+	if c.TLSNow != nil {
 		var err error
-		if cfg, err = c.TLSFiles.Config(); err != nil {
+		if cfg, err = c.TLSNow.Config(); err != nil {
 			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
 		}
 	}
