@@ -50,8 +50,11 @@ func addGap(gaps []gap, g gap) []gap {
 }
 
 // vouched reports whether a master that holds barrier held has what has number.
-func vouched(gaps []gap, held, number uint64) bool {
-	return number <= held && !slices.ContainsFunc(gaps, func(g gap) bool { return g.over < number && number < g.under })
+func vouched(gaps []gap, held, number uint64) bool { return number <= held && !missed(gaps, number) }
+
+// missed reports whether a master is known to have lacked what has number.
+func missed(gaps []gap, number uint64) bool {
+	return slices.ContainsFunc(gaps, func(g gap) bool { return g.over < number && number < g.under })
 }
 
 func encodeGaps(process string, gaps []gap) journal.Entry {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
@@ -235,6 +236,29 @@ func (j *journaled) settled() (all earlierWrites) {
 	return all
 }
 
+// fate is what becomes of what an earlier process wrote and a master had taken.
+type fate int
+
+const (
+	sendAgain fate = iota // the master does not have it, or nobody knows
+	watchOver             // it has it; the next one need not
+	letGo                 // nobody knows, and it is too old to be put back
+)
+
+// fateOf decides by the barrier of that process which the master holds, 0 for
+// none. Without one, such as an hour after the end of the process, nothing tells
+// that anything is missing; and what is older than tombstones live would be put
+// back as a delete, of a value that is most likely good.
+func fateOf(held uint64, gaps []gap, number uint64, age time.Duration) fate {
+	switch {
+	case vouched(gaps, held, number):
+		return watchOver
+	case held == 0 && age > remote.TombstoneLife && !missed(gaps, number):
+		return letGo
+	}
+	return sendAgain
+}
+
 // settleEarlier sends again what the master does not have of what earlier
 // processes wrote there, and lets the ledger watch over the rest: the next
 // master need not have it.
@@ -243,24 +267,34 @@ func (c *Client) settleEarlier(h remote.Held) (again int) {
 		return 0
 	}
 	all := c.journal.settled()
-	has := func(process string, number uint64) bool {
-		return vouched(all.gaps[process], h.Earlier[barrierKey(c.opts.KeyPrefix, process)], number)
+	now := c.clock.precise()
+	fateOf := func(process string, number uint64, since int64) fate {
+		held := h.Earlier[barrierKey(c.opts.KeyPrefix, process)]
+		return fateOf(held, all.gaps[process], number, time.Duration(now-since))
 	}
 	var rs []outbox.Record
 	var ps []outbox.Prefix
 	for _, p := range all.prefixes {
-		if has(p.process, p.number) {
-			c.ledger.AddPrefix(p.Prefix, c.ledger.Epoch(), c.clock.precise())
-		} else {
+		switch fateOf(p.process, p.number, p.Since) {
+		case watchOver:
+			c.ledger.AddPrefix(p.Prefix, c.ledger.Epoch(), now)
+		case letGo:
+			c.journal.done(prefixKey(p.Text), p.Since)
+		case sendAgain:
 			ps = append(ps, p.Prefix)
 		}
 	}
 	for i := len(all.records) - 1; i >= 0; i-- { // oldest first
 		r := all.records[i]
-		if _, newer := c.outbox.Record(r.Key); !has(r.process, r.number) {
+		switch fateOf(r.process, r.number, r.Since) {
+		case watchOver:
+			if _, newer := c.outbox.Record(r.Key); !newer {
+				c.ledger.Add(r.Record, c.ledger.Epoch(), now)
+			}
+		case letGo:
+			c.journal.done(recordKey(r.Key), r.Since)
+		case sendAgain:
 			rs = append(rs, r.Record)
-		} else if !newer {
-			c.ledger.Add(r.Record, c.ledger.Epoch(), c.clock.precise())
 		}
 	}
 	c.outbox.Return(rs, ps)

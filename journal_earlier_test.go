@@ -1,0 +1,81 @@
+package evercache
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+func TestTheFateOfWhatAnEarlierProcessWrote(t *testing.T) {
+	t.Parallel()
+	const old = remote.TombstoneLife + time.Second
+	for _, tt := range []struct {
+		name         string
+		held, number uint64
+		age          time.Duration
+		want         fate
+	}{
+		{"the master has it", 9, 7, time.Second, watchOver},
+		{"the master has it, long ago", 9, 7, old, watchOver},
+		{"the master has an older state", 3, 7, time.Second, sendAgain},
+		{"the master has an older state, long ago", 3, 7, old, sendAgain},
+		{"nobody knows", 0, 7, time.Second, sendAgain},
+		{"nobody knows, long ago", 0, 7, old, letGo},
+		{"it waited when its process ended, long ago", 0, 25, old, sendAgain},
+		{"it waited, and a later master vouches", 40, 25, old, sendAgain},
+	} {
+		if got := fateOf(tt.held, []gap{{20, 30}}, tt.number, tt.age); got != tt.want {
+			t.Errorf("%s: fate %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestARestartAfterALongStopDeletesNothingThatRedisHad: what an earlier process
+// wrote eleven minutes ago cannot be put back any more. What no master ever took
+// is deleted then; what Redis had is left alone, unless it is known to be gone.
+func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
+	t.Parallel()
+	const age, ttl = 11 * time.Minute, time.Hour
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	at := time.Now().Add(-age)
+	clock := &coarseClock{start: at}
+	made := at.UnixMilli()
+	record := func(key string) journal.Entry {
+		redisDo(t, p, "SET", "c:"+key, "v", "PXAT", fmt.Sprint(made+ttl.Milliseconds()))
+		end := outbox.End{From: made + ttl.Milliseconds(), To: made + ttl.Milliseconds()}
+		return encodeRecord(outbox.Record{
+			Kind: outbox.Set, Key: "c:" + key, Class: "c:", Value: []byte("v"),
+			Since: 1, Ends: int64(ttl), Lo: made, Hi: made, TTL: ttl, Sent: end,
+		}, clock)
+	}
+	redisDo(t, p, "SET", "~b:rolledback", "3", "PX", "3600000")
+	redisDo(t, p, "SET", "c:p1", "v", "PXAT", fmt.Sprint(made+ttl.Milliseconds()))
+	j, _, err := journal.Open(dir, journal.Options{})
+	wantErr(t, err, nil)
+	_, err = j.Append(t.Context(),
+		encodeTaken(encodePrefix(outbox.Prefix{Text: "c:p", Since: 1, Lo: made, Hi: made + 1000}, clock), "gone", 7),
+		encodeTaken(record("taken"), "gone", 7),
+		encodeTaken(record("lost"), "rolledback", 7),
+		record("waited"))
+	wantErr(t, err, nil)
+	wantErr(t, j.Close(t.Context()), nil)
+
+	client := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	connect(t, client, 20*time.Second)
+	waitUntil(t, 20*time.Second, client.outbox.Empty, func() string { return "not all is sent" })
+	for key, want := range map[string]string{"p1": "v", "taken": "v", "lost": "", "waited": ""} {
+		wantStored(t, p, "c:"+key, want)
+	}
+	waitUntil(t, 20*time.Second, func() bool { return client.Health().Journal.Waiting == 0 },
+		func() string { return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal) })
+	client.journal.mu.Lock()
+	defer client.journal.mu.Unlock()
+	if _, kept := client.journal.entries[recordKey("c:taken")]; kept {
+		t.Error("the file keeps what was let go")
+	}
+}
