@@ -155,13 +155,13 @@ func (j *journaled) done(key string, since int64) {
 type mirrored struct{ *journaled }
 
 func (m mirrored) Waits(p *outbox.Prefix)    { m.lazily(encodePrefix(*p, m.clock), p.Since, 0) }
-func (m mirrored) Shrunk(r *outbox.Record)   { m.lazily(encodeRecord(*r, m.clock), r.Since, 0) }
+func (m mirrored) Shrunk(r *outbox.Record)   { m.lazily(encodeRecord(r, m.clock), r.Since, 0) }
 func (m mirrored) Left(key string, at int64) { m.done(recordKey(key), at) }
 
 func (m mirrored) LeftPrefix(text string, at int64) { m.done(prefixKey(text), at) }
 
 func (m mirrored) Taken(r *outbox.Record, number uint64) {
-	m.lazily(encodeTaken(encodeRecord(*r, m.clock), m.process, number), r.Since, number)
+	m.lazily(encodeTakenRecord(r, m.clock, m.process, number), r.Since, number)
 }
 
 func (m mirrored) TakenPrefix(p *outbox.Prefix, number uint64) {
@@ -266,7 +266,7 @@ func (j *journaled) record(r outbox.Record, c *Client) pending {
 			kept = set
 		}
 	}
-	p.commit, p.err = j.waits(encodeRecord(kept, j.clock), kept.Since)
+	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
 	if !c.holds(r.Key) { // it was given up meanwhile
 		j.done(recordKey(r.Key), kept.Since)
 		p.givenUp = true

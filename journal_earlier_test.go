@@ -48,7 +48,7 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 	record := func(key string) journal.Entry {
 		redisDo(t, p, "SET", "c:"+key, "v", "PXAT", fmt.Sprint(made+ttl.Milliseconds()))
 		end := outbox.End{From: made + ttl.Milliseconds(), To: made + ttl.Milliseconds()}
-		return encodeRecord(outbox.Record{
+		return encodeRecord(&outbox.Record{
 			Kind: outbox.Set, Key: "c:" + key, Class: "c:", Value: []byte("v"),
 			Since: 1, Ends: int64(ttl), Lo: made, Hi: made, TTL: ttl, Sent: end,
 		}, clock)

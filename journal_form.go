@@ -3,7 +3,6 @@ package evercache
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,8 +81,15 @@ func decodeGaps(b []byte) (gaps []gap, ok bool) {
 
 // encodeTaken makes of a waiting entry one that a master has taken.
 func encodeTaken(e journal.Entry, process string, number uint64) journal.Entry {
-	b := make([]byte, 0, len(process)+2*binary.MaxVarintLen64+len(e.Payload))
-	b = binary.AppendUvarint(appendText(b, process), number)
+	return takenEntry(appendTaken(nil, process, number), e)
+}
+
+func appendTaken(b []byte, process string, number uint64) []byte {
+	return binary.AppendUvarint(appendText(b, process), number)
+}
+
+// takenEntry puts what appendTaken made before the payload of e.
+func takenEntry(b []byte, e journal.Entry) journal.Entry {
 	e.Payload = append(b, e.Payload...)
 	e.Kind += entryTaken - entryRecord
 	return e
@@ -111,24 +117,41 @@ const (
 	flagMixed
 )
 
-func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
-	b := []byte{byte(r.Kind), 0}
+// encodeRecord refers to the value, which nobody changes.
+func encodeRecord(r *outbox.Record, c *coarseClock) journal.Entry {
+	b := appendRecord(make([]byte, 0, headRoom+len(r.Class)), r, c)
+	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b, Rest: r.Value}
+}
+
+// encodeTakenRecord is encodeTaken of encodeRecord, with one allocation.
+func encodeTakenRecord(r *outbox.Record, c *coarseClock, process string, number uint64) journal.Entry {
+	b := appendTaken(make([]byte, 0, 2*headRoom+len(r.Class)), process, number)
+	return journal.Entry{Kind: entryTaken, Key: recordKey(r.Key), Payload: appendRecord(b, r, c), Rest: r.Value}
+}
+
+// headRoom is what stands before the value of most records.
+const headRoom = 96
+
+// appendRecord appends all but the value.
+func appendRecord(b []byte, r *outbox.Record, c *coarseClock) []byte {
+	flags := byte(0)
 	if r.Invalidate {
-		b[1] |= flagInvalidate
+		flags |= flagInvalidate
 	}
 	if r.Late {
-		b[1] |= flagLate
+		flags |= flagLate
 	}
 	if r.Mixed {
-		b[1] |= flagMixed
+		flags |= flagMixed
 	}
-	for _, n := range []int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
+	b = append(b, byte(r.Kind), flags)
+	for _, n := range [...]int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
 		b = binary.AppendVarint(b, n)
 	}
 	b = appendText(b, r.Class)
-	b = appendText(b, priorsText(r))
-	b = append(b, r.Value...)
-	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b}
+	var known [outbox.MaxKnown * 2 * 21]byte
+	text := appendPriors(known[:0], r)
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
 func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
@@ -182,13 +205,17 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 	return r, nil
 }
 
-// priorsText is what values of the key may be known by: "from-to", by spaces.
-func priorsText(r outbox.Record) string {
-	var b strings.Builder
-	for _, e := range r.Known() {
-		fmt.Fprintf(&b, "%d-%d ", e.From, e.To)
+// appendPriors appends what values of the key may be known by: "from-to", by spaces.
+func appendPriors(b []byte, r *outbox.Record) []byte {
+	var few [2]outbox.End
+	for i, e := range r.KnownIn(few[:0]) {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(b, e.From, 10)
+		b = strconv.AppendInt(append(b, '-'), e.To, 10)
 	}
-	return strings.TrimSuffix(b.String(), " ")
+	return b
 }
 
 // priorsOf reads that, and leaves out what earlier versions wrote there.

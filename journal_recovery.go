@@ -51,7 +51,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 			es = append(es, encodePrefix(p, c.clock))
 		}
 		for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
-			es = append(es, encodeRecord(r, c.clock))
+			es = append(es, encodeRecord(&r, c.clock))
 		}
 		return es
 	}
@@ -193,7 +193,7 @@ func (t *takeUp) Added() (es []journal.Entry) {
 	}
 	invalidates := func(r *outbox.Record) bool { return r.Kind == outbox.Invalidate }
 	for _, r := range t.c.outbox.Oldest(math.MaxInt32, invalidates) {
-		e := encodeRecord(r, t.c.clock)
+		e := encodeRecord(&r, t.c.clock)
 		t.j.set(e.Key, journalEntry{since: r.Since})
 		es = append(es, e)
 	}

@@ -93,10 +93,10 @@ func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
 	var size int64
 	sums := make([]uint32, len(entries)) // outside of the lock: they cost
 	for i, e := range entries {
-		if len(e.Key) > MaxKey || len(e.Payload) > MaxPayload {
+		if len(e.Key) > MaxKey || e.length() > MaxPayload {
 			return Commit{}, ErrTooLarge
 		}
-		sums[i] = bodySum(j.seed, e.Key, e.Payload)
+		sums[i] = bodySum(j.seed, e)
 		size += recordSize(e)
 	}
 	j.mu.Lock()
@@ -123,7 +123,7 @@ func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
 	return Commit{Seq: j.seq, batch: j.queue}, nil
 }
 
-func recordSize(e Entry) int64 { return recordLen + int64(len(e.Key)) + int64(len(e.Payload)) }
+func recordSize(e Entry) int64 { return recordLen + int64(len(e.Key)) + int64(e.length()) }
 
 // roomLocked reports whether so many bytes more can be taken.
 func (j *Journal) roomLocked(size int64, entries []Entry) error {
@@ -192,7 +192,7 @@ func (j *Journal) Done(key string, seq uint64) {
 	if j.end+recordSize(e) > j.maxFile() {
 		return
 	}
-	j.queueLocked(appendRecord(j.queue.records, j.seed, bodySum(j.seed, key, e.Payload), typeDone, e))
+	j.queueLocked(appendRecord(j.queue.records, j.seed, bodySum(j.seed, e), typeDone, e))
 	j.signalLazyLocked()
 }
 

@@ -95,8 +95,10 @@ type head struct {
 
 func (h head) size() int64 { return recordLen + int64(h.key) + int64(h.payload) }
 
-func bodySum(seed uint32, key string, payload []byte) uint32 {
-	return crc32.Update(crc32.Update(seed, castagnoli, []byte(key)), castagnoli, payload)
+func bodySum(seed uint32, e Entry) uint32 {
+	var short [128]byte // a key that fits costs no allocation
+	sum := crc32.Update(seed, castagnoli, append(short[:0], e.Key...))
+	return crc32.Update(crc32.Update(sum, castagnoli, e.Payload), castagnoli, e.Rest)
 }
 
 func appendHead(b []byte, seed uint32, h head) []byte {
@@ -131,10 +133,11 @@ func parseHead(b []byte, seed uint32) (h head, ok bool) {
 // appendRecord appends one record; body is the bodySum of key and payload.
 func appendRecord(b []byte, seed, body uint32, typ byte, e Entry) []byte {
 	b = appendHead(b, seed, head{
-		body: body, seq: e.Seq, payload: uint32(len(e.Payload)), key: uint32(len(e.Key)), typ: typ, kind: e.Kind,
+		body: body, seq: e.Seq, payload: uint32(e.length()), key: uint32(len(e.Key)), typ: typ, kind: e.Kind,
 	})
 	b = append(b, e.Key...)
-	return append(b, e.Payload...)
+	b = append(b, e.Payload...)
+	return append(b, e.Rest...)
 }
 
 // placed is a live entry and where it is.
@@ -230,7 +233,7 @@ func (s *scanner) next() bool {
 		return false
 	}
 	e := Entry{Kind: h.kind, Key: string(body[:h.key]), Payload: body[h.key:], Seq: h.seq}
-	if bodySum(s.seed, e.Key, e.Payload) != h.body {
+	if bodySum(s.seed, e) != h.body {
 		return s.tail(append(b[:], body...), errBody)
 	}
 	if h.seq <= s.last {

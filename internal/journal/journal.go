@@ -36,10 +36,16 @@ import (
 type Entry struct {
 	Kind    byte
 	Key     string // at most MaxKey bytes
-	Payload []byte // at most MaxPayload bytes
+	Payload []byte // at most MaxPayload bytes, with Rest
+	// Rest goes on with the payload, so that it need not be copied to be one with
+	// it. What is found has none.
+	Rest []byte
 	// Seq orders entries, also over restarts; the journal gives it.
 	Seq uint64
 }
+
+// length is that of the whole payload.
+func (e Entry) length() int { return len(e.Payload) + len(e.Rest) }
 
 // Options of Open; the zero value is usable.
 type Options struct {
@@ -132,6 +138,7 @@ type Journal struct {
 	seq     uint64
 	end     int64 // of the file, once the queue is written
 	queue   *batch
+	spare   []byte // of a queue that is written
 	closed  bool
 	busy    time.Time // when the write under way began; zero: none
 	failure failure

@@ -81,12 +81,12 @@ func (j *Journal) fill(w *appender, wanted []keyed, have map[string]Entry) (map[
 			}
 			e = Entry{Kind: h.kind, Key: k.key, Payload: raw[recordLen+h.key:]}
 		}
-		if len(e.Payload) > MaxPayload {
+		if e.length() > MaxPayload {
 			continue
 		}
 		e.Seq = k.seq
 		moved[k.key] = item{seq: k.seq, off: w.end(), size: recordSize(e)}
-		if err := w.append(appendRecord(nil, j.seed, bodySum(j.seed, e.Key, e.Payload), typeEntry, e)); err != nil {
+		if err := w.append(appendRecord(nil, j.seed, bodySum(j.seed, e), typeEntry, e)); err != nil {
 			return nil, err
 		}
 	}
