@@ -79,3 +79,85 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		t.Error("the file keeps what was let go")
 	}
 }
+
+// TestAJournaledWriteIsKeptUntilItIsConfirmed follows one write through the file:
+// it waits there, fsynced, until a master has it; from then on with its number,
+// until it is confirmed and has had its time in the ring.
+func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
+	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
+	inFile := func() string {
+		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+		if _, waits := next.outbox.Find("c:a"); waits {
+			return "waits"
+		}
+		all := next.journal.settled()
+		for _, r := range all.records {
+			if r.process == client.process && string(r.Value) == "v" {
+				if missed(all.gaps[r.process], r.number) {
+					return "missed"
+				}
+				return fmt.Sprint("taken ", r.number)
+			}
+		}
+		return "gone"
+	}
+	wantInFile := func(when, want string) {
+		t.Helper()
+		if got := inFile(); got != want {
+			waitUntil(t, 20*time.Second, func() bool { got = inFile(); return got == want },
+				func() string { return fmt.Sprintf("%s: %s, want %s", when, got, want) })
+		}
+	}
+	take := func() (number uint64) {
+		r, _ := client.outbox.Record("c:a")
+		number, _ = client.ledger.Add(r, client.ledger.Epoch(), client.clock.precise())
+		client.outbox.Done(r.Key, r.Seq)
+		return number
+	}
+	if got := inFile(); got != "waits" { // at once: it is fsynced
+		t.Fatalf("after the acknowledgement: %s", got)
+	}
+	first := take()
+	wantInFile("a master has it", fmt.Sprint("taken ", first))
+
+	client.ledger.NextBarrier(client.ledger.Epoch())
+	rs, ps := client.ledger.Uncover(first - 1) // the next master does not
+	client.journal.uncovered(t.Context(), first-1, client.ledger.Next(), rs, ps)
+	client.outbox.Return(rs, ps)
+	if got := inFile(); got != "missed" { // at once, before a later barrier can vouch for it
+		t.Fatalf("a next master does not have it: %s", got)
+	}
+
+	second := take()
+	client.ledger.NextBarrier(client.ledger.Epoch())
+	client.ledger.Confirm(second, client.clock.precise())
+	if n := client.ledger.Unconfirmed(); n != 0 {
+		t.Fatalf("%d unconfirmed", n)
+	}
+	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
+	client.ledger.Trim(client.clock.precise() + int64(ringAge) - int64(time.Second))
+	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
+	client.ledger.Trim(client.clock.precise() + int64(ringAge))
+	wantInFile("its time in the ring is over", "gone")
+}
+
+// TestWhatIsRecalledWaitsInTheFileToo: a write that may have been undone is put
+// back, and the barrier that covers its first delivery does not vouch for it.
+func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	now := client.clock.precise()
+	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
+	client.ledger.Add(r, client.ledger.Epoch(), now)
+	client.noticed("c:a")
+	waitUntil(t, 20*time.Second, func() bool {
+		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+		_, waits := next.outbox.Find("c:a")
+		return waits
+	}, func() string { return "the next process takes it for delivered" })
+}
