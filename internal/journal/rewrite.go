@@ -91,9 +91,7 @@ func (r *rewrite) copyLive(dir files, i id, live []keyed) (err error) {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSource, err)
 		}
-		if cap(raw) <= maxReused {
-			buf = raw
-		}
+		buf = reusable(raw)
 		r.moved[k.off] = r.to.end()
 		if err := r.to.append(raw); err != nil {
 			return err
