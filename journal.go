@@ -260,12 +260,7 @@ func (j *journaled) record(r outbox.Record, c *Client) pending {
 		return pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
 	p := pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
-	if kept.Kind == outbox.Touch { // the file has one place for it and what it prolongs
-		if set, ok := c.ledger.Record(r.Key); ok && set.Kind == outbox.Set {
-			set.Ends = max(set.Ends, kept.Ends)
-			kept = set
-		}
-	}
+	kept = c.prolonged(kept)
 	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
 	if !c.holds(r.Key) { // it was given up meanwhile
 		j.done(recordKey(r.Key), kept.Since)

@@ -2,6 +2,8 @@ package evercache
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -160,4 +162,32 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 		_, waits := next.outbox.Find("c:a")
 		return waits
 	}, func() string { return "the next process takes it for delivered" })
+}
+
+// TestAFileThatIsMadeAnewHoldsWhatRedisTookToo: the old file is gone with all that
+// is in it, and only memory has what a master has taken.
+func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "j")
+	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
+	now := client.clock.precise()
+	r := outbox.Record{Kind: outbox.Set, Key: "c:taken", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
+	number, _ := client.ledger.Add(r, client.ledger.Epoch(), now)
+	client.ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.ledger.Epoch(), now)
+	wantWritten(t, Journaled)(c.Set(t.Context(), "waits", "v"))
+	wantErr(t, os.Truncate(filepath.Join(dir, "journal"), 32), nil) // nothing can be read back
+	wantErr(t, os.RemoveAll(dir), nil)
+	waitUntil(t, 20*time.Second, func() bool {
+		_, err := c.Set(t.Context(), "another", "v")
+		return err == nil
+	}, func() string { return fmt.Sprintf("no file: %+v", client.Health().Journal) })
+	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+	if _, waits := next.outbox.Find("c:waits"); !waits {
+		t.Error("what waits is lost")
+	}
+	all := next.journal.settled()
+	if len(all.records) != 1 || all.records[0].number != number || string(all.records[0].Value) != "v" || len(all.prefixes) != 1 {
+		t.Errorf("of what a master has taken there is %+v", all)
+	}
 }

@@ -46,17 +46,8 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 		clock: c.clock, process: c.process, log: c.log, limit: journalLimit(c.opts.OutboxBytes),
 		entries: map[string]journalEntry{}, earlier: earlierWrites{gaps: map[string][]gap{}},
 	}
-	snapshot := func() (es []journal.Entry) {
-		for _, p := range c.outbox.Prefixes() {
-			es = append(es, encodePrefix(p, c.clock))
-		}
-		for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
-			es = append(es, encodeRecord(&r, c.clock))
-		}
-		return es
-	}
 	var err error
-	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: snapshot, Recovery: &takeUp{j: j, c: c}, Log: c.log})
+	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(c) }, Recovery: &takeUp{j: j, c: c}, Log: c.log})
 	if err != nil {
 		return nil, fmt.Errorf("evercache: journal: %w", err)
 	}

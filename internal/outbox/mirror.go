@@ -92,3 +92,20 @@ func (l *Ledger) Record(key string) (Record, bool) {
 	}
 	return Record{}, false
 }
+
+// Each calls record and prefix for all that is held, under locks.
+func (l *Ledger) Each(record func(r *Record, number uint64), prefix func(p *Prefix, number uint64)) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for _, e := range s.entries {
+			record(&e.rec, e.number)
+		}
+		s.mu.Unlock()
+	}
+	l.prefixes.mu.Lock()
+	defer l.prefixes.mu.Unlock()
+	for i := range l.prefixes.all {
+		prefix(&l.prefixes.all[i].Prefix, l.prefixes.all[i].number)
+	}
+}
