@@ -77,13 +77,14 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 
 func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
-	if err := c.note(p.ctx, node, w.ttl, false, c.policy.WriteTimeout); err != nil {
+	limit, err := c.noteFirst(p.ctx, node, w.ttl, false, c.policy.WriteTimeout)
+	if err != nil {
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	end := node.EndOf(w.ttl, time.Now())
 	w.rec.SendAgain(outbox.End{From: end, To: end})
 	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}
-	stored, span, err := node.SetAbsent(p.ctx, pair, c.policy.WriteTimeout)
+	stored, span, err := node.SetAbsent(p.ctx, pair, limit)
 	switch {
 	case err != nil && p.ctx.Err() != nil:
 		return false, Receipt{}, context.Cause(p.ctx)

@@ -26,11 +26,13 @@ type recoveryStats struct {
 	uncovered   atomic.Uint64 // taken by one master, missing from the next
 	superseded  atomic.Uint64 // not sent again: another process had written since
 	invalidated atomic.Uint64 // deleted, since the order could not be told
+	evicted     atomic.Uint64 // deleted, since the traces that tell it may have been evicted
 	resets      atomic.Uint64 // datasets that were gone
 	resetAt     atomic.Int64  // the last one, Unix nanoseconds
 
-	mu      sync.Mutex // guards dataset
+	mu      sync.Mutex // guards what follows
 	dataset string     // the marker of the dataset that was seen last
+	seen    evictions  // when it was
 }
 
 // book is what a client keeps for its masters (remote.Book).
@@ -61,23 +63,26 @@ func (b book) Found(n *remote.Node, h remote.Held) {
 		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
 			slog.String("event", "replay.uncovered"), slog.String("addr", h.Addr), slog.Int("writes", uncovered))
 	}
-	c.datasetFound(h)
+	c.datasetFound(h, c.evicting.observe(h.Evictions))
 }
 
 // datasetFound tells when a dataset that we knew is gone.
-func (c *Client) datasetFound(h remote.Held) {
+func (c *Client) datasetFound(h remote.Held, now evictions) {
 	if h.Unknown {
 		return
 	}
 	r := &c.recovery
 	r.mu.Lock()
-	was := r.dataset
-	r.dataset = h.Dataset
+	was, seen := r.dataset, r.seen
+	r.dataset, r.seen = h.Dataset, now
 	r.mu.Unlock()
 	if h.Barrier != 0 || !c.barriers.lately() {
 		return
 	}
 	if h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
+		return
+	}
+	if now.evictedSince(seen) { // our keys, too, for all we know
 		return
 	}
 	r.resets.Add(1)
@@ -215,8 +220,13 @@ func (c *Client) taken(r outbox.Record, node *remote.Node) (number uint64, ok bo
 
 // takenPrefix is taken for a prefix.
 func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
+	return c.takenPrefixes([]outbox.Prefix{p}, node)
+}
+
+// takenPrefixes is takenPrefix for several.
+func (c *Client) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
 	return c.counted(node, func(epoch uint64) bool {
-		_, ok := c.ledger.AddPrefix(p, epoch, c.clock.precise())
+		_, ok := c.ledger.AddPrefixes(ps, epoch, c.clock.precise())
 		return ok
 	})
 }

@@ -32,6 +32,7 @@ type Client struct {
 
 	clock     *coarseClock
 	clocks    *remote.Clocks // the servers'
+	left      *remote.Left   // connections that were given up
 	memory    *local.Store   // shared by classes without a bound of their own
 	evictions local.Evictions
 	outbox    *outbox.Box    // writes that no master has taken
@@ -70,6 +71,7 @@ type Client struct {
 	rejectedAt     atomic.Int64  // the last of them, Unix nanoseconds
 	rejections     atomic.Uint64 // kept writes that a master will never take
 	recovery       recoveryStats
+	evicting       evicting
 
 	mu      sync.Mutex // guards classes and stores
 	classes map[string]bool
@@ -111,6 +113,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 			c.goes(c.keyFiles.watch)
 		}
 		c.goes(c.replay)
+		c.goes(c.watchEvictions)
 	}
 	return c, nil
 }
@@ -129,6 +132,7 @@ func newClient(o Options) *Client {
 		process:   rand.Text()[:12],
 		clock:     newCoarseClock(),
 		clocks:    new(remote.Clocks),
+		left:      new(remote.Left),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
 		lanes:     newLanes(),

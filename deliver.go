@@ -44,7 +44,7 @@ type sending struct {
 func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit time.Duration) sending {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
 	if w.rec.Kind != outbox.Delete {
-		if s.err = c.note(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
+		if limit, s.err = c.noteFirst(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
 			s.unsent = true
 			return s
 		}
@@ -59,8 +59,9 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 	default:
 		end := node.EndOf(w.ttl, time.Now())
 		w.rec.SendAgain(outbox.End{From: end, To: end})
-		leave := c.client.largeSet(node, w)
-		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}, limit)
+		w.inTime = node.InTime(len(w.rec.Value))
+		leave := c.client.scripted(node, w)
+		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end, InTime: w.inTime}, limit)
 		leave()
 	}
 	return s
@@ -128,7 +129,7 @@ func (c *Cache[V]) remembered(w *write, m mark) {
 		w.item.End = local.End(w.rec.Sent)
 	}
 	switch {
-	case w.item != nil && undisturbed && len(w.rec.Value) < remote.ByScript:
+	case w.item != nil && undisturbed && !w.inTime:
 		w.item.Epoch = m.epoch
 	case w.item != nil:
 		w.item.AskAfter, w.item.TrustUntil = 0, 0

@@ -17,7 +17,8 @@ import (
 // what is left.
 func (c *Client) drain(ctx context.Context, node *remote.Node) error {
 	c.batches.begin()
-	d := &drainage{client: c, node: node, refused: map[string]uint64{}, cursors: map[uint64]uint64{}, failed: map[uint64]bool{}}
+	d := &drainage{client: c, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
+	defer d.tellEvicted()
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
 		if err != nil {
@@ -41,81 +42,15 @@ type drainage struct {
 	client *Client
 	node   *remote.Node
 
-	cursors     map[uint64]uint64 // how far each prefix has come
+	sweeps      map[string]*sweep // by class
 	failed      map[uint64]bool   // prefixes that the master refuses to delete
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes
 	left        error             // why something is left
-}
-
-// prefixSteps is how many steps of a prefix are taken before records have a
-// turn again: to go over a large keyspace takes minutes.
-const prefixSteps = 50
-
-// prefixes goes some way with each prefix; more: there is more to go.
-func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
-	for _, p := range d.client.outbox.Prefixes() {
-		if d.failed[p.Seq] {
-			continue
-		}
-		done, err := d.prefix(ctx, p)
-		switch k := remote.KindOf(err); {
-		case done:
-			d.donePrefix(p)
-		case k == remote.Logical || k.Refused():
-			d.failed[p.Seq], d.left = true, err
-		case err != nil:
-			return false, err
-		default:
-			more = true
-		}
-	}
-	return more, nil
-}
-
-func (d *drainage) donePrefix(p outbox.Prefix) {
-	c := d.client
-	if !c.takenPrefix(p, d.node) {
-		return // it waits for the next master
-	}
-	c.outbox.DonePrefix(p.Seq)
-	c.replayed.Add(1)
-	c.everySubscriber(func(s subscriber) { s.flush(p.Text) }) // memory may hold what had no room in the outbox
-}
-
-// prefix deletes what is under a prefix and was not written after it.
-func (d *drainage) prefix(ctx context.Context, p outbox.Prefix) (done bool, err error) {
-	low, high := p.Lo, p.Hi
-	if high == 0 {
-		low, high = d.node.ServerTime(d.client.clock.moment(p.Since))
-	}
-	replay := remote.PrefixReplay{
-		KeyPrefix: d.client.opts.KeyPrefix, Prefix: p.Text,
-		Cond: remote.Cond{Process: d.client.process, Lo: low, Hi: high},
-	}
-	d.client.widen(&replay.Cond, p.Since)
-	// What waits for a key under the prefix is newer, and settles the key itself.
-	replay.Leave = func(key string) bool {
-		_, waits := d.client.outbox.Record(key)
-		return waits
-	}
-	if d.cursors[p.Seq] == 0 {
-		mark := remote.PrefixMark{
-			Marks: remote.MarksKey(d.client.opts.KeyPrefix, p.Text), Rest: remote.RestOf(d.client.opts.KeyPrefix, p.Text),
-			Process: d.client.process, At: high,
-		}
-		if _, err := d.node.MarkPrefix(ctx, mark, d.client.opts.WriteTimeout); err != nil {
-			return false, err
-		}
-	}
-	for range prefixSteps {
-		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, d.cursors[p.Seq], d.client.opts.WriteTimeout)
-		if err != nil || next == 0 {
-			return err == nil, err
-		}
-		d.cursors[p.Seq] = next
-	}
-	return false, nil
+	known       evictions         // what the node has evicted
+	asked       time.Time         // when it said that
+	doubted     map[string]bool   // records of the pipeline that are deletes, since traces may have been evicted
+	evicted     int               // all of the pass
 }
 
 // wants reports whether to try a record in this pass.
@@ -142,6 +77,10 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			return false, nil
 		}
 	}
+	clear(d.doubted)
+	if err := d.lookForEvictions(ctx); err != nil {
+		return false, err
+	}
 	var held []outbox.Record
 	var ws []remote.Replay
 	var lanes []*lane
@@ -160,6 +99,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if !ok {
 			continue
 		}
+		d.doubt(&r)
 		if err := d.noteLife(ctx, &r); err != nil {
 			if !d.refuses(r, err) {
 				return false, err
@@ -184,7 +124,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	defer d.client.scripts.enter(keys...)()
 	began := time.Now()
 	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
-	err := d.conclude(held, outcomes)
+	err := d.proved(ctx, held, ws, outcomes)
 	b.went(held, time.Since(began), err)
 	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
 	return true, err
@@ -222,12 +162,17 @@ var errBreaks = errors.New("the connection ends whenever it is sent")
 // never sent. That is the clock of the time when it was made.
 func (d *drainage) date(r *outbox.Record) {
 	if r.Hi == 0 {
-		at := d.client.clock.moment(r.Since)
-		low, high := d.node.ServerTime(at)
-		jumped := d.client.clocks.Since(at)
-		r.Lo, r.Hi = low-jumped.High.Milliseconds(), high-jumped.Low.Milliseconds()
+		r.Lo, r.Hi = d.made(r.Since)
 	}
 	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
+}
+
+// made is when something was made, by the clock of the master of that time.
+func (d *drainage) made(since int64) (lo, hi int64) {
+	at := d.client.clock.moment(since)
+	low, high := d.node.ServerTime(at)
+	jumped := d.client.clocks.Since(at)
+	return low - jumped.High.Milliseconds(), high - jumped.Low.Milliseconds()
 }
 
 // noteLife lets the master know how long the record is to live: others have to
@@ -314,6 +259,8 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	case remote.Unknown:
 		c.recovery.invalidated.Add(1)
 		r.Kind, r.Value = outbox.Invalidate, nil
+	default:
+		d.countDoubted(r.Key)
 	}
 	if result == remote.Superseded {
 		c.journal.done(recordKey(r.Key), r.Since)

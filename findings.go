@@ -71,12 +71,13 @@ type sayings struct {
 	scripts   bool        // scripts cannot be run
 	missing   []remote.Missing
 	puzzled   error // a reply that we do not know, within the last minute
-	apart     bool  // its address reaches two servers
+	evictions remote.Evictions
+	apart     bool // its address reaches two servers
 	server    remote.Server
 }
 
 func (c *Client) sayings(n *remote.Node) sayings {
-	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), missing: n.Missing(), puzzled: n.Puzzled(), apart: n.Apart(), server: n.Server()}
+	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), missing: n.Missing(), puzzled: n.Puzzled(), apart: n.Apart(), server: n.Server(), evictions: c.evicting.known().last}
 	if n.HeartbeatForbidden() {
 		s.mute = c.opts.KeyPrefix + "~b:*"
 	}
@@ -119,14 +120,34 @@ func masterFindings(s sayings, h Health) (fs []Finding) {
 			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load), and give the server what they call (see redis-command-missing, if it is there).",
 		})
 	}
+	if !s.evictions.Never {
+		fs = append(fs, evictsFinding(s.evictions))
+	}
 	return append(fs, serverFindings(s)...)
+}
+
+// evictsFinding is about a server that may evict keys.
+func evictsFinding(e remote.Evictions) Finding {
+	f := Finding{
+		Code: "redis-evicts", Severity: Info,
+		Title:  "Redis evicts keys when its memory is full",
+		Detail: "maxmemory-policy is " + e.Policy + ". When keys were evicted in an outage, or Redis was restarted or replaced in it, the keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest",
+		Fix:    "Set maxmemory-policy to noeviction, and give Redis memory enough. A volatile policy does not help: what tells the order expires, so it is evicted too.",
+	}
+	if e.Policy == "" {
+		f.Title = "It is not known whether Redis evicts keys"
+		f.Detail = "INFO is forbidden, or does not tell. The keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest"
+		f.Fix = "Allow the user INFO (ACL: +info)."
+		f.Severity = Warning
+	}
+	return f
 }
 
 // refusals explain a master that answers but takes no writes.
 var refusals = map[remote.Kind]Finding{
 	remote.OOM: {
 		Code: "redis-oom", Title: "Redis has reached maxmemory and refuses writes",
-		Fix: "Raise maxmemory, or set an eviction policy that fits a cache (maxmemory-policy allkeys-lfu).",
+		Fix: "Raise maxmemory. An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
 	},
 	remote.Misconf: {
 		Code: "redis-misconf", Title: "Redis refuses writes because its last save failed",

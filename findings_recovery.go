@@ -38,6 +38,7 @@ type RecoveryHealth struct {
 	Uncovered     uint64 // writes that a next master did not have: sent again
 	Superseded    uint64 // not sent again: another process had written since
 	Invalidated   uint64 // deleted, because the order could not be told
+	Evicted       uint64 // deleted, because Redis may have evicted what tells the order
 	DroppedValues uint64 // unconfirmed writes that kept only their key, for want of room
 	DroppedKeys   uint64 // those that kept only their class
 	DatasetResets uint64 // times that Redis came back without its data
@@ -61,7 +62,7 @@ func (c *Client) recoveryHealth() RecoveryHealth {
 	d, r := c.ledger.Depth(), &c.recovery
 	h := RecoveryHealth{
 		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
-		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(),
+		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
 		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
 	}
 	if d.Oldest != 0 {

@@ -44,10 +44,10 @@ type journalEntry struct {
 }
 
 // journalLimit is how much can be live in the file: what outbox, ledger and ring
-// hold, and half as much again for what a record is longer there; and what
-// other packages keep.
+// hold of records, outbox and ledger of prefixes, and more for what a record is
+// longer there; and what other packages keep.
 func journalLimit(outboxBytes int64) int64 {
-	return min(outboxBytes, math.MaxInt64/8)*3 + ringBytes*3/2 + foreignBytes
+	return max(min(outboxBytes, math.MaxInt64/16), 64<<10)*5 + ringBytes*3/2 + foreignBytes
 }
 
 const foreignBytes = 32 << 20

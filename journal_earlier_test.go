@@ -74,7 +74,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		wantStored(t, p, "c:"+key, want)
 	}
 	waitUntil(t, 20*time.Second, func() bool { return client.Health().Journal.Waiting == 0 },
-		func() string { return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal) })
+		func() string {
+			return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal)
+		})
 	client.journal.mu.Lock()
 	defer client.journal.mu.Unlock()
 	if _, kept := client.journal.entries[recordKey("c:taken")]; kept {

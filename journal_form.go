@@ -154,10 +154,16 @@ func appendRecord(b []byte, r *outbox.Record, c *coarseClock) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
+// joinedPrefix ends a prefix that was made of several.
+const joinedPrefix = 1
+
 func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
 	var b []byte
 	for _, n := range []int64{c.wall(p.Since), p.Lo, p.Hi} {
 		b = binary.AppendVarint(b, n)
+	}
+	if p.Joined {
+		b = append(b, joinedPrefix)
 	}
 	return journal.Entry{Kind: entryPrefix, Key: prefixKey(p.Text), Payload: b}
 }
@@ -172,10 +178,11 @@ func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefi
 		return r, nil, err
 	case e.Kind == entryPrefix && len(e.Key) > 0 && e.Key[0] == 'p':
 		ns, rest, ok := varints(e.Payload, 3)
-		if !ok || len(rest) > 0 {
+		joined := len(rest) == 1 && rest[0] == joinedPrefix
+		if !ok || len(rest) > 0 && !joined {
 			return nil, nil, errJournalRecord
 		}
-		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.unwall(ns[0]), Lo: ns[1], Hi: ns[2]}, nil
+		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.unwall(ns[0]), Lo: ns[1], Hi: ns[2], Joined: joined}, nil
 	}
 	return nil, nil, errJournalRecord
 }

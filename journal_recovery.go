@@ -47,7 +47,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 		entries: map[string]journalEntry{}, earlier: earlierWrites{gaps: map[string][]gap{}},
 	}
 	var err error
-	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(c) }, Recovery: &takeUp{j: j, c: c}, Log: c.log})
+	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(c) }, Recovery: &takeUp{j: j, c: c, oldest: math.MaxInt64}, Log: c.log})
 	if err != nil {
 		return nil, fmt.Errorf("evercache: journal: %w", err)
 	}
@@ -63,8 +63,10 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 // takeUp is journal.Recovery: what waited goes into the outbox, newest first,
 // within its bounds.
 type takeUp struct {
-	j *journaled
-	c *Client
+	j      *journaled
+	c      *Client
+	oldest int64           // Since of the oldest record so far
+	texts  map[string]bool // of the prefixes that wait, once all is found
 }
 
 func (t *takeUp) Found(e journal.Entry) {
@@ -102,11 +104,12 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case err != nil:
 		return 0, 0, err
 	case r != nil:
+		t.oldest = min(t.oldest, r.Since)
 		t.c.outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
 	}
 	p.Since = t.before(p)
-	t.c.outbox.Return(nil, []outbox.Prefix{*p})
+	t.c.outbox.ReturnFirst(*p)
 	return p.Since, 0, nil
 }
 
@@ -114,6 +117,9 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 // record was kept after it, though its caller may have begun earlier.
 func (t *takeUp) before(p *outbox.Prefix) int64 {
 	since := p.Since
+	if since < t.oldest { // as a rule; else all would be looked at for each of many
+		return since
+	}
 	t.c.outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
 		if strings.HasPrefix(r.Key, p.Text) {
 			since = min(since, r.Since-1)
@@ -164,12 +170,13 @@ func (t *takeUp) Kept(key string) bool {
 
 func (t *takeUp) waits(key string) bool {
 	if text, ok := strings.CutPrefix(key, prefixKey("")); ok {
-		for _, p := range t.c.outbox.Prefixes() {
-			if p.Text == text {
-				return true
+		if t.texts == nil {
+			t.texts = map[string]bool{}
+			for _, p := range t.c.outbox.Prefixes() {
+				t.texts[p.Text] = true
 			}
 		}
-		return false
+		return t.texts[text]
 	}
 	_, ok := t.c.outbox.Record(strings.TrimPrefix(key, recordKey("")))
 	return ok
@@ -264,16 +271,19 @@ func (c *Client) settleEarlier(h remote.Held) (again int) {
 		return fateOf(held, all.gaps[process], number, time.Duration(now-since))
 	}
 	var rs []outbox.Record
-	var ps []outbox.Prefix
+	var ps, there []outbox.Prefix
 	for _, p := range all.prefixes {
 		switch fateOf(p.process, p.number, p.Since) {
 		case watchOver:
-			c.ledger.AddPrefix(p.Prefix, c.ledger.Epoch(), now)
+			there = append(there, p.Prefix)
 		case letGo:
 			c.journal.done(prefixKey(p.Text), p.Since)
 		case sendAgain:
 			ps = append(ps, p.Prefix)
 		}
+	}
+	if len(there) > 0 {
+		c.ledger.AddPrefixes(there, c.ledger.Epoch(), now)
 	}
 	for i := len(all.records) - 1; i >= 0; i-- { // oldest first
 		r := all.records[i]

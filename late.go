@@ -5,21 +5,21 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// largeSet is to be called before a Set is sent, and what it returns after the
-// answer. A large value is written by a script, which is announced to us too: see
+// scripted is to be called before a Set is sent, and what it returns after the
+// answer. One that is to be in time is a script, which is announced to us too: see
 // scripts.
-func (c *Client) largeSet(node *remote.Node, w *write) (leave func()) {
-	if len(w.rec.Value) < remote.ByScript {
+func (c *Client) scripted(node *remote.Node, w *write) (leave func()) {
+	if !w.inTime {
 		return func() {}
 	}
-	leave = c.scripts.enter(w.rec.Key)
+	done := c.scripts.enter(w.rec.Key)
 	return func() {
 		behind := func() {
 			_ = node.PingFeed(c.ctx, c.opts.ReadTimeout) // behind the announcement
-			leave()
+			done()
 		}
 		if !c.spawn(behind) {
-			leave()
+			done()
 		}
 	}
 }

@@ -29,6 +29,7 @@ type noted struct {
 	lifeKey
 	node    *remote.Node
 	flushes uint64 // of the feed: a FLUSHALL takes what was noted
+	evicted uint64 // the generation of evictions: they may take it too
 	until   int64  // in the client's time
 	slack   int64
 }
@@ -52,30 +53,50 @@ func slackFor(blur int64) int64 {
 	return slack
 }
 
-// covers reports whether a write to the node at that time needs no other note.
-func (l *noted) covers(k lifeKey, node *remote.Node, flushes uint64, now int64) bool {
-	return l != nil && l.lifeKey == k && l.node == node && l.flushes == flushes && now < l.until && node.Blur() <= l.slack
+// covers reports whether a write at that time that wants w needs no other note.
+func (l *noted) covers(w *noted, now int64) bool {
+	return l != nil && l.lifeKey == w.lifeKey && l.node == w.node && l.flushes == w.flushes && l.evicted == w.evicted &&
+		now < l.until && w.node.Blur() <= l.slack
 }
 
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
 func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	k, now, flushes := lifeKey{ttl, touch}, c.client.clock.NowNano(), c.client.feed.flushes.Load()
-	if c.lived.last.Load().covers(k, node, flushes, now) {
+	now, w := c.client.clock.NowNano(), c.lifeOf(node, ttl, touch)
+	if c.lived.last.Load().covers(&w, now) {
 		return nil
 	}
 	c.lived.mu.Lock()
-	l := c.lived.all[k]
+	l := c.lived.all[w.lifeKey]
 	c.lived.mu.Unlock()
-	if !l.covers(k, node, flushes, now) {
+	if !l.covers(&w, now) {
 		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
 		if err := node.NoteLife(ctx, life, limit); err != nil {
 			return err
 		}
-		l = &noted{k, node, flushes, now + int64(life.Holds()), life.Slack}
+		w.until, w.slack = now+int64(life.Holds()), life.Slack
+		l = new(w)
 	}
 	c.lived.keep(l)
 	return nil
+}
+
+// lifeOf is what a write wants to be noted.
+func (c *Cache[V]) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
+	return noted{
+		lifeKey: lifeKey{ttl, touch}, node: node,
+		flushes: c.client.feed.flushes.Load(), evicted: c.client.evicting.generation.Load(),
+	}
+}
+
+// noteFirst is note, and returns what it leaves of the limit.
+func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (time.Duration, error) {
+	if w := c.lifeOf(node, ttl, touch); c.lived.last.Load().covers(&w, c.client.clock.NowNano()) {
+		return limit, nil
+	}
+	began := time.Now()
+	err := c.note(ctx, node, ttl, touch, limit)
+	return max(limit-time.Since(began), time.Millisecond), err
 }
 
 func (l *lives) keep(n *noted) {

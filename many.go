@@ -317,13 +317,13 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 		}
 		return out
 	}
-	noted := c.note(ctx, node, ws[0].ttl, false, c.policy.WriteTimeout) // they have one
+	limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, c.policy.WriteTimeout) // they have one
 	var batch []remote.Write
 	var index []int
 	var sends []sending
 	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) || len(w.rec.Value) >= remote.ByScript || noted != nil {
+		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || noted != nil {
 			continue
 		}
 		lane := c.client.lanes.tryLock(w.rec.Key)
@@ -340,7 +340,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 	}
 	sent := make([]bool, len(ws))
 	if len(batch) > 0 {
-		errs, _ := node.WriteMany(ctx, batch, c.policy.WriteTimeout)
+		errs, _ := node.WriteMany(ctx, batch, limit)
 		for j, i := range index {
 			sent[i] = true
 			sends[j].err = errs[j]

@@ -58,6 +58,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 		Earlier: c.journal.processes(c.opts.KeyPrefix),
 		Book:    book{c},
 		Clocks:  c.clocks,
+		Left:    c.left,
 		Pace:    c.beatPace,
 		Kick:    c.barriers.kick,
 		TTL:     heartbeatTTL,

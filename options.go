@@ -89,7 +89,9 @@ type Options struct {
 	MemoryBytes int64
 	// OutboxEntries and OutboxBytes bound what is kept for the next master.
 	// Defaults 100 000 and 32 MiB. At the bound a write is kept as the wish to
-	// delete its key there (a miss is safe, an old value is not).
+	// delete its key there (a miss is safe, an old value is not). Deletes of
+	// prefixes that wait may take as much memory again, and are
+	// refused beyond that, or when 65 536 of them wait.
 	OutboxEntries int
 	OutboxBytes   int64
 

@@ -283,3 +283,22 @@ func wantMaster(t *testing.T, write func() (Receipt, error)) bool {
 	t.Error("no master takes it")
 	return false
 }
+
+// A large value is written by a script, which is announced to us too. That is over
+// when the announcement has been handled.
+func TestALargeWriteLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{})
+	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", strings.Repeat("x", 100_000)) })
+	waitUntil(t, 20*time.Second, func() bool { return client.scripts.count.Load() == 0 }, func() string { return "the script counts as running" })
+	begun := client.redis.requests["heartbeat"][0].Load() + client.redis.requests["heartbeat"][1].Load()
+	time.Sleep(300 * time.Millisecond)
+	if n := client.redis.requests["heartbeat"][0].Load() + client.redis.requests["heartbeat"][1].Load() - begun; n > 50 {
+		t.Errorf("%d questions since", n)
+	}
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, len(e.Value), err, 100_000)
+}

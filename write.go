@@ -67,6 +67,7 @@ type write struct {
 	min      Receipt
 	item     *local.Item // of a Set: what memory will hold
 	turn     bool        // it has its place: see inTurn
+	inTime   bool        // it is a script: see remote.Node.InTime
 }
 
 func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {
@@ -160,6 +161,7 @@ func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
 // which they are carried out, not in that in which they were begun. It is called
 // when w has its lane, or, where it gets none, when it is put into the outbox.
 func (c *Cache[V]) inTurn(w *write) {
+	w.rec.Evictions = c.client.evicting.generation.Load()
 	now := c.client.clock.next()
 	w.rec.Since, w.rec.Ends = now, now+int64(w.ttl)
 	w.turn = true

@@ -123,7 +123,7 @@ var cacheSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_OUTBOX_MEMORY", group: "Cache", def: "8MiB", example: "64MiB",
-		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key.",
+		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key. Deletes of prefixes may take as much again.",
 		parse:   to(func(d *draft) *int64 { return &d.outboxMemory }, size(64<<10, 1<<40)),
 	},
 	{

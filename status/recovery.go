@@ -38,6 +38,7 @@ type recovery struct {
 	Uncovered                uint64  `json:"uncovered"`
 	Superseded               uint64  `json:"superseded"`
 	Invalidated              uint64  `json:"invalidated"`
+	Evicted                  uint64  `json:"evicted"`
 	DroppedValues            uint64  `json:"droppedValues"`
 	DroppedKeys              uint64  `json:"droppedKeys"`
 	DatasetResets            uint64  `json:"datasetResets"`
@@ -48,7 +49,7 @@ func newRecovery(h evercache.RecoveryHealth) recovery {
 		Unconfirmed: h.Unconfirmed, UnconfirmedBytes: h.UnconfirmedBytes,
 		UnconfirmedOldestSeconds: h.UnconfirmedOldest.Round(time.Millisecond).Seconds(),
 		Ring:                     h.Ring, RingBytes: h.RingBytes,
-		Uncovered: h.Uncovered, Superseded: h.Superseded, Invalidated: h.Invalidated,
+		Uncovered: h.Uncovered, Superseded: h.Superseded, Invalidated: h.Invalidated, Evicted: h.Evicted,
 		DroppedValues: h.DroppedValues, DroppedKeys: h.DroppedKeys, DatasetResets: h.DatasetResets,
 	}
 }

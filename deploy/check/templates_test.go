@@ -13,7 +13,7 @@ func TestFaultsOfTheTemplatesAreFound(t *testing.T) {
 	t.Parallel()
 	for _, planted := range []struct{ what, kind, file, old, text, want string }{
 		{"a setting that Redis does not know", "redis", "redis.conf.tmpl", "appendonly yes", "appendonyl yes", ">>> 'appendonyl yes'"},
-		{"a value that Redis does not take", "redis", "redis.conf.tmpl", "maxmemory-policy volatile-lfu", "maxmemory-policy lfu", "argument"},
+		{"a value that Redis does not take", "redis", "redis.conf.tmpl", "maxmemory-policy noeviction", "maxmemory-policy lfu", "argument"},
 		{"a setting that Sentinel does not know", "sentinel", "sentinel.conf.tmpl", "parallel-syncs", "parallel-sync", "Unrecognized sentinel configuration statement"},
 		{"settings in the wrong order", "sentinel", "sentinel.conf.tmpl", "sentinel monitor", "#", "No such master"},
 		{"a command that does not exist", "redis", "redis-users.acl.tmpl", "+pttl", "+ptll", "Unknown command or category name"},

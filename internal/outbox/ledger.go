@@ -68,6 +68,7 @@ func NewLedger(b LedgerBounds) *Ledger {
 	l := &Ledger{bounds: b, seed: maphash.MakeSeed(), base: 1}
 	l.epoch.Store(1)
 	l.next.Store(1)
+	l.prefixes.all, l.prefixes.most = newPrefixIndex[heldPrefix](), maxPrefixes
 	for i := range l.shards {
 		l.shards[i].init(l)
 	}

@@ -361,8 +361,12 @@ func compareLedgers(l *Ledger, n *naiveLedger) string {
 			return fmt.Sprintf("Floor(%s) = %d", key, l.Floor(key))
 		}
 	}
-	if !slices.Equal(l.prefixes.all, n.prefixes) {
-		return fmt.Sprintf("prefixes %+v, want %+v", l.prefixes.all, n.prefixes)
+	var held []heldPrefix
+	for _, p := range l.prefixes.all.all() {
+		held = append(held, *p)
+	}
+	if !slices.Equal(held, n.prefixes) {
+		return fmt.Sprintf("prefixes %+v, want %+v", held, n.prefixes)
 	}
 	if d := l.Depth(); d.Bytes > n.bounds.Bytes || d.RingBytes > n.bounds.RingBytes {
 		return fmt.Sprintf("over the bounds %+v: %+v", n.bounds, d)

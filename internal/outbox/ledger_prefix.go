@@ -10,7 +10,9 @@ import (
 // for those classes whose keys had no room.
 type ledgerPrefixes struct {
 	mu  sync.Mutex // guards all
-	all []heldPrefix
+	all *prefixIndex[heldPrefix]
+
+	most int // so many
 }
 
 type heldPrefix struct {
@@ -23,27 +25,36 @@ type heldPrefix struct {
 // AddPrefix notes that the master of this epoch has deleted p, like Add. What
 // is held under p and is not newer is forgotten.
 func (l *Ledger) AddPrefix(p Prefix, epoch uint64, now int64) (number uint64, ok bool) {
+	return l.AddPrefixes([]Prefix{p}, epoch, now)
+}
+
+// AddPrefixes is AddPrefix for several.
+func (l *Ledger) AddPrefixes(ps []Prefix, epoch uint64, now int64) (number uint64, ok bool) {
 	l.prefixes.mu.Lock()
 	if l.epoch.Load() != epoch {
 		l.prefixes.mu.Unlock()
 		return 0, false
 	}
 	number = l.next.Load()
-	l.holdPrefix(heldPrefix{Prefix: p, number: number, at: now})
+	for _, p := range ps {
+		l.holdPrefix(heldPrefix{Prefix: p, number: number, at: now})
+	}
 	l.prefixes.mu.Unlock()
+	deleted := NewPrefixes(ps)
 	for i := range l.shards {
-		l.shards[i].forgetUnder(&p, number)
+		l.shards[i].forgetUnder(deleted, number)
 	}
 	return number, true
 }
 
-// forgetUnder forgets what p has deleted and vouches for. It holds in a later
-// epoch too: p is then pending, or in the master.
-func (s *ledgerShard) forgetUnder(p *Prefix, number uint64) {
+// forgetUnder forgets what ps have deleted and vouch for. It holds in a later
+// epoch too: they are then pending, or in the master.
+func (s *ledgerShard) forgetUnder(ps Prefixes, number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
-		if e.number <= number && p.covers(&e.rec) {
+		covers := func(p Prefix) bool { return p.covers(&e.rec) }
+		if e.number <= number && slices.ContainsFunc(ps.Over(e.rec.Key), covers) {
 			s.lose(e)
 		}
 	}
@@ -59,26 +70,32 @@ func (l *Ledger) wish(e *ledgerEntry) {
 // holdPrefix holds p, which is unconfirmed, in place of those that it makes
 // needless. It is one with a wish for the same text.
 func (l *Ledger) holdPrefix(p heldPrefix) {
-	same := func(q heldPrefix) bool { return q.Text == p.Text }
-	if i := slices.IndexFunc(l.prefixes.all, same); i >= 0 {
-		p = p.joinHeld(&l.prefixes.all[i])
+	if q := l.prefixes.all.get(p.Text); q != nil {
+		p = p.joinHeld(q)
+		l.dropPrefix(p.Text)
 	}
 	l.mirrorPrefix(&p)
-	l.prefixes.all = slices.DeleteFunc(l.prefixes.all, func(q heldPrefix) bool {
-		needless := q.within(&p.Prefix) && q.number <= p.number
-		if needless {
-			l.countPrefix(&q, -1)
-			if q.Text != p.Text {
-				l.mirrorLeft(&q)
-			}
+	for _, text := range l.prefixes.all.under(p.Text) {
+		if q := l.prefixes.all.get(text); q.within(&p.Prefix) && q.number <= p.number {
+			l.mirrorLeft(q)
+			l.dropPrefix(text)
 		}
-		return needless
-	})
+	}
 	l.countPrefix(&p, 1)
-	l.prefixes.all = append(l.prefixes.all, p)
-	for len(l.prefixes.all) > maxPrefixes {
+	l.prefixes.all.put(p.Text, p, false)
+	if l.tooManyPrefixes() {
 		l.shrinkPrefixes()
 	}
+}
+
+func (l *Ledger) tooManyPrefixes() bool {
+	all := l.prefixes.all
+	return all.len() > l.prefixes.most || all.len() > 1 && all.bytes > maxPrefixBytes(l.bounds.Bytes)
+}
+
+func (l *Ledger) dropPrefix(text string) {
+	l.countPrefix(l.prefixes.all.get(text), -1)
+	l.prefixes.all.remove(text)
 }
 
 // joinHeld makes one of p, which is unconfirmed, and q.
@@ -96,40 +113,59 @@ func (l *Ledger) countPrefix(p *heldPrefix, n int64) {
 	}
 }
 
-// shrinkPrefixes drops one of the ring, or else makes one of two: records
-// between them that are older than the younger are then deleted with it.
+// shrinkPrefixes drops those of the ring, or else makes fewer of them: what is
+// between those that become one and is older than the youngest is then deleted
+// with it, where no record of it is held here.
 func (l *Ledger) shrinkPrefixes() {
 	all := l.prefixes.all
-	if i := slices.IndexFunc(all, func(p heldPrefix) bool { return p.ring }); i >= 0 {
-		l.mirrorLeft(&all[i])
-		l.prefixes.all = slices.Delete(all, i, i+1)
-		l.ringDropped.Add(1)
-		return
-	}
-	texts := make([]string, len(all))
-	for i := range all {
-		texts[i] = all[i].Text
-	}
-	i, j := closest(texts)
-	was := [2]heldPrefix{all[i], all[j]}
-	all[i] = all[i].joinHeld(&all[j])
-	l.mirrorPrefix(&all[i])
-	for k := range was {
-		if was[k].Text != all[i].Text {
-			l.mirrorLeft(&was[k])
+	to := joinedTo(all.len())
+	for text, p := range all.all() {
+		if p.ring && (all.len() > to || l.tooManyPrefixes()) {
+			l.mirrorLeft(p)
+			l.dropPrefix(text)
+			l.ringDropped.Add(1)
 		}
 	}
-	l.prefixes.all = slices.Delete(all, j, j+1)
-	l.wishes.Add(-1)
-	l.droppedKeys.Add(1)
+	for l.tooManyPrefixes() {
+		n := all.len()
+		for _, group := range all.closest(max(1, n-joinedTo(n))) {
+			l.joinGroup(group)
+		}
+	}
+}
+
+func (l *Ledger) joinGroup(texts []string) {
+	j := *l.prefixes.all.get(texts[0])
+	was := []heldPrefix{j}
+	for _, text := range texts[1:] {
+		q := l.prefixes.all.get(text)
+		was = append(was, *q)
+		j = j.joinHeld(q)
+	}
+	for _, text := range texts {
+		l.dropPrefix(text)
+	}
+	if q := l.prefixes.all.get(j.Text); q != nil {
+		j = j.joinHeld(q)
+		l.dropPrefix(j.Text)
+	}
+	l.mirrorPrefix(&j)
+	for i := range was {
+		if was[i].Text != j.Text {
+			l.mirrorLeft(&was[i])
+		}
+	}
+	l.countPrefix(&j, 1)
+	l.prefixes.all.put(j.Text, j, false)
+	l.droppedKeys.Add(uint64(len(texts) - 1))
 }
 
 func (l *Ledger) confirmPrefixes(n uint64, now int64) {
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
 	if n >= l.base {
-		for i := range l.prefixes.all {
-			if p := &l.prefixes.all[i]; !p.ring && p.number <= n {
+		for _, p := range l.prefixes.all.all() {
+			if !p.ring && p.number <= n {
 				l.countPrefix(p, -1)
 				p.ring, p.at = true, now
 			}
@@ -145,25 +181,22 @@ func (l *Ledger) expirePrefixes(now int64) {
 }
 
 func (l *Ledger) expirePrefixesLocked(now int64) {
-	l.prefixes.all = slices.DeleteFunc(l.prefixes.all, func(p heldPrefix) bool {
-		old := p.ring && now-p.at >= int64(l.bounds.RingAge)
-		if old {
-			l.mirrorLeft(&p)
+	for text, p := range l.prefixes.all.all() {
+		if p.ring && now-p.at >= int64(l.bounds.RingAge) {
+			l.mirrorLeft(p)
+			l.prefixes.all.remove(text)
 		}
-		return old
-	})
+	}
 }
 
 // uncoverPrefixes is called under all locks.
 func (l *Ledger) uncoverPrefixes(held uint64) (prefixes []Prefix) {
-	l.prefixes.all = slices.DeleteFunc(l.prefixes.all, func(p heldPrefix) bool {
-		if p.number <= held {
-			return false
+	for text, p := range l.prefixes.all.all() {
+		if p.number > held {
+			prefixes = append(prefixes, p.Prefix)
+			l.dropPrefix(text)
 		}
-		l.countPrefix(&p, -1)
-		prefixes = append(prefixes, p.Prefix)
-		return true
-	})
+	}
 	slices.SortStableFunc(prefixes, func(a, b Prefix) int { return cmp.Compare(a.Since, b.Since) })
 	return prefixes
 }
@@ -173,8 +206,8 @@ func (l *Ledger) uncoverPrefixes(held uint64) (prefixes []Prefix) {
 func (l *Ledger) prefixDepth(at int64) (inRing int, since int64) {
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
-	for i := range l.prefixes.all {
-		switch p := &l.prefixes.all[i]; {
+	for _, p := range l.prefixes.all.all() {
+		switch {
 		case p.ring:
 			inRing++
 		case p.at < at:

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -250,22 +251,85 @@ func TestAWriteIsNotOlderThanItself(t *testing.T) {
 }
 
 func TestMoreClassesThanPrefixesMayWaitAreJoined(t *testing.T) {
-	l := NewLedger(LedgerBounds{Entries: 0, Bytes: 1 << 20})
-	for i := range 2 * maxPrefixes {
-		c := fmt.Sprintf("x:%04d:", i)
+	const most, more = 2000, 500
+	l := NewLedger(LedgerBounds{Entries: 0, Bytes: 1 << 30})
+	l.prefixes.most = most
+	for i := range most + more {
+		c := fmt.Sprintf("x:%06d:", i)
 		add(t, l, Record{Key: c + "k", Class: c, Since: int64(i + 1)})
 	}
-	if d := l.Depth(); d.Unconfirmed != maxPrefixes || l.Unconfirmed() != maxPrefixes {
+	if d := l.Depth(); d.Unconfirmed > most || d.Unconfirmed < joinedTo(most) || l.Unconfirmed() != d.Unconfirmed {
 		t.Errorf("%+v", d)
 	}
-	_, ps := l.Uncover(0)
-	for i := range 2 * maxPrefixes {
-		key, found := fmt.Sprintf("x:%04d:k", i), false
-		for _, p := range ps {
-			found = found || strings.HasPrefix(key, p.Text) && p.Since >= int64(i+1) && strings.HasPrefix(p.Text, "x:")
-		}
-		if !found {
+	_, all := l.Uncover(0)
+	ps := NewPrefixes(all)
+	for i := range most + more {
+		key := fmt.Sprintf("x:%06d:k", i)
+		deletes := func(p Prefix) bool { return p.Since >= int64(i+1) && strings.HasPrefix(p.Text, "x:") }
+		if !slices.ContainsFunc(ps.Over(key), deletes) {
 			t.Fatalf("nothing deletes %s", key)
+		}
+	}
+}
+
+func TestPrefixesInALedgerAreBoundedInBytes(t *testing.T) {
+	l := NewLedger(LedgerBounds{Entries: 100, Bytes: 1 << 20, RingBytes: 1 << 20, RingAge: time.Hour})
+	long := strings.Repeat("x", 1000)
+	for i := range 1000 {
+		l.AddPrefix(Prefix{Text: fmt.Sprintf("c:%04d", i) + long, Since: int64(i + 1)}, l.Epoch(), 1)
+	}
+	if got := l.prefixes.all.bytes; got > maxPrefixBytes(1<<20) || l.Unconfirmed() > 1000 {
+		t.Errorf("%d bytes of prefixes, %d of them", got, l.Unconfirmed())
+	}
+}
+
+// Those that a barrier has confirmed go before any two become one.
+func TestConfirmedPrefixesMakeRoomFirst(t *testing.T) {
+	l := NewLedger(LedgerBounds{Entries: 100, Bytes: 1 << 30, RingBytes: 1 << 20, RingAge: time.Hour})
+	const most = 2000
+	l.prefixes.most = most
+	text := func(i int) string { return fmt.Sprintf("c:%06d:", i) }
+	for i := range most {
+		l.AddPrefix(Prefix{Text: text(i), Since: int64(i + 1)}, l.Epoch(), 1)
+		if i == most/2 {
+			n, _ := l.NextBarrier(l.Epoch())
+			l.Confirm(n, 2)
+		}
+	}
+	for i := range most / 4 {
+		l.AddPrefix(Prefix{Text: text(most + i), Since: int64(most + i)}, l.Epoch(), 3)
+	}
+	if d := l.Depth(); d.DroppedKeys != 0 || d.RingDropped == 0 || d.Unconfirmed+d.Ring > most {
+		t.Errorf("%+v", d)
+	}
+	_, ps := l.Uncover(1)
+	if i := slices.IndexFunc(ps, func(p Prefix) bool { return p.Joined }); i >= 0 {
+		t.Errorf("%+v is of several", ps[i])
+	}
+}
+
+// What is held here and was under none of those that became one is not void.
+func TestAValueUnderNoneOfThePrefixesThatBecomeOneSurvives(t *testing.T) {
+	l := NewLedger(LedgerBounds{Entries: 100, Bytes: 1 << 20, RingBytes: 1 << 20, RingAge: time.Hour})
+	add(t, l, at(1, Record{Key: "c:keep", Class: "c:", Value: []byte("v"), Ends: 1 << 40}))
+	long := strings.Repeat("x", 1000)
+	for i := range 1000 {
+		l.AddPrefix(Prefix{Text: fmt.Sprintf("c:%c%04d", 'a'+i%26, i) + long, Since: int64(i + 2)}, l.Epoch(), 1)
+	}
+	rs, ps := l.Uncover(0)
+	if !slices.ContainsFunc(ps, func(p Prefix) bool { return p.Joined }) {
+		t.Fatal("no prefixes became one")
+	}
+	ps = append(ps, Prefix{Text: "c:", Since: 5000, Joined: true})
+	box := New(100, 1<<20)
+	put(t, box, at(3, Record{Key: "c:waits", Class: "c:", Value: []byte("v"), Ends: 1 << 40}))
+	box.Return(rs, ps)
+	for _, key := range []string{"c:keep", "c:waits"} {
+		if r, ok := box.Find(key); !ok || r.Kind != Set {
+			t.Errorf("%s = %q, %v", key, say(r), ok)
+		}
+		if _, ready := box.Ready(key); ready {
+			t.Errorf("%s does not wait for the prefix", key)
 		}
 	}
 }

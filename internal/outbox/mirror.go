@@ -105,7 +105,7 @@ func (l *Ledger) Each(record func(r *Record, number uint64), prefix func(p *Pref
 	}
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
-	for i := range l.prefixes.all {
-		prefix(&l.prefixes.all[i].Prefix, l.prefixes.all[i].number)
+	for _, p := range l.prefixes.all.all() {
+		prefix(&p.Prefix, p.number)
 	}
 }

@@ -22,6 +22,7 @@ var ErrFull = errors.New("the outbox is full")
 type Box struct {
 	maxEntries int
 	maxBytes   int64
+	most       int // prefixes
 
 	waiting atomic.Int64 // records and prefixes, readable without the lock
 	mirror  Mirror       // nil: nobody keeps a copy
@@ -31,13 +32,14 @@ type Box struct {
 	byKey    map[string]*list.Element
 	order    *list.List // of *Record, oldest first
 	bytes    int64
-	prefixes []Prefix
+	prefixes *prefixIndex[Prefix] // oldest first
 	overflow uint64
 }
 
-// New makes an empty Box with these bounds.
+// New makes an empty Box with these bounds. Prefixes have bounds of their own: they
+// may cost maxBytes beside the records, or 64 KiB if that is more.
 func New(maxEntries int, maxBytes int64) *Box {
-	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, byKey: map[string]*list.Element{}, order: list.New()}
+	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, most: maxPrefixes, byKey: map[string]*list.Element{}, order: list.New(), prefixes: newPrefixIndex[Prefix]()}
 }
 
 // Put keeps r in place of an older record of its key. A Touch is merged into
@@ -92,7 +94,7 @@ func (b *Box) deletes(key string) bool {
 }
 
 func (b *Box) unlock() {
-	b.waiting.Store(int64(len(b.byKey) + len(b.prefixes)))
+	b.waiting.Store(int64(len(b.byKey) + b.prefixes.len()))
 	b.mu.Unlock()
 }
 
@@ -133,7 +135,8 @@ func (b *Box) remove(key string) {
 }
 
 // PutPrefix keeps the wish to delete a prefix. What waits under it is dropped:
-// it would be deleted anyway. ErrFull: too many prefixes wait already.
+// it would be deleted anyway. ErrFull: too many prefixes wait already, or they
+// have too many bytes.
 func (b *Box) PutPrefix(p Prefix) error {
 	b.mu.Lock()
 	defer b.unlock()
@@ -143,16 +146,15 @@ func (b *Box) PutPrefix(p Prefix) error {
 
 // putPrefix also tells how many values were dropped under it.
 func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
-	kept := b.prefixes[:0:0]
-	for _, q := range b.prefixes {
-		if !strings.HasPrefix(q.Text, p.Text) { // a longer one is covered by p
-			kept = append(kept, q)
-		}
+	under := b.prefixes.under(p.Text) // p covers them
+	bytes := b.prefixes.bytes + prefixCost(p.Text)
+	for _, text := range under {
+		bytes -= prefixCost(text)
 	}
-	if len(kept) >= maxPrefixes {
+	if b.prefixes.len()-len(under) >= b.most || bytes > maxPrefixBytes(b.maxBytes) {
 		return 0, ErrFull
 	}
-	b.mirrorPrefix(&p, b.prefixes)
+	b.mirrorPrefix(&p, b.removePrefixes(under))
 	for key := range b.byKey {
 		if strings.HasPrefix(key, p.Text) {
 			if b.get(key).Kind == Set {
@@ -163,7 +165,7 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	}
 	b.seq++
 	p.Seq = b.seq
-	b.prefixes = append(kept, p)
+	b.prefixes.put(p.Text, p, false)
 	return sets, nil
 }
 
@@ -210,13 +212,14 @@ func (b *Box) Covered(key string) bool {
 	return b.covered(key) != nil
 }
 
-func (b *Box) covered(key string) *Prefix {
-	for i := range b.prefixes {
-		if strings.HasPrefix(key, b.prefixes[i].Text) {
-			return &b.prefixes[i]
+// covered returns the prefix of the key that was deleted last.
+func (b *Box) covered(key string) (latest *Prefix) {
+	for p := range b.prefixes.over(key) {
+		if latest == nil || p.Since > latest.Since {
+			latest = p
 		}
 	}
-	return nil
+	return latest
 }
 
 // Oldest returns up to n records that are Ready and that want approves (nil:
@@ -238,7 +241,11 @@ func (b *Box) Oldest(n int, want func(*Record) bool) []Record {
 func (b *Box) Prefixes() []Prefix {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]Prefix(nil), b.prefixes...)
+	ps := make([]Prefix, 0, b.prefixes.len())
+	for _, p := range b.prefixes.all() {
+		ps = append(ps, *p)
+	}
+	return ps
 }
 
 // Done forgets the record of key unless a newer one than seq has replaced it.
@@ -254,9 +261,9 @@ func (b *Box) Done(key string, seq uint64) {
 func (b *Box) DonePrefix(seq uint64) {
 	b.mu.Lock()
 	defer b.unlock()
-	for i, p := range b.prefixes {
+	for text, p := range b.prefixes.all() {
 		if p.Seq == seq {
-			b.prefixes = append(b.prefixes[:i:i], b.prefixes[i+1:]...)
+			b.prefixes.remove(text)
 			return
 		}
 	}
@@ -291,11 +298,11 @@ type Depth struct {
 func (b *Box) Depth() Depth {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d := Depth{Entries: len(b.byKey) + len(b.prefixes), Bytes: b.bytes, Overflowed: b.overflow}
+	d := Depth{Entries: len(b.byKey) + b.prefixes.len(), Bytes: b.bytes + b.prefixes.bytes, Overflowed: b.overflow}
 	if e := b.order.Front(); e != nil {
 		d.Oldest = e.Value.(*Record).Since
 	}
-	for _, p := range b.prefixes {
+	for _, p := range b.prefixes.all() {
 		if d.Oldest == 0 || p.Since < d.Oldest {
 			d.Oldest = p.Since
 		}

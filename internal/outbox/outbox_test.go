@@ -356,10 +356,35 @@ func TestAnotherClassDoesNotPayForAnOverflow(t *testing.T) {
 	}
 }
 
+func TestPrefixesInABoxAreBoundedInBytes(t *testing.T) {
+	b := New(100, 1<<20)
+	long := strings.Repeat("x", 1000)
+	err, kept := error(nil), 0
+	for i := 0; err == nil && i < 1000; i++ {
+		err = b.PutPrefix(Prefix{Text: fmt.Sprintf("c:%04d", i) + long, Since: 1})
+		kept = i
+	}
+	if !errors.Is(err, ErrFull) || kept < 100 || b.Depth().Bytes > maxPrefixBytes(1<<20) {
+		t.Errorf("%v after %d, %+v", err, kept, b.Depth())
+	}
+	putPrefix(t, b, "c:") // it makes room
+	b.Return(nil, func() (ps []Prefix) {
+		for i := range 1000 {
+			ps = append(ps, Prefix{Text: fmt.Sprintf("d:%04d", i) + long, Since: 1})
+		}
+		return ps
+	}())
+	if d := b.Depth(); d.Bytes > maxPrefixBytes(1<<20) || !b.Covered("d:0000"+long) || !b.Covered("d:0999"+long) {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestFullOfPrefixesIsTold(t *testing.T) {
-	b := New(1, 1<<20)
-	for i := range maxPrefixes {
-		putPrefix(t, b, fmt.Sprintf("p%04d:", i))
+	const most = 2000
+	b := New(1, 1<<30)
+	b.most = most
+	for i := range most {
+		putPrefix(t, b, fmt.Sprintf("p%06d:", i))
 	}
 	put(t, b, set("a", "1"))
 	before := b.Depth()
@@ -372,7 +397,7 @@ func TestFullOfPrefixesIsTold(t *testing.T) {
 	if diff := cmp.Diff(before, b.Depth()); diff != "" {
 		t.Errorf("a write that was refused left something behind:\n%s", diff)
 	}
-	putPrefix(t, b, "p0001:") // takes the place of itself
+	putPrefix(t, b, "p000001:") // takes the place of itself
 	put(t, b, set("a", "2"), del("a"))
 	putPrefix(t, b, "p") // and this one makes room
 	put(t, b, set("b", "2"))
@@ -392,7 +417,7 @@ func TestDepthTellsWhatWaits(t *testing.T) {
 	if err := b.PutPrefix(Prefix{Text: "x:", Since: 60}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Depth{Entries: 3, Bytes: roomFor(a, c), Oldest: 60}, b.Depth()); diff != "" || b.Empty() {
+	if diff := cmp.Diff(Depth{Entries: 3, Bytes: roomFor(a, c) + prefixCost("x:"), Oldest: 60}, b.Depth()); diff != "" || b.Empty() {
 		t.Errorf("of two records and a prefix: %s", diff)
 	}
 	b.DonePrefix(b.Prefixes()[0].Seq)

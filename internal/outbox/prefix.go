@@ -1,9 +1,6 @@
 package outbox
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Prefix is the wish to delete all keys that begin with Text and were written
 // before it.
@@ -12,29 +9,41 @@ type Prefix struct {
 	Since  int64
 	Lo, Hi int64 // as in a Record
 	Seq    uint64
+	// Joined: it was made of several with other texts, since too many were there.
+	// It deletes in Redis what is between them too. Nobody asked for that, so no
+	// record that is held here is void by it.
+	Joined bool
 }
 
-// maxPrefixes bounds the prefix deletes that can wait.
-const maxPrefixes = 1024
+// maxPrefixes bounds the prefix deletes that a Box or a Ledger holds.
+const maxPrefixes = 1 << 16
+
+// maxPrefixBytes bounds what they cost, beside records of so many bytes.
+func maxPrefixBytes(bytes int64) int64 { return max(bytes, 64<<10) }
+
+// joinedTo is how many are left where too many become fewer: to find those that
+// have the most in common takes longer the more there are.
+func joinedTo(n int) int { return n - n/16 }
 
 // wish is what is left of a record when even its key has no room.
 func (r *Record) wish() Prefix { return Prefix{Text: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi} }
 
 // within reports whether whoever deletes q deletes what p would.
 func (p *Prefix) within(q *Prefix) bool {
-	return strings.HasPrefix(p.Text, q.Text) && p.Since <= q.Since
+	return strings.HasPrefix(p.Text, q.Text) && p.Since <= q.Since && (p.Joined || !q.Joined)
 }
 
 // covers reports whether r is under p and not newer: deleted by p, or by its
 // like that the application asked for no later.
 func (p *Prefix) covers(r *Record) bool {
-	return r.Since <= p.Since && strings.HasPrefix(r.Key, p.Text)
+	return !p.Joined && r.Since <= p.Since && strings.HasPrefix(r.Key, p.Text)
 }
 
 // join deletes what p and q delete, and what is between them. It has no date by
 // a master's clock where one of them has none.
 func (p *Prefix) join(q *Prefix) Prefix {
 	j := Prefix{Text: p.Text[:common(p.Text, q.Text)], Since: max(p.Since, q.Since)}
+	j.Joined = p.Joined || q.Joined || p.Text != q.Text
 	if p.Hi != 0 && q.Hi != 0 {
 		j.Lo, j.Hi = min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 	}
@@ -47,21 +56,4 @@ func common(a, b string) (n int) {
 		n++
 	}
 	return n
-}
-
-// closest returns the places of the two texts that begin with the most in
-// common, i before j: those whose join deletes the least beside what they do.
-func closest(texts []string) (i, j int) {
-	order := make([]int, len(texts))
-	for k := range order {
-		order[k] = k
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(texts[a], texts[b]) })
-	best, at := -1, 1
-	for k := 1; k < len(order); k++ {
-		if n := common(texts[order[k-1]], texts[order[k]]); n > best {
-			best, at = n, k
-		}
-	}
-	return min(order[at-1], order[at]), max(order[at-1], order[at])
 }

@@ -50,6 +50,10 @@ type Record struct {
 	TTL   time.Duration
 	Mixed bool
 
+	// Evictions is the owner's generation of what servers had evicted when it was
+	// made, 0: not known.
+	Evictions uint64
+
 	// Seq orders records and prefixes in a Box, which gives it.
 	Seq uint64
 }

@@ -14,20 +14,29 @@ import (
 //   - A returned record under a prefix that waits and is not older is dropped,
 //     as it would be deleted; so is what waits under a returned prefix and is not
 //     newer. What is newer waits for the prefix.
+//   - A prefix that was Joined drops no record: those under it wait for it.
 //   - What is kept gets a Seq of its own, also the record that was there: a
 //     replay that had sent it to the other master may not call it Done.
 //
 // The bounds are those of Put, newest first, and nothing is refused: where too
-// many prefixes wait already, the two that have the most in common become one.
+// many prefixes wait already, those that have the most in common become one.
 func (b *Box) Return(records []Record, prefixes []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
+	b.dropCovered(prefixes)
 	for _, p := range slices.Backward(bySince(prefixes, func(p Prefix) int64 { return p.Since })) {
-		b.returnPrefix(p)
+		b.holdPrefix(p)
 	}
 	for _, r := range slices.Backward(bySince(records, func(r Record) int64 { return r.Since })) {
 		b.returnRecord(r)
 	}
+}
+
+// ReturnFirst is Return for a prefix that is older than all that waits under it.
+func (b *Box) ReturnFirst(p Prefix) {
+	b.mu.Lock()
+	defer b.unlock()
+	b.holdPrefix(p)
 }
 
 func bySince[T any](all []T, since func(T) int64) []T {
@@ -63,7 +72,12 @@ func (b *Box) undone(r *Record) bool {
 	if r.Kind == Touch { // there will be nothing to touch
 		return b.covered(r.Key) != nil
 	}
-	return slices.ContainsFunc(b.prefixes, func(p Prefix) bool { return p.covers(r) })
+	for p := range b.prefixes.over(r.Key) {
+		if p.covers(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // putBack gives r the place of the record of its key, else the first of all.
@@ -81,10 +95,25 @@ func (b *Box) putBack(r Record) {
 
 // returnPrefix also tells how many values were dropped under it.
 func (b *Box) returnPrefix(p Prefix) (sets uint64) {
+	sets = b.dropCovered([]Prefix{p})
+	b.holdPrefix(p)
+	return sets
+}
+
+// dropCovered drops what waits under one of ps and is not newer, and tells how
+// many values that were.
+func (b *Box) dropCovered(ps []Prefix) (sets uint64) {
+	if len(ps) == 0 {
+		return 0
+	}
+	for i := range ps {
+		b.mirrorPrefix(&ps[i], nil) // before what it covers leaves
+	}
 	var covered []string
+	returned := NewPrefixes(ps)
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
-		if !p.covers(r) {
+		if !slices.ContainsFunc(returned.Over(r.Key), func(p Prefix) bool { return p.covers(r) }) {
 			continue
 		}
 		if r.Kind == Set {
@@ -92,40 +121,55 @@ func (b *Box) returnPrefix(p Prefix) (sets uint64) {
 		}
 		covered = append(covered, r.Key)
 	}
-	b.seq++
-	p.Seq = b.seq
-	for _, q := range b.prefixes {
-		if q.Text == p.Text {
-			seq := p.Seq
-			p = p.join(&q)
-			p.Seq = seq
-		}
-	}
-	b.mirrorPrefix(&p, b.prefixes)
 	for _, key := range covered {
 		b.giveUp(key)
-	}
-	kept := slices.DeleteFunc(b.prefixes, func(q Prefix) bool { return q.within(&p) })
-	b.prefixes = slices.Insert(kept, 0, p)
-	if len(b.prefixes) > maxPrefixes {
-		b.joinPrefixes()
 	}
 	return sets
 }
 
-// joinPrefixes makes one of two prefixes. What waits between them stays, to be
-// sent after it: nobody asked for its delete.
-func (b *Box) joinPrefixes() {
-	texts := make([]string, len(b.prefixes))
-	for i := range b.prefixes {
-		texts[i] = b.prefixes[i].Text
+// holdPrefix puts p before those that wait, and is one with one of the same text.
+func (b *Box) holdPrefix(p Prefix) {
+	if q := b.prefixes.get(p.Text); q != nil {
+		p = p.join(q)
 	}
-	i, j := closest(texts)
-	p := b.prefixes[i].join(&b.prefixes[j])
+	needless := b.removePrefixes(slices.DeleteFunc(b.prefixes.under(p.Text), func(text string) bool {
+		return text != p.Text && !b.prefixes.get(text).within(&p)
+	}))
 	b.seq++
 	p.Seq = b.seq
-	b.mirrorPrefix(&p, []Prefix{b.prefixes[i], b.prefixes[j]})
-	b.prefixes[i] = p
-	b.prefixes = slices.Delete(b.prefixes, j, j+1)
-	b.overflow++
+	b.mirrorPrefix(&p, needless)
+	b.prefixes.put(p.Text, p, true)
+	b.joinPrefixes()
+}
+
+// removePrefixes takes them out and returns them.
+func (b *Box) removePrefixes(texts []string) (ps []Prefix) {
+	for _, text := range texts {
+		ps = append(ps, *b.prefixes.get(text))
+		b.prefixes.remove(text)
+	}
+	return ps
+}
+
+// joinPrefixes makes fewer of too many. What waits between those that become one
+// stays, to be sent after it: nobody asked for its delete.
+func (b *Box) joinPrefixes() {
+	for b.prefixes.len() > b.most || b.prefixes.bytes > maxPrefixBytes(b.maxBytes) && b.prefixes.len() > 1 {
+		n := b.prefixes.len()
+		for _, group := range b.prefixes.closest(max(1, n-joinedTo(n))) {
+			was := b.removePrefixes(group)
+			j := was[0]
+			for i := range was[1:] {
+				j = j.join(&was[i+1])
+			}
+			if q := b.prefixes.get(j.Text); q != nil {
+				j = j.join(q)
+			}
+			b.seq++
+			j.Seq = b.seq
+			b.mirrorPrefix(&j, was)
+			b.prefixes.put(j.Text, j, true)
+			b.overflow += uint64(len(group) - 1)
+		}
+	}
 }

@@ -100,17 +100,19 @@ func TestALateDoneDoesNotForgetWhatWasReturned(t *testing.T) {
 }
 
 func TestReturnRefusesNothingWherePrefixesAreFull(t *testing.T) {
-	box := New(maxPrefixes, 1<<20)
-	for i := range maxPrefixes {
-		putPrefix(t, box, fmt.Sprintf("x:%04d:", i))
+	const most = 2000
+	box := New(most, 1<<30)
+	box.most = most
+	for i := range most {
+		putPrefix(t, box, fmt.Sprintf("x:%06d:", i))
 	}
-	put(t, box, at(99, Record{Key: "x:0000", Class: "x:", Value: []byte("newer")}))
-	ps := []Prefix{{Text: "x:0000z", Since: 5}, {Text: "x:zz", Since: 6}}
+	put(t, box, at(99, Record{Key: "x:000000", Class: "x:", Value: []byte("newer")}))
+	ps := []Prefix{{Text: "x:000000z", Since: 5}, {Text: "x:zz", Since: 6}}
 	box.Return(nil, ps)
-	if n := len(box.Prefixes()); n != maxPrefixes {
+	if n := len(box.Prefixes()); n > most || n < joinedTo(most) {
 		t.Errorf("%d prefixes wait", n)
 	}
-	for _, key := range []string{"x:0000zzz", "x:zz1", "x:0000:1", "x:0512:1"} {
+	for _, key := range []string{"x:000000zzz", "x:zz1", "x:000000:1", "x:000512:1"} {
 		if !box.Covered(key) {
 			t.Errorf("nothing deletes %s", key)
 		}

@@ -34,6 +34,8 @@ type Held struct {
 	Unknown bool
 	// Earlier are the last barriers that it has of Heartbeat.Earlier, by key.
 	Earlier map[string]uint64
+	// Evictions is what it says of them.
+	Evictions Evictions
 }
 
 // Barrier is what came back of a numbered write that waited for replicas.
@@ -188,7 +190,12 @@ func (n *Node) find(ctx context.Context) error {
 	if n.lacks.noTime.Load() {
 		n.timed(sent, answered, r[6])
 	}
+	n.closeLeft(ctx)
 	held := Held{Addr: n.Addr}
+	var err error
+	if held.Evictions, err = n.askEvictions(ctx); err != nil {
+		return wrap("ask for evictions", err)
+	}
 	for i, take := range []func(string){
 		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
 		func(s string) { held.Dataset = s },

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,8 @@ type Clocks struct {
 	mu     sync.Mutex // guards what follows
 	last   *offset
 	shifts []shift // oldest first
+
+	stalled atomic.Int64 // when a master last gave no answer in time, Unix nanoseconds
 }
 
 // shift is a jump of the servers' time: by between low and high.
@@ -44,6 +47,25 @@ func (c *Clocks) heard(o *offset) {
 	if s, jumped := shiftOf(last, o); jumped {
 		c.shifts = remember(c.shifts, s)
 	}
+}
+
+// noAnswer notes that a master gave no answer in time.
+func (c *Clocks) noAnswer(now time.Time) {
+	if c != nil {
+		c.stalled.Store(now.UnixNano())
+	}
+}
+
+// stalledLife is how long after an answer that did not come another may not come.
+const stalledLife = 5 * time.Second
+
+// uneasy reports whether a master has lately given no answer in time.
+func (c *Clocks) uneasy(now time.Time) bool {
+	if c == nil {
+		return false
+	}
+	at := c.stalled.Load()
+	return at != 0 && now.UnixNano()-at < int64(stalledLife)
 }
 
 // shiftOf compares two offsets: they tell of a jump where they contradict each

@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "raw"}
+var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "info", "raw"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128
@@ -47,13 +47,16 @@ type Pair struct {
 	Data []byte
 	TTL  time.Duration
 	Ends int64 // when it ends: see EndOf; 0: TTL after the server executes it
+	// InTime: nothing is to be written once the caller has given up; see
+	// Node.InTime. For Set only.
+	InTime bool
 }
 
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
 	c, bounded, cancel := n.begin(ctx, "set", limit)
 	defer cancel()
-	if len(p.Data) >= ByScript {
+	if p.InTime {
 		return n.setInTime(ctx, bounded, c, p, limit)
 	}
 	err := c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())

@@ -212,6 +212,17 @@ type greeting struct {
 	joins  atomic.Uint64 // which of them, from 1, was the last subscription; 0: none
 	guard  guard         // of the reader
 	over   atomic.Bool   // all that could be read has been
+
+	answered atomic.Uint64 // of what was asked
+	moved    atomic.Int64  // when something last came, or was asked when nothing was due; Unix nanoseconds
+}
+
+// waits is how long nothing has come of what is due.
+func (g *greeting) waits(now time.Time) time.Duration {
+	if g.asked.Load() <= g.answered.Load() {
+		return 0
+	}
+	return time.Duration(now.UnixNano() - g.moved.Load())
 }
 
 // Read gives an error only without bytes, so that it is over when what came
@@ -245,6 +256,10 @@ func (g *greeting) read(p []byte) (int, error) {
 	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)
 	g.load.big.Store(g.guard.big)
+	g.answered.Store(g.guard.answers)
+	if n > 0 {
+		g.moved.Store(time.Now().UnixNano())
+	}
 	if g.guard.answers > g.asked.Load() { // rueidis panics
 		fit, wrong = 0, fmt.Errorf("%w: it answers what was not asked", ErrNotRedis)
 	}
@@ -260,6 +275,9 @@ func (g *greeting) read(p []byte) (int, error) {
 func (g *greeting) Write(p []byte) (int, error) {
 	_, _ = g.asking.pass(p, ourselves)
 	g.joins.Store(g.asking.joins)
+	if g.asked.Load() <= g.answered.Load() {
+		g.moved.Store(time.Now().UnixNano())
+	}
 	g.asked.Store(g.asking.answers)
 	return g.write(p)
 }

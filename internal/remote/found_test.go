@@ -50,6 +50,10 @@ func TestANodeIsAskedWhatItHoldsBeforeAnythingIsWrittenThere(t *testing.T) {
 	if len(d.found) != 1 || d.lines[0] != "found" {
 		t.Fatalf("asked in the order %v", d.lines)
 	}
+	if e := d.found[0].Evictions; !e.Never || e.Run == "" || e.Policy != "noeviction" || e.Commands == 0 {
+		t.Errorf("it says of what it evicts %+v", e)
+	}
+	d.found[0].Evictions = Evictions{}
 	if want := (Held{Addr: p.Addr(), Barrier: 41, Dataset: "it"}); !reflect.DeepEqual(d.found[0], want) {
 		t.Errorf("found %+v, want %+v", d.found[0], want)
 	}

@@ -16,7 +16,7 @@ import (
 // scriptCommands are what our scripts cannot do without. Where one of them is
 // missing plain commands are sent instead: a script that asks for the marks of a
 // prefix and is not answered would take every key for a deleted one.
-var scriptCommands = []string{"EVAL", "TIME", "TYPE", "GET", "SET", "DEL", "PTTL", "PEXPIRE", "PEXPIREAT", "HGETALL", "HGET", "HSET", "HLEN", "HEXISTS", "HDEL"}
+var scriptCommands = []string{"EVAL", "TIME", "TYPE", "GET", "SET", "DEL", "PTTL", "PEXPIRE", "PEXPIREAT", "HGETALL", "HGET", "HSET", "HLEN", "HEXISTS"}
 
 // otherCommands are sent as they are.
 var otherCommands = []string{"EVALSHA", "SCAN", "UNLINK", "CLIENT"}

@@ -58,7 +58,7 @@ if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) 
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     local was = tonumber(string.match(all[i + 1], '^(%d+):'))
-    if not was or was < now then redis.call('HDEL', KEYS[1], all[i]) end
+    if not was or was < now then redis.pcall('HDEL', KEYS[1], all[i]) end
   end
 end
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then

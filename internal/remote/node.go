@@ -47,7 +47,8 @@ type Node struct {
 	noLives   ban // the lives of classes
 	noRanges  ban // GET instead of GETRANGE
 
-	server Server // of its dial
+	server Server  // of its dial
+	id     leftOne // of the command connection
 	lacks  lacks
 	twins  twins
 }
@@ -60,6 +61,7 @@ type Heartbeat struct {
 	Earlier func() []string
 	Book    Book          // nil: the node numbers them itself
 	Clocks  *Clocks       // of the process; nil: none
+	Left    *Left         // of the process; nil: none
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest
 	Timeout time.Duration
@@ -187,6 +189,7 @@ func (n *Node) OpenErr() error {
 
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
+	n.heartbeat.Left.add(n.id)
 	n.bulk.abandon()
 	n.out.abandon()
 	n.cmd.abandon()
@@ -258,6 +261,7 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 		n.fails(err)
 		outcome = breaker.Broken
 		if k == Timeout {
+			n.clock.clocks.noAnswer(time.Now())
 			outcome = breaker.Timeout
 		}
 	}

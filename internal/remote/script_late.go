@@ -9,14 +9,28 @@ import (
 
 // A server that stalls comes to a command when its caller has given it up, and
 // when others have written the key since. Most commands bring their own end: a
-// script does nothing after its deadline. A small SET is sent as it is, for a
-// script costs too much. What it does late is undone when it is put back: see
-// luaReplay.
+// script does nothing after its deadline. A small SET is sent as it is while all is
+// well, for a script costs too much. What it does late is undone when it is put
+// back: see luaReplay.
 
-// ByScript is the size from which Set is a script: such a value reaches a server in
+// ByScript is the size from which a Set is to be in time: such a value reaches a server in
 // several parts. Redis reads 16 KiB of a connection and then serves the others, so
 // that what others sent later is executed first.
 const ByScript = 16 << 10
+
+// InTime reports whether a Set of so many bytes is worth a script: large ones, and
+// all while the node seems to stall, and for a while after an answer that did not
+// come in time.
+func (n *Node) InTime(bytes int) bool {
+	if bytes >= ByScript {
+		return true
+	}
+	now := time.Now()
+	return n.cmd.conn.waits(now) > stalling || n.clock.clocks.uneasy(now)
+}
+
+// stalling is how long nothing comes from a node that seems to stall.
+const stalling = 25 * time.Millisecond
 
 // scriptSet: KEYS key; ARGV value, when it ends (0: never given), ttl, until when
 // (0: ever). Returns 1 if it stored the value, -1 if it came too late.
@@ -30,7 +44,7 @@ else
 end
 return 1`)
 
-// setInTime is Set for a value that takes a server several reads.
+// setInTime is Set by a script.
 func (n *Node) setInTime(ctx, bounded context.Context, c call, p Pair, limit time.Duration) (Span, error) {
 	a := n.run(bounded, n.setStep(p, limit))
 	err := a.err

@@ -10,9 +10,7 @@ package remote
 // stands under a tombstone's key, another type included, means that something
 // was deleted, and nobody knows when.
 
-// The deletes of prefixes of a class leave their traces in one hash, the class's
-// marks: from the prefix, without the class, to "<time>:<process>". A key that
-// is not there has no tombstone of its own then.
+// The marks of deletes of prefixes are in script_mark.go.
 
 // luaNow begins each script.
 const luaNow = `local K, T, M = KEYS[1], KEYS[2], KEYS[3]
@@ -34,47 +32,6 @@ const luaTomb = `local function tomb(life)
   return nil
 end
 `
-
-// luaMarked is when the latest delete of a prefix of the key was made, by others
-// than who, 0 for none; nil where a mark makes no sense. ARGV holds the key
-// without its class.
-const luaMarked = `local function marked(rest, who)
-  local all = redis.pcall('HGETALL', M)
-  if type(all) ~= 'table' or all.err then return nil end
-  local latest = 0
-  for i = 1, #all, 2 do
-    if string.sub(rest, 1, #all[i]) == all[i] then
-      local t, by = string.match(all[i + 1], '^(%d+):(.*)$')
-      t = tonumber(t)
-      if not t then return nil end
-      if by ~= who and t > latest then latest = t end
-    end
-  end
-  return latest
-end
-`
-
-// scriptMark: KEYS the marks of a class; ARGV prefix without the class, process,
-// life, time (0: now), how many there may be, until when (as in scriptDelete).
-// Returns the time. Too many become
-// one of the whole class, of nobody: every key may have been deleted then.
-var scriptMark = newScript(`local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local at, who, field = tonumber(ARGV[4]), ARGV[2], ARGV[1]
-if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return -1 end
-if at == 0 then at = now end
-local type = redis.call('TYPE', KEYS[1])
-if (type.ok or type) ~= 'hash' then redis.call('DEL', KEYS[1]) end
-if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) and redis.call('HEXISTS', KEYS[1], field) == 0 then
-  redis.call('DEL', KEYS[1])
-  who, field, at = '', '', math.max(at, now)
-end
-local was = string.match(redis.call('HGET', KEYS[1], field) or '', '^(%d+):')
-if not was or tonumber(was) < at then
-  redis.call('HSET', KEYS[1], field, string.format('%.0f', at) .. ':' .. who)
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return at`)
 
 // luaEnds is when the key ends: -1 never, -2 it is not there. Redis 6.2 has no
 // PEXPIRETIME, and an ACL may forbid it.

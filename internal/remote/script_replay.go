@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,13 +176,17 @@ func resultOf(k int64) (Result, bool) {
 	return Result(k), true
 }
 
-// PrefixReplay is the delete of a prefix that is put back: Cond tells when it
-// was made. What goes with a key is each key's own.
+// PrefixReplay is the delete of one prefix or several that is put back: Cond tells
+// when it was made. What goes with a key is each key's own.
 type PrefixReplay struct {
 	KeyPrefix string // before every key: what tombstones begin with
 	Prefix    string // begins with KeyPrefix
-	// Leave, where not nil, says which keys are not to be looked at.
-	Leave func(key string) bool
+	// Of, where not nil, says when a key was deleted, in place of Cond; ok is false
+	// for a key that is not to be looked at.
+	Of func(key string) (c Cond, ok bool)
+	// Refused, where not nil, is told which keys the server does not delete; the
+	// others are.
+	Refused func(key string, err error)
 	Cond
 }
 
@@ -192,15 +197,17 @@ func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor 
 	if err != nil {
 		return 0, next, err
 	}
-	for rs := p.each(keys); len(rs) > 0; rs = rs[min(len(rs), MaxBatch):] {
-		outcomes, err := n.Replay(ctx, rs[:min(len(rs), MaxBatch)], limit)
-		for _, o := range outcomes {
-			if o.Err == nil && o.Result == Superseded {
+	for rs := range slices.Chunk(p.each(keys), MaxBatch) {
+		outcomes, _ := n.Replay(ctx, rs, limit)
+		for i, o := range outcomes {
+			switch k := KindOf(o.Err); {
+			case o.Err == nil && o.Result == Superseded:
 				survived++
+			case o.Err != nil && p.Refused != nil && (k == Logical || k.Refused()):
+				p.Refused(rs[i].Key, o.Err)
+			case o.Err != nil:
+				return survived, next, o.Err
 			}
-		}
-		if err != nil {
-			return survived, next, err
 		}
 	}
 	return survived, next, nil
@@ -210,11 +217,18 @@ func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor 
 func (p *PrefixReplay) each(keys []string) []Replay {
 	rs := make([]Replay, 0, len(keys))
 	for _, key := range keys {
-		if strings.HasPrefix(key, p.KeyPrefix+"~") || p.Leave != nil && p.Leave(key) {
+		when, ok := p.Cond, true
+		if strings.HasPrefix(key, p.KeyPrefix+"~") {
+			continue
+		}
+		if p.Of != nil {
+			when, ok = p.Of(key)
+		}
+		if !ok {
 			continue
 		}
 		r := Replay{Kind: Invalidate, Key: key, Cond: CondOf(p.KeyPrefix, key, p.Process)}
-		r.Lo, r.Hi, r.From, r.To = p.Lo, p.Hi, p.From, p.To
+		r.Lo, r.Hi, r.From, r.To = when.Lo, when.Hi, when.From, when.To
 		rs = append(rs, r)
 	}
 	return rs

@@ -1,0 +1,198 @@
+package evercache
+
+import (
+	"context"
+	"strings"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// prefixSteps is how many steps of a sweep are taken before records have a turn
+// again: to go over a large keyspace takes minutes.
+const prefixSteps = 50
+
+// fewPrefixes are flushed one by one: each goes over all that memory holds.
+const fewPrefixes = 8
+
+// sweep is one way over the keyspace for all prefixes of a class that waited when
+// it began. It leaves their marks first.
+type sweep struct {
+	prefixes []outbox.Prefix
+	index    outbox.Prefixes
+	dates    map[uint64]remote.Cond // by Seq
+	failed   map[uint64]bool        // the master refuses to delete a key under them
+	marked   int
+	cursor   uint64
+}
+
+// prefixes goes some way for each class; more: there is more to go.
+func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
+	classes, waiting := d.waiting()
+	for _, class := range classes {
+		s := d.sweeps[class]
+		if s == nil {
+			s = d.newSweep(waiting[class])
+			d.sweeps[class] = s
+		}
+		done, err := d.sweep(ctx, s)
+		switch k := remote.KindOf(err); {
+		case done:
+			delete(d.sweeps, class)
+			more = d.endSweep(s) || more
+		case k == remote.Logical || k.Refused():
+			delete(d.sweeps, class)
+			d.left = err
+			for _, p := range s.prefixes {
+				d.failed[p.Seq] = true
+			}
+			more = true // others may have come
+		case err != nil:
+			return false, err
+		default:
+			more = true
+		}
+	}
+	return more, nil
+}
+
+// waiting are the prefixes to try in this pass, by class, and the classes in order.
+func (d *drainage) waiting() (classes []string, of map[string][]outbox.Prefix) {
+	of = map[string][]outbox.Prefix{}
+	for _, p := range d.client.outbox.Prefixes() {
+		if d.failed[p.Seq] {
+			continue
+		}
+		class := d.client.classText(p.Text)
+		if of[class] == nil {
+			classes = append(classes, class)
+		}
+		of[class] = append(of[class], p)
+	}
+	return classes, of
+}
+
+// classText is what all keys of a prefix' class begin with. A prefix that was made
+// of several classes' is a class of its own.
+func (c *Client) classText(prefix string) string {
+	rest := strings.TrimPrefix(prefix, c.opts.KeyPrefix)
+	if i := strings.IndexByte(rest, ':'); i >= 0 {
+		return prefix[:len(prefix)-len(rest)+i+1]
+	}
+	return prefix
+}
+
+func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
+	s := &sweep{prefixes: ps, index: outbox.NewPrefixes(ps), dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{}}
+	for _, p := range ps {
+		cond := remote.Cond{Lo: p.Lo, Hi: p.Hi}
+		if p.Hi == 0 {
+			cond.Lo, cond.Hi = d.made(p.Since)
+		}
+		d.client.widen(&cond, p.Since)
+		s.dates[p.Seq] = cond
+	}
+	return s
+}
+
+// sweep deletes what is under its prefixes and was not written after them.
+func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
+	replay := remote.PrefixReplay{
+		KeyPrefix: d.client.opts.KeyPrefix, Prefix: s.index.Common(),
+		Cond: remote.Cond{Process: d.client.process},
+		Of: func(key string) (remote.Cond, bool) {
+			// What waits for a key under the prefix is newer, and settles the key itself.
+			_, waits := d.client.outbox.Record(key)
+			cond, under := s.date(key)
+			return cond, under && !waits
+		},
+		Refused: func(key string, err error) {
+			d.left = err
+			for _, p := range s.index.Over(key) {
+				s.failed[p.Seq] = true
+			}
+		},
+	}
+	for range prefixSteps {
+		if s.marked < len(s.prefixes) {
+			if err := d.mark(ctx, s); err != nil {
+				return false, err
+			}
+			continue
+		}
+		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, s.cursor, d.client.opts.WriteTimeout)
+		if err != nil || next == 0 {
+			return err == nil, err
+		}
+		s.cursor = next
+	}
+	return false, nil
+}
+
+// date is when a key was deleted last.
+func (s *sweep) date(key string) (_ remote.Cond, under bool) {
+	over := s.index.Over(key)
+	if len(over) == 0 {
+		return remote.Cond{}, false
+	}
+	latest := over[0]
+	for _, p := range over[1:] {
+		if p.Since > latest.Since {
+			latest = p
+		}
+	}
+	return s.dates[latest.Seq], true
+}
+
+// mark leaves the marks of the next of its prefixes.
+func (d *drainage) mark(ctx context.Context, s *sweep) error {
+	c := d.client
+	next := s.prefixes[s.marked:min(s.marked+remote.MaxBatch, len(s.prefixes))]
+	marks := make([]remote.PrefixMark, len(next))
+	for i, p := range next {
+		marks[i] = remote.PrefixMark{
+			Marks: remote.MarksKey(c.opts.KeyPrefix, p.Text), Rest: remote.RestOf(c.opts.KeyPrefix, p.Text),
+			Process: c.process, At: s.dates[p.Seq].Hi,
+		}
+	}
+	err := d.node.MarkPrefixes(ctx, marks, c.opts.WriteTimeout)
+	if err == nil {
+		s.marked += len(next)
+	}
+	return err
+}
+
+// endSweep takes its prefixes out of the outbox, but for those that the master
+// refuses. It reports false when they wait for the next master.
+func (d *drainage) endSweep(s *sweep) bool {
+	c := d.client
+	var done []outbox.Prefix
+	for _, p := range s.prefixes {
+		if s.failed[p.Seq] {
+			d.failed[p.Seq] = true
+		} else {
+			done = append(done, p)
+		}
+	}
+	if len(done) == 0 {
+		return true
+	}
+	if !c.takenPrefixes(done, d.node) {
+		return false
+	}
+	for _, p := range done {
+		c.outbox.DonePrefix(p.Seq)
+	}
+	c.replayed.Add(uint64(len(done)))
+	flush := []string{s.index.Common()}
+	if len(done) <= fewPrefixes {
+		flush = flush[:0]
+		for _, p := range done {
+			flush = append(flush, p.Text)
+		}
+	}
+	for _, text := range flush { // memory may hold what had no room in the outbox
+		c.everySubscriber(func(s subscriber) { s.flush(text) })
+	}
+	return true
+}

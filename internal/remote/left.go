@@ -1,0 +1,65 @@
+package remote
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Left are the connections for commands that a process has given up. What was sent
+// over one may still be on its way, or in the server's buffers: it must not be
+// executed after what is sent over the next. So the next dial has the server close
+// them. Where it must not (ACL: +client|kill +client|id), or a proxy hides them,
+// what arrives late is undone only while it is waited for: see luaReplay.
+type Left struct {
+	mu  sync.Mutex // guards all
+	all []leftOne
+}
+
+// leftOne is known to its server by the id, which counts from 1 in each run.
+type leftOne struct {
+	run string
+	id  int64
+}
+
+// maxLeft bounds them; the oldest are forgotten.
+const maxLeft = 16
+
+func (l *Left) add(one leftOne) {
+	if l == nil || one.run == "" || one.id == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, one)
+	l.all = l.all[max(0, len(l.all)-maxLeft):]
+}
+
+// take removes and returns those of a run.
+func (l *Left) take(run string) (of []leftOne) {
+	if l == nil || run == "" {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = slices.DeleteFunc(l.all, func(one leftOne) bool {
+		if one.run == run {
+			of = append(of, one)
+		}
+		return one.run == run
+	})
+	return of
+}
+
+// closeLeft has the server close what this process has left there. An error reply
+// is none: the connection is gone, or it is not ours to close.
+func (n *Node) closeLeft(ctx context.Context) {
+	id, _ := n.cmd.Do(ctx, n.b().Arbitrary("CLIENT", "ID").Build()).AsInt64()
+	n.id = leftOne{n.server.run, id}
+	for _, one := range n.heartbeat.Left.take(n.server.run) {
+		if one.id != id {
+			_ = n.beat.Do(ctx, n.beat.B().Arbitrary("CLIENT", "KILL", "ID", strconv.FormatInt(one.id, 10)).Build()).Error()
+		}
+	}
+}

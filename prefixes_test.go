@@ -1,0 +1,217 @@
+package evercache
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// keptKeys is how many keys there are that no prefix of these tests covers.
+const keptKeys = 20
+
+func setKept(t *testing.T, c *Cache[string]) {
+	t.Helper()
+	for i := range keptKeys {
+		if _, err := c.Set(t.Context(), fmt.Sprint("keep", i), "v"+strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func wantAllKept(t *testing.T, p *redisproc.Process) {
+	t.Helper()
+	for i := range keptKeys {
+		wantStored(t, p, fmt.Sprint("c:keep", i), "v"+strconv.Itoa(i))
+	}
+}
+
+// deletePrefixes deletes n prefixes that cover none of the kept keys.
+func deletePrefixes(t *testing.T, c *Cache[string], n int) {
+	t.Helper()
+	for i := range n {
+		if _, _, err := c.DeletePrefix(t.Context(), fmt.Sprint("user:", i, ":")); err != nil {
+			t.Fatalf("prefix %d: %v", i, err)
+		}
+	}
+}
+
+func drained(t *testing.T, c *Client) {
+	t.Helper()
+	waitUntil(t, time.Minute, func() bool { return c.State() == Connected && c.outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
+}
+
+func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{65, 1000, 5000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			p := startRedis(t, redisproc.Options{Config: []string{"appendonly yes", "appendfsync always"}})
+			client := openAt(t, p.Addr())
+			connect(t, client, 20*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+			for _, i := range []int{0, n / 2, n - 1, n} {
+				_, _ = c.Set(t.Context(), fmt.Sprint("user:", i, ":k"), "old")
+			}
+			kill(t, p)
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+			setKept(t, c)
+			deletePrefixes(t, c, n)
+			_, _ = c.Set(t.Context(), fmt.Sprint("user:", n/2, ":k"), "new")
+			restart(t, p, redisproc.KeepData)
+			drained(t, client)
+			wantAllKept(t, p)
+			for i, want := range map[int]string{0: "", n / 2: "new", n - 1: "", n: "old"} {
+				wantStored(t, p, fmt.Sprint("c:user:", i, ":k"), want)
+			}
+			if r := client.Health().Recovery; r.Superseded+r.Invalidated != 0 {
+				t.Errorf("recovery = %+v", r)
+			}
+		})
+	}
+}
+
+func TestManyPrefixesDeletedBeforeARestartTakeNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{65, 1000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			p := startRedis(t, redisproc.Options{})
+			client := openAt(t, p.Addr())
+			connect(t, client, 20*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+			setKept(t, c)
+			deletePrefixes(t, c, n)
+			before := times(client)
+			kill(t, p)
+			restart(t, p, redisproc.Empty)
+			returned(t, client, before)
+			drained(t, client)
+			wantAllKept(t, p)
+		})
+	}
+}
+
+func TestManyPrefixesDeletedByAnotherTakeNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{65, 1000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			p := startRedis(t, redisproc.Options{})
+			f := startProxy(t, p.Addr())
+			there, away := openAt(t, p.Addr()), openAt(t, f.Addr())
+			connect(t, there, 20*time.Second)
+			connect(t, away, 20*time.Second)
+			a, b := cacheOf[string](t, there, "c", Policy{}), cacheOf[string](t, away, "c", Policy{})
+			_, _ = b.Set(t.Context(), "user:1:k", "online") // the class's lives are known
+			waitUntil(t, 20*time.Second, func() bool { return away.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+			f.Blackhole(true)
+			waitUntil(t, 20*time.Second, func() bool { return away.State() == Degraded }, func() string { return "no outage" })
+			setKept(t, b)
+			_, _ = b.Set(t.Context(), fmt.Sprint("user:", n-1, ":k"), "before the delete")
+			time.Sleep(50 * time.Millisecond) // the server's time is known to the millisecond
+			deletePrefixes(t, a, n)
+			if err := f.Heal(); err != nil {
+				t.Fatal(err)
+			}
+			drained(t, away)
+			wantAllKept(t, p)
+			wantStored(t, p, fmt.Sprint("c:user:", n-1, ":k"), "")
+		})
+	}
+}
+
+func TestAFillBesideTenThousandMarksIsStored(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Millisecond})
+	node := client.node.Load()
+	for first := 0; first < 10_000; first += 100 {
+		marks := make([]remote.PrefixMark, 100)
+		for i := range marks {
+			marks[i] = remote.PrefixMark{Marks: c.marks(), Rest: fmt.Sprint("user:", first+i, ":"), Process: "another"}
+		}
+		if err := node.MarkPrefixes(t.Context(), marks, 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"keep", "user:", "user:x:k"} {
+		if v, err := c.Get(t.Context(), key, constant("loaded")); err != nil || v != "loaded" {
+			t.Fatalf("%s: %q, %v", key, v, err)
+		}
+		waitUntil(t, 20*time.Second, func() bool { return redisDo(t, p, "GET", "c:"+key) != nil }, func() string { return key + " is not stored" })
+	}
+}
+
+func TestManyPrefixesAreDeletedInOneWayOverTheKeys(t *testing.T) {
+	t.Parallel()
+	const prefixes, keys = 1000, 30_000
+	p := startRedis(t, redisproc.Options{})
+	f := startProxy(t, p.Addr())
+	client := openAt(t, f.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	redisDo(t, p, "EVAL", `for i = 1, ARGV[1] do
+  redis.call('SET', 'other:' .. i, 'v')
+  redis.call('SET', 'c:user:' .. i % 2000 .. ':' .. i, 'old', 'PX', 600000)
+end`, "0", strconv.Itoa(keys))
+	f.Blackhole(true)
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+	deletePrefixes(t, c, prefixes)
+	redisDo(t, p, "CONFIG", "RESETSTAT")
+	if err := f.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, client)
+	left := redisDo(t, p, "EVAL", `local n = 0
+for _, k in ipairs(redis.call('KEYS', 'c:user:*')) do
+  if tonumber(string.match(k, '^c:user:(%d+):')) < tonumber(ARGV[1]) then return -1 end
+  n = n + 1
+end
+return n`, "0", strconv.Itoa(prefixes))
+	if left != int64(keys/2) {
+		t.Errorf("%v keys are left, want %d (-1: one that was deleted)", left, keys/2)
+	}
+	scans := 0
+	if at := regexp.MustCompile(`cmdstat_scan:calls=(\d+)`).FindStringSubmatch(fmt.Sprint(redisDo(t, p, "INFO", "commandstats"))); at != nil {
+		scans, _ = strconv.Atoi(at[1])
+	}
+	if scans == 0 || scans > prefixes/2 {
+		t.Errorf("%d SCANs for %d prefixes and %d keys", scans, prefixes, 2*keys)
+	}
+}
+
+func TestAKeyUnderTwoDeletedPrefixesWasDeletedByTheLater(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	f := startProxy(t, p.Addr())
+	one, other := openAt(t, f.Addr()), openAt(t, p.Addr())
+	connect(t, one, 20*time.Second)
+	connect(t, other, 20*time.Second)
+	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
+	waitUntil(t, 20*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	_, _ = there.Set(t.Context(), "ax", "old") // the class's lives are known
+	f.Blackhole(true)
+	waitUntil(t, 20*time.Second, func() bool { return one.State() == Degraded }, func() string { return "no outage" })
+	pause := func() { time.Sleep(50 * time.Millisecond) } // the server's time is known to the millisecond
+	_, _, _ = away.DeletePrefix(t.Context(), "a")
+	pause()
+	for _, key := range []string{"ab1", "ac1"} {
+		_, _ = there.Set(t.Context(), key, "between")
+	}
+	pause()
+	_, _, _ = away.DeletePrefix(t.Context(), "ab")
+	if err := f.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, one)
+	for key, want := range map[string]string{"ax": "", "ab1": "", "ac1": "between"} {
+		wantStored(t, p, "c:"+key, want)
+	}
+}
