@@ -51,14 +51,17 @@ func (b book) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 // was acknowledged after the barrier that it holds was sent.
 func (b book) Found(n *remote.Node, h remote.Held) {
 	c := b.c
-	c.journal.uncovered(h.Barrier)
 	rs, ps := c.ledger.Uncover(h.Barrier)
+	c.journal.uncovered(c.ctx, h.Barrier, c.ledger.Next(), rs, ps)
 	c.outbox.Return(rs, ps)
+	c.journal.dropped(c, rs)
+	earlier := c.settleEarlier(h)
 	n.Epoch.Store(c.ledger.Epoch())
-	c.recovery.uncovered.Add(uint64(len(rs) + len(ps)))
-	if len(rs)+len(ps) > 0 {
+	uncovered := len(rs) + len(ps) + earlier
+	c.recovery.uncovered.Add(uint64(uncovered))
+	if uncovered > 0 {
 		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
-			slog.String("event", "replay.uncovered"), slog.String("addr", h.Addr), slog.Int("writes", len(rs)+len(ps)))
+			slog.String("event", "replay.uncovered"), slog.String("addr", h.Addr), slog.Int("writes", uncovered))
 	}
 	c.datasetFound(h, c.evicting.observe(h.Evictions))
 }
@@ -94,7 +97,6 @@ func (c *Client) masterBeat(n *remote.Node, b watch.Beat) {
 	sent := c.clock.at(b.SentAt)
 	if b.Confirms {
 		c.ledger.Confirm(b.N, c.clock.precise())
-		c.journal.confirmed(b.N)
 	}
 	switch {
 	case b.Alone:
@@ -210,9 +212,6 @@ func (c *Client) taken(r outbox.Record, node *remote.Node) (number uint64, ok bo
 		number, ok = c.ledger.Add(r, epoch, c.clock.precise())
 		return ok
 	})
-	if ok {
-		c.journal.taken(recordKey(r.Key), number)
-	}
 	if ok && c.ledger.Unconfirmed() == 1 {
 		c.barriers.hurry()
 	}
@@ -226,18 +225,10 @@ func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
 
 // takenPrefixes is takenPrefix for several.
 func (c *Client) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
-	var number uint64
-	ok := c.counted(node, func(epoch uint64) (ok bool) {
-		number, ok = c.ledger.AddPrefixes(ps, epoch, c.clock.precise())
+	return c.counted(node, func(epoch uint64) bool {
+		_, ok := c.ledger.AddPrefixes(ps, epoch, c.clock.precise())
 		return ok
 	})
-	if ok {
-		c.journal.takenPrefixes(ps, number, func(key string) bool {
-			_, waits := c.outbox.Record(key)
-			return waits
-		})
-	}
-	return ok
 }
 
 // counted does what only counts in the node's epoch. A dial that was given up
@@ -266,7 +257,7 @@ func (c *Client) keep(r outbox.Record) (pending, error) {
 	if c.overtaken(r) {
 		return pending{}, nil // the newer one is in the journal
 	}
-	return c.journal.record(r, c.clock, c.outbox), nil
+	return c.journal.record(r, c), nil
 }
 
 var errUndone = errors.New("a write of this process may have been undone by a late one of another")

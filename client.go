@@ -347,7 +347,7 @@ func (c *Client) unsaved() error {
 	if !c.journal.safe() {
 		e.Writes = c.outbox.Depth().Entries
 	}
-	if c.node.Load() == nil {
+	if c.node.Load() == nil && !c.journal.safe() {
 		e.AtRisk = c.ledger.Unconfirmed()
 	}
 	if e == (UnsavedError{}) {

@@ -72,6 +72,7 @@ func (c *Client) Stats() Stats {
 		OutboxExpired:    c.expired.Load(),
 		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
+		Journal:          c.journal.health(),
 		Feed:             h.Feed,
 		Recovery:         h.Recovery,
 		Clock:            h.Clock,

@@ -229,7 +229,7 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 			d.client.rejected(r, outcomes[i].Err)
 		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
 			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
-			d.client.journal.done(recordKey(r.Key))
+			d.client.journal.done(recordKey(r.Key), r.Since)
 		case !d.refuses(r, outcomes[i].Err):
 			outage = outcomes[i].Err
 		}
@@ -263,7 +263,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 		d.countDoubted(r.Key)
 	}
 	if result == remote.Superseded {
-		c.journal.done(recordKey(r.Key))
+		c.journal.done(recordKey(r.Key), r.Since)
 	} else if _, ok := c.taken(r, d.node); !ok {
 		return // it waits for the next master
 	}
@@ -286,5 +286,8 @@ func (c *Client) rejected(r outbox.Record, err error) {
 	if r.Kind == outbox.Set {
 		r.Kind, r.Value = outbox.Invalidate, nil
 		_ = c.outbox.Put(r)
+		c.journal.record(r, c)
+		return
 	}
+	c.journal.done(recordKey(r.Key), r.Since)
 }

@@ -180,6 +180,12 @@ func outboxFindings(h Health, overflowed uint64) (fs []Finding) {
 		}
 		if h.Journal.Enabled && h.Journal.Err == nil {
 			f.Detail += "; they are in the journal and survive the end of this process"
+			if h.Journal.Unsaved > 0 {
+				f.Detail += fmt.Sprintf(", but for %d that it had no room for", h.Journal.Unsaved)
+			}
+			if overflowed > 0 {
+				f.Detail += "; values that had no room in the outbox are not: of them only the delete of their key or class waits"
+			}
 		} else {
 			f.Detail += "; they are in memory only"
 			f.Fix = "Bring Redis back, or mend why it refuses them, before this process ends."

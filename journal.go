@@ -2,214 +2,233 @@ package evercache
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 )
 
-// journaled is the file that keeps what Redis has not taken (or not confirmed
-// since), for a process that dies in an outage. It may be nil: there is none.
+// journaled is the file of what this process owes a Redis: what waits in the
+// outbox, and what the ledger holds, for a process that dies in an outage or
+// together with Redis. What both give up leaves the file, so that their bounds
+// are its bounds. It may be nil: there is none.
 type journaled struct {
-	file  *journal.Journal
-	count atomic.Int64 // entries
+	file    *journal.Journal
+	clock   *coarseClock
+	process string
+	log     *slog.Logger
 	// senseless are records that were found and did not decode.
 	senseless uint64
+	limit     int64
 
-	mu      sync.Mutex // guards entries
-	entries map[string]journalEntry
+	mu        sync.Mutex // guards what follows, and the order of the file's entries of a key
+	entries   map[string]journalEntry
+	lacking   int // entries that are missing
+	waiting   int // entries that no master has
+	refused   uint64
+	refusedAt time.Time
+	gaps      []gap
+	earlier   earlierWrites
 }
 
 // journalEntry is what the file holds for a key or a prefix.
 type journalEntry struct {
-	seq     uint64
-	number  uint64 // of the barrier that will cover it; 0: no master has it
+	since   int64  // of the owner's clock
+	number  uint64 // of the barrier that will cover it; 0: it waits
 	missing bool   // the file had no room for it: it holds what was there before, if anything
 }
 
-// openJournal opens the file in dir and returns what a process before us left.
-func openJournal(dir string, c *Client) (*journaled, error) {
-	clock, box, log := c.clock, c.outbox, c.log
-	if dir == "" {
-		return nil, nil
-	}
-	snapshot := func() (es []journal.Entry) {
-		for _, p := range box.Prefixes() {
-			es = append(es, encodePrefix(p, clock))
-		}
-		for _, r := range box.Oldest(math.MaxInt32, nil) {
-			es = append(es, encodeRecord(r, clock))
-		}
-		return es
-	}
-	file, found, err := journal.Open(dir, journal.Options{Snapshot: snapshot, Log: log})
-	if err != nil {
-		return nil, fmt.Errorf("evercache: journal: %w", err)
-	}
-	j := &journaled{file: file, entries: map[string]journalEntry{}}
-	var rs []outbox.Record
-	var ps []outbox.Prefix
-	for _, e := range found {
-		if key, ok := strings.CutPrefix(e.Key, foreignKey); ok && e.Kind == entryForeign {
-			c.kit.kept[key] = e.Payload
-			j.note(e.Key, e.Seq)
-			continue
-		}
-		r, p, err := decodeEntry(e, clock)
-		switch {
-		case err != nil:
-			log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
-				slog.String("event", "journal.record"), slog.String("error", err.Error()))
-			j.senseless++
-			file.Done(e.Key, e.Seq)
-			continue
-		case r != nil:
-			rs = append(rs, *r)
-		default:
-			ps = append(ps, *p)
-		}
-		j.note(e.Key, e.Seq)
-	}
-	box.Return(rs, ps)
-	if len(rs)+len(ps) > 0 {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
-			slog.String("event", "journal.recovered"), slog.Int("writes", len(rs)+len(ps)))
-	}
-	return j, nil
+// journalLimit is how much can be live in the file: what outbox, ledger and ring
+// hold of records, outbox and ledger of prefixes, and more for what a record is
+// longer there; and what other packages keep.
+func journalLimit(outboxBytes int64) int64 {
+	return max(min(outboxBytes, math.MaxInt64/16), 64<<10)*5 + ringBytes*3/2 + foreignBytes
 }
 
-func (j *journaled) note(key string, seq uint64) {
+const foreignBytes = 32 << 20
+
+// set changes what is known of a key. The lock is held.
+func (j *journaled) set(key string, e journalEntry) {
+	j.unset(key)
+	j.entries[key] = e
+	j.tally(e, 1)
+}
+
+func (j *journaled) unset(key string) {
+	if was, ok := j.entries[key]; ok {
+		j.tally(was, -1)
+		delete(j.entries, key)
+	}
+}
+
+func (j *journaled) tally(e journalEntry, n int) {
+	if e.missing {
+		j.lacking += n
+	}
+	if e.number == 0 {
+		j.waiting += n
+	}
+}
+
+// waits puts what waits into the file, to be fsynced. A newer entry of the key
+// stays; the commit then is of that one. It never waits for the disk.
+func (j *journaled) waits(e journal.Entry, since int64) (journal.Commit, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries[key] = journalEntry{seq: seq}
-	j.count.Store(int64(len(j.entries)))
+	was, had := j.entries[e.Key]
+	if had && was.since > since {
+		return j.file.Submit()
+	}
+	c, err := j.file.Submit(e)
+	if err == nil || errors.Is(err, journal.ErrFailed) { // it takes what waits when it works again
+		j.set(e.Key, journalEntry{since: since})
+		return c, err
+	}
+	j.full(err)
+	j.set(e.Key, journalEntry{since: was.since, number: was.number, missing: true})
+	return c, err
 }
 
-// submit takes an entry's place in the order of the file. It never waits.
-func (j *journaled) submit(e journal.Entry) (journal.Commit, error) {
+// foreign puts an entry of another package into the file.
+func (j *journaled) foreign(e journal.Entry) (journal.Commit, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	c, err := j.file.Submit(e)
-	switch {
-	case err == nil, errors.Is(err, journal.ErrFailed): // it takes what waits when it works again
-		j.note(e.Key, c.Seq)
-	default:
-		j.lack(e.Key)
+	if err == nil || errors.Is(err, journal.ErrFailed) {
+		j.set(e.Key, journalEntry{number: math.MaxUint64})
+	} else {
+		j.full(err)
 	}
 	return c, err
 }
 
-// lack notes that the file had no room for an entry.
-func (j *journaled) lack(key string) {
+// lazily puts into the file what nobody waits for. Where it cannot be had, the
+// older entry of the key is not to come back.
+func (j *journaled) lazily(e journal.Entry, since int64, number uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries[key] = journalEntry{seq: j.entries[key].seq, missing: true}
-	j.count.Store(int64(len(j.entries)))
-}
-
-// taken notes that a master has what the file holds for the key, or newer: the
-// file forgets it once barrier number is confirmed.
-func (j *journaled) taken(key string, number uint64) {
-	if j == nil || j.count.Load() == 0 {
+	if was, had := j.entries[e.Key]; had && was.since > since {
 		return
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if e, ok := j.entries[key]; ok {
-		e.number = number
-		j.entries[key] = e
+	if _, err := j.file.AppendLazy(e); err == nil || errors.Is(err, journal.ErrFailed) {
+		j.set(e.Key, journalEntry{since: since, number: number})
+		return
+	} else if !errors.Is(err, journal.ErrClosed) {
+		j.full(err)
+		j.file.Done(e.Key, math.MaxUint64)
+		j.unset(e.Key)
 	}
 }
 
-// takenPrefixes is taken for prefixes, and for what was kept under them before
-// and does not wait any more.
-func (j *journaled) takenPrefixes(ps []outbox.Prefix, number uint64, waits func(key string) bool) {
-	if j == nil || j.count.Load() == 0 {
+// full counts what the file had no room for. The lock is held.
+func (j *journaled) full(err error) {
+	if errors.Is(err, journal.ErrClosed) {
 		return
 	}
-	for _, p := range ps {
-		j.taken(prefixKey(p.Text), number)
+	if time.Since(j.refusedAt) > time.Minute {
+		j.log.LogAttrs(context.Background(), slog.LevelError, "the journal has no room for a write",
+			slog.String("event", "journal.full"), slog.String("error", err.Error()))
 	}
-	deleted := outbox.NewPrefixes(ps)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for key, e := range j.entries {
-		if rest, ok := strings.CutPrefix(key, recordKey("")); ok && e.number == 0 && len(deleted.Over(rest)) > 0 && !waits(rest) {
-			e.number = number
-			j.entries[key] = e
-		}
-	}
+	j.refused++
+	j.refusedAt = time.Now()
 }
 
-// confirmed forgets what barrier n covers.
-func (j *journaled) confirmed(n uint64) {
-	j.forget(func(_ string, e journalEntry) bool { return e.number != 0 && e.number <= n })
-}
-
-// done forgets what will never be sent.
-func (j *journaled) done(key string) {
-	if j == nil || j.count.Load() == 0 {
-		return
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if e, ok := j.entries[key]; ok {
-		j.file.Done(key, e.seq)
-		delete(j.entries, key)
-	}
-	j.count.Store(int64(len(j.entries)))
-}
-
-// uncovered: a master holds no barrier after that one.
-func (j *journaled) uncovered(held uint64) {
+// done forgets what was made at since, or before.
+func (j *journaled) done(key string, since int64) {
 	if j == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for key, e := range j.entries {
-		if e.number > held {
-			e.number = 0
-			j.entries[key] = e
-		}
+	if e, ok := j.entries[key]; ok && e.since <= since {
+		j.file.Done(key, math.MaxUint64)
+		j.unset(key)
 	}
 }
 
-func (j *journaled) forget(which func(string, journalEntry) bool) {
-	if j == nil || j.count.Load() == 0 {
+// mirrored is journaled as outbox and ledger see it (outbox.Mirror).
+type mirrored struct{ *journaled }
+
+func (m mirrored) Waits(p *outbox.Prefix)    { m.lazily(encodePrefix(*p, m.clock), p.Since, 0) }
+func (m mirrored) Shrunk(r *outbox.Record)   { m.lazily(encodeRecord(r, m.clock), r.Since, 0) }
+func (m mirrored) Left(key string, at int64) { m.done(recordKey(key), at) }
+
+func (m mirrored) LeftPrefix(text string, at int64) { m.done(prefixKey(text), at) }
+
+func (m mirrored) Taken(r *outbox.Record, number uint64) {
+	m.lazily(encodeTakenRecord(r, m.clock, m.process, number), r.Since, number)
+}
+
+func (m mirrored) TakenPrefix(p *outbox.Prefix, number uint64) {
+	m.lazily(encodeTaken(encodePrefix(*p, m.clock), m.process, number), p.Since, number)
+}
+
+// uncovered notes what the master that is being dialled does not have, and waits
+// for the file: a later barrier must not vouch for it. next is the number of the
+// first one that can.
+func (j *journaled) uncovered(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
+	if j == nil || len(rs)+len(ps) == 0 {
 		return
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	for key, e := range j.entries {
-		if which(key, e) {
-			j.file.Done(key, e.seq)
-			delete(j.entries, key)
-		}
+	j.gaps = addGap(j.gaps, gap{held, next})
+	e := encodeGaps(j.process, j.gaps)
+	c, err := j.file.SubmitLazy(e)
+	j.set(e.Key, journalEntry{since: math.MaxInt64, number: math.MaxUint64})
+	for i := range rs {
+		j.again(recordKey(rs[i].Key))
 	}
-	j.count.Store(int64(len(j.entries)))
+	for i := range ps {
+		j.again(prefixKey(ps[i].Text))
+	}
+	j.mu.Unlock()
+	if err == nil {
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_ = c.Wait(bounded)
+	}
 }
 
-// safe reports whether what waits in the outbox is in the file too.
+// again notes that no master has it. The lock is held.
+func (j *journaled) again(key string) {
+	if e, ok := j.entries[key]; ok {
+		e.number = 0
+		j.set(key, e)
+	}
+}
+
+// dropped forgets those of what was put back that the outbox did not keep.
+func (j *journaled) dropped(c *Client, rs []outbox.Record) {
+	if j == nil {
+		return
+	}
+	for i := range rs {
+		if key := rs[i].Key; !c.holds(key) {
+			j.done(recordKey(key), rs[i].Since)
+		}
+	}
+}
+
+// holds reports whether outbox or ledger has a record of the key.
+func (c *Client) holds(key string) bool {
+	_, waits := c.outbox.Record(key)
+	_, held := c.ledger.Record(key)
+	return waits || held
+}
+
+// safe reports whether what waits is in the file too.
 func (j *journaled) safe() bool {
 	if j == nil || j.file.Status().Err != nil {
 		return false
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, e := range j.entries {
-		if e.missing {
-			return false
-		}
-	}
-	return true
+	return j.lacking == 0
 }
 
 func (j *journaled) close(ctx context.Context) error {
@@ -222,168 +241,40 @@ func (j *journaled) close(ctx context.Context) error {
 	return nil
 }
 
-// The form in the file. The key of an entry is kind-less, so that a delete takes
-// the place of a set: "k" and the key, or "p" and the prefix. Times are of the
-// wall clock, since ours begins anew with each process.
-
-const (
-	entryRecord byte = 1
-	entryPrefix byte = 2
-	// entryForeign is of another package: see kit.Kit.
-	entryForeign byte = 3
-)
-
-func recordKey(key string) string  { return "k" + key }
-func prefixKey(text string) string { return "p" + text }
-
-const (
-	flagInvalidate = 1 << iota
-	flagCertain    // of earlier versions: it says nothing
-	flagLate
-	flagMixed
-)
-
-func encodeRecord(r outbox.Record, c *coarseClock) journal.Entry {
-	b := []byte{byte(r.Kind), 0}
-	if r.Invalidate {
-		b[1] |= flagInvalidate
-	}
-	if r.Late {
-		b[1] |= flagLate
-	}
-	if r.Mixed {
-		b[1] |= flagMixed
-	}
-	for _, n := range []int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
-		b = binary.AppendVarint(b, n)
-	}
-	b = appendText(b, r.Class)
-	b = appendText(b, priorsText(r))
-	b = append(b, r.Value...)
-	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b}
-}
-
-func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
-	var b []byte
-	for _, n := range []int64{c.wall(p.Since), p.Lo, p.Hi} {
-		b = binary.AppendVarint(b, n)
-	}
-	return journal.Entry{Kind: entryPrefix, Key: prefixKey(p.Text), Payload: b}
-}
-
-var errJournalRecord = errors.New("unknown form")
-
-// decodeEntry returns a record or a prefix.
-func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefix, error) {
-	switch {
-	case e.Kind == entryRecord && len(e.Key) > 1 && e.Key[0] == 'k':
-		r, err := decodeRecord(e.Key[1:], e.Payload, c)
-		return r, nil, err
-	case e.Kind == entryPrefix && len(e.Key) > 0 && e.Key[0] == 'p':
-		ns, rest, ok := varints(e.Payload, 3)
-		if !ok || len(rest) > 0 {
-			return nil, nil, errJournalRecord
-		}
-		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.unwall(ns[0]), Lo: ns[1], Hi: ns[2]}, nil
-	}
-	return nil, nil, errJournalRecord
-}
-
-func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) {
-	if len(b) < 2 || outbox.Kind(b[0]) > outbox.Invalidate || b[1]&^(flagInvalidate|flagCertain|flagLate|flagMixed) != 0 {
-		return nil, errJournalRecord
-	}
-	ns, rest, ok := varints(b[2:], 6)
-	if !ok {
-		return nil, errJournalRecord
-	}
-	class, rest, ok1 := cutText(rest)
-	priors, rest, ok2 := cutText(rest)
-	if !ok1 || !ok2 {
-		return nil, errJournalRecord
-	}
-	r := &outbox.Record{
-		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: priorsOf(priors),
-		Since: c.unwall(ns[0]), Ends: c.unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
-		Invalidate: b[1]&flagInvalidate != 0,
-		Late:       b[1]&flagLate != 0, Mixed: b[1]&flagMixed != 0,
-	}
-	if r.TTL < 0 || r.TTL > MaxTTL || ns[1]-ns[0] > int64(MaxTTL) {
-		return nil, errJournalRecord
-	}
-	return r, nil
-}
-
-// priorsText is what values of the key may be known by: "from-to", by spaces.
-func priorsText(r outbox.Record) string {
-	var b strings.Builder
-	for _, e := range r.Known() {
-		fmt.Fprintf(&b, "%d-%d ", e.From, e.To)
-	}
-	return strings.TrimSuffix(b.String(), " ")
-}
-
-// priorsOf reads that, and leaves out what earlier versions wrote there.
-func priorsOf(text string) (ends []outbox.End) {
-	for _, word := range strings.Fields(text) {
-		from, to, ok := strings.Cut(word, "-")
-		a, err1 := strconv.ParseInt(from, 10, 64)
-		b, err2 := strconv.ParseInt(to, 10, 64)
-		if ok && err1 == nil && err2 == nil && a > 0 && b >= a && len(ends) < outbox.MaxKnown {
-			ends = append(ends, outbox.End{From: a, To: b})
-		}
-	}
-	return ends
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-func cutText(b []byte) (s string, rest []byte, ok bool) {
-	n, k := binary.Uvarint(b)
-	if k <= 0 || n > uint64(len(b)-k) {
-		return "", nil, false
-	}
-	return string(b[k:][:n]), b[k:][n:], true
-}
-
-func varints(b []byte, n int) (ns []int64, rest []byte, ok bool) {
-	for range n {
-		v, k := binary.Varint(b)
-		if k <= 0 {
-			return nil, nil, false
-		}
-		ns, b = append(ns, v), b[k:]
-	}
-	return ns, b, true
-}
-
 // pending is an entry on its way to the disk.
 type pending struct {
-	commit journal.Commit
-	err    error
-	asked  bool // there is a journal
+	commit  journal.Commit
+	err     error
+	asked   bool // there is a journal
+	givenUp bool // the value is not in it: only the delete of its key or class
 }
 
 // record gives the file what the outbox holds of a key after a write.
-func (j *journaled) record(r outbox.Record, c *coarseClock, box *outbox.Box) pending {
+func (j *journaled) record(r outbox.Record, c *Client) pending {
 	if j == nil {
 		return pending{}
 	}
-	if kept, ok := box.Record(r.Key); ok {
-		r = kept // with what it was merged with, and what it replaced
+	kept, ok := c.outbox.Record(r.Key) // with what it was merged with, and what it replaced
+	if !ok {                           // the delete of its class is there, or a master has it
+		commit, err := j.file.Submit()
+		return pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
-	commit, err := j.submit(encodeRecord(r, c))
-	return pending{commit, err, true}
+	p := pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
+	kept = c.prolonged(kept)
+	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
+	if !c.holds(r.Key) { // it was given up meanwhile
+		j.done(recordKey(r.Key), kept.Since)
+		p.givenUp = true
+	}
+	return p
 }
 
-func (j *journaled) prefix(p outbox.Prefix, c *coarseClock) pending {
+func (j *journaled) prefix(p outbox.Prefix) pending {
 	if j == nil {
 		return pending{}
 	}
-	commit, err := j.submit(encodePrefix(p, c))
-	return pending{commit, err, true}
+	commit, err := j.waits(encodePrefix(p, j.clock), p.Since)
+	return pending{commit: commit, err: err, asked: true}
 }
 
 // receipt waits for the disk. Without it the write is in force, but stored less
@@ -400,6 +291,9 @@ func (p pending) receipt(ctx context.Context, limit time.Duration) (Receipt, err
 	}
 	if err != nil {
 		return Receipt{Durability: Memory}, &DurabilityError{Asked: Journaled, Got: Memory, Cause: err}
+	}
+	if p.givenUp {
+		return Receipt{Durability: Memory}, nil
 	}
 	return Receipt{Durability: Journaled}, nil
 }

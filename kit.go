@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -133,7 +134,7 @@ func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, er
 	if j == nil {
 		return false, nil
 	}
-	commit, err := j.submit(journal.Entry{Kind: entryForeign, Key: foreignKey + key, Payload: payload})
+	commit, err := j.foreign(journal.Entry{Kind: entryForeign, Key: foreignKey + key, Payload: payload})
 	if err != nil {
 		return true, err
 	}
@@ -141,7 +142,7 @@ func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, er
 }
 
 func (i *inside) Forget(key string) {
-	i.c.journal.done(foreignKey + key)
+	i.c.journal.done(foreignKey+key, math.MaxInt64)
 }
 
 func (i *inside) Kept(prefix string) map[string][]byte {

@@ -33,7 +33,10 @@ func (c *Client) noticed(key string) {
 		return
 	}
 	c.spawn(func() {
-		c.outbox.Return([]outbox.Record{r}, nil)
+		rs := []outbox.Record{r}
+		c.outbox.Return(rs, nil)
+		c.journal.record(r, c) // the barrier that covers what was sent before does not vouch for it
+		c.journal.dropped(c, rs)
 		c.keptWrite(errUndone)
 	})
 }

@@ -55,6 +55,7 @@ func (c *Client) heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
 		Key:     c.opts.KeyPrefix + "~b:" + c.process,
 		Marker:  c.opts.KeyPrefix + "~dataset",
+		Earlier: c.journal.processes(c.opts.KeyPrefix),
 		Book:    book{c},
 		Clocks:  c.clocks,
 		Left:    c.left,

@@ -106,7 +106,7 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if err := c.client.outbox.PutPrefix(p); err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	commit := c.client.journal.prefix(p, c.client.clock)
+	commit := c.client.journal.prefix(p)
 	c.dropPrefix(prefix)
 	c.client.keptWrite(cause)
 	r, err := commit.receipt(ctx, c.policy.WriteTimeout)

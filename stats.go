@@ -114,6 +114,8 @@ type Stats struct {
 	OutboxRejected   uint64 // kept writes that the master will never take: their keys are deleted there
 	OutboxOverflowed uint64 // writes kept as deletes, for want of room
 
+	Journal JournalHealth
+
 	Feed     FeedHealth
 	Recovery RecoveryHealth
 	Clock    ClockHealth

@@ -112,6 +112,7 @@ func (e emitter) outbox(s evercache.Stats) {
 	e.counter(descOutboxExpired, float64(s.OutboxExpired))
 	e.counter(descOutboxRejected, float64(s.OutboxRejected))
 	e.counter(descOutboxOverflowed, float64(s.OutboxOverflowed))
+	e.journal(s.Journal)
 }
 
 // isDegraded agrees with the status word of /health: memory answers in place of

@@ -43,6 +43,7 @@ func stats() evercache.Stats {
 		RequestedMode:    evercache.Sentinel,
 		CircuitOpened:    map[string]uint64{"errors": 0, "slow": 1},
 		OutboxEntries:    4,
+		Journal:          evercache.JournalHealth{Enabled: true},
 		Sentinel: &evercache.SentinelStats{
 			SentinelHealth: evercache.SentinelHealth{
 				MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,

@@ -52,4 +52,13 @@ var (
 	descOutboxExpired    = desc("outbox_expired_total", "Kept writes whose time to live ran out; their keys are deleted at the master.")
 	descOutboxRejected   = desc("outbox_rejected_total", "Kept writes that the master will never take; their keys are deleted there.")
 	descOutboxOverflowed = desc("outbox_overflowed_total", "Writes kept as deletes, for want of room.")
+
+	descJournalUp      = desc("journal_up", "1 while the journal can be written; absent without a journal.")
+	descJournalEntries = desc("journal_entries", "Entries in the journal: writes that wait, and those that Redis took lately.")
+	descJournalWaiting = desc("journal_waiting", "Entries in the journal that no master has taken.")
+	descJournalBytes   = desc("journal_file_bytes", "Size of the journal's file.")
+	descJournalLive    = desc("journal_live_bytes", "Size of the entries in the journal.")
+	descJournalLimit   = desc("journal_limit_bytes", "Bound on the size of the entries in the journal.")
+	descJournalRefused = desc("journal_refused_total", "Writes that the journal had no room for.")
+	descJournalUnsaved = desc("journal_unsaved", "Writes that wait in memory only, since the journal had no room for them.")
 )

@@ -58,20 +58,45 @@ func (j *Journal) Append(ctx context.Context, entries ...Entry) (seq uint64, err
 func (j *Journal) Submit(entries ...Entry) (Commit, error) { return j.submit(true, entries) }
 
 // AppendLazy is Append for what may be lost in a crash of the machine: it never
-// waits. A crash of the process loses only what is still queued.
+// waits. A crash of the process loses only what is still queued: what came within
+// the last LazyDelay and the write under way.
 func (j *Journal) AppendLazy(entries ...Entry) (seq uint64, err error) {
 	c, err := j.submit(false, entries)
 	return c.Seq, err
+}
+
+// SubmitLazy is AppendLazy for a caller who waits for the write; it is not
+// fsynced then.
+func (j *Journal) SubmitLazy(entries ...Entry) (Commit, error) { return j.submit(false, entries) }
+
+const (
+	// LazyDelay is how long what nobody waits for is gathered: one write to the
+	// file then carries many records.
+	LazyDelay = 2 * time.Millisecond
+	// lazyBytes are written without a delay.
+	lazyBytes = 1 << 20
+)
+
+// signalLazyLocked asks the writer to write within LazyDelay.
+func (j *Journal) signalLazyLocked() {
+	if len(j.queue.records) > lazyBytes {
+		j.signal()
+		return
+	}
+	select {
+	case j.lazy <- struct{}{}:
+	default:
+	}
 }
 
 func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
 	var size int64
 	sums := make([]uint32, len(entries)) // outside of the lock: they cost
 	for i, e := range entries {
-		if len(e.Key) > MaxKey || len(e.Payload) > MaxPayload {
+		if len(e.Key) > MaxKey || e.length() > MaxPayload {
 			return Commit{}, ErrTooLarge
 		}
-		sums[i] = bodySum(j.seed, e.Key, e.Payload)
+		sums[i] = bodySum(j.seed, e)
 		size += recordSize(e)
 	}
 	j.mu.Lock()
@@ -90,11 +115,15 @@ func (j *Journal) submit(sync bool, entries []Entry) (Commit, error) {
 		j.queueLocked(appendRecord(j.queue.records, j.seed, sums[i], typeEntry, e))
 	}
 	j.queue.sync = j.queue.sync || sync
-	j.signal()
+	if sync {
+		j.signal()
+	} else {
+		j.signalLazyLocked()
+	}
 	return Commit{Seq: j.seq, batch: j.queue}, nil
 }
 
-func recordSize(e Entry) int64 { return recordLen + int64(len(e.Key)) + int64(len(e.Payload)) }
+func recordSize(e Entry) int64 { return recordLen + int64(len(e.Key)) + int64(e.length()) }
 
 // roomLocked reports whether so many bytes more can be taken.
 func (j *Journal) roomLocked(size int64, entries []Entry) error {
@@ -163,8 +192,8 @@ func (j *Journal) Done(key string, seq uint64) {
 	if j.end+recordSize(e) > j.maxFile() {
 		return
 	}
-	j.queueLocked(appendRecord(j.queue.records, j.seed, bodySum(j.seed, key, e.Payload), typeDone, e))
-	j.signal()
+	j.queueLocked(appendRecord(j.queue.records, j.seed, bodySum(j.seed, e), typeDone, e))
+	j.signalLazyLocked()
 }
 
 // failure is why the journal cannot write.

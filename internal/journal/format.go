@@ -95,8 +95,10 @@ type head struct {
 
 func (h head) size() int64 { return recordLen + int64(h.key) + int64(h.payload) }
 
-func bodySum(seed uint32, key string, payload []byte) uint32 {
-	return crc32.Update(crc32.Update(seed, castagnoli, []byte(key)), castagnoli, payload)
+func bodySum(seed uint32, e Entry) uint32 {
+	var short [128]byte // a key that fits costs no allocation
+	sum := crc32.Update(seed, castagnoli, append(short[:0], e.Key...))
+	return crc32.Update(crc32.Update(sum, castagnoli, e.Payload), castagnoli, e.Rest)
 }
 
 func appendHead(b []byte, seed uint32, h head) []byte {
@@ -131,10 +133,11 @@ func parseHead(b []byte, seed uint32) (h head, ok bool) {
 // appendRecord appends one record; body is the bodySum of key and payload.
 func appendRecord(b []byte, seed, body uint32, typ byte, e Entry) []byte {
 	b = appendHead(b, seed, head{
-		body: body, seq: e.Seq, payload: uint32(len(e.Payload)), key: uint32(len(e.Key)), typ: typ, kind: e.Kind,
+		body: body, seq: e.Seq, payload: uint32(e.length()), key: uint32(len(e.Key)), typ: typ, kind: e.Kind,
 	})
 	b = append(b, e.Key...)
-	return append(b, e.Payload...)
+	b = append(b, e.Payload...)
+	return append(b, e.Rest...)
 }
 
 // placed is a live entry and where it is.
@@ -153,8 +156,14 @@ type found struct {
 }
 
 // scan reads a file of this size to its end, or to what it cannot understand.
-func scan(r io.Reader, size int64) found {
-	s := scanner{r: bufio.NewReaderSize(r, 64<<10), size: size, at: map[string]int{}}
+func scan(r io.Reader, size int64) found { return scanner{}.scan(r, size) }
+
+// scanPlaces is scan without the payloads of what is live: its memory is that of
+// the keys and of one record.
+func scanPlaces(r io.Reader, size int64) found { return scanner{places: true}.scan(r, size) }
+
+func (s scanner) scan(r io.Reader, size int64) found {
+	s.r, s.size, s.at = bufio.NewReaderSize(r, 64<<10), size, map[string]int{}
 	s.id = newID()
 	if s.damage = s.header(); s.damage == nil {
 		for s.pos < s.size && s.next() {
@@ -172,6 +181,9 @@ func scan(r io.Reader, size int64) found {
 
 type scanner struct {
 	found
+	places bool // payloads are not kept
+	body   []byte
+
 	r    *bufio.Reader
 	size int64
 	pos  int64
@@ -215,13 +227,13 @@ func (s *scanner) next() bool {
 		s.torn = rest
 		return false
 	}
-	body := make([]byte, h.size()-recordLen)
+	body := s.room(int(h.size() - recordLen))
 	if _, err := io.ReadFull(s.r, body); err != nil {
 		s.damage = err
 		return false
 	}
 	e := Entry{Kind: h.kind, Key: string(body[:h.key]), Payload: body[h.key:], Seq: h.seq}
-	if bodySum(s.seed, e.Key, e.Payload) != h.body {
+	if bodySum(s.seed, e) != h.body {
 		return s.tail(append(b[:], body...), errBody)
 	}
 	if h.seq <= s.last {
@@ -230,6 +242,20 @@ func (s *scanner) next() bool {
 	}
 	s.take(h, e)
 	return true
+}
+
+// maxReused bounds what a scan keeps for the next body.
+const maxReused = 1 << 20
+
+// room is a slice for one body. Where payloads are not kept it is used again.
+func (s *scanner) room(n int) []byte {
+	if !s.places || n > maxReused {
+		return make([]byte, n)
+	}
+	if cap(s.body) < n {
+		s.body = make([]byte, n, min(2*n, maxReused))
+	}
+	return s.body[:n]
 }
 
 // tail ends the scan at bytes that are long enough and yet no record. They were
@@ -277,6 +303,9 @@ func (s *scanner) take(h head, e Entry) {
 	} else {
 		if had {
 			s.live[i] = placed{}
+		}
+		if s.places {
+			e.Payload = nil
 		}
 		s.at[e.Key] = len(s.live)
 		s.live = append(s.live, placed{e, item{seq: h.seq, off: s.pos, size: h.size()}})

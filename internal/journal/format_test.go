@@ -22,14 +22,14 @@ func sample(t testing.TB) (b []byte, states [][]Entry, ends []int) {
 	put := func(e Entry) {
 		seq++
 		e.Seq = seq
-		b = appendRecord(b, i.seed(), bodySum(i.seed(), e.Key, e.Payload), typeEntry, e)
+		b = appendRecord(b, i.seed(), bodySum(i.seed(), e), typeEntry, e)
 		live = append(slices.DeleteFunc(slices.Clone(live), func(o Entry) bool { return o.Key == e.Key }), e)
 		remember()
 	}
 	done := func(key string, of uint64) {
 		seq++
 		e := Entry{Key: key, Payload: []byte{byte(of), 0, 0, 0, 0, 0, 0, 0}, Seq: seq}
-		b = appendRecord(b, i.seed(), bodySum(i.seed(), key, e.Payload), typeDone, e)
+		b = appendRecord(b, i.seed(), bodySum(i.seed(), e), typeDone, e)
 		live = slices.DeleteFunc(slices.Clone(live), func(o Entry) bool { return o.Key == key && o.Seq <= of })
 		remember()
 	}
@@ -124,7 +124,7 @@ func TestARecordOfAnOlderStateOrAnotherFileIsNotTaken(t *testing.T) {
 	seed := id{9}.seed()
 	e := entry("x", "y")
 	e.Seq = 100
-	foreign := appendRecord(bytes.Clone(b), seed, bodySum(seed, e.Key, e.Payload), typeEntry, e)
+	foreign := appendRecord(bytes.Clone(b), seed, bodySum(seed, e), typeEntry, e)
 	f = scan(bytes.NewReader(foreign), int64(len(foreign)))
 	if f.damage == nil || !same(entriesOf(f), states[len(states)-1]) {
 		t.Errorf("foreign: damage %v, %v", f.damage, entriesOf(f))
@@ -137,7 +137,7 @@ func paged() (b []byte, entries []Entry, ends []int) {
 	b = fileHeader(i)
 	for n, size := range []int{100, 9000, 30, 16000} {
 		e := Entry{Kind: 1, Key: fmt.Sprint("key", n), Payload: bytes.Repeat([]byte("payload "), size/8), Seq: uint64(n + 1)}
-		b = appendRecord(b, i.seed(), bodySum(i.seed(), e.Key, e.Payload), typeEntry, e)
+		b = appendRecord(b, i.seed(), bodySum(i.seed(), e), typeEntry, e)
 		entries, ends = append(entries, e), append(ends, len(b))
 	}
 	return b, entries, ends

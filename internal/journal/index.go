@@ -57,10 +57,18 @@ func (x *index) list() []keyed {
 // readRaw reads the record of k as it is in the file, with its head checked. It
 // fails for every record that is not, byte for byte, one of this key.
 func readRaw(f io.ReaderAt, seed uint32, k keyed) ([]byte, head, error) {
+	return readRawInto(nil, f, seed, k)
+}
+
+// readRawInto is readRaw in the room of buf, where that is enough.
+func readRawInto(buf []byte, f io.ReaderAt, seed uint32, k keyed) ([]byte, head, error) {
 	if f == nil || k.off < headerLen {
 		return nil, head{}, errHead
 	}
-	raw := make([]byte, k.size)
+	if int64(cap(buf)) < k.size {
+		buf = make([]byte, k.size)
+	}
+	raw := buf[:k.size]
 	if _, err := f.ReadAt(raw, k.off); err != nil {
 		return nil, head{}, fmt.Errorf("read a record back: %w", err)
 	}
@@ -68,7 +76,7 @@ func readRaw(f io.ReaderAt, seed uint32, k keyed) ([]byte, head, error) {
 	if !ok || h.size() != k.size || h.typ != typeEntry || h.seq > k.seq || string(raw[recordLen:recordLen+h.key]) != k.key {
 		return nil, head{}, errHead
 	}
-	if bodySum(seed, k.key, raw[recordLen+h.key:]) != h.body {
+	if bodySum(seed, Entry{Key: k.key, Payload: raw[recordLen+h.key:]}) != h.body {
 		return nil, head{}, errBody
 	}
 	return raw, h, nil

@@ -36,10 +36,16 @@ import (
 type Entry struct {
 	Kind    byte
 	Key     string // at most MaxKey bytes
-	Payload []byte // at most MaxPayload bytes
+	Payload []byte // at most MaxPayload bytes, with Rest
+	// Rest goes on with the payload, so that it need not be copied to be one with
+	// it. What is found has none.
+	Rest []byte
 	// Seq orders entries, also over restarts; the journal gives it.
 	Seq uint64
 }
+
+// length is that of the whole payload.
+func (e Entry) length() int { return len(e.Payload) + len(e.Rest) }
 
 // Options of Open; the zero value is usable.
 type Options struct {
@@ -52,12 +58,25 @@ type Options struct {
 	// entry before Append is called with it. Nil: what cannot be read back from
 	// the failed file is lost, and counted.
 	Snapshot func() []Entry
+	// Recovery, when not nil, is given what is found one entry at a time, so that
+	// Open needs no memory for all of it; Open then returns no entries.
+	Recovery Recovery
 	// Retry is the pause between attempts to leave a failure. Default 10 s.
 	Retry time.Duration
 	// Log is told of failures and of their end. Default: silent.
 	Log *slog.Logger
 
 	wrap func(files) files // for tests that break the disk
+}
+
+// Recovery takes what an earlier process has left.
+type Recovery interface {
+	// Found is called for each entry, newest first.
+	Found(Entry)
+	// Kept is asked after that for each key: what it denies leaves the file.
+	Kept(key string) bool
+	// Added are entries that the file gets with what is kept, in one step.
+	Added() []Entry
 }
 
 func (o Options) withDefaults() Options {
@@ -107,6 +126,7 @@ type Journal struct {
 	seed uint32 // of the checksums
 
 	wake    chan struct{} // there may be something in the queue
+	lazy    chan struct{} // there may be something that nobody waits for
 	quit    chan struct{}
 	copies  chan *rewrite // from the goroutine that copies, to the writer
 	gone    chan struct{} // closed when the writer has ended, with closeErr set
@@ -118,6 +138,7 @@ type Journal struct {
 	seq     uint64
 	end     int64 // of the file, once the queue is written
 	queue   *batch
+	spare   []byte // of a queue that is written
 	closed  bool
 	busy    time.Time // when the write under way began; zero: none
 	failure failure
@@ -152,12 +173,21 @@ func Open(dir string, o Options) (*Journal, []Entry, error) {
 	}
 	j := &Journal{
 		o: o, dir: fs, path: path,
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), copies: make(chan *rewrite, 1), gone: make(chan struct{}),
+		wake: make(chan struct{}, 1), lazy: make(chan struct{}, 1), quit: make(chan struct{}), copies: make(chan *rewrite, 1), gone: make(chan struct{}),
 		index: index{items: map[string]item{}}, queue: newBatch(),
 	}
 	entries, err := j.load()
 	if err != nil {
 		return nil, nil, errors.Join(notWritable(dir, err), fs.Close())
+	}
+	if o.Recovery != nil {
+		entries = nil
+		added := j.recover(o.Recovery)
+		if _, err := j.renew(func() []Entry { return added }); err != nil {
+			j.fail(err)
+		}
+		go j.run()
+		return j, nil, nil
 	}
 	if _, err := j.renew(func() []Entry { return entries }); err != nil {
 		j.fail(err)
@@ -178,7 +208,11 @@ func (j *Journal) load() ([]Entry, error) {
 	case err != nil:
 		found.damage = err
 	case old != nil:
-		found = scan(sequential(old, size), size)
+		read := scan
+		if j.o.Recovery != nil {
+			read = scanPlaces
+		}
+		found = read(sequential(old, size), size)
 		j.file, j.written, j.end = old, size, size
 	}
 	j.id, j.seed, j.seq, j.suspect = found.id, found.id.seed(), found.last, found.damage != nil

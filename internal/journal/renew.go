@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -72,25 +73,40 @@ func (j *Journal) fill(w *appender, wanted []keyed, have map[string]Entry) (map[
 	if err := w.append(fileHeader(j.id)); err != nil {
 		return nil, err
 	}
+	var source io.ReaderAt
+	if j.file != nil {
+		source = &ahead{from: j.file}
+	}
+	var buf, record []byte // used again: what is live may be much
 	for _, k := range wanted {
 		e, ok := have[k.key]
 		if !ok {
-			raw, h, err := readRaw(j.file, j.seed, k)
+			raw, h, err := readRawInto(buf, source, j.seed, k)
 			if err != nil {
 				continue // settle counts it
 			}
+			buf = reusable(raw)
 			e = Entry{Kind: h.kind, Key: k.key, Payload: raw[recordLen+h.key:]}
 		}
-		if len(e.Payload) > MaxPayload {
+		if e.length() > MaxPayload {
 			continue
 		}
 		e.Seq = k.seq
 		moved[k.key] = item{seq: k.seq, off: w.end(), size: recordSize(e)}
-		if err := w.append(appendRecord(nil, j.seed, bodySum(j.seed, e.Key, e.Payload), typeEntry, e)); err != nil {
+		record = appendRecord(reusable(record)[:0], j.seed, bodySum(j.seed, e), typeEntry, e)
+		if err := w.append(record); err != nil {
 			return nil, err
 		}
 	}
 	return moved, nil
+}
+
+// reusable is b unless it is so large that it should not be kept.
+func reusable(b []byte) []byte {
+	if cap(b) > maxReused {
+		return nil
+	}
+	return b
 }
 
 // replace makes the fresh file the current one, at once and for good.

@@ -81,14 +81,17 @@ func (r *rewrite) copyLive(dir files, i id, live []keyed) (err error) {
 	if err := r.to.append(fileHeader(i)); err != nil {
 		return err
 	}
+	source := &ahead{from: r.from}
+	var buf []byte
 	for _, k := range live {
 		if r.Err() != nil {
 			return context.Cause(r)
 		}
-		raw, _, err := readRaw(r.from, i.seed(), k)
+		raw, _, err := readRawInto(buf, source, i.seed(), k)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSource, err)
 		}
+		buf = reusable(raw)
 		r.moved[k.off] = r.to.end()
 		if err := r.to.append(raw); err != nil {
 			return err

@@ -13,9 +13,18 @@ func (j *Journal) run() {
 	defer close(j.gone)
 	look := time.NewTicker(j.o.Retry)
 	defer look.Stop()
+	var due <-chan time.Time
 	for {
 		select {
 		case <-j.wake:
+			due = nil
+			j.timed(j.flush)
+		case <-j.lazy:
+			if due == nil {
+				due = time.After(LazyDelay)
+			}
+		case <-due:
+			due = nil
 			j.timed(j.flush)
 		case r := <-j.copies:
 			j.timed(func() { j.copied(r) })
@@ -55,6 +64,7 @@ func (j *Journal) flush() {
 		j.fail(err)
 		b.err = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
+	j.spareOf(b)
 	close(b.done)
 	if err != nil {
 		j.heal()
@@ -72,7 +82,18 @@ func (j *Journal) take() *batch {
 		return nil
 	}
 	j.queue = newBatch()
+	j.queue.records, j.spare = j.spare, nil
 	return b
+}
+
+// spareOf keeps b's memory for the next queue but one, unless that is much.
+func (j *Journal) spareOf(b *batch) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if cap(b.records) <= 2*lazyBytes {
+		j.spare = b.records[:0]
+	}
+	b.records = nil
 }
 
 func (j *Journal) write(b *batch) error {

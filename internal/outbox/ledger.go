@@ -30,6 +30,7 @@ import (
 type Ledger struct {
 	bounds LedgerBounds
 	seed   maphash.Seed
+	mirror Mirror // nil: nobody keeps a copy
 
 	epoch atomic.Uint64 // changed under all locks
 	next  atomic.Uint64 // number of the barrier to be sent next

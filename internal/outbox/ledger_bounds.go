@@ -65,6 +65,7 @@ func (s *ledgerShard) dropValue(e *ledgerEntry) {
 		s.ledger.dropped.Add(1)
 	}
 	s.push(&s.bare, e)
+	s.ledger.mirrorTaken(e)
 }
 
 // dropKey leaves of e the delete of its class; of a Touch nothing, since its
@@ -76,7 +77,7 @@ func (s *ledgerShard) dropKey(e *ledgerEntry) {
 		s.ledger.wish(e)
 		s.ledger.droppedKeys.Add(1)
 	}
-	s.drop(e)
+	s.lose(e)
 }
 
 // shrinkRing drops from the ring what is over its bound: what was confirmed
@@ -91,7 +92,7 @@ func (l *Ledger) ringTooMuch() bool { return l.ringBytes.Load() > l.bounds.RingB
 // shrinkRing drops e and what was confirmed together with it.
 func (s *ledgerShard) shrinkRing(e *ledgerEntry) {
 	for at := e.at; e != nil && e.at == at && s.ledger.ringTooMuch(); e = s.ring.front() {
-		s.drop(e)
+		s.lose(e)
 		s.ledger.ringDropped.Add(1)
 	}
 }

@@ -55,7 +55,7 @@ func (s *ledgerShard) forgetUnder(ps Prefixes, number uint64) {
 	for _, e := range s.entries {
 		covers := func(p Prefix) bool { return p.covers(&e.rec) }
 		if e.number <= number && slices.ContainsFunc(ps.Over(e.rec.Key), covers) {
-			s.drop(e)
+			s.lose(e)
 		}
 	}
 }
@@ -74,8 +74,10 @@ func (l *Ledger) holdPrefix(p heldPrefix) {
 		p = p.joinHeld(q)
 		l.dropPrefix(p.Text)
 	}
+	l.mirrorPrefix(&p)
 	for _, text := range l.prefixes.all.under(p.Text) {
 		if q := l.prefixes.all.get(text); q.within(&p.Prefix) && q.number <= p.number {
+			l.mirrorLeft(q)
 			l.dropPrefix(text)
 		}
 	}
@@ -119,6 +121,7 @@ func (l *Ledger) shrinkPrefixes() {
 	to := joinedTo(all.len())
 	for text, p := range all.all() {
 		if p.ring && (all.len() > to || l.tooManyPrefixes()) {
+			l.mirrorLeft(p)
 			l.dropPrefix(text)
 			l.ringDropped.Add(1)
 		}
@@ -133,8 +136,11 @@ func (l *Ledger) shrinkPrefixes() {
 
 func (l *Ledger) joinGroup(texts []string) {
 	j := *l.prefixes.all.get(texts[0])
+	was := []heldPrefix{j}
 	for _, text := range texts[1:] {
-		j = j.joinHeld(l.prefixes.all.get(text))
+		q := l.prefixes.all.get(text)
+		was = append(was, *q)
+		j = j.joinHeld(q)
 	}
 	for _, text := range texts {
 		l.dropPrefix(text)
@@ -142,6 +148,12 @@ func (l *Ledger) joinGroup(texts []string) {
 	if q := l.prefixes.all.get(j.Text); q != nil {
 		j = j.joinHeld(q)
 		l.dropPrefix(j.Text)
+	}
+	l.mirrorPrefix(&j)
+	for i := range was {
+		if was[i].Text != j.Text {
+			l.mirrorLeft(&was[i])
+		}
 	}
 	l.countPrefix(&j, 1)
 	l.prefixes.all.put(j.Text, j, false)
@@ -171,6 +183,7 @@ func (l *Ledger) expirePrefixes(now int64) {
 func (l *Ledger) expirePrefixesLocked(now int64) {
 	for text, p := range l.prefixes.all.all() {
 		if p.ring && now-p.at >= int64(l.bounds.RingAge) {
+			l.mirrorLeft(p)
 			l.prefixes.all.remove(text)
 		}
 	}

@@ -70,6 +70,7 @@ func (s *ledgerShard) add(r *Record, number uint64, now int64) {
 		e.rec, e.number, e.at = *r, number, now
 		s.entries[r.Key] = e
 		s.push(&s.full, e)
+		s.ledger.mirrorTaken(e)
 		return
 	}
 	was := e.rec.cost()
@@ -85,6 +86,7 @@ func (s *ledgerShard) add(r *Record, number uint64, now int64) {
 	e.unlink()
 	e.number, e.at = number, now
 	s.full.pushBack(e)
+	s.ledger.mirrorTaken(e)
 }
 
 func (s *ledgerShard) entry() *ledgerEntry {
@@ -147,7 +149,7 @@ func (s *ledgerShard) confirm(n uint64, now int64) {
 // expire drops up to n (all, if negative) that are too old for the ring.
 func (s *ledgerShard) expire(now int64, n int) {
 	for e := s.ring.front(); e != nil && n != 0 && now-e.at >= int64(s.ledger.bounds.RingAge); e = s.ring.front() {
-		s.drop(e)
+		s.lose(e)
 		n--
 	}
 }

@@ -25,6 +25,7 @@ type Box struct {
 	most       int // prefixes
 
 	waiting atomic.Int64 // records and prefixes, readable without the lock
+	mirror  Mirror       // nil: nobody keeps a copy
 
 	mu       sync.Mutex // guards what follows
 	seq      uint64
@@ -153,15 +154,13 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	if b.prefixes.len()-len(under) >= b.most || bytes > maxPrefixBytes(b.maxBytes) {
 		return 0, ErrFull
 	}
-	for _, text := range under {
-		b.prefixes.remove(text)
-	}
+	b.mirrorPrefix(&p, b.removePrefixes(under))
 	for key := range b.byKey {
 		if strings.HasPrefix(key, p.Text) {
 			if b.get(key).Kind == Set {
 				sets++
 			}
-			b.remove(key)
+			b.giveUp(key)
 		}
 	}
 	b.seq++

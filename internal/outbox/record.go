@@ -116,6 +116,19 @@ func (r *Record) Known() []End {
 	return ends(r.Priors, []End{r.Prev, r.Sent})
 }
 
+// KnownIn is Known in the caller's room where that is enough.
+func (r *Record) KnownIn(room []End) []End {
+	if len(r.Priors) > 0 {
+		return r.Known()
+	}
+	for _, e := range [...]End{r.Prev, r.Sent} {
+		if e != (End{}) && !slices.Contains(room, e) {
+			room = append(room, e)
+		}
+	}
+	return room
+}
+
 // ends puts lists together, each end once, the last ones where they are too many.
 func ends(lists ...[]End) (all []End) {
 	for _, e := range slices.Concat(lists...) {

@@ -32,6 +32,13 @@ func (b *Box) Return(records []Record, prefixes []Prefix) {
 	}
 }
 
+// ReturnFirst is Return for a prefix that is older than all that waits under it.
+func (b *Box) ReturnFirst(p Prefix) {
+	b.mu.Lock()
+	defer b.unlock()
+	b.holdPrefix(p)
+}
+
 func bySince[T any](all []T, since func(T) int64) []T {
 	return slices.SortedStableFunc(slices.Values(all), func(x, y T) int { return cmp.Compare(since(x), since(y)) })
 }
@@ -53,6 +60,7 @@ func (b *Box) returnRecord(r Record) {
 	case r.Kind == Touch:
 	case b.fits(d):
 		b.putBack(d)
+		b.mirrorShrunk(&d)
 	default:
 		b.remove(r.Key)
 		b.overflow += b.returnPrefix(r.wish())
@@ -98,6 +106,10 @@ func (b *Box) dropCovered(ps []Prefix) (sets uint64) {
 	if len(ps) == 0 {
 		return 0
 	}
+	for i := range ps {
+		b.mirrorPrefix(&ps[i], nil) // before what it covers leaves
+	}
+	var covered []string
 	returned := NewPrefixes(ps)
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
@@ -107,7 +119,10 @@ func (b *Box) dropCovered(ps []Prefix) (sets uint64) {
 		if r.Kind == Set {
 			sets++
 		}
-		b.remove(r.Key)
+		covered = append(covered, r.Key)
+	}
+	for _, key := range covered {
+		b.giveUp(key)
 	}
 	return sets
 }
@@ -117,15 +132,23 @@ func (b *Box) holdPrefix(p Prefix) {
 	if q := b.prefixes.get(p.Text); q != nil {
 		p = p.join(q)
 	}
-	for _, text := range b.prefixes.under(p.Text) {
-		if q := b.prefixes.get(text); text == p.Text || q.within(&p) {
-			b.prefixes.remove(text)
-		}
-	}
+	needless := b.removePrefixes(slices.DeleteFunc(b.prefixes.under(p.Text), func(text string) bool {
+		return text != p.Text && !b.prefixes.get(text).within(&p)
+	}))
 	b.seq++
 	p.Seq = b.seq
+	b.mirrorPrefix(&p, needless)
 	b.prefixes.put(p.Text, p, true)
 	b.joinPrefixes()
+}
+
+// removePrefixes takes them out and returns them.
+func (b *Box) removePrefixes(texts []string) (ps []Prefix) {
+	for _, text := range texts {
+		ps = append(ps, *b.prefixes.get(text))
+		b.prefixes.remove(text)
+	}
+	return ps
 }
 
 // joinPrefixes makes fewer of too many. What waits between those that become one
@@ -134,18 +157,17 @@ func (b *Box) joinPrefixes() {
 	for b.prefixes.len() > b.most || b.prefixes.bytes > maxPrefixBytes(b.maxBytes) && b.prefixes.len() > 1 {
 		n := b.prefixes.len()
 		for _, group := range b.prefixes.closest(max(1, n-joinedTo(n))) {
-			j := *b.prefixes.get(group[0])
-			for _, text := range group[1:] {
-				j = j.join(b.prefixes.get(text))
-			}
-			for _, text := range group {
-				b.prefixes.remove(text)
+			was := b.removePrefixes(group)
+			j := was[0]
+			for i := range was[1:] {
+				j = j.join(&was[i+1])
 			}
 			if q := b.prefixes.get(j.Text); q != nil {
 				j = j.join(q)
 			}
 			b.seq++
 			j.Seq = b.seq
+			b.mirrorPrefix(&j, was)
 			b.prefixes.put(j.Text, j, true)
 			b.overflow += uint64(len(group) - 1)
 		}

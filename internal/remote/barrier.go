@@ -32,6 +32,8 @@ type Held struct {
 	// ACL forbids to ask for it.
 	Dataset string
 	Unknown bool
+	// Earlier are the last barriers that it has of Heartbeat.Earlier, by key.
+	Earlier map[string]uint64
 	// Evictions is what it says of them.
 	Evictions Evictions
 }
@@ -211,10 +213,32 @@ func (n *Node) find(ctx context.Context) error {
 	if ctx.Err() != nil { // another dial may be under way already
 		return wrap("ask for barrier", context.Cause(ctx))
 	}
+	if err := n.findEarlier(ctx, &held); err != nil {
+		return err
+	}
 	n.heartbeat.Book.Found(n, held)
 	if held.Dataset == "" && !held.Unknown && n.heartbeat.Marker != "" {
 		mark := n.beat.B().Set().Key(n.heartbeat.Marker).Value(rand.Text()).Nx().Build()
 		_ = n.beat.Do(ctx, mark).Error() // the next one who dials finds out
+	}
+	return nil
+}
+
+// findEarlier asks for the barriers of processes that are gone.
+func (n *Node) findEarlier(ctx context.Context, held *Held) error {
+	if n.heartbeat.Earlier == nil {
+		return nil
+	}
+	held.Earlier = map[string]uint64{}
+	for _, key := range n.heartbeat.Earlier() {
+		s, err := n.beat.Do(ctx, n.beat.B().Get().Key(key).Build()).ToString()
+		switch k := KindOf(err); {
+		case err == nil:
+			held.Earlier[key], _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64)
+		case k == Nil || k == NoPerm || k == Logical: // it vouches for nothing
+		default:
+			return wrap("ask for barrier", err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func TestANodeIsAskedWhatItHoldsBeforeAnythingIsWrittenThere(t *testing.T) {
 		t.Errorf("it says of what it evicts %+v", e)
 	}
 	d.found[0].Evictions = Evictions{}
-	if want := (Held{Addr: p.Addr(), Barrier: 41, Dataset: "it"}); d.found[0] != want {
+	if want := (Held{Addr: p.Addr(), Barrier: 41, Dataset: "it"}); !reflect.DeepEqual(d.found[0], want) {
 		t.Errorf("found %+v, want %+v", d.found[0], want)
 	}
 	if then != "41" {

@@ -55,8 +55,10 @@ type Node struct {
 
 // Heartbeat is what the node is asked at a steady pace.
 type Heartbeat struct {
-	Key     string        // written at each beat, so that a node that takes no writes is noticed
-	Marker  string        // the key that tells one dataset from another
+	Key    string // written at each beat, so that a node that takes no writes is noticed
+	Marker string // the key that tells one dataset from another
+	// Earlier, where not nil, names such keys of processes that are gone.
+	Earlier func() []string
 	Book    Book          // nil: the node numbers them itself
 	Clocks  *Clocks       // of the process; nil: none
 	Left    *Left         // of the process; nil: none

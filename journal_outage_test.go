@@ -1,0 +1,289 @@
+package evercache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// leftBy is a folder with the file as it is now: what is left of a process that
+// is killed.
+func leftBy(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "journal"))
+	wantErr(t, err, nil)
+	left := t.TempDir()
+	wantErr(t, os.WriteFile(filepath.Join(left, "journal"), b, 0o600), nil)
+	return left
+}
+
+// waitingIn is what waits in an outbox, by key, and the texts of prefixes.
+func waitingIn(b *outbox.Box) map[string]string {
+	all := map[string]string{}
+	for _, p := range b.Prefixes() {
+		all["prefix "+p.Text] = ""
+	}
+	b.Oldest(1<<30, func(r *outbox.Record) bool {
+		all[r.Key] = fmt.Sprint(r.Kind, " ", len(r.Value))
+		return false
+	})
+	return all
+}
+
+// writeMany writes keys from many goroutines and returns how many writes were
+// acknowledged at each level.
+func writeMany(t *testing.T, n int, write func(i int) (Receipt, error)) (levels [4]int) {
+	t.Helper()
+	var next atomic.Int64
+	var counts [4]atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				r, err := write(i)
+				if err != nil {
+					t.Errorf("write %d: %v", i, err)
+				}
+				counts[r.Durability].Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range counts {
+		levels[i] = int(counts[i].Load())
+	}
+	return levels
+}
+
+func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ writes, size, entries int }{
+		"many":          {6000, 4 << 10, 0},
+		"few and large": {30, 200 << 10, 0},
+		"tiny":          {6000, 1, 500},
+		"too large":     {3, 2 << 20, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const bound = 1 << 20
+			dir := t.TempDir()
+			o := Options{Addr: noRedis, JournalDir: dir, OutboxBytes: bound, OutboxEntries: tt.entries, WriteTimeout: 10 * time.Second}
+			client := open(t, o)
+			c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 30 * time.Second})
+			value := strings.Repeat("x", tt.size)
+			levels := writeMany(t, tt.writes, func(i int) (Receipt, error) {
+				switch i % 50 {
+				case 49:
+					return c.Delete(t.Context(), fmt.Sprint(i-1))
+				case 48:
+					_, r, err := c.DeletePrefix(t.Context(), fmt.Sprint("p", i%7))
+					return r, err
+				}
+				return c.Set(t.Context(), fmt.Sprint(i), value)
+			})
+			if name != "too large" && levels[Journaled] == 0 || levels[Memory] == 0 {
+				t.Errorf("receipts by level: %v", levels)
+			}
+			h := client.Health().Journal
+			if most := int64(2*bound + bound/2); h.LiveBytes > most || h.Refused != 0 || h.Unsaved != 0 {
+				t.Errorf("journal = %+v, want at most %d bytes live", h, most)
+			}
+			waitUntil(t, 10*time.Second, func() bool { return client.Health().Journal.Bytes < 3*bound+5<<20 },
+				func() string { return fmt.Sprintf("the file stays large: %+v", client.Health().Journal) })
+			want := waitingIn(client.outbox)
+			for run := range 3 { // each process dies before Redis is back
+				dir = leftBy(t, dir)
+				o.JournalDir = dir
+				client = open(t, o)
+				if diff := cmp.Diff(want, waitingIn(client.outbox)); diff != "" {
+					t.Fatalf("process %d (-want +got):\n%.2000s", run, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	big := Options{Addr: noRedis, JournalDir: dir, OutboxBytes: 32 << 20, WriteTimeout: 10 * time.Second}
+	c := cacheOf[string](t, open(t, big), "c", Policy{WriteTimeout: 30 * time.Second})
+	value := strings.Repeat("x", 4<<10)
+	writeMany(t, 2000, func(i int) (Receipt, error) { return c.Set(t.Context(), fmt.Sprint(i), value) })
+	small := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir), OutboxBytes: 1 << 20})
+	if d := small.outbox.Depth(); d.Bytes > 1<<20+64<<10 || d.Overflowed == 0 { // and a prefix
+		t.Errorf("outbox = %+v", d)
+	}
+	if h := small.Health().Journal; h.LiveBytes > 5<<19 || h.Bytes > 5<<20 {
+		t.Errorf("journal = %+v", h)
+	}
+	waitFinding(t, small, "outbox-overflowed")
+	again := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, small.opts.JournalDir), OutboxBytes: 1 << 20})
+	if diff := cmp.Diff(waitingIn(small.outbox), waitingIn(again.outbox)); diff != "" {
+		t.Errorf("the next process (-want +got):\n%.2000s", diff)
+	}
+}
+
+func TestAJournalWithoutRoomIsTold(t *testing.T) {
+	t.Parallel()
+	client := open(t, Options{Addr: noRedis, JournalDir: t.TempDir(), OutboxBytes: 8 << 20})
+	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
+	filler := make([]byte, 4<<20)
+	for i := 0; client.Health().Journal.LiveBytes < client.journal.limit-5<<20; i++ {
+		commit, err := client.journal.foreign(journal.Entry{Kind: entryForeign, Key: foreignKey + fmt.Sprint(i), Payload: filler})
+		wantErr(t, err, nil)
+		wantErr(t, commit.Wait(t.Context()), nil)
+	}
+	_, err := c.Set(t.Context(), "a", strings.Repeat("x", 7<<20))
+	wantErr(t, err, journal.ErrFull)
+	waitFinding(t, client, "journal-full")
+	if h := client.Health().Journal; h.Unsaved != 1 || h.Refused != 1 {
+		t.Errorf("journal = %+v", h)
+	}
+	if err := client.Close(); err == nil {
+		t.Error("Close is silent about a write that is in no file")
+	}
+}
+
+// TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether ends both at once,
+// with less on the disk of Redis than it had acknowledged.
+func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		config []string
+		data   redisproc.Data
+		save   bool // an older state is on the disk
+		most   uint64
+	}{
+		"empty":        {nil, redisproc.Empty, false, 1 << 20},
+		"older RDB":    {nil, redisproc.KeepData, true, 60},
+		"intact (AOF)": {[]string{"appendonly yes", "appendfsync always"}, redisproc.KeepData, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, dir := startRedis(t, redisproc.Options{Config: tt.config}), t.TempDir()
+			client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: 300 * time.Millisecond})
+			connect(t, client, 3*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+			beats := func(more uint64) {
+				last, _ := client.barriers.watch()
+				waitUntil(t, 5*time.Second, func() bool { b, _ := client.barriers.watch(); return b.n >= last.n+more }, func() string { return "no barrier" })
+			}
+			for i := range 50 {
+				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))
+			}
+			wantWritten(t, Master)(c.Set(t.Context(), "deleted", "v"))
+			beats(3)
+			if tt.save {
+				redisDo(t, p, "SAVE")
+			}
+			for i := range 50 {
+				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("late", i), strings.Repeat("v", 1+i*100)))
+			}
+			wantWritten(t, Master)(c.Set(t.Context(), "large", strings.Repeat("v", 1<<20)))
+			wantWritten(t, Master)(c.Delete(t.Context(), "deleted"))
+			beats(3) // all is confirmed: the server alone has it, and not on its disk
+			kill(t, p)
+			left := leftBy(t, dir)
+			_ = client.Close()
+
+			for range 2 { // processes that die without having seen Redis
+				left = leftBy(t, open(t, Options{Addr: noRedis, JournalDir: left}).opts.JournalDir)
+			}
+			restart(t, p, tt.data)
+			next := open(t, Options{Addr: p.Addr(), JournalDir: left})
+			connect(t, next, 5*time.Second)
+			waitUntil(t, 5*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
+			for i := range 50 {
+				wantStored(t, p, fmt.Sprint("c:early", i), "v")
+				wantStored(t, p, fmt.Sprint("c:late", i), strings.Repeat("v", 1+i*100))
+			}
+			wantStored(t, p, "c:large", strings.Repeat("v", 1<<20))
+			wantStored(t, p, "c:deleted", "")
+			if n := next.Health().Recovery.Uncovered; n > tt.most || n == 0 && tt.most > 0 {
+				t.Errorf("%d were sent again, want at most %d", n, tt.most)
+			}
+		})
+	}
+}
+
+// TestAnEarlierProcessesWriteYieldsToWhatCameSince: the file outlives its
+// process, and others go on writing.
+func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
+	t.Parallel()
+	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
+	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: 300 * time.Millisecond})
+	connect(t, client, 3*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	for _, key := range []string{"theirs", "gone", "lost", "ours"} {
+		wantWritten(t, Master)(c.Set(t.Context(), key, "old"))
+	}
+	waitUntil(t, 5*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
+	kill(t, p)
+	left := leftBy(t, dir)
+	_ = client.Close()
+	restart(t, p, redisproc.Empty)
+	time.Sleep(30 * time.Millisecond) // the order is told by milliseconds
+	other := cacheAt(t, p.Addr(), Policy{TTL: time.Hour})
+	wantWritten(t, Master)(other.Set(t.Context(), "theirs", "later"))
+	wantWritten(t, Master)(other.Delete(t.Context(), "gone"))
+
+	kept := open(t, Options{Addr: noRedis, JournalDir: left})
+	wantWritten(t, Journaled)(cacheOf[string](t, kept, "c", Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))
+	next := open(t, Options{Addr: p.Addr(), JournalDir: leftBy(t, left)})
+	connect(t, next, 5*time.Second)
+	waitUntil(t, 5*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
+	for key, want := range map[string]string{"theirs": "later", "gone": "", "lost": "old", "ours": "newer"} {
+		wantStored(t, p, "c:"+key, want)
+	}
+}
+
+// TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore: a process sees its
+// master lose a write and dies before it has sent it again.
+func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	gaps := addGap(addGap(nil, gap{3, 8}), gap{20, 30})
+	for number, want := range map[uint64]bool{3: true, 4: false, 7: false, 8: true, 20: true, 25: false, 30: true, 41: false} {
+		if got := vouched(gaps, 40, number); got != want {
+			t.Errorf("number %d: %v", number, got)
+		}
+	}
+	e := encodeGaps("p", gaps)
+	if got, ok := decodeGaps(e.Payload); !ok || !cmp.Equal(got, gaps, cmp.AllowUnexported(gap{})) {
+		t.Errorf("%v became %v", gaps, got)
+	}
+	for i := range uint64(3 * maxGaps) {
+		gaps = addGap(gaps, gap{100 + i*10, 105 + i*10})
+	}
+	if len(gaps) > maxGaps || vouched(gaps, 1<<40, 4) || vouched(gaps, 1<<40, 102) {
+		t.Errorf("%d gaps, of which the oldest are forgotten", len(gaps))
+	}
+
+	dir := t.TempDir()
+	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.clock.precise(), TTL: time.Hour}
+	r.Ends = r.Since + int64(time.Hour)
+	n, _ := client.ledger.Add(r, client.ledger.Epoch(), r.Since)
+	for range 3 {
+		client.ledger.NextBarrier(client.ledger.Epoch())
+	}
+	rs, ps := client.ledger.Uncover(n - 1)
+	client.journal.uncovered(t.Context(), n-1, client.ledger.Next(), rs, ps)
+	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+	all := next.journal.settled()
+	if len(all.records) != 1 || vouched(all.gaps[client.process], 1<<40, all.records[0].number) {
+		t.Errorf("vouched for: %+v", all)
+	}
+}

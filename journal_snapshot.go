@@ -1,0 +1,60 @@
+package evercache
+
+import (
+	"math"
+
+	"github.com/evercache/evercache/internal/journal"
+	"github.com/evercache/evercache/internal/outbox"
+)
+
+// snapshot is all that is to be in the file, for a fresh one when the old one
+// cannot be written: what earlier processes left, what the ledger holds, and,
+// since it is newer, what waits. It refers to values and copies none.
+func (j *journaled) snapshot(c *Client) []journal.Entry {
+	es := j.snapshotEarlier()
+	c.ledger.Each(func(r *outbox.Record, number uint64) {
+		es = append(es, encodeTakenRecord(r, j.clock, j.process, number))
+	}, func(p *outbox.Prefix, number uint64) {
+		es = append(es, encodeTaken(encodePrefix(*p, j.clock), j.process, number))
+	})
+	for _, p := range c.outbox.Prefixes() {
+		es = append(es, encodePrefix(p, j.clock))
+	}
+	for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
+		r = c.prolonged(r)
+		es = append(es, encodeRecord(&r, j.clock))
+	}
+	return es
+}
+
+func (j *journaled) snapshotEarlier() (es []journal.Entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.gaps) > 0 {
+		es = append(es, encodeGaps(j.process, j.gaps))
+	}
+	for process, gaps := range j.earlier.gaps {
+		es = append(es, encodeGaps(process, gaps))
+	}
+	for _, p := range j.earlier.prefixes {
+		es = append(es, encodeTaken(encodePrefix(p.Prefix, j.clock), p.process, p.number))
+	}
+	for i := len(j.earlier.records) - 1; i >= 0; i-- { // oldest first
+		r := &j.earlier.records[i]
+		es = append(es, encodeTakenRecord(&r.Record, j.clock, r.process, r.number))
+	}
+	return es
+}
+
+// prolonged is what the file holds for a record that waits: it has one place for
+// a Touch and what that prolongs.
+func (c *Client) prolonged(r outbox.Record) outbox.Record {
+	if r.Kind != outbox.Touch {
+		return r
+	}
+	if set, ok := c.ledger.Record(r.Key); ok && set.Kind == outbox.Set {
+		set.Ends = max(set.Ends, r.Ends)
+		return set
+	}
+	return r
+}
