@@ -307,7 +307,7 @@ func TestAServerThatEvictsIsTold(t *testing.T) {
 	redisDo(t, p, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 	waitUntil(t, 10*time.Second, func() bool { return !hasFinding(client.Health(), "redis-evicts") }, func() string { return "it is still told" })
 
-	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-info")
+	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-info", "-config")
 	mute := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
 	connect(t, mute, 10*time.Second)
 	waitFinding(t, mute, "redis-evicts")

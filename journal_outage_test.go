@@ -131,8 +131,14 @@ func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T)
 	}
 	waitFinding(t, small, "outbox-overflowed")
 	again := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, small.opts.JournalDir), OutboxBytes: 1 << 20})
-	if diff := cmp.Diff(waitingIn(small.outbox), waitingIn(again.outbox)); diff != "" {
-		t.Errorf("the next process (-want +got):\n%.2000s", diff)
+	was, is, kept := waitingIn(small.outbox), waitingIn(again.outbox), fmt.Sprintf("%d 4096", outbox.Set)
+	for key, what := range was { // a value that was just given up may still be in the file
+		if got := is[key]; got != what && got != kept {
+			t.Errorf("%s: %q waits in the next process, %q in this one", key, got, what)
+		}
+	}
+	if len(is) != len(was) {
+		t.Errorf("%d wait in the next process, %d in this one", len(is), len(was))
 	}
 }
 

@@ -21,8 +21,8 @@ func serveCommand() command {
 		summary: "Serve the cache over HTTP",
 		help: `Serves the cache over HTTP until SIGTERM or an interrupt, then finishes what is
 under way and sends what it keeps for Redis; a second signal, a second or more
-later, ends it at once. SIGHUP does the same where a terminal has hung up, and is ignored
-elsewhere. SIGQUIT logs what every goroutine does and ends nothing.
+later, ends it at once. SIGHUP does the same where a terminal has hung up, and is
+ignored elsewhere. SIGQUIT logs what every goroutine does and ends nothing.
 On an address that others can reach it answers for 3 s more while /readyz says 503
 (EVERCACHE_SHUTDOWN_DELAY). It starts whether Redis is there or not, and connects
 when Redis comes.
