@@ -1,8 +1,9 @@
 package evercache
 
 import (
-	"github.com/evercache/evercache/internal/local"
 	"strings"
+
+	"github.com/evercache/evercache/internal/local"
 )
 
 // The Cache as a subscriber of the feed.

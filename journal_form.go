@@ -227,7 +227,7 @@ func appendPriors(b []byte, r *outbox.Record) []byte {
 
 // priorsOf reads that, and leaves out what earlier versions wrote there.
 func priorsOf(text string) (ends []outbox.End) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		from, to, ok := strings.Cut(word, "-")
 		a, err1 := strconv.ParseInt(from, 10, 64)
 		b, err2 := strconv.ParseInt(to, 10, 64)

@@ -119,7 +119,7 @@ func startPair(t *testing.T, pa, pb Policy) pair {
 
 func (p pair) cut(t *testing.T) {
 	t.Helper()
-	p.link.Refuse(true)
+	wantErr(t, p.link.Refuse(true), nil)
 	p.link.ResetAll()
 	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == Degraded }, func() string { return "not cut off" })
 }
@@ -127,7 +127,7 @@ func (p pair) cut(t *testing.T) {
 func (p pair) heal(t *testing.T) {
 	t.Helper()
 	n := times(p.a.client)
-	p.link.Refuse(false)
+	wantErr(t, p.link.Refuse(false), nil)
 	returned(t, p.a.client, n)
 }
 
