@@ -123,7 +123,7 @@ func TestAnUnmarkedSetIsTakenOnFirstUseOnlyIfAllowed(t *testing.T) {
 
 func TestWhatIsEvictedIsPutBack(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, redistest.WithConfig("maxmemory 3mb", "maxmemory-policy allkeys-lru", "maxmemory-samples 10"))
+	server := redistest.Start(t, redistest.WithConfig("maxmemory 3mb", "maxmemory-policy allkeys-random"))
 	ps := startAll(t, 2, single(server), revoke.Policy{})
 	all := ids("a", 200)
 	ps[0].revoke(all...)
