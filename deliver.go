@@ -14,10 +14,7 @@ import (
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
-	limit := c.policy.WriteTimeout // the first question's: what is asked at one time shares one timer
-	if p.limited != nil {          // it has waited for its turn, or for a master
-		limit = p.left()
-	}
+	limit := p.first(c.policy.WriteTimeout)
 	for {
 		sent := c.send(p.ctx, node, w, limit)
 		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {

@@ -31,6 +31,15 @@ func (p *patience) bounded() context.Context {
 // over reports whether the write may take no longer.
 func (p *patience) over() bool { return p.ctx.Err() != nil || !time.Now().Before(p.end) }
 
+// first is the limit of the first question: the whole of it where nothing has been
+// waited for, since what is asked at one time shares one timer.
+func (p *patience) first(limit time.Duration) time.Duration {
+	if p.limited == nil {
+		return limit
+	}
+	return p.left()
+}
+
 // left is the limit of one more question.
 func (p *patience) left() time.Duration { return max(time.Until(p.end), time.Millisecond) }
 

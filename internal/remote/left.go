@@ -59,7 +59,10 @@ func (n *Node) closeLeft(ctx context.Context) {
 	n.id = leftOne{n.server.run, id}
 	for _, one := range n.heartbeat.Left.take(n.server.run) {
 		if one.id != id {
-			_ = n.beat.Do(ctx, n.beat.B().Arbitrary("CLIENT", "KILL", "ID", strconv.FormatInt(one.id, 10)).Build()).Error()
+			r := n.beat.Do(ctx, n.beat.B().Arbitrary("CLIENT", "KILL", "ID", strconv.FormatInt(one.id, 10)).Build())
+			if r.NonRedisError() != nil { // the next dial tries again
+				n.heartbeat.Left.add(one)
+			}
 		}
 	}
 }
