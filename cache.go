@@ -185,10 +185,15 @@ func (c *Cache[V]) peek(key string) *local.Item { return c.l1.Get(local.Key{Clas
 func (c *Cache[V]) put(key string, it *local.Item) { c.l1.Set(local.Key{Class: c.id, Key: key}, it) }
 func (c *Cache[V]) drop(key string)                { c.l1.Delete(local.Key{Class: c.id, Key: key}) }
 
-func (c *Cache[V]) dropPrefix(prefix string) (n int) {
-	c.flights.supersedePrefix(prefix)
+func (c *Cache[V]) dropPrefix(prefix string) int {
+	return c.dropAll(func(key string) bool { return strings.HasPrefix(key, prefix) })
+}
+
+// dropAll drops the keys of the class that under reports.
+func (c *Cache[V]) dropAll(under func(key string) bool) (n int) {
+	c.flights.supersedeAll(under)
 	for k := range c.l1.Keys() {
-		if k.Class == c.id && strings.HasPrefix(k.Key, prefix) {
+		if k.Class == c.id && under(k.Key) {
 			c.flights.supersede(k.Key, func() { c.l1.Delete(k) })
 			n++
 		}

@@ -12,9 +12,6 @@ import (
 // again: to go over a large keyspace takes minutes.
 const prefixSteps = 50
 
-// fewPrefixes are flushed one by one: each goes over all that memory holds.
-const fewPrefixes = 8
-
 // sweep is one way over the keyspace for all prefixes of a class that waited when
 // it began. It leaves their marks first.
 type sweep struct {
@@ -184,15 +181,7 @@ func (d *drainage) endSweep(s *sweep) bool {
 		c.outbox.DonePrefix(p.Seq)
 	}
 	c.replayed.Add(uint64(len(done)))
-	flush := []string{s.index.Common()}
-	if len(done) <= fewPrefixes {
-		flush = flush[:0]
-		for _, p := range done {
-			flush = append(flush, p.Text)
-		}
-	}
-	for _, text := range flush { // memory may hold what had no room in the outbox
-		c.everySubscriber(func(s subscriber) { s.flush(text) })
-	}
+	under := outbox.NewPrefixes(done).Cover
+	c.everySubscriber(func(s subscriber) { s.flush(under) }) // memory may hold what had no room in the outbox
 	return true
 }

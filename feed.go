@@ -26,6 +26,7 @@ type feed struct {
 	epoch atomic.Uint64       // another one means that announcements may have been missed; never 0
 	until atomic.Int64        // the lease's end, in the client's time
 	alone atomic.Int64        // the same, for what Redis itself says now
+	begun atomic.Int64        // when the master was reached that announces, in the client's time
 
 	announced atomic.Uint64
 	flushes   atomic.Uint64
@@ -155,12 +156,12 @@ func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch
 
 // subscriber is a Cache, as the feed sees it.
 type subscriber interface {
-	changed(full string, deleted bool) // somebody else has changed this key
-	someDeleted()                      // and deleted some
-	discard(full string)               // memory holds what Redis does not
-	flushed()                          // everything is gone
-	flush(prefix string)               // drop what memory holds under a prefix in Redis
-	prefixed() string                  // of its keys in Redis
+	changed(full string, deleted bool)  // somebody else has changed this key
+	someDeleted()                       // and deleted some
+	discard(full string)                // memory holds what Redis does not
+	flushed()                           // everything is gone
+	flush(under func(full string) bool) // drop what memory holds of these keys in Redis
+	prefixed() string                   // of its keys in Redis
 	// noteLife lets Redis know of a life before it is used in what is put back.
 	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error
 	track(on bool) // whether the feed announces its keys

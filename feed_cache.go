@@ -1,7 +1,7 @@
 package evercache
 
 import (
-	"strings"
+	"time"
 
 	"github.com/evercache/evercache/internal/local"
 )
@@ -25,7 +25,8 @@ func (c *Cache[V]) mark(full string) mark {
 
 // changed drops what somebody else has changed; a load or a read of the key
 // that began before does not put it back. An announcement at the end of an
-// entry's life may be its expiry, which leaves it as stale.
+// entry's life may be its expiry, which leaves it as stale, and one just after an
+// outage may be of a write that was sent again.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.scripts.writes(full), c.client.clock.precise()
@@ -38,6 +39,8 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, distrusted(it))
 		case now+int64(expiryTolerance) >= it.FreshUntil:
 			c.put(key, ended(it, now))
+		case c.client.settling(now):
+			c.put(key, replaced(it, now))
 		default:
 			c.drop(key)
 		}
@@ -47,6 +50,30 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 // someDeleted says that somebody else has deleted a prefix of the class. What
 // memory holds under it is announced key by key, but not what is being loaded.
 func (c *Cache[V]) someDeleted() { c.flights.disturb() }
+
+// settlingTime is how long after a master was reached others may still send
+// again what they have kept.
+const settlingTime = int64(10 * time.Second)
+
+// settling reports whether an announcement may be of a write that was sent again.
+// Then it need not be news, and Redis may fail once more before it is read.
+func (c *Client) settling(now int64) bool {
+	return c.node.Load() == nil || now-c.feed.begun.Load() < settlingTime
+}
+
+// bereft reports whether Redis has just lost its data: that it has no value does
+// not mean that somebody deleted it.
+func (c *Client) bereft() bool {
+	return time.Since(time.Unix(0, c.recovery.resetAt.Load())) < time.Duration(settlingTime)
+}
+
+// replaced is an item that has a newer value in Redis, or had one there: it may be
+// served as stale where nothing better can be had.
+func replaced(it *local.Item, now int64) *local.Item {
+	old := ended(it, now)
+	old.Replaced = true
+	return old
+}
 
 // distrusted is an item that is there for an outage: Redis is asked otherwise.
 func distrusted(it *local.Item) *local.Item {
@@ -72,11 +99,7 @@ func (c *Cache[V]) discard(full string) {
 
 func (c *Cache[V]) flushed() { c.dropPrefix("") }
 
-// flush drops what memory holds under a prefix in Redis.
-func (c *Cache[V]) flush(prefix string) {
-	if rest, ok := strings.CutPrefix(prefix, c.prefix); ok {
-		c.dropPrefix(rest)
-	} else if strings.HasPrefix(c.prefix, prefix) {
-		c.dropPrefix("")
-	}
+// flush drops what memory holds of the keys in Redis that under reports.
+func (c *Cache[V]) flush(under func(full string) bool) {
+	c.dropAll(func(key string) bool { return under(c.full(key)) })
 }

@@ -26,6 +26,7 @@ func (c *Client) listen(n *remote.Node) {
 	defer c.listeningMu.Unlock()
 	c.deafen()
 	on, why := n.Tracks()
+	c.feed.begun.Store(c.clock.precise())
 	c.feed.begin(on, why)
 	if !on {
 		return

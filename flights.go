@@ -4,7 +4,6 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -240,18 +239,18 @@ func (s *flightShard[V]) supersede(k flightKey) {
 	}
 }
 
-// supersedePrefix does the same for every key under a prefix.
-func (fs *flights[V]) supersedePrefix(prefix string) {
+// supersedeAll does the same for every key that under reports.
+func (fs *flights[V]) supersedeAll(under func(key string) bool) {
 	for i := range fs.shards {
 		s := &fs.shards[i]
 		s.mu.Lock()
 		for k := range s.flights {
-			if strings.HasPrefix(k.key, prefix) {
+			if under(k.key) {
 				s.supersede(k)
 			}
 		}
 		for key := range s.fills {
-			if strings.HasPrefix(key, prefix) {
+			if under(key) {
 				s.supersedeFills(key)
 			}
 		}

@@ -61,10 +61,16 @@ func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {
 			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
 			setKept(t, c)
 			deletePrefixes(t, c, n)
+			_, _, _ = c.DeletePrefix(t.Context(), "other:") // what is common to all covers the whole class
 			_, _ = c.Set(t.Context(), fmt.Sprint("user:", n/2, ":k"), "new")
 			restart(t, p, redisproc.KeepData)
 			drained(t, client)
 			wantAllKept(t, p)
+			for i := range keptKeys { // and stays in memory
+				if c.peek(fmt.Sprint("keep", i)) == nil {
+					t.Errorf("keep%d has left memory", i)
+				}
+			}
 			for i, want := range map[int]string{0: "", n / 2: "new", n - 1: "", n: "old"} {
 				wantStored(t, p, fmt.Sprint("c:user:", i, ":k"), want)
 			}

@@ -283,7 +283,12 @@ const expiryTolerance = 500 * time.Millisecond
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], junk string) (loading bool) {
 	key, now := f.key.key, c.client.clock.NowNano()
 	it := c.peek(key)
-	if it != nil && c.client.node.Load() != nil && now+int64(expiryTolerance) < it.FreshUntil {
+	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
+	case !lives || c.client.node.Load() == nil:
+	case c.client.bereft() && !it.Absent:
+		it = replaced(it, now)
+		c.flights.keep(f, func() { c.put(key, it) })
+	default:
 		c.flights.keep(f, func() { c.drop(key) }) // somebody deleted it
 		it = nil
 	}

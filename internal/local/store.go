@@ -33,6 +33,7 @@ type Item struct {
 	End                              End    // when its key ends in Redis
 	Size                             uint32 // of the value, in bytes
 	Absent                           bool   // there is no value, and that is known
+	Replaced                         bool   // somebody else has written the key since, or Redis has lost it
 }
 
 // End is when a key ends by its server's clock, in milliseconds, as between the two;

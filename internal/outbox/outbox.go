@@ -224,16 +224,14 @@ func (b *Box) covered(key string) (latest *Prefix) {
 
 // Oldest returns up to n records that are Ready and that want approves (nil:
 // all), in the order they were made. They stay until Done.
+//
+// It looks at some at a time, so that writes need not wait for it: of what is put
+// or done meanwhile it may tell or not.
 func (b *Box) Oldest(n int, want func(*Record) bool) []Record {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	rs := make([]Record, 0, min(n, len(b.byKey)))
-	for e := b.order.Front(); e != nil && len(rs) < n; e = e.Next() {
-		if r := e.Value.(*Record); (want == nil || want(r)) && b.covered(r.Key) == nil {
-			rs = append(rs, *r)
-		}
+	s := scan{box: b, n: n, want: want}
+	for s.next() {
 	}
-	return rs
+	return s.found
 }
 
 // Prefixes returns the prefixes that wait. They are to be deleted before the

@@ -166,6 +166,14 @@ func (ps Prefixes) Over(key string) (over []Prefix) {
 	return over
 }
 
+// Cover reports whether the key begins with one of them.
+func (ps Prefixes) Cover(key string) bool {
+	for range ps.index.over(key) {
+		return true
+	}
+	return false
+}
+
 // Common is what all of them begin with.
 func (ps Prefixes) Common() string {
 	all := ps.index.sorted

@@ -20,14 +20,36 @@ import (
 //
 // The bounds are those of Put, newest first, and nothing is refused: where too
 // many prefixes wait already, those that have the most in common become one.
+//
+// Records come back some at a time, so that a write beside them need not wait for
+// all: it is put in its place among them.
 func (b *Box) Return(records []Record, prefixes []Prefix) {
+	prefixes = bySince(prefixes, func(p Prefix) int64 { return p.Since })
+	records = bySince(records, func(r Record) int64 { return r.Since })
+	b.returnPrefixes(prefixes)
+	for len(records) > 0 {
+		from := max(0, len(records)-heldAtOnce)
+		b.returnRecords(records[from:])
+		records = records[:from]
+	}
+}
+
+// heldAtOnce is how many records are looked at while others wait for the Box.
+const heldAtOnce = 256
+
+func (b *Box) returnPrefixes(ps []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
-	b.dropCovered(prefixes)
-	for _, p := range slices.Backward(bySince(prefixes, func(p Prefix) int64 { return p.Since })) {
+	b.dropCovered(ps)
+	for _, p := range slices.Backward(ps) {
 		b.holdPrefix(p)
 	}
-	for _, r := range slices.Backward(bySince(records, func(r Record) int64 { return r.Since })) {
+}
+
+func (b *Box) returnRecords(rs []Record) {
+	b.mu.Lock()
+	defer b.unlock()
+	for _, r := range slices.Backward(rs) {
 		b.returnRecord(r)
 	}
 }
