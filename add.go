@@ -95,6 +95,10 @@ func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, 
 		return false, Receipt{Durability: Master}, nil
 	}
 	s.span = span
+	if trace := c.trace(w.rec.Key, w.ttl); trace != "" {
+		at, _ := node.ServerTime(span.Sent)
+		_ = node.LeaveTrace(p.ctx, trace, c.client.process, at, limit) // without it an older value may come back
+	}
 	number, ok := c.landed(w, s)
 	if !ok {
 		w.rec.Lo, w.rec.Hi = s.executed()

@@ -59,9 +59,12 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 	default:
 		end := node.EndOf(w.ttl, time.Now())
 		w.rec.SendAgain(outbox.End{From: end, To: end})
-		w.inTime = node.InTime(len(w.rec.Value))
+		trace := c.trace(w.rec.Key, w.ttl)
+		w.inTime = trace != "" || node.InTime(len(w.rec.Value))
 		leave := c.client.scripted(node, w)
-		s.span, s.err = node.Set(ctx, remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end, InTime: w.inTime}, limit)
+		s.span, s.err = node.Set(ctx, remote.Pair{
+			Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end, InTime: w.inTime, Trace: trace, Process: c.client.process,
+		}, limit)
 		leave()
 	}
 	return s

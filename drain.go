@@ -19,6 +19,7 @@ func (c *Client) drain(ctx context.Context, node *remote.Node) error {
 	c.batches.begin()
 	d := &drainage{client: c, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
 	defer d.tellEvicted()
+	node.Sharpen(ctx) // records are dated by its clock
 	for ctx.Err() == nil && c.node.Load() == node {
 		more, err := d.prefixes(ctx)
 		if err != nil {
@@ -202,6 +203,9 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
 	for _, e := range r.Known() {
 		w.Own = append(w.Own, remote.Range{From: e.From, To: e.To})
+	}
+	if s := c.subscriberOf(r.Key); s != nil {
+		w.Brief = s.brief(r.TTL)
 	}
 	c.widen(&w.Cond, r.Since)
 	now := c.clock.precise()

@@ -164,7 +164,8 @@ type subscriber interface {
 	prefixed() string                   // of its keys in Redis
 	// noteLife lets Redis know of a life before it is used in what is put back.
 	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error
-	track(on bool) // whether the feed announces its keys
+	brief(ttl time.Duration) bool // whether what lives so long may be gone before it is told
+	track(on bool)                // whether the feed announces its keys
 	tracks() bool
 }
 

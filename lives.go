@@ -13,7 +13,8 @@ import (
 // remote.Life. A write whose life is not noted yet notes it first. The last one is
 // found without a lock, since most classes have one.
 type lives struct {
-	last atomic.Pointer[noted]
+	last    atomic.Pointer[noted]
+	longest atomic.Int64 // that anybody has noted, as it was known last
 
 	mu  sync.Mutex // guards all
 	all map[lifeKey]*noted
@@ -70,10 +71,13 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 	l := c.lived.all[w.lifeKey]
 	c.lived.mu.Unlock()
 	if !l.covers(&w, now) {
+		node.Sharpen(ctx)
 		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
-		if err := node.NoteLife(ctx, life, limit); err != nil {
+		longest, err := node.NoteLife(ctx, life, limit)
+		if err != nil {
 			return err
 		}
+		c.lived.longest.Store(max(int64(longest), c.lived.longest.Load()))
 		w.until, w.slack = now+int64(life.Holds()), life.Slack
 		l = new(w)
 	}
@@ -117,6 +121,20 @@ func (c *Cache[V]) mixes(ttl time.Duration) bool {
 		c.mixed.Store(true)
 	}
 	return c.mixed.Load()
+}
+
+// brief reports whether a value that lives for ttl may have ended when another
+// process puts back an older one that lives longer.
+func (c *Cache[V]) brief(ttl time.Duration) bool {
+	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(c.policy.TTL), c.lived.longest.Load())
+}
+
+// trace is where a brief write is noted, "" for another.
+func (c *Cache[V]) trace(full string, ttl time.Duration) string {
+	if !c.brief(ttl) {
+		return ""
+	}
+	return remote.TraceKey(c.client.opts.KeyPrefix, full)
 }
 
 // noteLife is note for a record of the class that is put back.

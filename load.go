@@ -200,7 +200,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 		return
 	}
 	stored, err := node.Fill(ctx, remote.Fill{
-		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Rest: f.key.key, MissedAt: missed, Replaces: replaces,
+		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Trace: remote.TraceKey(c.client.opts.KeyPrefix, full), Rest: f.key.key, MissedAt: missed, Replaces: replaces,
 	}, c.policy.WriteTimeout)
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already

@@ -323,7 +323,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 	var sends []sending
 	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || noted != nil {
+		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.brief(w.ttl) || noted != nil {
 			continue
 		}
 		lane := c.client.lanes.tryLock(w.rec.Key)

@@ -112,7 +112,7 @@ func (j *judge) excuse(s *story, w mutation) string {
 		return "overflow"
 	}
 	for _, m := range s.mutations {
-		if m.Proc != w.Proc && m.near(w, int64(j.rules.Ambiguity)) {
+		if m.Proc != w.Proc && m.near(w, int64(j.rules.Ambiguity+j.final.Stolen)) {
 			return "order unknown"
 		}
 	}

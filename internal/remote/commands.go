@@ -50,6 +50,9 @@ type Pair struct {
 	// InTime: nothing is to be written once the caller has given up; see
 	// Node.InTime. For Set only.
 	InTime bool
+	// Trace is where to leave when it was written, and Process who: see TraceKey.
+	// "": nowhere. It goes with InTime.
+	Trace, Process string
 }
 
 // Set writes a key for ttl.

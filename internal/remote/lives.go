@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -67,13 +68,18 @@ else
   note(ARGV[1], tonumber(ARGV[3]))
 end
 if ARGV[5] == '1' then note('~', 0) end
-return 1`)
+local longest, all = tonumber(ARGV[1]), redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local till, ttl = tonumber(string.match(all[i + 1], '^(%d+):')), tonumber(all[i])
+  if till and ttl and till >= now then longest = math.max(longest, ttl) end
+end
+return longest`)
 
-// NoteLife notes a life. Where the ACL forbids that, or scripts, it is no error:
+// NoteLife notes a life, and tells the longest that is noted. Where the ACL forbids that, or scripts, it is no error:
 // what is put back there is put back without a condition, or not at all.
-func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) error {
+func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) (longest time.Duration, _ error) {
 	if n.noLives.holds() {
-		return nil
+		return l.TTL, nil
 	}
 	c, bounded, cancel := n.begin(ctx, "life", limit)
 	defer cancel()
@@ -88,7 +94,12 @@ func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) error 
 	})
 	if KindOf(a.err) == NoPerm {
 		n.noLives.set()
-		a.err = nil
+		a.err, a.plain = nil, true
 	}
-	return c.end(ctx, a.err)
+	longest = l.TTL
+	if a.err == nil && !a.plain {
+		ms, _ := a.AsInt64()
+		longest = max(longest, time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond)
+	}
+	return longest, c.end(ctx, a.err)
 }

@@ -81,6 +81,7 @@ var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected rep
 type Fill struct {
 	Pair
 	Tomb, Marks string // Marks are of its class
+	Trace       string // see TraceKey
 	Rest        string // the key without its class
 	// MissedAt is when the load began or before, by the server's clock in
 	// milliseconds: a delete since then is a reason not to store the value.
@@ -97,7 +98,7 @@ func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bo
 	defer cancel()
 	a := n.run(bounded, step{
 		script: scriptFill,
-		keys:   []string{f.Key, f.Tomb, f.Marks},
+		keys:   []string{f.Key, f.Tomb, f.Marks, f.Trace},
 		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.Replaces, f.Rest, n.deadline(limit)},
 		plain:  f.plain,
 	})

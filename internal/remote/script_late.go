@@ -33,17 +33,49 @@ func (n *Node) InTime(bytes int) bool {
 // stalling is how long nothing comes from a node that seems to stall.
 const stalling = 25 * time.Millisecond
 
-// scriptSet: KEYS key; ARGV value, when it ends (0: never given), ttl, until when
-// (0: ever). Returns 1 if it stored the value, -1 if it came too late.
-var scriptSet = newScript(`local time = redis.call('TIME')
+// luaTrace leaves the trace of a brief write under a key. It never goes back in
+// time, but for one that lies further ahead than a trace lives.
+const luaTrace = `local function trace(key, at, who, life)
+  local v = redis.pcall('GET', key)
+  local t = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
+  if t and t >= at and t <= at + tonumber(life) then return end
+  redis.call('SET', key, string.format('%.0f', at) .. ':' .. who, 'PX', life)
+end
+`
+
+// scriptSet: KEYS key, and where to leave a trace; ARGV value, when it ends (0:
+// never given), ttl, until when (0: ever), process, life of the trace. Returns 1 if
+// it stored the value, -1 if it came too late. The trace is of when the value was
+// sent: it must not look later than the value does by its end.
+var scriptSet = newScript(luaTrace + `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if tonumber(ARGV[4]) > 0 and now > tonumber(ARGV[4]) then return -1 end
 if ARGV[2] == '0' then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 else
   redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
+  now = math.min(now, tonumber(ARGV[2]) - tonumber(ARGV[3]))
 end
+if KEYS[2] then trace(KEYS[2], now, ARGV[5], ARGV[6]) end
 return 1`)
+
+// scriptTrace: KEYS where to leave a trace; ARGV when, process, its life.
+var scriptTrace = newScript(luaTrace + `trace(KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3])
+return 1`)
+
+// LeaveTrace is for a brief write that was not made by Set, at a time of the
+// server's.
+func (n *Node) LeaveTrace(ctx context.Context, trace, process string, at int64, limit time.Duration) error {
+	c, bounded, cancel := n.begin(ctx, "trace", limit)
+	defer cancel()
+	a := n.run(bounded, step{
+		script: scriptTrace,
+		keys:   []string{trace},
+		args:   []string{decimal(at), process, decimal(TombstoneLife.Milliseconds())},
+		plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
+	})
+	return c.end(ctx, a.err)
+}
 
 // setInTime is Set by a script.
 func (n *Node) setInTime(ctx, bounded context.Context, c call, p Pair, limit time.Duration) (Span, error) {
@@ -57,12 +89,19 @@ func (n *Node) setInTime(ctx, bounded context.Context, c call, p Pair, limit tim
 }
 
 func (n *Node) setStep(p Pair, limit time.Duration) step {
-	return step{
+	s := step{
 		script: scriptSet,
 		keys:   []string{p.Key},
-		args:   []string{text(p.Data), decimal(p.Ends), decimal(atLeastMS(p.TTL).Milliseconds()), n.deadline(limit)},
-		plain:  func(n *Node) rueidis.Completed { return n.set(p).Pin() },
+		args: []string{
+			text(p.Data), decimal(p.Ends), decimal(atLeastMS(p.TTL).Milliseconds()), n.deadline(limit),
+			p.Process, decimal(TombstoneLife.Milliseconds()),
+		},
+		plain: func(n *Node) rueidis.Completed { return n.set(p).Pin() },
 	}
+	if p.Trace != "" {
+		s.keys = append(s.keys, p.Trace)
+	}
+	return s
 }
 
 // inTime is the error of a script's answer.

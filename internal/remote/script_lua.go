@@ -22,8 +22,8 @@ local function stamp(n) return string.format('%.0f', n) end
 // luaTomb reads the tombstone: its time and process, 0 where there is none, nil
 // where it makes no sense. A time further ahead than a tombstone lives makes
 // none: no two servers' clocks are that far apart.
-const luaTomb = `local function tomb(life)
-  local v = redis.pcall('GET', T)
+const luaTomb = `local function tomb(life, key)
+  local v = redis.pcall('GET', key or T)
   if not v then return 0, '' end
   if type(v) ~= 'string' then return nil end
   local t, by = string.match(v, '^(%d+):(.*)$')
@@ -60,7 +60,7 @@ local n = redis.call('DEL', K)
 redis.call('SET', T, stamp(at) .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {n, now}`)
 
-// scriptFill: KEYS key, tombstone, marks; ARGV value, ttl, when it was missed, the
+// scriptFill: KEYS key, tombstone, marks, trace; ARGV value, ttl, when it was missed, the
 // sum of what it replaces, the key without its class, until when (as in
 // scriptDelete). Returns 1 if it stored the value.
 //
@@ -72,10 +72,12 @@ var scriptFill = newScript(luaNow + luaMarked + `local missed = tonumber(ARGV[3]
 if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
 if not m or m >= missed then return 0 end
-local v = redis.pcall('GET', T)
-if v then
-  local t = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
-  if not t or t >= missed then return 0 end
+for _, key in ipairs({T, KEYS[4]}) do
+  local v = redis.pcall('GET', key)
+  if v then
+    local t = type(v) == 'string' and tonumber(string.match(v, '^(%d+):'))
+    if not t or t >= missed then return 0 end
+  end
 end
 if ARGV[4] ~= '' then
   local there = redis.pcall('GET', K)
@@ -88,7 +90,7 @@ if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
 return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
-// tombstone, marks, lives, notice; ARGV lo, hi, from, to, process, life of the
+// tombstone, marks, lives, notice, trace; ARGV lo, hi, from, to, process, life of the
 // tombstone, the key without its class, our own ends, whether one of them may have
 // been given late. lo and hi are the times between which it was executed. from and
 // to are the same, widened by how servers' clocks have jumped: what others wrote
@@ -99,6 +101,9 @@ return 0`)
 // has no end, and where it ends later than anything of its class could. One of our
 // own ends means that it is ours, and older than what is put back. So does, without
 // an own end, a value that another process read to us before: see Record.Prev.
+//
+// A trace of a brief write stands for the tombstone where it is later: what was
+// written then has ended since, or will have.
 //
 // A tombstone of another process that is later than to wins, and so does its
 // delete of a prefix. What is there then was written later still, or a server that
@@ -117,6 +122,8 @@ return 0`)
 const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + luaWritten + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
 local from, to, life = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local t, by = tomb(life)
+local brief, whose = tomb(life, KEYS[6])
+if not brief or (t and brief > t) then t, by = brief, whose end
 local foreign = t and t > 0 and by ~= ARGV[5]
 local m = marked(ARGV[7], ARGV[5])
 local e = ends()
@@ -178,8 +185,8 @@ end
 `
 
 // scriptRestore puts a Set back: ARGV goes on with when it ends, the upper end
-// of our write of the key before this one (0: none), and the value. Returns a
-// Result.
+// of our write of the key before this one (0: none), the value, and whether it
+// lives briefly. Returns a Result.
 //
 //   - The same value: whoever wrote it. It must not end before ours would.
 //   - low after to: it is newer than ours, and stays.
@@ -189,10 +196,11 @@ end
 //   - A delete by another between from and to: the order cannot be told. A key
 //     that is there was written after its tombstone, so an older one is wrong.
 //   - Nothing is there: our value is put back, as far as it has not ended.
-var scriptRestore = newScript(luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
 local blurred = not t or (foreign and t >= from) or not m or (m > 0 and m >= from)
 if e ~= -2 and redis.pcall('GET', K) == value then
   if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[10]) end
+  if ARGV[13] == '1' then trace(KEYS[6], lo, ARGV[5], life) end
   return 1
 end
 if newer then return 0 end
@@ -205,6 +213,7 @@ if till > now then
 elseif e ~= -2 then
   redis.call('DEL', K)
 end
+if ARGV[13] == '1' then trace(KEYS[6], lo, ARGV[5], life) end
 return 1`)
 
 // scriptInvalidate puts a Delete back, and any write of which only the key is

@@ -26,6 +26,7 @@ type Cond struct {
 	Marks   string // of its class; not for Prolong
 	Lives   string // of its class; not for Prolong
 	Notice  string // of the key; not for Prolong
+	Trace   string // of the key; not for Prolong
 	Rest    string // the key without its class
 	Process string // ours; not empty, and without a zero byte
 	Ends    int64  // when the value expires; not for Invalidate
@@ -37,6 +38,8 @@ type Cond struct {
 	// our own earlier ones, and of it itself, which a server may give it late.
 	Own  []Range
 	Late bool // one of Own may have been given late
+	// Brief: the value lives shorter than others of its class; for Restore.
+	Brief bool
 }
 
 // Range is between two times of the server, in milliseconds.
@@ -46,7 +49,7 @@ type Range struct{ From, To int64 }
 func CondOf(prefix, key, process string) Cond {
 	return Cond{
 		Tomb: TombstoneKey(prefix, key), Marks: MarksKey(prefix, key), Lives: LivesKey(prefix, key),
-		Notice: NoticeKey(prefix, key), Rest: RestOf(prefix, key), Process: process,
+		Notice: NoticeKey(prefix, key), Trace: TraceKey(prefix, key), Rest: RestOf(prefix, key), Process: process,
 	}
 }
 
@@ -105,14 +108,14 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
 
 func (r *Replay) step() step {
-	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Notice}, plain: r.plain}
+	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Notice, r.Trace}, plain: r.plain}
 	switch r.Kind {
 	case Prolong:
 		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
 	case Invalidate:
 		s.script, s.args = scriptInvalidate, r.args()
 	default:
-		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data))
+		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data), flag(r.Brief))
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 )
@@ -61,6 +62,38 @@ func (n *Node) Blur() int64 {
 		return 0
 	}
 	return int64((o.high-o.low)/time.Millisecond) + 1
+}
+
+const (
+	// sharp is how exactly the server's clock should be known, in milliseconds,
+	// before anything is dated by it.
+	sharp = 2
+	// sharpenTries and sharpenTime bound what is spent on that: on a busy machine
+	// one answer of several comes at once.
+	sharpenTries = 6
+	sharpenTime  = 30 * time.Millisecond
+)
+
+// Sharpen asks for the server's time until it is known to 2 ms, a few times at
+// most. The first answers on a busy machine take long, and what is dated by them
+// cannot be told from what others wrote meanwhile.
+func (n *Node) Sharpen(ctx context.Context) {
+	if n.Blur() <= sharp || n.lacks.noTime.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sharpenTime)
+	defer cancel()
+	for range sharpenTries {
+		sent := time.Now()
+		r := n.cmd.Do(ctx, n.b().Time().Build())
+		if r.Error() != nil {
+			return
+		}
+		n.timed(sent, time.Now(), r)
+		if n.Blur() <= sharp {
+			return
+		}
+	}
 }
 
 // EndOf is when a key ends that is sent now to live for ttl: a write that a server

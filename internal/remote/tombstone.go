@@ -49,6 +49,11 @@ func KeyOfNotice(prefix, notice string) (key string, ok bool) {
 	return goesWith(prefix, NoticePrefix(prefix), notice)
 }
 
+// TraceKey is where it is kept when key was last written to live briefly: shorter
+// than other keys of its class. What is written so is gone when another process
+// comes to put back an older value that lives longer. It is in the slot of key.
+func TraceKey(prefix, key string) string { return prefix + "~s:" + beside(prefix, key) }
+
 func goesWith(prefix, begins, ours string) (key string, ok bool) {
 	rest, ok := strings.CutPrefix(ours, begins)
 	if !ok || rest == "" {
