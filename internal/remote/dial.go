@@ -181,6 +181,9 @@ func loginError(ctx context.Context, conn *greeting, db int, password string, er
 	if fault := conn.fault.Load(); fault != nil {
 		return &Error{Kind: fault.Kind, Op: "log in", Err: redact(fault.Err, password)}
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done() // rueidis has the same limit, and its timer may be first
+	}
 	if ctx.Err() != nil {
 		err = ended(ctx)
 	}
