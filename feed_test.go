@@ -37,7 +37,7 @@ func waitCovered(t *testing.T, c *Cache[string]) {
 
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
-	it, now := c.peek(key), c.client.clock.NowNano()
+	it, now := c.peek(key), c.client.clock.precise()
 	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && c.client.coherent(it, now)
 }
 
