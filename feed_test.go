@@ -451,7 +451,7 @@ func TestAFlushDropsEverything(t *testing.T) {
 	waitUntil(t, time.Second, func() bool { return c.l1.Len() == 0 }, func() string { return fmt.Sprintf("%d entries are left", c.l1.Len()) })
 	_, err := c.Lookup(t.Context(), "1")
 	wantErr(t, err, ErrNotFound)
-	if h := c.client.Health().Feed; h.Flushes != 1 {
+	if h := c.client.Health().Feed; h.Flushes < 1 { // the barrier notices too
 		t.Errorf("feed = %+v", h)
 	}
 }
