@@ -51,19 +51,48 @@ func (b book) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 // was acknowledged after the barrier that it holds was sent.
 func (b book) Found(n *remote.Node, h remote.Held) {
 	c := b.c
-	rs, ps := c.ledger.Uncover(h.Barrier)
-	c.journal.uncovered(c.ctx, h.Barrier, c.ledger.Next(), rs, ps)
-	c.outbox.Return(rs, ps)
-	c.journal.dropped(c, rs)
+	taken := c.uncover(h.Barrier)
 	earlier := c.settleEarlier(h)
 	n.Epoch.Store(c.ledger.Epoch())
-	uncovered := len(rs) + len(ps) + earlier
-	c.recovery.uncovered.Add(uint64(uncovered))
-	if uncovered > 0 {
-		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
-			slog.String("event", "replay.uncovered"), slog.String("addr", h.Addr), slog.Int("writes", uncovered))
-	}
+	c.countUncovered(n, taken+earlier)
 	c.datasetFound(h, c.evicting.observe(h.Evictions))
+}
+
+// Replaced is what somebody has done to the master: whatever memory holds may be
+// something else there. It is taken for a change of every key, as a FLUSHALL is. But
+// what came from an older state of the same dataset lacks what this process has
+// written since, and is to get that.
+func (b book) Replaced(n *remote.Node, holds uint64) {
+	c := b.c
+	c.log.LogAttrs(c.ctx, slog.LevelWarn, "redis has another dataset than before: what memory holds is dropped",
+		slog.String("event", "dataset.replaced"), slog.String("addr", n.Addr))
+	if holds > 0 {
+		uncovered := c.uncover(holds)
+		n.Epoch.Store(c.ledger.Epoch())
+		if c.countUncovered(n, uncovered); uncovered > 0 {
+			c.keptWrite(errReplaced)
+		}
+	}
+	c.invalidated(nil, true)
+}
+
+var errReplaced = errors.New("redis has gone back to an older dataset")
+
+// uncover moves what the ledger has after a barrier into the outbox.
+func (c *Client) uncover(barrier uint64) (writes int) {
+	rs, ps := c.ledger.Uncover(barrier)
+	c.journal.uncovered(c.ctx, barrier, c.ledger.Next(), rs, ps)
+	c.outbox.Return(rs, ps)
+	c.journal.dropped(c, rs)
+	return len(rs) + len(ps)
+}
+
+func (c *Client) countUncovered(n *remote.Node, writes int) {
+	c.recovery.uncovered.Add(uint64(writes))
+	if writes > 0 {
+		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
+			slog.String("event", "replay.uncovered"), slog.String("addr", n.Addr), slog.Int("writes", writes))
+	}
 }
 
 // datasetFound tells when a dataset that we knew is gone.

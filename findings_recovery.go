@@ -19,7 +19,7 @@ type FeedHealth struct {
 	// Epoch rises whenever announcements may have been missed.
 	Epoch     uint64
 	Announced uint64 // changes by others, so far
-	Flushes   uint64 // FLUSHALL and the like
+	Flushes   uint64 // times that everything was gone or another: FLUSHALL (which may count twice), SWAPDB and the like
 	Silences  uint64 // epochs that were ended because the feed did not answer
 }
 

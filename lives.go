@@ -63,7 +63,7 @@ func (l *noted) covers(w *noted, now int64) bool {
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
 func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	now, w := c.client.clock.NowNano(), c.lifeOf(node, ttl, touch)
+	now, w := c.client.clock.precise(), c.lifeOf(node, ttl, touch)
 	if c.lived.last.Load().covers(&w, now) {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (c *Cache[V]) lifeOf(node *remote.Node, ttl time.Duration, touch bool) note
 
 // noteFirst is note, and returns what it leaves of the limit.
 func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (time.Duration, error) {
-	if w := c.lifeOf(node, ttl, touch); c.lived.last.Load().covers(&w, c.client.clock.NowNano()) {
+	if w := c.lifeOf(node, ttl, touch); c.lived.last.Load().covers(&w, c.client.clock.precise()) {
 		return limit, nil
 	}
 	began := time.Now()

@@ -141,7 +141,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.flights.settle(f, Entry[V]{Value: v, Source: SourceLoader, Fresh: true, Cause: fmt.Errorf("evercache: encode: %w", err)}, nil)
 		return
 	}
-	now := c.client.clock.NowNano()
+	now := c.client.clock.precise()
 	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
@@ -166,7 +166,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 		c.drop(key)
 		return
 	}
-	it := c.absentItem(c.client.clock.NowNano())
+	it := c.absentItem(c.client.clock.precise())
 	it.Epoch = epoch
 	c.put(key, it)
 }

@@ -21,8 +21,9 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
+	now := c.client.clock.precise()
 	for _, key := range keys {
-		it := c.hit(key)
+		it := c.hitAt(key, now)
 		if it == nil {
 			missing = append(missing, key)
 			continue

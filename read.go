@@ -16,7 +16,7 @@ import (
 // Policy.OutageReads says. The error is ErrNotFound, ErrUnavailable, the
 // loader's own, or that of ctx; it is never just that Redis failed.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
-	if it := c.hit(key); it != nil {
+	if it, _ := c.hit(key); it != nil {
 		c.client.requests.add(OpGet, TierL1, ResultHit)
 		return c.served(it)
 	}
@@ -36,19 +36,27 @@ func (c *Cache[V]) Lookup(ctx context.Context, key string) (Entry[V], error) {
 }
 
 func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
-	if it := c.hit(key); it != nil {
+	if it, now := c.hit(key); it != nil {
 		c.client.requests.add(op, TierL1, ResultHit)
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
-		return c.entry(it, SourceMemory, c.client.clock.NowNano(), c.client.cause()), nil
+		return c.entry(it, SourceMemory, now, c.client.cause()), nil
 	}
 	return c.read(ctx, op, key, load)
 }
 
 // hit returns the item that may be served without asking anybody: one that the
-// feed covers, one within L1TTL, or, while Redis is away, within its TTL.
-func (c *Cache[V]) hit(key string) *local.Item {
+// feed covers, one within L1TTL, or, while Redis is away, within its TTL; nil: none
+// may. now is the time for which that was found. It is the real one, read after the
+// call has come: the first calls of a process that was stopped come before anything
+// else in it has noticed.
+func (c *Cache[V]) hit(key string) (it *local.Item, now int64) {
+	now = c.client.clock.precise()
+	return c.hitAt(key, now), now
+}
+
+func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.node.Load() != nil {
 		return nil // Redis is asked every time; memory is there for the outage
 	}
@@ -56,7 +64,6 @@ func (c *Cache[V]) hit(key string) *local.Item {
 	if it == nil {
 		return nil
 	}
-	now := c.client.clock.NowNano()
 	if now < it.TrustUntil && c.client.coherent(it, now) {
 		return it
 	}
@@ -175,11 +182,13 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 // conclude settles the flight by what Redis said, or starts a load that will;
 // loading tells which.
 func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a answer[V]) (loading bool) {
-	key, now := f.key.key, c.client.clock.NowNano()
+	key, now := f.key.key, c.client.clock.precise()
 	switch {
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
-		c.flights.settle(f, c.entry(a.it, a.source, now, nil), nil)
+		e := c.entry(a.it, a.source, now, nil)
+		e.Coherent = e.Coherent && now-f.asked <= leaseTerm // else this process was stopped with the answer in its socket
+		c.flights.settle(f, e, nil)
 	case a.err == nil:
 		f.missed = a.missed
 		return c.absent(ctx, f, load, a.junk)
@@ -233,14 +242,14 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		c.client.decodeFailures.Add(1)
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
-	now := c.client.clock.NowNano()
+	asked := c.client.clock.at(missed.at) // not when it was answered: this process may have been stopped since
 	ttl, age := v.TTL, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
 	} else {
 		age = max(0, c.policy.TTL-ttl)
 	}
-	it := c.newItem(value, len(v.Data), now, age, ttl)
+	it := c.newItem(value, len(v.Data), asked, age, ttl)
 	it.Epoch, it.End = m.epoch, endOf(node, v, missed)
 	return answer[V]{it: it, source: SourceRedis}
 }
@@ -263,7 +272,7 @@ func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
 }
 
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
-	now := c.client.clock.NowNano()
+	now := c.client.clock.precise()
 	if r.Kind != outbox.Set || now >= r.Ends {
 		return nil, ""
 	}
@@ -281,7 +290,7 @@ const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], junk string) (loading bool) {
-	key, now := f.key.key, c.client.clock.NowNano()
+	key, now := f.key.key, c.client.clock.precise()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
 	case !lives || c.client.node.Load() == nil:
@@ -301,7 +310,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], jun
 
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause error) (loading bool) {
-	key, now := f.key.key, c.client.clock.NowNano()
+	key, now := f.key.key, c.client.clock.precise()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
@@ -327,7 +336,7 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.clock.NowNano()
+	now := c.client.clock.precise()
 	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}

@@ -7,7 +7,7 @@ var (
 	descFeedCoherent  = desc("feed_coherent", "1 while entries that the announcements cover may be called coherent.")
 	descFeedLease     = desc("feed_lease_age_seconds", "How long ago the last proof was that no announcement is missed; absent when there is none.")
 	descFeedAnnounced = desc("feed_announced_total", "Changes that other processes made.")
-	descFeedFlushes   = desc("feed_flushes_total", "Announcements that everything is gone, as after FLUSHALL.")
+	descFeedFlushes   = desc("feed_flushes_total", "Times that everything was gone or another, as after FLUSHALL (which may count twice) or SWAPDB.")
 	descFeedSilences  = desc("feed_silences_total", "Times that the feed did not answer for longer than the lease.")
 
 	descClockAhead = desc("redis_clock_ahead_seconds", "How far the clock of Redis is ahead of ours, less than 0: behind; absent while no master is in use.")

@@ -47,7 +47,8 @@ func (it *Item) Fresh(now int64) bool { return it != nil && now < it.FreshUntil 
 func (it *Item) Stale(now int64) bool { return it != nil && !it.Absent && now < it.KeepUntil }
 
 // Clock gives the time in nanoseconds since some fixed point. It is asked on
-// every read, so it should cost little more than reading a variable.
+// every read, so it should cost little more than reading a variable. A Store forgets
+// by it what is past KeepUntil, and decides nothing else: it may be late.
 type Clock interface{ NowNano() int64 }
 
 // Bound limits a Store by entries or by bytes; exactly one is positive.

@@ -1,8 +1,8 @@
 package remote
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,6 +22,9 @@ type Book interface {
 	// Found is called for each node that is dialled, before anything is written
 	// there, and sets the node's Epoch.
 	Found(*Node, Held)
+	// Replaced is called when a node has another dataset than at its last barrier,
+	// before the next one counts. holds is the last barrier of ours that it had; 0: none.
+	Replaced(n *Node, holds uint64)
 }
 
 // Held is what a node held when it was dialled.
@@ -103,26 +106,32 @@ var errPassed = errors.New("another dial of the master has begun since")
 func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	r := n.beat.DoMulti(ctx,
 		n.askTime(),
+		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
+		n.beat.B().Get().Key(cmp.Or(n.heartbeat.Marker, n.heartbeat.Key)).Build(),
 		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
 		n.beat.B().Info().Section("replication").Build())
 	now := time.Now()
 	n.timed(b.SentAt, now, r[0])
-	for i, command := range []string{2: "INFO", 3: "WAIT"} {
+	for i, command := range []string{4: "INFO", 5: "WAIT"} {
 		if command != "" {
 			n.lacks.heard(command, r[i].Error())
 		}
 	}
-	acked, err := r[3].AsInt64()
+	acked, err := r[5].AsInt64()
 	b.Acked, b.Proof = int(acked), err
-	if b.Wrote, err = r[2].ToString(); err != nil {
+	if b.Wrote, err = r[4].ToString(); err != nil {
 		b.Proof = err
 	}
-	if b.Info, err = r[4].ToString(); err != nil {
+	if b.Info, err = r[6].ToString(); err != nil {
 		b.Proof = err
 	}
-	return r[1].Error()
+	if err := r[3].Error(); err != nil {
+		return err
+	}
+	n.compareDataset(ctx, b, r[1], r[2])
+	return nil
 }
 
 // askTime asks for the server's time: of INFO where TIME is missing.
@@ -217,9 +226,8 @@ func (n *Node) find(ctx context.Context) error {
 		return err
 	}
 	n.heartbeat.Book.Found(n, held)
-	if held.Dataset == "" && !held.Unknown && n.heartbeat.Marker != "" {
-		mark := n.beat.B().Set().Key(n.heartbeat.Marker).Value(rand.Text()).Nx().Build()
-		_ = n.beat.Do(ctx, mark).Error() // the next one who dials finds out
+	if held.Dataset == "" && !held.Unknown {
+		n.mark(ctx)
 	}
 	return nil
 }
@@ -280,4 +288,5 @@ func (b *lone) NextBarrier(*Node) (uint64, bool) {
 	return b.n, true
 }
 
-func (b *lone) Found(*Node, Held) {}
+func (b *lone) Found(*Node, Held)      {}
+func (b *lone) Replaced(*Node, uint64) {}

@@ -24,6 +24,8 @@ func (d *keeper) NextBarrier(*Node) (uint64, bool) {
 	return 99, true
 }
 
+func (d *keeper) Replaced(*Node, uint64) {}
+
 func (d *keeper) Found(_ *Node, h Held) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

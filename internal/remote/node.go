@@ -37,6 +37,7 @@ type Node struct {
 	heartbeat Heartbeat
 	clock     serverClock
 	first     Barrier // the last of its dial
+	holds     dataset // of the caller of Barrier
 
 	deadlines deadlines
 	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does

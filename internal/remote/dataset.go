@@ -1,0 +1,83 @@
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// dataset is what a node held at the last barrier that it took. Whoever puts
+// another dataset in its place (SWAPDB, a reload from an older file) announces no
+// key of it.
+type dataset struct {
+	barrier uint64 // 0: none was taken yet
+	marker  string // "": none, or the ACL forbids to ask
+}
+
+// fate is what has become of a dataset.
+type fate uint8
+
+const (
+	same fate = iota
+	older
+	another
+)
+
+// became judges by what the node holds right before the next barrier. Numbers only
+// rise. A key that is gone alone was evicted or deleted by hand.
+func (d dataset) became(now dataset) fate {
+	switch {
+	case d.barrier == 0 || now.barrier >= d.barrier:
+		return same
+	case now.barrier > 0:
+		return older
+	case d.marker != "" && now.marker == d.marker:
+		return same
+	}
+	return another
+}
+
+// held is what a node answered to GET of the heartbeat's key and of the marker; not
+// ok: nobody can tell.
+func held(key, marker rueidis.RedisResult) (now dataset, ok bool) {
+	text, err := key.ToString()
+	if err != nil && !IsNil(err) {
+		return now, false
+	}
+	if now.barrier, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil && text != "" {
+		return now, false // somebody has overwritten it
+	}
+	now.marker, _ = marker.ToString()
+	return now, true
+}
+
+// compareDataset tells the book when the dataset is not that of the barrier before b.
+func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueidis.RedisResult) {
+	now, ok := held(key, marker)
+	if !ok {
+		n.holds.barrier = b.N
+		return
+	}
+	if n.holds.became(now) != same {
+		n.heartbeat.Book.Replaced(n, now.barrier)
+	}
+	if now.marker == "" && IsNil(marker.Error()) {
+		now.marker = n.mark(ctx)
+	}
+	n.holds = dataset{b.N, now.marker}
+}
+
+// mark marks the node's dataset, and returns the marker; "": it is known the next time.
+func (n *Node) mark(ctx context.Context) string {
+	if n.heartbeat.Marker == "" {
+		return ""
+	}
+	marker := rand.Text()
+	if n.beat.Do(ctx, n.beat.B().Set().Key(n.heartbeat.Marker).Value(marker).Nx().Build()).Error() != nil {
+		return "" // another process was first
+	}
+	return marker
+}
