@@ -118,8 +118,22 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 	conn := &greeting{Conn: secured, asking: guard{ours: true}}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
+	client, err := rueidis.NewClient(options(c, conn, name, password))
+	if err != nil {
+		conn.Close()
+		if client != nil {
+			client.Close()
+		}
+		return nil, loginError(ctx, conn, c.DB, password, err)
+	}
+	conn.known.Store(true)
+	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
+}
+
+// options are those of a rueidis client over conn and nothing else.
+func options(c Config, conn *greeting, name, password string) rueidis.ClientOption {
 	var spent atomic.Bool
-	client, err := rueidis.NewClient(rueidis.ClientOption{
+	return rueidis.ClientOption{
 		InitAddress: []string{c.Addr},
 		DialCtxFn: func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 			if spent.Swap(true) {
@@ -140,16 +154,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		DisableRetry:      true,
 		DisableCache:      true, // its own tracking: see Tracking for ours
 		OnInvalidations:   c.Track.listener(conn),
-	})
-	if err != nil {
-		conn.Close()
-		if client != nil {
-			client.Close()
-		}
-		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
-	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
 }
 
 // ping is how often rueidis asks a silent connection for an answer. It gives one

@@ -49,6 +49,12 @@ var streams = []struct {
 	{"a bulk that is longer than it says", "$1\r\nab\r\n", false},
 	{"a null that hides a length", "_$\r\n", false},
 	{"a boolean that hides one", "#\r\n", false},
+	{"a null that goes on", "_x", false},
+	{"a null that ends in the wrong place", "_\rx", false},
+	{"a boolean that goes on", "#tx", false},
+	{"a boolean that is neither", "#x\r\n", false},
+	{"an announcement within a reply", "*2\r\n>2\r\n+invalidate\r\n_\r\n:1\r\n", false},
+	{"a confirmation of nothing", ">1\r\n+psubscribe\r\n", false},
 	{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", false},
 	{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", false},
 	{"garbage", "\x00\xff\x00\xff", false},
@@ -213,6 +219,7 @@ func TestAServerThatAnswersNonsenseIsNotRedis(t *testing.T) {
 func TestNonsenseAfterTheLoginEndsTheConnection(t *testing.T) {
 	for name, says := range map[string]string{
 		"neg": "$-5\r\n", "arr": "*2147483647\r\n", "bulk": "$9999999999\r\n", "unasked": "+a\r\n+b\r\n+c\r\n",
+		"null": strings.Repeat("_xx", 40), "boolean": strings.Repeat("#txx", 40),
 	} {
 		t.Run(name, func(t *testing.T) {
 			link, err := DialLink(t.Context(), config(turncoat(t, says)))
