@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Config says how to reach one node.
@@ -40,6 +42,7 @@ const maxPasswordFile = 64 << 10
 
 func (c Config) password() (string, error) {
 	if c.PasswordFile == "" {
+		censor.Hide(c.Password)
 		return c.Password, nil
 	}
 	f, err := os.Open(c.PasswordFile)
@@ -54,7 +57,9 @@ func (c Config) password() (string, error) {
 	if err != nil {
 		return "", &Error{Kind: Auth, Op: "read password file", Err: err}
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	password := strings.TrimRight(string(b), "\r\n")
+	censor.Hide(password)
+	return password, nil
 }
 
 // wire is one rueidis client over exactly one connection. rueidis dials again
@@ -141,7 +146,7 @@ func options(c Config, conn *greeting, name, password string) rueidis.ClientOpti
 			}
 			return conn, nil
 		},
-		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: c.ping()},
+		Dialer:            net.Dialer{Timeout: 2 * c.DialTimeout, KeepAlive: c.ping()}, // our own limit comes first
 		ConnWriteTimeout:  time.Second,
 		Username:          c.Username,
 		Password:          password,

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,54 @@ func turncoat(t *testing.T, says string) string {
 			}
 		}
 	})
+}
+
+// says is a server that lets us log in and answers a command as answer has it.
+func says(t testing.TB, answer func(command string) string) string {
+	t.Helper()
+	return serve(t, func(c net.Conn) {
+		for in := bufio.NewReader(c); ; {
+			words, err := command(in)
+			if err != nil {
+				return
+			}
+			reply := "+OK\r\n"
+			switch {
+			case words[0] == "HELLO" && len(words) > 1:
+				reply = hello
+			case words[0] != "CLIENT":
+				reply = answer(words[0])
+			}
+			if _, err := io.WriteString(c, reply); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// command reads one as rueidis writes it.
+func command(in *bufio.Reader) ([]string, error) {
+	number := func() (n int, err error) {
+		line, err := in.ReadString('\n')
+		if err == nil {
+			n, err = strconv.Atoi(strings.TrimSpace(line[1:]))
+		}
+		return n, err
+	}
+	n, err := number()
+	words := make([]string, 0, max(n, 0))
+	for range n {
+		size, err := number()
+		if err != nil {
+			return nil, err
+		}
+		word := make([]byte, size+2)
+		if _, err := io.ReadFull(in, word); err != nil {
+			return nil, err
+		}
+		words = append(words, string(word[:size]))
+	}
+	return words, err
 }
 
 const hello = "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"

@@ -15,7 +15,7 @@ func (g *guard) look(c byte) error {
 	if answer && c != '-' {
 		return fmt.Errorf("%w: it answers a subscription with %q", ErrNotRedis, c)
 	}
-	if c == '>' && g.depth > 0 { // rueidis takes it out, and the next reply in its place
+	if c == '>' && g.depth > 0 && g.top != '>' { // rueidis takes it out, and the next reply in its place
 		return fmt.Errorf("%w: an announcement stands in a reply", ErrNotRedis)
 	}
 	if g.noting = answer || g.depth == 1 && g.first && c != '|'; g.noting {
