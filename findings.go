@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -49,7 +50,7 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	default:
 		master = masterFindings(c.sayings(node), h)
 	}
-	return slices.Concat(
+	return shown(slices.Concat(
 		master,
 		c.keyFiles.findings(time.Now()),
 		clockFindings(h),
@@ -60,7 +61,19 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 		rejectedFindings(c.rejections.Load(), time.Unix(0, c.rejectedAt.Load())),
 		c.journal.findings(),
 		c.kit.told(),
-	)
+	))
+}
+
+// maxDetail bounds the detail of a finding, in bytes.
+const maxDetail = 2 << 10
+
+// shown are findings whose details can be shown: a server may have said what is in
+// them.
+func shown(fs []Finding) []Finding {
+	for i := range fs {
+		fs[i].Detail = censor.Text(fs[i].Detail, maxDetail)
+	}
+	return fs
 }
 
 // sayings are what the master in use says of us.

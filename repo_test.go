@@ -31,9 +31,10 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/sentinel", "internal/watch"},
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/sentinel", "internal/watch"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
+	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
 	{"internal/kit", nil, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
 	{"internal/keyfiles", nil, "files become TLS settings; whose they are, and what is told of them, is the root's"},
@@ -42,8 +43,8 @@ var mayImport = []struct {
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
-	{"internal/remote", []string{"internal/breaker"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
-	{"internal/watch", []string{"internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
+	{"internal/remote", []string{"internal/breaker", "internal/censor"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
+	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
@@ -55,7 +56,7 @@ var mayImport = []struct {
 	{"status", []string{"."}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
 
-	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue"}, "the daemon is a user of the public packages like any other"},
+	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor"}, "the daemon is a user of the public packages like any other"},
 	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue"}, "main wires; what it does is in packages that are tested without it"},
 	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // token is the secret that callers must show, from a setting or from a file
@@ -41,6 +42,7 @@ func newToken(secret evercache.Secret, path string, log *slog.Logger) *token {
 	if secret == "" {
 		return nil
 	}
+	censor.Hide(secret.Reveal())
 	return &token{path: path, log: log, sum: sha256.Sum256([]byte(secret.Reveal())), readAt: time.Now()}
 }
 
@@ -83,6 +85,7 @@ func (t *token) readLocked() error {
 	if err != nil {
 		return fmt.Errorf("it %w", err)
 	}
+	censor.Hide(secret.Reveal())
 	t.sum = sha256.Sum256([]byte(secret.Reveal()))
 	return nil
 }

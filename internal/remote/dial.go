@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Config says how to reach one node.
@@ -40,6 +42,7 @@ const maxPasswordFile = 64 << 10
 
 func (c Config) password() (string, error) {
 	if c.PasswordFile == "" {
+		censor.Hide(c.Password)
 		return c.Password, nil
 	}
 	f, err := os.Open(c.PasswordFile)
@@ -54,7 +57,9 @@ func (c Config) password() (string, error) {
 	if err != nil {
 		return "", &Error{Kind: Auth, Op: "read password file", Err: err}
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	password := strings.TrimRight(string(b), "\r\n")
+	censor.Hide(password)
+	return password, nil
 }
 
 // wire is one rueidis client over exactly one connection. rueidis dials again
@@ -118,8 +123,22 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 	conn := &greeting{Conn: secured, asking: guard{ours: true}}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
+	client, err := rueidis.NewClient(options(c, conn, name, password))
+	if err != nil {
+		conn.Close()
+		if client != nil {
+			client.Close()
+		}
+		return nil, loginError(ctx, conn, c.DB, password, err)
+	}
+	conn.known.Store(true)
+	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
+}
+
+// options are those of a rueidis client over conn and nothing else.
+func options(c Config, conn *greeting, name, password string) rueidis.ClientOption {
 	var spent atomic.Bool
-	client, err := rueidis.NewClient(rueidis.ClientOption{
+	return rueidis.ClientOption{
 		InitAddress: []string{c.Addr},
 		DialCtxFn: func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 			if spent.Swap(true) {
@@ -127,7 +146,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 			}
 			return conn, nil
 		},
-		Dialer:            net.Dialer{Timeout: c.DialTimeout, KeepAlive: c.ping()},
+		Dialer:            net.Dialer{Timeout: 2 * c.DialTimeout, KeepAlive: c.ping()}, // our own limit comes first
 		ConnWriteTimeout:  time.Second,
 		Username:          c.Username,
 		Password:          password,
@@ -140,16 +159,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		DisableRetry:      true,
 		DisableCache:      true, // its own tracking: see Tracking for ours
 		OnInvalidations:   c.Track.listener(conn),
-	})
-	if err != nil {
-		conn.Close()
-		if client != nil {
-			client.Close()
-		}
-		return nil, loginError(ctx, conn, c.DB, password, err)
 	}
-	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
 }
 
 // ping is how often rueidis asks a silent connection for an answer. It gives one

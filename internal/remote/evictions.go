@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Evictions is what a server says of the keys that it evicts.
@@ -82,7 +84,7 @@ func (n *Node) askPolicy(ctx context.Context, e Evictions) (Evictions, error) {
 	if err != nil {
 		return e, nil
 	}
-	e.Policy = settings["maxmemory-policy"]
+	e.Policy = censor.Text(settings["maxmemory-policy"], maxSaid)
 	e.Never = evictsNever(e.Policy, settings["maxmemory"])
 	return e, nil
 }

@@ -103,7 +103,7 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	var worst error
 	for i := range keys {
 		v, err := value(replies[2*i], replies[2*i+1])
-		found[i] = Found{Value: v, Err: err}
+		found[i] = Found{Value: v, Err: tellable(err)}
 		if ranges && (err == nil && (len(v.Data) == 0 || len(v.Data) == span) || rangesForbidden(replies[2*i].Error())) {
 			rest = append(rest, i)
 			continue

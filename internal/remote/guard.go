@@ -32,8 +32,10 @@ var (
 
 // guard reads along a stream of RESP2 or RESP3, whatever pieces it comes in.
 // rueidis allocates whatever length a header announces, and recurses as deep as
-// replies nest; what passes here is safe to give to it. Only headers are
-// looked at, payloads are skipped by their length.
+// replies nest, and it panics at an answer to nothing; what passes here is safe to
+// give to it. Both must agree where a value ends: a byte passes only where rueidis
+// takes it for the same. Only headers are looked at, payloads are skipped by their
+// length.
 type guard struct {
 	at     place
 	skip   int64 // bytes of payload still to come
@@ -70,6 +72,7 @@ const (
 	atType place = iota
 	atLength
 	atText
+	atTruth // the one letter of a boolean
 	atCR
 	atLF
 )
@@ -79,12 +82,15 @@ const (
 const (
 	asLine  byte = 1 + iota // a line
 	asBulk                  // a length and so many bytes
+	asNull                  // nothing
+	asTruth                 // t or f
 	asList                  // a length and so many values
 	asPairs                 // a length and twice as many
 )
 
 var typed = [256]byte{
-	'+': asLine, '-': asLine, ':': asLine, ',': asLine, '(': asLine, '#': asLine, '_': asLine,
+	'+': asLine, '-': asLine, ':': asLine, ',': asLine, '(': asLine,
+	'_': asNull, '#': asTruth,
 	'$': asBulk, '!': asBulk, '=': asBulk,
 	'*': asList, '~': asList, '>': asList,
 	'%': asPairs, '|': asPairs,
@@ -106,11 +112,13 @@ func (g *guard) pass(p []byte, b bounds) (int, error) {
 		n, err := 1, error(nil)
 		switch c := p[i]; g.at {
 		case atType:
-			err = g.begin(c)
+			err = g.begin(c, b)
 		case atLength:
 			err = g.length(c, b)
 		case atText:
 			n, err = g.text(p[i:], b)
+		case atTruth:
+			err = g.truth(c, b)
 		case atCR:
 			err = want(c, '\r')
 			g.at = atLF
@@ -134,7 +142,7 @@ func want(c, w byte) error {
 	return nil
 }
 
-func (g *guard) begin(c byte) error {
+func (g *guard) begin(c byte, b bounds) error {
 	if g.depth == 0 {
 		if !g.tagged {
 			g.size = 0
@@ -154,6 +162,11 @@ func (g *guard) begin(c byte) error {
 	switch {
 	case typed[c] == asLine:
 		g.at = atText
+	case typed[c] == asNull:
+		g.at = atCR
+		return g.grow(2, b)
+	case typed[c] == asTruth:
+		g.at = atTruth
 	case typed[c] != 0:
 		g.at = atLength
 	case c == 0x15 || c == 0x16: // an alert, a handshake
@@ -184,11 +197,20 @@ func (g *guard) text(p []byte, b bounds) (int, error) {
 	if err := g.grow(int64(n), b); err != nil || !whole {
 		return n, err
 	}
-	// rueidis skips over a null and a boolean without a look at where they end.
-	if !g.cr || g.typ == '_' && g.line != 1 || g.typ == '#' && g.line != 2 {
+	if !g.cr {
 		return 0, fmt.Errorf("%w: a line of %q ends in the wrong place", ErrNotRedis, g.typ)
 	}
 	return n + 1, g.end()
+}
+
+// truth takes the letter of a boolean. rueidis skips the two bytes after it, and
+// those after a null, without a look: they must be the end of the line.
+func (g *guard) truth(c byte, b bounds) error {
+	if c != 't' && c != 'f' {
+		return fmt.Errorf("%w: a boolean is %q", ErrNotRedis, c)
+	}
+	g.at = atCR
+	return g.grow(3, b)
 }
 
 // length takes the next byte of a length.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,12 @@ var streams = []struct {
 	{"a bulk that is longer than it says", "$1\r\nab\r\n", false},
 	{"a null that hides a length", "_$\r\n", false},
 	{"a boolean that hides one", "#\r\n", false},
+	{"a null that goes on", "_x", false},
+	{"a null that ends in the wrong place", "_\rx", false},
+	{"a boolean that goes on", "#tx", false},
+	{"a boolean that is neither", "#x\r\n", false},
+	{"an announcement within a reply", "*2\r\n>2\r\n+invalidate\r\n_\r\n:1\r\n", false},
+	{"a confirmation of nothing", ">1\r\n+psubscribe\r\n", false},
 	{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", false},
 	{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", false},
 	{"garbage", "\x00\xff\x00\xff", false},
@@ -152,6 +159,54 @@ func turncoat(t *testing.T, says string) string {
 	})
 }
 
+// says is a server that lets us log in and answers a command as answer has it.
+func says(t testing.TB, answer func(command string) string) string {
+	t.Helper()
+	return serve(t, func(c net.Conn) {
+		for in := bufio.NewReader(c); ; {
+			words, err := command(in)
+			if err != nil {
+				return
+			}
+			reply := "+OK\r\n"
+			switch {
+			case words[0] == "HELLO" && len(words) > 1:
+				reply = hello
+			case words[0] != "CLIENT":
+				reply = answer(words[0])
+			}
+			if _, err := io.WriteString(c, reply); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// command reads one as rueidis writes it.
+func command(in *bufio.Reader) ([]string, error) {
+	number := func() (n int, err error) {
+		line, err := in.ReadString('\n')
+		if err == nil {
+			n, err = strconv.Atoi(strings.TrimSpace(line[1:]))
+		}
+		return n, err
+	}
+	n, err := number()
+	words := make([]string, 0, max(n, 0))
+	for range n {
+		size, err := number()
+		if err != nil {
+			return nil, err
+		}
+		word := make([]byte, size+2)
+		if _, err := io.ReadFull(in, word); err != nil {
+			return nil, err
+		}
+		words = append(words, string(word[:size]))
+	}
+	return words, err
+}
+
 const hello = "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
 
 func serve(t testing.TB, talk func(net.Conn)) string {
@@ -213,6 +268,7 @@ func TestAServerThatAnswersNonsenseIsNotRedis(t *testing.T) {
 func TestNonsenseAfterTheLoginEndsTheConnection(t *testing.T) {
 	for name, says := range map[string]string{
 		"neg": "$-5\r\n", "arr": "*2147483647\r\n", "bulk": "$9999999999\r\n", "unasked": "+a\r\n+b\r\n+c\r\n",
+		"null": strings.Repeat("_xx", 40), "boolean": strings.Repeat("#txx", 40),
 	} {
 		t.Run(name, func(t *testing.T) {
 			link, err := DialLink(t.Context(), config(turncoat(t, says)))

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Kind sorts what can go wrong between us and a node. It is a metric label and
@@ -168,14 +170,15 @@ func (k Kind) Refused() bool {
 // meets it is kept; a heartbeat that does is not answered.
 func (k Kind) Puzzling() bool { return k == Lacks || k == UnknownReply }
 
-// Error is a failure of this package with its kind; its text holds no secret.
+// Error is a failure of this package with its kind. Its text is bounded, is on one
+// line and holds no secret, whatever a server has said.
 type Error struct {
 	Kind Kind
 	Op   string
 	Err  error
 }
 
-func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+func (e *Error) Error() string { return censor.Text(e.Op+": "+e.Err.Error(), maxShown) }
 func (e *Error) Unwrap() error { return e.Err }
 
 func wrap(op string, err error) error {
@@ -185,12 +188,13 @@ func wrap(op string, err error) error {
 	return &Error{Kind: KindOf(err), Op: op, Err: tellable(err)}
 }
 
-// tellable is a reply that nobody knows as it may be told: a server repeats the
-// arguments of a command that it does not have, keys and values of callers.
+// tellable is an error as it may be told. Of a reply that nobody knows there is
+// less: a server repeats the arguments of a command that it does not have, keys and
+// values of callers.
 func tellable(err error) error {
 	k := KindOf(err)
 	if !k.Puzzling() {
-		return err
+		return told(err)
 	}
 	text, _, _ := strings.Cut(err.Error(), ", with args")
 	return &Error{Kind: k, Op: "redis", Err: fmt.Errorf("%.100s", strings.ToValidUTF8(text, "?"))}

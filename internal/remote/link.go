@@ -20,7 +20,8 @@ func DialLink(ctx context.Context, c Config) (*Link, error) {
 	return &Link{wire: w}, nil
 }
 
-// Reply is one answer of a pipeline: strings, int64 and lists of them.
+// Reply is one answer of a pipeline: strings, int64 and lists of them. The text of
+// Err can be shown.
 type Reply struct {
 	Value any
 	Err   error
@@ -56,6 +57,7 @@ func (w *wire) pipeline(ctx context.Context, commands [][]string) ([]Reply, erro
 		if IsNil(replies[i].Err) {
 			replies[i] = Reply{}
 		}
+		replies[i].Err = told(replies[i].Err)
 	}
 	return replies, nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Server is what a node says of itself.
@@ -63,11 +65,11 @@ func wordsOf(v any) map[string]string {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, x := range v {
-			words[k] = fmt.Sprint(x)
+			words[k] = censor.Text(fmt.Sprint(x), maxSaid)
 		}
 	case []any:
 		for i := 0; i+1 < len(v); i += 2 {
-			words[fmt.Sprint(v[i])] = fmt.Sprint(v[i+1])
+			words[fmt.Sprint(v[i])] = censor.Text(fmt.Sprint(v[i+1]), maxSaid)
 		}
 	}
 	return words
@@ -80,11 +82,11 @@ func first(a, b string) string {
 	return b
 }
 
-// infoField finds a field of INFO.
+// infoField finds a field of INFO, as it can be shown.
 func infoField(info, name string) string {
 	for line := range strings.Lines(info) {
 		if v, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(v)
+			return censor.Text(strings.TrimSpace(v), maxSaid)
 		}
 	}
 	return ""

@@ -181,7 +181,7 @@ func (s *Sizes) learn(size int, err error) {
 		return
 	}
 	if re, ok := errors.AsType[*rueidis.RedisError](err); ok && strings.Contains(re.Error(), "invalid bulk length") {
-		s.refused.Store(&refusedSize{size: size, why: re.Error(), at: time.Now()})
+		s.refused.Store(&refusedSize{size: size, why: told(re).Error(), at: time.Now()})
 	}
 }
 

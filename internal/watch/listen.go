@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/sentinel"
 )
@@ -86,13 +87,16 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 	}
 }
 
+// maxShown bounds what is shown of an answer that is no good.
+const maxShown = 400
+
 // answerFault is an answer that is no good; the connection is well.
 type answerFault struct {
 	fault sentinel.Fault
 	err   error
 }
 
-func (e *answerFault) Error() string { return e.err.Error() }
+func (e *answerFault) Error() string { return censor.Text(e.err.Error(), maxShown) }
 func (e *answerFault) Unwrap() error { return e.err }
 
 // ask fills the poll in.

@@ -1,0 +1,168 @@
+package evercache_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/evercache/evercache"
+)
+
+// speaker is a server that logs everybody in and then answers as answer has it.
+func speaker(t *testing.T, answer func(words []string) string) string {
+	t.Helper()
+	in, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := in.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				for r := bufio.NewReader(conn); ; {
+					words, err := command(r)
+					if err != nil {
+						return
+					}
+					reply := "+OK\r\n"
+					switch {
+					case words[0] == "HELLO" && len(words) > 1:
+						reply = "%2\r\n" + bulk("version") + bulk("7.0.15") + bulk("proto") + ":3\r\n"
+					case words[0] != "CLIENT" && words[0] != "PSUBSCRIBE":
+						reply = answer(words)
+					}
+					if _, err := io.WriteString(conn, reply); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { in.Close(); wg.Wait() })
+	return in.Addr().String()
+}
+
+// lockedBuffer is written and read by many.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
+	const password, other = "hunter2secret", "tr0ub4dor"
+	words := "\x1b[31m\x1b]0;x\x07 " + password + " " + other + " \u202e" + strings.Repeat("Z", 5000)
+	unknown := func([]string) string { return "-ERR " + words + "\r\n" }
+	// a master that is well but for its words
+	master := func(w []string) string {
+		switch w[0] {
+		case "ROLE":
+			return "*3\r\n" + bulk("master") + ":0\r\n*0\r\n"
+		case "INFO":
+			return bulk("run_id:" + words + "\r\nmaxmemory_policy:" + words + "\r\nmaxmemory:1\r\nredis_version:5." + words + "\r\nredis_mode:" + words + "\r\n")
+		case "TIME":
+			return list(fmt.Sprint(time.Now().Unix()), "0")
+		case "SET":
+			return "+OK\r\n"
+		case "PING":
+			return "+PONG\r\n"
+		case "GET":
+			return "$-1\r\n"
+		}
+		return "-ERR " + words + "\r\n"
+	}
+	role := func(w []string) string {
+		if w[0] == "ROLE" {
+			return list(words)
+		}
+		return "-NOPERM " + words + "\r\n"
+	}
+	for name, answer := range map[string]func([]string) string{
+		"an error nobody knows": unknown, "a master": master, "a role": role, "a sentinel's error": unknown,
+		"a sentinel's answer": names(words, words), "a sentinel's port": names("127.0.0.1", words),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lockedBuffer{}
+			o := evercache.Options{
+				Addr: speaker(t, answer), Password: password,
+				Logger: slog.New(slog.NewJSONHandler(log, nil)), CloseTimeout: time.Second,
+			}
+			if strings.HasPrefix(name, "a sentinel") {
+				o.Sentinels, o.MasterName, o.Addr = []string{speaker(t, answer), speaker(t, answer), o.Addr}, "mymaster", ""
+				o.SentinelPassword = other
+			}
+			client, err := evercache.Open(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			cache, err := evercache.NewCache[string](client, "c", evercache.Policy{TTL: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts := map[string]string{}
+			for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				h := client.Health()
+				for _, f := range h.Findings {
+					texts["finding "+f.Code] = f.Detail
+				}
+				if h.Cause != nil {
+					texts["cause"] = h.Cause.Error()
+				}
+				_, err := cache.Set(t.Context(), "k", "v")
+				_, err2 := cache.Delete(t.Context(), "k")
+				_, err3 := cache.Lookup(t.Context(), "other")
+				for i, err := range []error{err, err2, err3} {
+					if err != nil {
+						texts[fmt.Sprint("call ", i)] = err.Error()
+					}
+				}
+			}
+			if len(texts) == 0 {
+				t.Error("nothing was said")
+			}
+			_ = client.Close()
+			for line := range strings.Lines(log.String()) {
+				var attrs map[string]any
+				if err := json.Unmarshal([]byte(line), &attrs); err != nil {
+					t.Fatal(err)
+				}
+				for k, v := range attrs {
+					texts["log "+k] = fmt.Sprint(v)
+				}
+			}
+			for where, text := range texts {
+				if len(text) > 2<<10 || strings.Contains(text, password) || o.SentinelPassword != "" && strings.Contains(text, other) ||
+					strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+					t.Errorf("%s: %d bytes: %.300q", where, len(text), text)
+				}
+			}
+		})
+	}
+}
