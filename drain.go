@@ -43,7 +43,8 @@ type drainage struct {
 	client *Client
 	node   *remote.Node
 
-	sweeps      map[string]*sweep // by class
+	sweeps      map[string]*sweep // by group: see waiting
+	apart       bool              // each class has a sweep of its own
 	failed      map[uint64]bool   // prefixes that the master refuses to delete
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes

@@ -12,33 +12,40 @@ import (
 // again: to go over a large keyspace takes minutes.
 const prefixSteps = 50
 
-// sweep is one way over the keyspace for all prefixes of a class that waited when
-// it began. It leaves their marks first.
+// sweep is one way over the keyspace for all prefixes that waited when it began,
+// of whatever class. It leaves their marks first.
 type sweep struct {
 	prefixes []outbox.Prefix
 	index    outbox.Prefixes
+	classes  map[string]bool        // what the keys of their classes begin with
+	joined   bool                   // some are of no one class
 	dates    map[uint64]remote.Cond // by Seq
 	failed   map[uint64]bool        // the master refuses to delete a key under them
 	marked   int
 	cursor   uint64
 }
 
-// prefixes goes some way for each class; more: there is more to go.
+// prefixes goes some way for all that wait; more: there is more to go. Where the
+// master refuses something, each class goes its own way from then on, so that those
+// that it allows are deleted.
 func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
-	classes, waiting := d.waiting()
-	for _, class := range classes {
-		s := d.sweeps[class]
+	groups, waiting := d.waiting()
+	for _, group := range groups {
+		s := d.sweeps[group]
 		if s == nil {
-			s = d.newSweep(waiting[class])
-			d.sweeps[class] = s
+			s = d.newSweep(waiting[group])
+			d.sweeps[group] = s
 		}
 		done, err := d.sweep(ctx, s)
 		switch k := remote.KindOf(err); {
 		case done:
-			delete(d.sweeps, class)
+			delete(d.sweeps, group)
 			more = d.endSweep(s) || more
+		case (k == remote.Logical || k.Refused()) && !d.apart:
+			delete(d.sweeps, group)
+			d.apart, more = true, true
 		case k == remote.Logical || k.Refused():
-			delete(d.sweeps, class)
+			delete(d.sweeps, group)
 			d.left = err
 			for _, p := range s.prefixes {
 				d.failed[p.Seq] = true
@@ -53,20 +60,24 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 	return more, nil
 }
 
-// waiting are the prefixes to try in this pass, by class, and the classes in order.
-func (d *drainage) waiting() (classes []string, of map[string][]outbox.Prefix) {
+// waiting are the prefixes to try in this pass, and their groups in order: one of
+// all, or one for each class.
+func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
 	of = map[string][]outbox.Prefix{}
 	for _, p := range d.client.outbox.Prefixes() {
 		if d.failed[p.Seq] {
 			continue
 		}
-		class := d.client.classText(p.Text)
-		if of[class] == nil {
-			classes = append(classes, class)
+		group := ""
+		if d.apart {
+			group = d.client.classText(p.Text)
 		}
-		of[class] = append(of[class], p)
+		if of[group] == nil {
+			groups = append(groups, group)
+		}
+		of[group] = append(of[group], p)
 	}
-	return classes, of
+	return groups, of
 }
 
 // classText is what all keys of a prefix' class begin with. A prefix that was made
@@ -80,8 +91,13 @@ func (c *Client) classText(prefix string) string {
 }
 
 func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
-	s := &sweep{prefixes: ps, index: outbox.NewPrefixes(ps), dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{}}
+	s := &sweep{
+		prefixes: ps, index: outbox.NewPrefixes(ps), classes: map[string]bool{},
+		dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{},
+	}
 	for _, p := range ps {
+		s.classes[d.client.classText(p.Text)] = true
+		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.client.opts.KeyPrefix), ":")
 		cond := remote.Cond{Lo: p.Lo, Hi: p.Hi}
 		if p.Hi == 0 {
 			cond.Lo, cond.Hi = d.made(p.Since)
@@ -98,6 +114,9 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 		KeyPrefix: d.client.opts.KeyPrefix, Prefix: s.index.Common(),
 		Cond: remote.Cond{Process: d.client.process},
 		Of: func(key string) (remote.Cond, bool) {
+			if !s.mayCover(key, d.client) {
+				return remote.Cond{}, false
+			}
 			// What waits for a key under the prefix is newer, and settles the key itself.
 			_, waits := d.client.outbox.Record(key)
 			cond, under := s.date(key)
@@ -124,6 +143,12 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 		s.cursor = next
 	}
 	return false, nil
+}
+
+// mayCover is false for a key of no class of the sweep: most keys are, where many
+// programs share a Redis.
+func (s *sweep) mayCover(key string, c *Client) bool {
+	return s.joined || s.classes[c.classText(key)]
 }
 
 // date is when a key was deleted last.

@@ -10,6 +10,11 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
+// mostPrefixes is how many DeletePrefix go over the keyspace themselves at the same
+// time. Further ones are kept: the replayer deletes all that wait in one way over
+// the keys.
+const mostPrefixes = 4
+
 // prefixTimeout is how long a DeletePrefix goes over the keyspace itself; then
 // it is kept, and the replayer goes on.
 const prefixTimeout = 30 * time.Second
@@ -17,8 +22,8 @@ const prefixTimeout = 30 * time.Second
 // DeletePrefix removes every key of the class that begins with prefix (empty:
 // the whole class), here at once and in Redis with SCAN, and tells how many
 // Redis had. A key written at the same time may survive or not. Without a
-// master, or when it takes longer than 30 s, n is -1 and the wish is kept: it is
-// carried out before those keys are read from Redis again; ErrUnavailable where the policy refuses
+// master, while four others are under way, or when it takes longer than 30 s, n is
+// -1 and the wish is kept: it is carried out before those keys are read from Redis again; ErrUnavailable where the policy refuses
 // writes or too many wait.
 func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Receipt, err error) {
 	start := time.Now()
@@ -49,6 +54,12 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
 		return c.keepPrefix(ctx, prefix, errBehind)
 	}
+	select {
+	case c.client.prefixing <- struct{}{}:
+		defer func() { <-c.client.prefixing }()
+	default:
+		return c.keepPrefix(ctx, prefix, errPrefixing)
+	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
 	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
@@ -71,6 +82,8 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	return c.keepPrefix(ctx, prefix, err)
 }
+
+var errPrefixing = errors.New("others are deleting prefixes at this moment")
 
 var errNoScan = errors.New("redis has no SCAN, or its ACL forbids it: keys cannot be found by their prefix")
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,11 +185,7 @@ return n`, "0", strconv.Itoa(prefixes))
 	if left != int64(keys/2) {
 		t.Errorf("%v keys are left, want %d (-1: one that was deleted)", left, keys/2)
 	}
-	scans := 0
-	if at := regexp.MustCompile(`cmdstat_scan:calls=(\d+)`).FindStringSubmatch(fmt.Sprint(redisDo(t, p, "INFO", "commandstats"))); at != nil {
-		scans, _ = strconv.Atoi(at[1])
-	}
-	if scans == 0 || scans > prefixes/2 {
+	if scans := scansOf(t, p); scans == 0 || scans > prefixes/2 {
 		t.Errorf("%d SCANs for %d prefixes and %d keys", scans, prefixes, 2*keys)
 	}
 }
@@ -219,5 +216,87 @@ func TestAKeyUnderTwoDeletedPrefixesWasDeletedByTheLater(t *testing.T) {
 	drained(t, one)
 	for key, want := range map[string]string{"ax": "", "ab1": "", "ac1": "between"} {
 		wantStored(t, p, "c:"+key, want)
+	}
+}
+
+// scansOf is how many SCANs a server has carried out since its counts were reset.
+func scansOf(t *testing.T, p *redisproc.Process) (n int) {
+	t.Helper()
+	if at := regexp.MustCompile(`cmdstat_scan:calls=(\d+)`).FindStringSubmatch(fmt.Sprint(redisDo(t, p, "INFO", "commandstats"))); at != nil {
+		n, _ = strconv.Atoi(at[1])
+	}
+	return n
+}
+
+// TestPrefixesOfManyClassesAreDeletedInOneWayOverTheKeys that are there, most of
+// which are of none of the classes.
+func TestPrefixesOfManyClassesAreDeletedInOneWayOverTheKeys(t *testing.T) {
+	t.Parallel()
+	const classes, keys = 40, 20_000
+	p := startRedis(t, redisproc.Options{})
+	f := startProxy(t, p.Addr())
+	client := openAt(t, f.Addr())
+	connect(t, client, 20*time.Second)
+	var cs []*Cache[string]
+	for i := range classes {
+		cs = append(cs, cacheOf[string](t, client, fmt.Sprint("c", i), Policy{L1TTL: Never}))
+	}
+	redisDo(t, p, "EVAL", `for i = 1, ARGV[1] do redis.call('SET', 'foreign:a:' .. i, 'v') end
+for i = 0, ARGV[2] - 1 do
+  redis.call('SET', 'c' .. i .. ':a:k', 'old', 'PX', 600000)
+  redis.call('SET', 'c' .. i .. ':b:k', 'old', 'PX', 600000)
+end`, "0", strconv.Itoa(keys), strconv.Itoa(classes))
+	f.Blackhole(true)
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+	for _, c := range cs {
+		if _, _, err := c.DeletePrefix(t.Context(), "a:"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redisDo(t, p, "CONFIG", "RESETSTAT")
+	if err := f.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, client)
+	if scans, once := scansOf(t, p), keys/1000; scans == 0 || scans > 8*once {
+		t.Errorf("%d SCANs for %d classes; one way takes about %d", scans, classes, once)
+	}
+	for i := range classes {
+		wantStored(t, p, fmt.Sprintf("c%d:a:k", i), "")
+		wantStored(t, p, fmt.Sprintf("c%d:b:k", i), "old")
+	}
+	if left := redisDo(t, p, "EVAL", `return #redis.call('KEYS', 'foreign:*')`, "0"); left != int64(keys) {
+		t.Errorf("%v of %d keys of another program are left", left, keys)
+	}
+}
+
+// TestManyDeletesOfPrefixesAtOnceShareAWayOverTheKeys while Redis is there.
+func TestManyDeletesOfPrefixesAtOnceShareAWayOverTheKeys(t *testing.T) {
+	t.Parallel()
+	const callers, keys = 200, 20_000
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
+	redisDo(t, p, "EVAL", `for i = 1, ARGV[1] do redis.call('SET', 'foreign:' .. i, 'v') end
+for i = 0, ARGV[2] - 1 do redis.call('SET', 'c:' .. i .. ':k', 'old', 'PX', 600000) end`, "0", strconv.Itoa(keys), strconv.Itoa(callers))
+	setKept(t, c)
+	redisDo(t, p, "CONFIG", "RESETSTAT")
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			if _, _, err := c.DeletePrefix(t.Context(), fmt.Sprint(i, ":")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	drained(t, client)
+	if scans, each := scansOf(t, p), keys/1000; scans == 0 || scans > callers*each/4 {
+		t.Errorf("%d SCANs for %d callers; %d for each that goes alone", scans, callers, each)
+	}
+	wantAllKept(t, p)
+	for i := range callers {
+		wantStored(t, p, fmt.Sprintf("c:%d:k", i), "")
 	}
 }

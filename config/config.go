@@ -56,6 +56,8 @@ type Server struct {
 	RevocationsMaxLag    time.Duration
 	RevocationsMaxLife   time.Duration
 	RevocationsOnUnknown string // deny or allow
+	// RevocationsMaxEntries bounds what the denylist holds.
+	RevocationsMaxEntries int
 }
 
 // What Server.Revocations can be.

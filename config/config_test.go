@@ -117,6 +117,7 @@ func TestStandaloneByDefault(t *testing.T) {
 			MaxBodyBytes: 1 << 20, MaxTTL: 720 * time.Hour, MaxClasses: 100,
 			DrainTimeout: 10 * time.Second, Revocations: "on",
 			RevocationsMaxLag: 15 * time.Second, RevocationsMaxLife: 744 * time.Hour, RevocationsOnUnknown: "deny",
+			RevocationsMaxEntries: 10_000_000,
 		},
 		Policy: evercache.Policy{
 			TTL:         time.Hour,

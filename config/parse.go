@@ -97,6 +97,20 @@ func short(d time.Duration) string {
 	return s
 }
 
+// count reads a whole number.
+func count(lo, hi int) func(string) (int, []problem) {
+	return func(v string) (int, []problem) {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return 0, wrong(v, "is not a number", "write a whole number, digits only")
+		}
+		if n < lo || n > hi {
+			return 0, wrong(v, "is out of bounds", fmt.Sprintf("give a number from %d to %d", lo, hi))
+		}
+		return n, nil
+	}
+}
+
 // size reads bytes, or a number with a unit. Every unit is a power of 1024, as
 // Redis reads mb.
 func size(lo, hi int64) func(string) (int64, []problem) {

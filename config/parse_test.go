@@ -184,16 +184,21 @@ func TestServer(t *testing.T) {
 	got := accept(t, "EVERCACHE_LISTEN=[::]:8080", "EVERCACHE_TOKEN=letmein", "EVERCACHE_HOSTS=Cache.example, 10.0.0.7\n[::7]",
 		"EVERCACHE_LOG_LEVEL=WARN", "EVERCACHE_LOG_FORMAT=JSON", "EVERCACHE_MAX_BODY=64KiB", "EVERCACHE_MAX_TTL=24h",
 		"EVERCACHE_DRAIN_TIMEOUT=25", "EVERCACHE_SHUTDOWN_DELAY=7", "EVERCACHE_REVOCATIONS=OFF",
-		"EVERCACHE_REVOCATIONS_MAX_LAG=60", "EVERCACHE_REVOCATIONS_ON_UNKNOWN=Allow", "EVERCACHE_REVOCATIONS_MAX_LIFE=24h").Server
+		"EVERCACHE_REVOCATIONS_MAX_LAG=60", "EVERCACHE_REVOCATIONS_ON_UNKNOWN=Allow", "EVERCACHE_REVOCATIONS_MAX_LIFE=24h",
+		"EVERCACHE_REVOCATIONS_MAX_ENTRIES=5000").Server
 	want := Server{
 		Listen: "[::]:8080", Token: "letmein", Hosts: []string{"10.0.0.7", "::7", "cache.example"},
 		LogLevel: slog.LevelWarn, LogFormat: "json", MaxBodyBytes: 64 << 10, MaxTTL: 24 * time.Hour, MaxClasses: 100,
 		DrainTimeout: 25 * time.Second, ShutdownDelay: 7 * time.Second, Revocations: "off",
-		RevocationsMaxLag: time.Minute, RevocationsMaxLife: 24 * time.Hour, RevocationsOnUnknown: "allow",
+		RevocationsMaxLag: time.Minute, RevocationsMaxLife: 24 * time.Hour, RevocationsOnUnknown: "allow", RevocationsMaxEntries: 5000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	expectLines(t, refuse(t, "EVERCACHE_REVOCATIONS_MAX_ENTRIES=0"),
+		`EVERCACHE_REVOCATIONS_MAX_ENTRIES: "0" is out of bounds; give a number from 1 to 1000000000`)
+	expectLines(t, refuse(t, "EVERCACHE_REVOCATIONS_MAX_ENTRIES=10M"),
+		`EVERCACHE_REVOCATIONS_MAX_ENTRIES: "10M" is not a number; write a whole number, digits only`)
 	expectLines(t, refuse(t, "EVERCACHE_HOSTS=a,b:3000,http://c"),
 		`EVERCACHE_HOSTS: the value is not a host; give a host name or an IP address, without a port`,
 		`EVERCACHE_HOSTS: the value is not a host; give a host name or an IP address, without a port`)

@@ -89,6 +89,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.server.RevocationsMaxLife }, duration(time.Minute, 87600*time.Hour)),
 	},
 	{
+		name: "EVERCACHE_REVOCATIONS_MAX_ENTRIES", group: "Server", def: "10000000", example: "1000000",
+		meaning: "How many revocations the process holds, at about 55 bytes each in memory. Beyond it a revocation is refused, and a list in Redis that does not fit is unknown. The same in every process; 1 to 1000000000.",
+		parse:   to(func(d *draft) *int { return &d.server.RevocationsMaxEntries }, count(1, 1_000_000_000)),
+	},
+	{
 		name: "EVERCACHE_JOURNAL_DIR", group: "Server", unset: "no journal", example: "/var/lib/evercache",
 		meaning: "Folder, of this process alone, for a file of the writes that wait for Redis: they survive the end of the process. Without it they wait in memory.",
 		parse:   to(func(d *draft) *string { return &d.journalDir }, text),

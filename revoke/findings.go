@@ -40,7 +40,7 @@ func (l *List) findings() (fs []kit.Finding) {
 			"What this process does not hold itself is unknown.", "Give every process the same revocation key, or the list another namespace.")
 	case l.notes.full.Load():
 		add("revocations-full", "error", "The denylist does not fit", fmt.Sprintf("It has more than %d entries.", l.policy.MaxEntries),
-			"Raise MaxEntries, or lower the life of tokens.")
+			"Raise MaxEntries (EVERCACHE_REVOCATIONS_MAX_ENTRIES) in every process, or lower the life of tokens.")
 	case !matters:
 	case !s.Ready && time.Since(l.start) > graceFresh:
 		add("revocations-not-ready", "warning", "The denylist is not loaded",

@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"hash/maphash"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ const shardCount = 256
 // set is the whole live set. Nothing leaves it but by expiry.
 type set struct {
 	bound int64
+	seed  maphash.Seed // chooses the shard of a key
 	count atomic.Int64
 	// subjects: there were some. Most lists never have any, and need not look.
 	subjects atomic.Bool
@@ -49,7 +51,7 @@ type held struct{ exp, seen uint32 }
 type heldSubject struct{ exp, cut, seen, seenExp, seenCut uint32 }
 
 func newSet(bound int) *set {
-	s := &set{bound: int64(bound)}
+	s := &set{bound: int64(bound), seed: maphash.MakeSeed()}
 	for i := range s.shards {
 		s.shards[i].ids.Store(newTable(0))
 		s.shards[i].subjects = map[key]heldSubject{}
@@ -57,7 +59,9 @@ func newSet(bound int) *set {
 	return s
 }
 
-func (s *set) shard(k key) *shard { return &s.shards[k[0]] }
+func (s *set) shard(k key) *shard {
+	return &s.shards[maphash.Bytes(s.seed, k[:])%shardCount]
+}
 
 func (s *set) hasID(k key) bool { return s.shard(k).ids.Load().has(k) }
 

@@ -2,15 +2,20 @@ package revoke
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 	"iter"
 	"sync/atomic"
 )
 
-// table holds the ids of a shard by open addressing: keys are hashes, so their
-// own bits say where they are. A lookup takes no lock and touches one or two
-// lines of memory. All else is done under the shard's lock, and when it must move
-// entries it makes another table.
+// table holds the ids of a shard by open addressing. A lookup takes no lock and
+// touches one or two lines of memory. All else is done under the shard's lock, and
+// when it must move entries it makes another table.
+//
+// Keys are hashes, but whoever can write the set in Redis can write any key. So the
+// place of a key follows from a secret of each table: nobody can choose keys that
+// all want one place, where every look-up would go over all of them.
 type table struct {
+	seed  maphash.Seed
 	slots []slot // a power of two of them; at least one in four is free
 	used  int    // that are not free
 	live  int    // that hold an entry
@@ -38,7 +43,7 @@ func newTable(n int) *table {
 	for size < 2*n {
 		size *= 2
 	}
-	return &table{slots: make([]slot, size)}
+	return &table{seed: maphash.MakeSeed(), slots: make([]slot, size)}
 }
 
 func (k key) words() (a, b uint64) {
@@ -57,7 +62,7 @@ func (s *slot) holds() bool { return s.exp.Load() > gone }
 func (t *table) place(k key) *slot {
 	a, b := k.words()
 	mask := uint64(len(t.slots) - 1)
-	for i := b & mask; ; i = (i + 1) & mask {
+	for i := maphash.Bytes(t.seed, k[:]) & mask; ; i = (i + 1) & mask {
 		s := &t.slots[i]
 		if s.exp.Load() == free || s.a == a && s.b == b {
 			return s

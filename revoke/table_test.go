@@ -65,7 +65,7 @@ func TestATableHoldsWhatAMapHolds(t *testing.T) {
 func TestAnAddedIdIsFoundAtOnce(t *testing.T) {
 	s := newSet(1 << 20)
 	const n = 50_000
-	keyOf := func(i int) (k key) { // of one shard
+	keyOf := func(i int) (k key) {
 		binary.LittleEndian.PutUint64(k[8:], uint64(i)*0x9e3779b97f4a7c15)
 		binary.LittleEndian.PutUint32(k[1:5], uint32(i))
 		return k
@@ -99,4 +99,41 @@ func TestAnAddedIdIsFoundAtOnce(t *testing.T) {
 		}
 	}
 	readers.Wait()
+}
+
+// TestChosenKeysDoNotShareAPlace puts in keys that anybody who can write to Redis can
+// make: their other bits are all alike.
+func TestChosenKeysDoNotShareAPlace(t *testing.T) {
+	const n = 1 << 14
+	for name, chosen := range map[string]func(i int) (k key){
+		"the first half differs":  func(i int) (k key) { binary.LittleEndian.PutUint64(k[:8], uint64(i)<<8); return k },
+		"the second half differs": func(i int) (k key) { binary.LittleEndian.PutUint64(k[8:], uint64(i)<<40); return k },
+	} {
+		s, tab := newSet(n), newTable(n)
+		for i := range n {
+			if _, _, ok := s.add(entry{key: chosen(i), exp: 1000}, 0); !ok {
+				t.Fatal("no room")
+			}
+			tab.set(chosen(i), held{exp: 1000})
+		}
+		if longest := tab.longestRun(); longest > 400 {
+			t.Errorf("%s: %d slots in a row are taken", name, longest)
+		}
+		for i := range s.shards {
+			if live := s.shards[i].ids.Load().live; live > 8*n/shardCount {
+				t.Errorf("%s: a shard has %d of %d entries", name, live, n)
+			}
+		}
+	}
+}
+
+// longestRun is how many slots a look-up may have to touch.
+func (t *table) longestRun() (longest int) {
+	for run, i := 0, 0; i < len(t.slots); i++ {
+		if run++; t.slots[i].exp.Load() == free {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
 }

@@ -28,6 +28,7 @@ func revocationPolicy(s config.Server) revoke.Policy {
 	p := revoke.Policy{
 		MaxLag:     s.RevocationsMaxLag,
 		MaxLife:    s.RevocationsMaxLife,
+		MaxEntries: s.RevocationsMaxEntries,
 		NoFirstUse: s.Revocations == config.RevocationsRequired,
 	}
 	if s.RevocationsOnUnknown == "allow" {
