@@ -161,10 +161,10 @@ func TestTheFirstCallAfterAStopIsAnsweredByTheTimeOfItsCall(t *testing.T) {
 	}
 	begun := client.clock.precise()
 	for name, read := range reads {
-		covered := c.newItem("v", 1, begun, 0, time.Hour)
+		covered := c.newItem("v", begun, 0, time.Hour)
 		covered.Epoch = client.feed.epoch.Load()
 		c.put("covered", covered)
-		c.put("over", c.newItem("v", 1, begun, 0, time.Microsecond))
+		c.put("over", c.newItem("v", begun, 0, time.Microsecond))
 		waitUntil(t, time.Second, func() bool { return client.clock.precise() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
 		client.feed.until.Store(client.clock.precise())
 		client.clock.now.Store(begun)
