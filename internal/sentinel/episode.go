@@ -1,6 +1,9 @@
 package sentinel
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // episode is the time from the first sign of trouble to the proof that there is
 // none, or to the next master; what follows an adoption is an episode of its own
@@ -147,14 +150,13 @@ func (m *Machine) degrade() {
 }
 
 func (m *Machine) failoverTimeout() time.Duration {
-	var d time.Duration
+	var told []time.Duration
 	for _, s := range m.sentinels {
-		d = max(d, s.view.Master.FailoverTimeout)
+		if d := s.view.Master.FailoverTimeout; d > 0 {
+			told = append(told, d)
+		}
 	}
-	if d == 0 {
-		return m.rules.FailoverTimeout
-	}
-	return d
+	return cmp.Or(seconded(told), m.rules.FailoverTimeout)
 }
 
 func later(a, b time.Time) time.Time {
