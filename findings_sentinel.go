@@ -41,7 +41,29 @@ func sentinelFindings(h *SentinelHealth) (fs []Finding) {
 			Fix:    "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced.",
 		})
 	}
+	if differs := func(s SentinelNode) bool { return s.Differs }; slices.ContainsFunc(h.Sentinels, differs) {
+		fs = append(fs, Finding{
+			Code: "sentinel-disagrees", Severity: Warning, Title: "A sentinel names other nodes than the others do",
+			Detail: h.differences(),
+			Fix:    "Check that the address is your sentinel. Look at SENTINEL MASTER and SENTINEL REPLICAS there; SENTINEL RESET lets it forget what is gone.",
+		})
+	}
 	return fs
+}
+
+// differences says what each sentinel that differs names.
+func (h *SentinelHealth) differences() string {
+	var all []string
+	for _, s := range h.Sentinels {
+		switch n := len(s.Alone); {
+		case !s.Differs:
+		case n == 0:
+			all = append(all, fmt.Sprintf("%s names the master %s", s.Addr, s.Names))
+		default:
+			all = append(all, fmt.Sprintf("%s alone names %s (%d in all); they are not used, and no password is sent to them", s.Addr, strings.Join(s.Alone[:min(n, 3)], ", "), n))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // setFindings look at the master and its replicas.
@@ -61,6 +83,13 @@ func setFindings(h *SentinelHealth) (fs []Finding) {
 			Code: "sentinel-no-replica", Severity: Error, Title: "No replica could take over",
 			Detail: "master: " + h.CurrentMaster + "; " + h.replicas(),
 			Fix:    "Bring a replica back, or give one a replica-priority above 0.",
+		})
+	}
+	if len(h.Plaintext) > 0 {
+		fs = append(fs, Finding{
+			Code: "sentinel-plaintext", Severity: Info, Title: "The Redis password is sent without TLS to addresses that others announce",
+			Detail: fmt.Sprintf("%s, by the word of the sentinels and the nodes. Who can answer at one of them, or listen on the way, learns the password", strings.Join(h.Plaintext, ", ")),
+			Fix:    "Set REDIS_TLS=true, so that a server proves first who it is. REDIS_ADDRESS_MAP lists nodes that you vouch for, such as 10.0.0.1:6379=10.0.0.1:6379.",
 		})
 	}
 	if h.Provisional && h.Stage != sentinel.Fenced.String() {

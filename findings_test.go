@@ -38,6 +38,9 @@ func TestSentinelFindings(t *testing.T) {
 		{"one sentinel is gone", func(h *SentinelHealth) { h.Reachable, h.Sentinels[2].Reachable = 2, false }, []string{"sentinel-unreachable"}},
 		{"too few sentinels", func(h *SentinelHealth) { h.Reachable, h.CanFailOver = 1, false }, []string{"sentinel-no-quorum"}},
 		{"one in tilt", func(h *SentinelHealth) { h.Sentinels[0].Tilt = true }, []string{"sentinel-tilt"}},
+		{"one names others", func(h *SentinelHealth) { h.Sentinels[2].Differs, h.Sentinels[2].Alone = true, []string{"n9:1"} }, []string{"sentinel-disagrees"}},
+		{"one names another master", func(h *SentinelHealth) { h.Sentinels[2].Differs, h.Sentinels[2].Names = true, "n2:6379" }, []string{"sentinel-disagrees"}},
+		{"a password without TLS", func(h *SentinelHealth) { h.Plaintext = []string{"n1:6379"} }, []string{"sentinel-plaintext"}},
 		{"nonsense", func(h *SentinelHealth) { h.Rejected = 4 }, []string{"sentinel-nonsense"}},
 		{"no replica", func(h *SentinelHealth) { h.Nodes = h.Nodes[:1] }, []string{"sentinel-no-replica"}},
 		{"provisional", func(h *SentinelHealth) { h.Provisional, h.Stage = true, "suspect" }, []string{"sentinel-provisional"}},
@@ -90,9 +93,10 @@ func every() (fs []Finding) {
 		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
 		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
 	}
-	bad := SentinelNode{Addr: "s1:1", Tilt: true}
+	bad := SentinelNode{Addr: "s1:1", Tilt: true, Differs: true, Names: "n2:1"}
+	alone := SentinelNode{Addr: "s2:1", Differs: true, Alone: []string{"n9:1", "n8:1", "n7:1", "n6:1"}}
 	for _, set := range []*SentinelHealth{
-		{Sentinels: []SentinelNode{bad}, Rejected: 1, Forbidden: []string{"INFO"}, Provisional: true, Stage: "suspect", CurrentMaster: "n1:1"},
+		{Sentinels: []SentinelNode{bad, alone}, Plaintext: []string{"n1:1"}, Rejected: 1, Forbidden: []string{"INFO"}, Provisional: true, Stage: "suspect", CurrentMaster: "n1:1"},
 		{Sentinels: []SentinelNode{bad}, Rejected: 1, CanFailOver: true, Known: 2, Reachable: 1, Provisional: true, Stage: "clear", CurrentMaster: "n1:1", Nodes: []RedisNode{{Addr: "n1:1"}, {Addr: "n2:1"}, {Addr: "n3:1", Reachable: true, Link: "send_bulk"}, {Addr: "n4:1", Reachable: true, Link: "online"}}},
 	} {
 		fs = slices.Concat(fs, sentinelFindings(set), setFindings(set))

@@ -132,6 +132,10 @@ type SentinelHealth struct {
 	// Forbidden is what the nodes' ACL keeps from us and is missed: commands, and
 	// "heartbeat key".
 	Forbidden []string
+	// Plaintext are the addresses that the password is sent to without TLS because
+	// sentinels or nodes announce them: those beyond this machine that AddressMap
+	// does not list.
+	Plaintext []string
 }
 
 // SentinelNode is one sentinel.
@@ -142,6 +146,11 @@ type SentinelNode struct {
 	Epoch     int64
 	Tilt      bool
 	Rejected  uint64 // what it said that made no sense
+	// Differs: for three seconds or longer it has named another master than most,
+	// or nodes that nobody else names. Those are in Alone; no password is sent to
+	// them, and a failover to one of them is not followed.
+	Differs bool
+	Alone   []string
 }
 
 // RedisNode is one data node.
@@ -181,7 +190,10 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 		}
 	}
 	for _, s := range st.Sentinels {
-		h.Sentinels = append(h.Sentinels, SentinelNode{s.Addr.String(), s.Reachable, s.Named.String(), max(0, s.Epoch), s.Tilt, s.Rejected})
+		h.Sentinels = append(h.Sentinels, SentinelNode{
+			Addr: s.Addr.String(), Reachable: s.Reachable, Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
+			Differs: s.Differs, Alone: texts(s.Alone),
+		})
 	}
 	for _, n := range st.Nodes {
 		h.Nodes = append(h.Nodes, RedisNode{
@@ -189,7 +201,31 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 			Link: n.Link, LagBytes: n.LagBytes, Lag: n.Lag,
 		})
 	}
+	h.Plaintext = c.plaintext(h.Nodes)
 	return h
+}
+
+// plaintext are the nodes that get the password without TLS by others' word.
+func (c *Client) plaintext(nodes []RedisNode) (addrs []string) {
+	if n := c.nodeConfig(""); n.Password == "" && n.PasswordFile == "" || n.TLS != nil || n.TLSNow != nil {
+		return nil
+	}
+	for _, n := range nodes {
+		host, _, _ := net.SplitHostPort(n.Addr)
+		_, listed := c.opts.AddressMap[n.Addr]
+		if ip := net.ParseIP(host); !listed && host != "localhost" && !ip.IsLoopback() {
+			addrs = append(addrs, n.Addr)
+		}
+	}
+	return addrs
+}
+
+func texts(addrs []sentinel.Addr) []string {
+	out := make([]string, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.String()
+	}
+	return out
 }
 
 // sentinelStats is nil outside Sentinel mode.

@@ -48,7 +48,9 @@ type Options struct {
 	SentinelTLS          *tls.Config
 	SentinelTLSFiles     TLSFiles
 	// AddressMap turns an address that sentinels announce (host:port) into one
-	// that can be dialled from here (container NAT).
+	// that can be dialled from here (container NAT). A node that it lists is logged in
+	// to by one sentinel's word. Any other one is, when a majority of the sentinels
+	// that were heard names it, or the master does.
 	AddressMap map[string]string
 	// ClusterNodes chooses Cluster mode. Not built yet.
 	ClusterNodes []string

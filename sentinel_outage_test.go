@@ -194,6 +194,7 @@ func TestSentinelAMasterThatNobodyCanReplaceIsWaitedFor(t *testing.T) {
 		d.finding("sentinel-no-replica", 5*time.Second)
 		d.inject(d.old.Kill)
 		d.untilLogged("-failover-abort-no-good-slave", 10*time.Second)
+		d.finding("sentinel-no-failover", 2*time.Second) // none is expected before twice the failover timeout
 		if f := d.finding("sentinel-no-replica", time.Second); f.Severity != evercache.Error {
 			d.Errorf("finding %+v", f)
 		}

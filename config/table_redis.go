@@ -119,7 +119,7 @@ var sentinelSettings = []setting{
 	},
 	{
 		name: "REDIS_ADDRESS_MAP", group: "Sentinel", unset: "none", example: "redis-1:6379=127.0.0.1:6379,redis-2:6379=127.0.0.1:6380",
-		meaning: "For addresses that cannot be dialled from here (container networks): `announced=dialable`, each `host:port`.",
+		meaning: "For addresses that cannot be dialled from here (container networks): `announced=dialable`, each `host:port`. A node listed here is logged in to by one sentinel's word; any other one needs a majority of them, or the master.",
 		parse:   to(func(d *draft) *map[string]string { return &d.addressMap }, addressMap),
 	},
 	{

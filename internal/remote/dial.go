@@ -226,6 +226,7 @@ type greeting struct {
 	guard  guard         // of the reader
 	over   atomic.Bool   // all that could be read has been
 
+	received atomic.Int64  // bytes
 	answered atomic.Uint64 // of what was asked
 	moved    atomic.Int64  // when an answer last came, or was asked for when none was due; Unix nanoseconds
 }
@@ -265,6 +266,7 @@ func (g *greeting) read(p []byte) (int, error) {
 	}
 	if n > 0 {
 		g.load.move()
+		g.received.Add(int64(n))
 	}
 	g.guard.joins = g.joins.Load()
 	fit, wrong := g.guard.pass(p[:n], b)

@@ -86,5 +86,13 @@ func (c *Link) Listen(ctx context.Context, ready func(), message func(channel, t
 	}))
 }
 
+// Received is how many bytes have come since the dial; 0 for nil.
+func (c *Link) Received() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.wire.conn.received.Load()
+}
+
 // Close gives the connection up at once.
 func (c *Link) Close() { c.wire.abandon() }

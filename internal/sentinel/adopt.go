@@ -87,7 +87,6 @@ func (m *Machine) bindTry(n *node, how evidence) {
 
 func (m *Machine) recheckHigher() {
 	for _, s := range m.sentinels {
-		v, ok := voteOf(s)
-		s.higher = ok && v.epoch > m.epoch() && !m.same(v.addr, m.cur.addr)
+		s.higher = m.namesHigher(s)
 	}
 }

@@ -46,8 +46,8 @@ func (m *Machine) attached() []Addr {
 	return nil
 }
 
-// listed are the nodes on the lists of the sentinels that can be reached, or of
-// all of them as they last were when none can. A master that they still name
+// listed are the known nodes on the lists of the sentinels that can be reached,
+// or of all of them as they last were when none can. A master that they still name
 // while we have another is one that they may come back to.
 func (m *Machine) listed() []Addr {
 	var list []Addr
@@ -61,7 +61,7 @@ func (m *Machine) listed() []Addr {
 			list = append(list, r.Addr)
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, func(a Addr) bool { return m.find(a) == nil })
 }
 
 func (m *Machine) unheard() bool {

@@ -1,6 +1,9 @@
 package sentinel
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // episode is the time from the first sign of trouble to the proof that there is
 // none, or to the next master; what follows an adoption is an episode of its own
@@ -19,6 +22,7 @@ type episode struct {
 	lastNews  time.Time
 	proof     Barrier // sent after lastAlarm and held by all promotable replicas; zero for none
 	degraded  bool
+	fruitless bool // a failover has ended before anybody was chosen, and none has come further since
 
 	start     bool // of this process: no master known yet
 	tail      bool // after an adoption, and nothing new since
@@ -140,21 +144,23 @@ func (m *Machine) namedHigher() bool {
 	return false
 }
 
-// degrade gives up waiting: no news for twice the failover timeout, which is
-// when Sentinel itself would try again, and no master. Watching goes on.
+// degrade gives up waiting: no master, and no news for twice the failover
+// timeout, which is when Sentinel itself would try again, or a try that came to
+// nothing. One that is not elected, or finds no replica, is repeated for ever and
+// is news each time. Watching goes on.
 func (m *Machine) degrade() {
-	m.ep.degraded = m.ep.fenced && !m.answering() && m.now.Sub(m.ep.lastNews) >= 2*m.failoverTimeout()
+	quiet := m.now.Sub(m.ep.lastNews) >= 2*m.failoverTimeout()
+	m.ep.degraded = m.ep.fenced && !m.answering() && (quiet || m.ep.fruitless)
 }
 
 func (m *Machine) failoverTimeout() time.Duration {
-	var d time.Duration
+	var told []time.Duration
 	for _, s := range m.sentinels {
-		d = max(d, s.view.Master.FailoverTimeout)
+		if d := s.view.Master.FailoverTimeout; d > 0 {
+			told = append(told, d)
+		}
 	}
-	if d == 0 {
-		return m.rules.FailoverTimeout
-	}
-	return d
+	return cmp.Or(seconded(told), m.rules.FailoverTimeout)
 }
 
 func later(a, b time.Time) time.Time {

@@ -114,6 +114,37 @@ func (w *world) guardEpochs(n int64) {
 	w.want(Clear, "n1")
 }
 
+// TestAFailoverThatFindsNoReplicaIsGivenUp: its sentinel repeats it for ever, and
+// each time is news.
+func TestAFailoverThatFindsNoReplicaIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	for _, n := range w.nodes {
+		n.dead = true
+	}
+	w.run(500)
+	w.want(Fenced, "n1")
+	for range 3 {
+		w.try("s1", "n1")
+		w.event("s1", "+elected-leader", "master shop %", "n1")
+		w.sentinel("s1").progress = ProgressElected
+		w.run(100)
+		w.want(Fenced, "n1")
+		w.over("s1", "-failover-abort-no-good-slave", "n1")
+		w.run(9000) // less than twice the failover timeout
+		w.want(Degraded, "n1")
+	}
+	w.try("s1", "n1") // it may be elected, or not
+	w.run(100)
+	w.want(Degraded, "n1")
+	w.node("n2").dead = false
+	w.selected("s1", "n2", "n1")
+	w.run(100)
+	w.want(Fenced, "n1")
+	w.promote("n2")
+	w.run(100)
+	w.want(Suspect, "n2")
+}
+
 func TestAHealthyMasterIsKeptWithoutSentinels(t *testing.T) {
 	w := newWorld(t)
 	for _, s := range w.guard {

@@ -16,6 +16,7 @@ type Machine struct {
 	started time.Time
 
 	nodes     []*node
+	allowed   []Addr // nodes that the operator lists
 	sentinels []*watched
 	watching  []Addr // those to listen to
 
@@ -78,7 +79,9 @@ func (m *Machine) Observe(o Observation) Decision {
 	case Dataset:
 		m.dataset(o)
 	}
+	m.hinted()
 	m.unwatch()
+	m.forget()
 	m.conclude()
 	return m.decision()
 }

@@ -9,7 +9,8 @@ import (
 type node struct {
 	addr    Addr
 	heardOf time.Time // last time anyone named it
-	listed  bool      // by a sentinel, under this address
+	listed  bool      // by the sentinels, under this address
+	backed  bool      // known for good: see vouch.go
 
 	role     Role // what it said last
 	runID    string
@@ -81,13 +82,6 @@ func (m *Machine) same(a, b Addr) bool {
 	return x != nil && y != nil && x.runID != "" && x.runID == y.runID && x.role == y.role
 }
 
-// list is learn for the address under which the sentinels announce a node.
-func (m *Machine) list(a Addr) {
-	if n := m.learn(a); n != nil {
-		n.listed = true
-	}
-}
-
 // announced is the node under the address that the sentinels use. With host
 // names announced, the nodes still name each other by IP address.
 func (m *Machine) announced(n *node) *node {
@@ -122,13 +116,13 @@ func (m *Machine) probe(p Probe) {
 	switch p.Says.Role {
 	case RoleReplica:
 		n.replicaAt, n.master = p.At, p.Says.Master
-		m.learn(n.master)
+		m.word(n, n.master)
 		m.judgeFollowing(n, p.Says.LinkUp)
 	case RoleMaster:
-		n.replicas = p.Says.Replicas[:min(len(p.Says.Replicas), maxListed)]
-		n.offset, n.attached = p.Says.Offset, p.Says.Attached[:min(len(p.Says.Attached), maxListed)]
+		n.replicas = p.Says.Replicas[:min(len(p.Says.Replicas), MaxListed)]
+		n.offset, n.attached = p.Says.Offset, p.Says.Attached[:min(len(p.Says.Attached), MaxListed)]
 		for _, r := range n.replicas {
-			m.learn(r)
+			m.word(n, r)
 		}
 	}
 	switch {

@@ -121,7 +121,7 @@ func TestListsKeepWhatIsGoodInThem(t *testing.T) {
 	for i := range many {
 		many[i] = good
 	}
-	if got, err := ParseReplicas(many); len(got) != maxListed || err == nil {
+	if got, err := ParseReplicas(many); len(got) != MaxListed || err == nil {
 		t.Errorf("%d of 1000 entries taken, %v", len(got), err)
 	}
 }
@@ -289,7 +289,7 @@ func FuzzParseReplication(f *testing.F) {
 			t.Fatalf("%+v and %v", r, err)
 		}
 		checkAddr(t, r.Master)
-		if len(r.Replicas) > maxListed || r.Offset < 0 {
+		if len(r.Replicas) > MaxListed || r.Offset < 0 {
 			t.Fatalf("%d replicas, offset %d", len(r.Replicas), r.Offset)
 		}
 		for _, a := range r.Replicas {

@@ -117,10 +117,10 @@ func ParseTilt(info string) Tilt {
 	return TiltUnknown
 }
 
-const (
-	maxListed    = 64 // entries taken of one list
-	maxSentinels = 64 // more other sentinels than this is no answer
-)
+// MaxListed is how many entries are taken of one list.
+const MaxListed = 64
+
+const maxSentinels = 64 // more other sentinels than this is no answer
 
 // ParseMaster reads the fields of SENTINEL MASTER.
 func ParseMaster(f map[string]string) (MasterView, error) {
@@ -166,9 +166,9 @@ func ParseSentinels(list []map[string]string) ([]PeerView, error) {
 func parseList[V any](list []map[string]string, parse func(map[string]string) (V, error)) ([]V, error) {
 	var out []V
 	var errs []error
-	if len(list) > maxListed {
-		errs = append(errs, fmt.Errorf("%d entries, %d taken", len(list), maxListed))
-		list = list[:maxListed]
+	if len(list) > MaxListed {
+		errs = append(errs, fmt.Errorf("%d entries, %d taken", len(list), MaxListed))
+		list = list[:MaxListed]
 	}
 	for _, f := range list {
 		v, err := parse(f)

@@ -50,7 +50,7 @@ func parseMasterRole(reply []any) (RoleReply, error) {
 		return RoleReply{}, errors.New("role: replicas are not a list")
 	}
 	r := RoleReply{Role: RoleMaster}
-	for _, e := range list[:min(len(list), maxListed)] {
+	for _, e := range list[:min(len(list), MaxListed)] {
 		if f, ok := e.([]any); ok && len(f) >= 2 {
 			if a, err := ParseAddr(word(f[0]), word(f[1])); err == nil {
 				r.Replicas = append(r.Replicas, a)
@@ -157,7 +157,7 @@ func isAttached(key string) bool {
 
 // attach reads "ip=…,port=…,state=online,offset=…,lag=…", lag in seconds.
 func (r *Replication) attach(value string) {
-	if len(r.Replicas) >= maxListed {
+	if len(r.Replicas) >= MaxListed {
 		return
 	}
 	f := map[string]string{}

@@ -30,16 +30,13 @@ func (m *Machine) presume() {
 
 // bestWord is what fewer than a majority say, once there was time to hear more.
 func (m *Machine) bestWord() (Addr, int64) {
-	all := true
-	for _, s := range m.sentinels {
-		all = all && (s.asked || !s.configured)
-	}
-	if !all && m.now.Sub(m.started) < m.rules.StartGrace {
+	if !m.allAsked() {
 		return Addr{}, noEpoch
 	}
 	best := vote{epoch: noEpoch}
 	for _, v := range m.votes() {
 		switch {
+		case m.find(v.addr) == nil: // it cannot be asked
 		case v.epoch > best.epoch:
 			best = v
 		case v.epoch == best.epoch && !m.same(v.addr, best.addr):
@@ -58,7 +55,7 @@ func (m *Machine) doubtful() bool {
 		doubt = true
 	}
 	for _, v := range m.votes() {
-		doubt = doubt || v.epoch > m.cur.epoch && !m.same(v.addr, m.cur.addr)
+		doubt = doubt || m.find(v.addr) != nil && v.epoch > m.cur.epoch && !m.same(v.addr, m.cur.addr)
 	}
 	if !doubt {
 		return false

@@ -144,18 +144,15 @@ func TestStartWithoutSentinelsHasNoMaster(t *testing.T) {
 
 func TestPeersAreWatchedOnceEach(t *testing.T) {
 	w := newWorld(t)
-	s1, s2 := w.guard[0], w.guard[1]
-	p := s1.addr
-	w.clock += 50
-	w.feed(Poll{
-		Sentinel: p, SentAt: at(w.clock), At: at(w.clock), ID: s1.id, Named: w.node("n1").addr,
-		Master: MasterView{Name: "shop", Addr: w.node("n1").addr, Flags: FlagMaster, OtherSentinels: 3},
-		Peers: []PeerView{
-			{Addr: Addr{"sentinel-2", 26379}, ID: s2.id},
+	for _, s := range w.guard[:2] {
+		s.peers = []PeerView{
+			{Addr: Addr{"sentinel-2", 26379}, ID: w.guard[1].id},
 			{Addr: Addr{"sentinel-4", 26379}, ID: hexID(0x204)},
 			{Addr: Addr{"sentinel-5", 26379}, ID: hexID(0x205), Flags: FlagSDown},
-		},
-	})
+		}
+	}
+	w.guard[1].peers = append(w.guard[1].peers, PeerView{Addr: Addr{"sentinel-6", 26379}, ID: hexID(0x206)}) // by one's word
+	w.run(100)
 	want := []Addr{w.guard[0].addr, w.guard[1].addr, w.guard[2].addr, {"sentinel-4", 26379}}
 	if len(w.d.Sentinels) != len(want) {
 		t.Fatalf("watch %v, want %v", w.d.Sentinels, want)

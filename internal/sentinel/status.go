@@ -1,6 +1,9 @@
 package sentinel
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is what health and doctor want to know of the set. It is a copy.
 type Status struct {
@@ -29,6 +32,8 @@ type SentinelStatus struct {
 	Stale      bool // it names another master than ours, at no higher epoch
 	Tilt       bool
 	Rejected   uint64   // what it said that made no sense
+	Differs    bool     // for differsFor or longer it has named others than the others
+	Alone      []Addr   // nodes that it alone names; they are not asked
 	Failover   Progress // of the failover it leads or wants to lead
 }
 
@@ -97,6 +102,10 @@ func (m *Machine) measureLag(e *NodeStatus) {
 	}
 }
 
+// differsFor is longer than the sentinels need to tell each other of a failover:
+// two seconds.
+const differsFor = 3 * time.Second
+
 func (m *Machine) sentinelStatus(s *watched) SentinelStatus {
 	e := SentinelStatus{
 		Addr: s.addr, Configured: s.configured, Subscribed: s.link, Reachable: s.ok,
@@ -107,6 +116,9 @@ func (m *Machine) sentinelStatus(s *watched) SentinelStatus {
 	}
 	if s.try.live() {
 		e.Failover = s.try.progress
+	}
+	if s.ok && !s.differsAt.IsZero() && m.now.Sub(s.differsAt) >= differsFor {
+		e.Differs, e.Alone = true, slices.Clone(s.alone)
 	}
 	return e
 }

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// feedPeers lets s1 answer with these peers; nobody else asks anybody.
+// feedPeers lets s1 and s2 answer with these peers.
 func (w *world) feedPeers(peers ...PeerView) {
 	w.clock += 100
-	w.feed(Poll{
-		Sentinel: w.sentinel("s1").addr, SentAt: at(w.clock - 1), At: at(w.clock), ID: hexID(0x200), Named: w.node("n1").addr,
-		Master: MasterView{Name: "shop", Addr: w.node("n1").addr, Flags: FlagMaster, Quorum: 2, OtherSentinels: 2}, Peers: peers,
-	})
+	for _, s := range w.guard[:2] {
+		s.peers = peers
+		w.poll(s)
+	}
 }
 
-// A fourth sentinel was found by s1's word, and its word counts as long as s1
-// gives its own.
+// A fourth sentinel was found by the word of two, and its own counts as long as
+// they give theirs.
 func TestASentinelThatLeftTheWatchListCountsNoMore(t *testing.T) {
 	fourth := PeerView{Addr: worldAddr(8009), ID: hexID(0x209), Flags: FlagSentinel}
 	w := newWorld(t)

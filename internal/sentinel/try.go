@@ -104,6 +104,7 @@ func (m *Machine) endTry(s *watched, at time.Time) {
 	s.try.end(endOver, at)
 	if threat && m.ep.open {
 		m.ep.alarmed(at)
+		m.ep.fruitless = s.try.progress < ProgressSelected && !m.promotionInSight()
 	}
 }
 
@@ -167,6 +168,7 @@ func (m *Machine) tryNews(t *try, at time.Time) {
 	}
 	if m.threatens(t) {
 		m.alarm(strong, at)
+		m.ep.fruitless = m.ep.fruitless && t.progress < ProgressElected
 		return
 	}
 	m.ep.news(at)

@@ -37,27 +37,37 @@ func (m *Machine) votes() []vote {
 }
 
 func (m *Machine) countVotes() []vote {
-	out, ids := make([]vote, 0, len(m.sentinels)), make([]string, 0, len(m.sentinels))
+	out := make([]vote, 0, len(m.sentinels))
 	for _, s := range m.sentinels {
 		v, ok := voteOf(s)
-		if !ok || s.id != "" && slices.Contains(ids, s.id) {
-			continue
+		twice := func(w vote) bool { return s.id != "" && w.by.id == s.id && w.addr == v.addr }
+		if ok && !slices.ContainsFunc(out, twice) { // one that borrows another's id takes no vote from it
+			out = append(out, v)
 		}
-		ids = append(ids, s.id)
-		out = append(out, v)
 	}
 	return out
 }
 
 // known is how many sentinels there are: the larger of those configured and
-// those that a reachable one knows. After SENTINEL MONITOR it knows none for two
-// seconds (remove-monitor), and a dead one's memory does not count.
+// those that two reachable ones know at least, or the only one. After SENTINEL
+// MONITOR it knows none for two seconds (remove-monitor), and a dead one's memory
+// does not count.
 func (m *Machine) known() int {
-	n := max(m.configured, len(m.votes()))
+	var claims []int
 	for s := range m.reachable {
-		n = max(n, s.view.Master.OtherSentinels+1)
+		claims = append(claims, s.view.Master.OtherSentinels+1)
 	}
-	return n
+	return max(m.configured, len(m.votes()), seconded(claims))
+}
+
+// seconded is the largest number that two give or exceed, or the only one: what
+// one sentinel alone remembers, or makes up, holds nothing up.
+func seconded[N int | time.Duration](claims []N) N {
+	if len(claims) == 0 {
+		return 0
+	}
+	slices.Sort(claims)
+	return claims[max(0, len(claims)-2)]
 }
 
 func (m *Machine) needed() int { return m.known()/2 + 1 }

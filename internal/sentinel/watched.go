@@ -22,9 +22,13 @@ type watched struct {
 
 	sdown, odown bool // it holds our master down, by event or poll
 	tilt         bool
-	rejected     uint64 // messages and answers that made no sense
-	higher       bool   // its last answer named another master above our epoch
-	newEpoch     int64  // from +new-epoch, which comes right before +try-failover
+	rejected     uint64    // messages and answers that made no sense
+	higher       bool      // its last answer named another master above our epoch
+	alone        []Addr    // nodes that it named last and nobody else
+	differsAt    time.Time // since when it has named others than the others; zero: it does not
+	hint         bool      // it has given one, and nobody was asked for it yet
+	hintAt       time.Time // when somebody was last asked for one
+	newEpoch     int64     // from +new-epoch, which comes right before +try-failover
 	try          *try
 }
 
@@ -66,7 +70,7 @@ func (m *Machine) link(l Link) {
 	}
 	s.link, s.tilt = l.Up, false // the -tilt may have been missed
 	if l.Up {
-		m.pollNow = true // what was published meanwhile is never repeated
+		s.hint = true // what was published meanwhile is never repeated
 		return
 	}
 	m.leaderGone(s)
@@ -96,8 +100,8 @@ func (m *Machine) poll(p Poll) {
 		return
 	}
 	s.ok, s.sentAt, s.seenAt = true, p.SentAt, p.At
-	p.Replicas = p.Replicas[:min(len(p.Replicas), maxListed)]
-	p.Peers = p.Peers[:min(len(p.Peers), maxListed)]
+	p.Replicas = p.Replicas[:min(len(p.Replicas), MaxListed)]
+	p.Peers = p.Peers[:min(len(p.Peers), MaxListed)]
 	s.view = p
 	if p.ID != "" {
 		s.id = p.ID
@@ -106,6 +110,7 @@ func (m *Machine) poll(p Poll) {
 		s.tilt = p.Tilt == TiltOn
 	}
 	m.learnListed(p)
+	m.compare(s)
 	m.pollDown(s, p)
 	m.pollTry(s, p)
 	m.pollHigher(s)
@@ -153,14 +158,44 @@ func (m *Machine) heldDown(addr Addr, at time.Time, odown bool) {
 }
 
 // pollHigher: one sentinel names another master above our epoch. Something was
-// promoted, and we have not noticed.
+// promoted, and we have not noticed. It is no news of a node that is not known
+// while a majority names ours: the others list what one of them can promote.
 func (m *Machine) pollHigher(s *watched) {
-	v, ok := voteOf(s)
-	higher := ok && m.cur.verified && v.epoch > m.epoch() && !m.same(v.addr, m.cur.addr)
+	higher := m.namesHigher(s)
 	if higher && !s.higher {
-		m.alarm(strong, s.seenAt)
+		how := strong
+		if m.find(s.view.Named) == nil {
+			how = weak
+		}
+		m.alarm(how, s.seenAt)
 	}
 	s.higher = higher
+}
+
+func (m *Machine) namesHigher(s *watched) bool {
+	v, ok := voteOf(s)
+	return ok && m.cur.verified && v.epoch > m.epoch() && m.rivals(v.addr)
+}
+
+// rivals reports whether a, which a sentinel calls the master, may be one in the
+// place of ours. One that is not known is none while a majority names ours.
+func (m *Machine) rivals(a Addr) bool {
+	if m.same(a, m.cur.addr) {
+		return false
+	}
+	addr, _, sure := m.majority()
+	return m.find(a) != nil || !sure || !m.same(addr, m.cur.addr)
+}
+
+// hinted asks everybody at once after hints of the sentinels, but not more often
+// for one that gives them all the time.
+func (m *Machine) hinted() {
+	for _, s := range m.sentinels {
+		if s.hint && m.now.Sub(s.hintAt) >= m.rules.PollFast {
+			s.hint, s.hintAt = false, m.now
+			m.pollNow, m.probeNow = true, true
+		}
+	}
 }
 
 // event takes a published message. It is a hint: it can be old news of a
@@ -196,12 +231,12 @@ func (m *Machine) ourEvent(s *watched, msg Message, at time.Time) {
 	switch msg.Kind {
 	case KindSwitchMaster:
 		m.list(msg.Addr)
-		m.pollNow, m.probeNow = true, true
-		if m.cur.verified && !m.same(msg.Addr, m.cur.addr) {
+		s.hint = true
+		if m.cur.verified && m.rivals(msg.Addr) {
 			m.alarm(weak, at)
 		}
 	case KindHint:
-		m.pollNow, m.probeNow = true, true
+		s.hint = true
 	case KindSDown, KindODown:
 		if msg.Subject != SubjectMaster {
 			return
@@ -256,8 +291,9 @@ func (m *Machine) unwatch() {
 	}
 }
 
-// watchList are the sentinels to listen to: the configured ones and the
-// peers that a reachable one vouches for.
+// watchList are the sentinels to listen to: the configured ones and the peers
+// that two of the list know, one of them as alive. One is enough where only one
+// is configured. They get our password for sentinels, and a vote.
 func (m *Machine) watchList() []Addr {
 	var list []Addr
 	var ids []string
@@ -267,14 +303,30 @@ func (m *Machine) watchList() []Addr {
 			ids = append(ids, s.id)
 		}
 	}
-	for s := range m.reachable {
-		for _, p := range s.view.Peers {
-			known := slices.Contains(list, p.Addr) || p.ID != "" && slices.Contains(ids, p.ID)
-			if !known && !p.Flags.Has(FlagSDown) && len(list) < maxWatched {
-				list = append(list, p.Addr)
-				ids = append(ids, p.ID)
+	for found := true; found; {
+		found = false
+		for _, s := range m.sentinels {
+			if !slices.Contains(list, s.addr) {
+				continue
+			}
+			for _, p := range s.view.Peers {
+				known := slices.Contains(list, p.Addr) || p.ID != "" && slices.Contains(ids, p.ID)
+				if !known && !p.Flags.Has(FlagSDown) && len(list) < maxWatched && m.listers(p.Addr, list) >= min(2, m.configured) {
+					list, ids, found = append(list, p.Addr), append(ids, p.ID), true
+				}
 			}
 		}
 	}
 	return list
+}
+
+// listers is how many sentinels of list know the peer at a.
+func (m *Machine) listers(a Addr, list []Addr) int {
+	n := 0
+	for _, s := range m.sentinels {
+		if slices.Contains(list, s.addr) && slices.ContainsFunc(s.view.Peers, func(p PeerView) bool { return p.Addr == a }) {
+			n++
+		}
+	}
+	return n
 }

@@ -50,6 +50,10 @@ type fakeSentinel struct {
 	others   int
 	down     []string // replicas it holds down
 	lists    []string // replicas it lists; nil = all nodes but its master
+	alone    []Addr   // and these, which nobody has heard of
+	alias    Addr     // what it names in the place of named
+	peers    []PeerView
+	patience time.Duration // its failover timeout
 }
 
 func hexID(n int) string { return fmt.Sprintf("%040x", n) }
@@ -192,8 +196,12 @@ func (w *world) poll(s *fakeSentinel) {
 	p.ID, p.Named = s.id, w.node(s.named).addr
 	p.Master = MasterView{
 		Name: "shop", Addr: w.node(master).addr, Flags: FlagMaster | s.flags, Epoch: s.epoch,
-		OtherSentinels: s.others, Quorum: 2, Progress: s.progress,
+		OtherSentinels: s.others, Quorum: 2, Progress: s.progress, FailoverTimeout: s.patience,
 	}
+	if !s.alias.IsZero() {
+		p.Named, p.Master.Addr = s.alias, s.alias
+	}
+	p.Peers = s.peers
 	if s.progress != ProgressNone {
 		p.Master.Flags |= FlagFailover
 	}
@@ -205,6 +213,9 @@ func (w *world) poll(s *fakeSentinel) {
 		if listed {
 			p.Replicas = append(p.Replicas, w.entry(s, n))
 		}
+	}
+	for _, a := range s.alone {
+		p.Replicas = append(p.Replicas, ReplicaView{Addr: a, Flags: FlagReplica, Priority: 1, LinkUp: true})
 	}
 	w.feed(p)
 }

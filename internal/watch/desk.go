@@ -50,9 +50,11 @@ type desk struct {
 const inbox = 256
 
 func newDesk(c Config, h Hooks) *desk {
+	m := sentinel.New(c.Master, configured(c), sentinel.Rules{})
+	m.Allow(mapped(c)...)
 	return &desk{
 		c: c, hooks: h,
-		machine:   sentinel.New(c.Master, configured(c), sentinel.Rules{}),
+		machine:   m,
 		in:        make(chan sentinel.Observation, inbox),
 		dialed:    make(chan dialed),
 		listeners: map[sentinel.Addr]*worker{},
@@ -66,6 +68,17 @@ func configured(c Config) []sentinel.Addr {
 	var as []sentinel.Addr
 	for _, s := range c.Sentinels {
 		if a, err := sentinel.SplitAddr(s); err == nil {
+			as = append(as, a)
+		}
+	}
+	return as
+}
+
+// mapped are the nodes that the operator lists.
+func mapped(c Config) []sentinel.Addr {
+	var as []sentinel.Addr
+	for announced := range c.Map {
+		if a, err := sentinel.SplitAddr(announced); err == nil {
 			as = append(as, a)
 		}
 	}

@@ -29,17 +29,21 @@ func (d *desk) sentinelConfig(a sentinel.Addr) remote.Config {
 // asks again, since what was published meanwhile is never repeated.
 func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
 	for delay := retryFirst; ctx.Err() == nil; delay = min(2*delay, time.Second) {
+		begun := time.Now()
 		conn, err := remote.DialLink(ctx, d.sentinelConfig(a))
 		if err == nil {
 			stop := context.AfterFunc(ctx, conn.Close)
 			up := false
 			_ = conn.Listen(ctx,
-				func() { up, delay = true, retryFirst; d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: true}) },
+				func() { up = true; d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: true}) },
 				func(channel, text string) {
 					d.report(sentinel.Event{Sentinel: a, At: time.Now(), Channel: channel, Message: text})
 				})
 			if stop() {
 				conn.Close()
+			}
+			if time.Since(begun) > time.Second { // not one that ends each at once
+				delay = retryFirst
 			}
 			if up && ctx.Err() == nil {
 				d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: false})
@@ -58,7 +62,7 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 		}
 	}()
 	for p.wait(ctx) == nil {
-		sent, err := time.Now(), error(nil)
+		sent, err, had := time.Now(), error(nil), conn.Received()
 		if conn == nil {
 			conn, err = remote.DialLink(ctx, d.sentinelConfig(a))
 		}
@@ -69,6 +73,7 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 		if ctx.Err() != nil {
 			return
 		}
+		long := conn.Received()-had > longAnswer
 		if err != nil {
 			d.complaints.note(err)
 			o.Fault = fault(err)
@@ -84,11 +89,21 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 		}
 		o.At = time.Now()
 		d.report(o)
+		if long {
+			_ = remote.Pause(ctx, longPause)
+		}
 	}
 }
 
 // maxShown bounds what is shown of an answer that is no good.
 const maxShown = 400
+
+// A sentinel that answers more than any set needs is asked less often: reading it
+// takes the time of everybody else here.
+const (
+	longAnswer = 256 << 10 // bytes; 64 replicas and 64 sentinels take half of it
+	longPause  = 2 * time.Second
+)
 
 // answerFault is an answer that is no good; the connection is well.
 type answerFault struct {
@@ -163,11 +178,12 @@ func pairs(v any) map[string]string {
 	return f
 }
 
+// listOfPairs reads a list of them, and no more than are taken.
 func listOfPairs(v any) []map[string]string {
 	list, _ := v.([]any)
-	out := make([]map[string]string, len(list))
-	for i, e := range list {
-		out[i] = pairs(e)
+	out := make([]map[string]string, min(len(list), sentinel.MaxListed))
+	for i := range out {
+		out[i] = pairs(list[i])
 	}
 	return out
 }

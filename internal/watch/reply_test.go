@@ -143,3 +143,11 @@ func TestAnnouncedAddressesAreMapped(t *testing.T) {
 		}
 	}
 }
+
+func TestOfALongListAFewEntriesAreRead(t *testing.T) {
+	for _, n := range []int{0, sentinel.MaxListed, sentinel.MaxListed + 1, 5000} {
+		if got := listOfPairs(make([]any, n)); len(got) != min(n, sentinel.MaxListed) {
+			t.Errorf("of %d: %d read", n, len(got))
+		}
+	}
+}
