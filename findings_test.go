@@ -88,7 +88,7 @@ func every() (fs []Finding) {
 	}
 	for k := range refusals {
 		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
-		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
+		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, tooLong: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
 	}
 	bad := SentinelNode{Addr: "s1:1", Tilt: true}
 	for _, set := range []*SentinelHealth{
