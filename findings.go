@@ -85,12 +85,13 @@ type sayings struct {
 	missing   []remote.Missing
 	puzzled   error // a reply that we do not know, within the last minute
 	evictions remote.Evictions
-	apart     bool // its address reaches two servers
+	tooLong   error // a value was not read for its size, within the last hour
+	apart     bool  // its address reaches two servers
 	server    remote.Server
 }
 
 func (c *Client) sayings(n *remote.Node) sayings {
-	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), missing: n.Missing(), puzzled: n.Puzzled(), apart: n.Apart(), server: n.Server(), evictions: c.evicting.known().last}
+	s := sayings{refused: n.Refused(), forbidden: n.Forbidden(), scripts: n.ScriptsForbidden(), missing: n.Missing(), puzzled: n.Puzzled(), tooLong: n.Oversize(), apart: n.Apart(), server: n.Server(), evictions: c.evicting.known().last}
 	if n.HeartbeatForbidden() {
 		s.mute = c.opts.KeyPrefix + "~b:*"
 	}

@@ -23,6 +23,14 @@ func serverFindings(s sayings) (fs []Finding) {
 		f.Detail = s.puzzled.Error() + "; a write that is answered so is kept, and sent again"
 		fs = append(fs, f)
 	}
+	if s.tooLong != nil {
+		fs = append(fs, Finding{
+			Code: "redis-value-too-long", Severity: Warning,
+			Title:  "Redis holds a value that is too long to be read",
+			Detail: s.tooLong.Error() + "; the key counts as missing",
+			Fix:    "Find out who writes it (redis-cli --bigkeys). If such values are meant, raise MaxValueBytes (EVERCACHE_MAX_BODY).",
+		})
+	}
 	if s.apart {
 		f := twoServers
 		f.Detail = "another connection of this process, for the denylist, has reached another server than the cache uses: it is not used"

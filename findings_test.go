@@ -91,7 +91,7 @@ func every() (fs []Finding) {
 	}
 	for k := range refusals {
 		fs = append(fs, masterFindings(sayings{refused: k, forbidden: io.EOF, mute: "~b:*", scripts: true}, h)...)
-		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
+		fs = append(fs, serverFindings(sayings{missing: []remote.Missing{{Command: "TIME"}, {Command: "HGETALL", Forbidden: true}}, puzzled: io.EOF, tooLong: io.EOF, apart: true, server: remote.Server{Version: "5.0.14"}})...)
 	}
 	bad := SentinelNode{Addr: "s1:1", Tilt: true, Differs: true, Names: "n2:1"}
 	alone := SentinelNode{Addr: "s2:1", Differs: true, Alone: []string{"n9:1", "n8:1", "n7:1", "n6:1"}}

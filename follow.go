@@ -25,6 +25,7 @@ func (c *Client) followSentinels(ctx context.Context) {
 			TLS:          c.opts.SentinelTLS,
 			TLSNow:       tlsNow(c.keyFiles.sentinels),
 			DialTimeout:  c.opts.DialTimeout,
+			Sentinel:     true,
 		},
 		Node:      c.nodeConfig(""),
 		Map:       c.opts.AddressMap,

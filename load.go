@@ -137,6 +137,9 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	data, err := c.codec.Encode(v)
+	if err == nil {
+		err = c.client.fits(data)
+	}
 	if err != nil { // the caller has its value; it cannot be kept
 		c.flights.settle(f, Entry[V]{Value: v, Source: SourceLoader, Fresh: true, Cause: fmt.Errorf("evercache: encode: %w", err)}, nil)
 		return

@@ -46,6 +46,7 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		TLS:          c.opts.TLS,
 		TLSNow:       tlsNow(c.keyFiles.redis),
 		DialTimeout:  c.opts.DialTimeout,
+		MaxValue:     c.opts.MaxValueBytes,
 		Sizes:        &c.sizes,
 		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
 	}

@@ -90,6 +90,11 @@ type Options struct {
 	// share: what values take with all that they refer to (see WithWeight), their
 	// keys, and what an entry costs. Default 32 MiB.
 	MemoryBytes int64
+	// MaxValueBytes bounds an encoded value, at most 512 MiB. A longer one is not
+	// written (ErrValue). One that another program has put into Redis is not sent
+	// for: the key counts as missing, what a loader returns replaces it, and Health
+	// has the finding redis-value-too-long. Default 16 MiB.
+	MaxValueBytes int64
 	// OutboxEntries and OutboxBytes bound what is kept for the next master.
 	// Defaults 100 000 and 32 MiB. At the bound a write is kept as the wish to
 	// delete its key there (a miss is safe, an old value is not). Deletes of
@@ -139,6 +144,9 @@ func (o Options) withDefaults() Options {
 	o.CloseTimeout = or(o.CloseTimeout, 5*time.Second)
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 32 << 20
+	}
+	if o.MaxValueBytes == 0 {
+		o.MaxValueBytes = 16 << 20
 	}
 	if o.OutboxEntries == 0 {
 		o.OutboxEntries = 100_000
@@ -197,6 +205,7 @@ func (o Options) validate() error {
 		fault(d.d < 0, "%s %v: want a positive duration", d.name, d.d)
 	}
 	fault(o.MemoryBytes < 0, "MemoryBytes %d: want a positive number", o.MemoryBytes)
+	fault(o.MaxValueBytes < 0 || o.MaxValueBytes > 512<<20, "MaxValueBytes %d: want between 1 and %d", o.MaxValueBytes, 512<<20)
 	fault(o.OutboxEntries < 0, "OutboxEntries %d: want a positive number", o.OutboxEntries)
 	fault(o.OutboxBytes < 0, "OutboxBytes %d: want a positive number", o.OutboxBytes)
 	return errors.Join(errs...)

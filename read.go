@@ -231,6 +231,9 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
 		return answer[V]{missed: missed}
+	case k == remote.Oversize: // it was not read: of no use to anybody with our limit
+		c.client.decodeFailures.Add(1)
+		return answer[V]{junk: remote.TooLong(c.client.opts.MaxValueBytes), missed: missed}
 	case k == remote.Logical: // another type is stored there: nothing of ours
 		c.client.decodeFailures.Add(1)
 		return answer[V]{junk: remote.OtherType, missed: missed}

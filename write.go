@@ -107,9 +107,20 @@ func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error
 	if err != nil {
 		return fmt.Errorf("evercache: encode: %w", err)
 	}
+	if err := c.client.fits(data); err != nil {
+		return err
+	}
 	w.rec.Value = data
 	w.rec.Invalidate = c.policy.Recovery == Invalidate
 	w.item = c.newItem(v, w.rec.Since, 0, w.ttl)
+	return nil
+}
+
+// fits is nil unless an encoded value is too long.
+func (c *Client) fits(data []byte) error {
+	if n := int64(len(data)); n > c.opts.MaxValueBytes {
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed (Options.MaxValueBytes)", ErrValue, n, c.opts.MaxValueBytes)
+	}
 	return nil
 }
 

@@ -22,7 +22,7 @@ func (r *reader) redis() evercache.Options {
 		Username: r.username, Password: r.password, PasswordFile: r.passwordFile,
 		DB: r.db, KeyPrefix: r.keyPrefix, TLS: conf, TLSFiles: r.tlsFiles(conf),
 		DialTimeout: r.dialTimeout, ReadTimeout: r.readTimeout, WriteTimeout: r.writeTimeout,
-		MemoryBytes: r.memory, OutboxBytes: r.outboxMemory, JournalDir: r.journalDir,
+		MemoryBytes: r.memory, MaxValueBytes: r.draft.server.MaxBodyBytes, OutboxBytes: r.outboxMemory, JournalDir: r.journalDir,
 		RedisOptional: !r.anySet("REDIS_"),
 	}
 	r.chooseMode(&o)

@@ -55,7 +55,7 @@ var serverSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_MAX_BODY", group: "Server", def: "1MiB", example: "256KiB",
-		meaning: "The largest body of a request, and so the largest value; 1 byte to 512MiB.",
+		meaning: "The largest body of a request, and so the largest value. A longer value in Redis is not read; 1 byte to 512MiB.",
 		parse:   to(func(d *draft) *int64 { return &d.server.MaxBodyBytes }, size(1, 512<<20)),
 	},
 	{

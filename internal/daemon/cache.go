@@ -148,6 +148,8 @@ func failed(err error) *apiError {
 		return errUnavailable("Redis does not answer, and memory cannot answer in its place", err)
 	case errors.Is(err, evercache.ErrKey):
 		return errBadKey("the key cannot be used")
+	case errors.Is(err, evercache.ErrValue):
+		return errBadBody("the value is too long")
 	case errors.Is(err, evercache.ErrTTL):
 		return errBadTTL("the ttl cannot be used")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -177,8 +177,8 @@ func (n *Node) find(ctx context.Context) error {
 	r := n.beat.DoMulti(ctx,
 		n.beat.B().Time().Build(),
 		n.beat.B().Role().Build(),
-		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
-		n.beat.B().Get().Key(n.heartbeat.Marker).Build(),
+		n.beat.glimpse(n.heartbeat.Key),
+		n.beat.glimpse(n.heartbeat.Marker),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("HELLO").Build(),
 		n.beat.B().Info().Section("server").Build())
@@ -209,7 +209,8 @@ func (n *Node) find(ctx context.Context) error {
 		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
 		func(s string) { held.Dataset = s },
 	} {
-		s, err := r[2+i].ToString()
+		key := []string{n.heartbeat.Key, n.heartbeat.Marker}[i]
+		s, err := n.beat.glanced(ctx, key, r[2+i])
 		switch k := KindOf(err); {
 		case err == nil:
 			take(s)
@@ -239,7 +240,7 @@ func (n *Node) findEarlier(ctx context.Context, held *Held) error {
 	}
 	held.Earlier = map[string]uint64{}
 	for _, key := range n.heartbeat.Earlier() {
-		s, err := n.beat.Do(ctx, n.beat.B().Get().Key(key).Build()).ToString()
+		s, err := n.beat.glance(ctx, key)
 		switch k := KindOf(err); {
 		case err == nil:
 			held.Earlier[key], _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64)

@@ -105,14 +105,16 @@ func (b *bulk) transfer(key string) (Value, error) {
 	if err := b.refuses(size); err != nil {
 		return Value{}, err
 	}
+	if size > b.config.maxValue() {
+		return Value{}, b.node.tooLong(size, b.config.maxValue())
+	}
 	ctx, cancel := context.WithTimeout(b.ctx, 2*stalled+bytesTake(size, slowestLink))
 	defer cancel()
 	b.underWay.Add(1)
 	defer b.underWay.Add(-1)
 	now := time.Now()
 	ahead := w.load.begin(size, now)
-	r := w.Client.DoMulti(ctx, w.B().Get().Key(key).Build(), w.B().Pttl().Key(key).Build())
-	v, err := value(r[0], r[1])
+	v, err := b.read(ctx, w, key)
 	k := KindOf(err)
 	w.load.end(size, ahead, time.Since(now), !k.Outage())
 	if k.Outage() || k == Canceled {
@@ -128,6 +130,37 @@ func (b *bulk) transfer(key string) (Value, error) {
 		return v, err
 	}
 	return v, wrap("get a large value", err)
+}
+
+// read asks for no more than may be read, and for a byte to tell whether there is
+// more: the value can have grown since its size was asked for.
+func (b *bulk) read(ctx context.Context, w *wire, key string) (Value, error) {
+	most := b.config.maxValue()
+	pttl := func() rueidis.Completed { return w.B().Pttl().Key(key).Build() }
+	r := w.Client.DoMulti(ctx, w.B().Getrange().Key(key).Start(0).End(most).Build(), pttl())
+	if rangesForbidden(r[0].Error()) { // then the guard ends the connection at a longer one
+		r = w.Client.DoMulti(ctx, w.B().Get().Key(key).Build(), pttl())
+	}
+	v, err := value(r[0], r[1])
+	if err == nil && int64(len(v.Data)) > most {
+		return Value{}, b.node.tooLong(int64(len(v.Data)), most)
+	}
+	return v, err
+}
+
+// tooLong notes that a value was not read for its size.
+func (n *Node) tooLong(size, most int64) error {
+	err := &Error{Kind: Oversize, Op: "get a large value", Err: fmt.Errorf("a value has %d bytes, at most %d are read", size, most)}
+	n.oversize.Store(&forbidden{err, time.Now()})
+	return err
+}
+
+// Oversize is why a value was not read in the last hour for its size, or nil.
+func (n *Node) Oversize() error {
+	if f := n.oversize.Load(); f != nil && time.Since(f.at) < time.Hour {
+		return f.err
+	}
+	return nil
 }
 
 // refuses is the error of a size that broke the connection lately, or nil.
@@ -158,7 +191,7 @@ func (b *bulk) size(key string) (*wire, int64, error) {
 				continue
 			}
 		}
-		if k == NoPerm { // it may not be asked
+		if k == NoPerm || k == Lacks { // it may not be asked
 			size, err = span, nil
 		}
 		return w, size, err

@@ -29,6 +29,8 @@ type Config struct {
 	TLSNow       TLSSource // asked at every dial, in place of TLS; nil: TLS stands
 	DialTimeout  time.Duration
 	Track        *Tracking // of a Node's command connection; nil: none
+	MaxValue     int64     // the longest value that is read, in bytes; 0: 512 MiB
+	Sentinel     bool      // it is one: its answers are short
 	watched      bool      // whoever dials watches the connection himself
 	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
 }
@@ -120,7 +122,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		raw.Close()
 		return nil, err
 	}
-	conn := &greeting{Conn: secured, asking: guard{ours: true}}
+	conn := &greeting{Conn: secured, bounds: c.bounds(), asking: guard{ours: true}}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	client, err := rueidis.NewClient(options(c, conn, name, password))
@@ -160,6 +162,21 @@ func options(c Config, conn *greeting, name, password string) rueidis.ClientOpti
 		DisableCache:      true, // its own tracking: see Tracking for ours
 		OnInvalidations:   c.Track.listener(conn),
 	}
+}
+
+func (c Config) maxValue() int64 {
+	if c.MaxValue == 0 {
+		return maxBulk
+	}
+	return c.MaxValue
+}
+
+// bounds are those of the replies after the login.
+func (c Config) bounds() bounds {
+	if c.Sentinel {
+		return sentinel
+	}
+	return server(c.maxValue())
 }
 
 // ping is how often rueidis asks a silent connection for an answer. It gives one
@@ -217,6 +234,7 @@ type greeting struct {
 	first [128]byte
 	n     atomic.Int32
 
+	bounds bounds      // of replies, once
 	known  atomic.Bool // the login has succeeded
 	fault  atomic.Pointer[Error]
 	asking guard // of the writer
@@ -260,7 +278,7 @@ func (g *greeting) read(p []byte) (int, error) {
 	if n > 0 && !g.heard.Swap(true) {
 		g.n.Store(int32(copy(g.first[:], p[:n])))
 	}
-	b := server
+	b := g.bounds
 	if !g.known.Load() {
 		b = stranger
 	}

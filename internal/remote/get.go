@@ -41,15 +41,14 @@ func (n *Node) getLarge(ctx, bounded context.Context, key string) (Value, error)
 // readPart reads up to span bytes; whole: there are no more.
 func (n *Node) readPart(ctx context.Context, key string) (v Value, whole bool, err error) {
 	if n.noRanges.holds() {
-		v, err = n.readAll(ctx, key)
-		return v, true, err
+		return n.readSmall(ctx, key)
 	}
 	r := n.cmd.DoMulti(ctx, n.part(key), n.b().Pttl().Key(key).Build())
 	v, err = value(r[0], r[1])
 	switch {
 	case rangesForbidden(r[0].Error()):
 		n.noRanges.set()
-		v, err = n.readAll(ctx, key)
+		return n.readSmall(ctx, key)
 	case err == nil && len(v.Data) == 0: // empty, or not there yet when the first of the two was answered
 		v, err = n.readAll(ctx, key)
 	case err == nil:
@@ -61,6 +60,23 @@ func (n *Node) readPart(ctx context.Context, key string) (v Value, whole bool, e
 func (n *Node) part(key string) rueidis.Completed {
 	return n.b().Getrange().Key(key).Start(0).End(span - 1).Build()
 }
+
+// readSmall is readPart without GETRANGE. Where the size may not be asked either,
+// the value comes whole, and a longer one than Config.MaxValue ends the connection.
+func (n *Node) readSmall(ctx context.Context, key string) (v Value, whole bool, err error) {
+	size, err := n.cmd.Do(ctx, n.strlen(key)).AsInt64()
+	switch k := KindOf(err); {
+	case k == NoPerm || k == Lacks:
+	case err != nil:
+		return Value{}, true, err
+	case size > span:
+		return Value{}, false, nil
+	}
+	v, err = n.readAll(ctx, key)
+	return v, true, err
+}
+
+func (n *Node) strlen(key string) rueidis.Completed { return n.b().Strlen().Key(key).Build() }
 
 func (n *Node) readAll(ctx context.Context, key string) (Value, error) {
 	r := n.cmd.DoMulti(ctx, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
@@ -87,13 +103,19 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	c.limit = 0
 	defer cancel()
 	ranges := !n.noRanges.holds()
+	var long []bool
+	if !ranges {
+		long = n.long(bounded, keys)
+	}
 	cmds := make([]rueidis.Completed, 0, 2*len(keys))
-	for _, k := range keys {
-		get := n.b().Get().Key(k).Build
-		if ranges {
+	for i, k := range keys {
+		switch {
+		case ranges:
 			cmds = append(cmds, n.part(k))
-		} else {
-			cmds = append(cmds, get())
+		case long[i]:
+			cmds = append(cmds, n.strlen(k)) // read below
+		default:
+			cmds = append(cmds, n.b().Get().Key(k).Build())
 		}
 		cmds = append(cmds, n.b().Pttl().Key(k).Build())
 	}
@@ -104,7 +126,7 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	for i := range keys {
 		v, err := value(replies[2*i], replies[2*i+1])
 		found[i] = Found{Value: v, Err: tellable(err)}
-		if ranges && (err == nil && (len(v.Data) == 0 || len(v.Data) == span) || rangesForbidden(replies[2*i].Error())) {
+		if !ranges && long[i] || ranges && (err == nil && (len(v.Data) == 0 || len(v.Data) == span) || rangesForbidden(replies[2*i].Error())) {
 			rest = append(rest, i)
 			continue
 		}
@@ -117,4 +139,43 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 		found[i].Value, found[i].Err = n.Get(bounded, keys[i], limit)
 	}
 	return found, err
+}
+
+// long tells which of the values are longer than span, as far as it may be asked.
+func (n *Node) long(ctx context.Context, keys []string) []bool {
+	cmds := make([]rueidis.Completed, len(keys))
+	for i, k := range keys {
+		cmds[i] = n.strlen(k)
+	}
+	long := make([]bool, len(keys))
+	for i, r := range n.cmd.DoMulti(ctx, cmds...) {
+		size, err := r.AsInt64()
+		long[i] = err == nil && size > span
+	}
+	return long
+}
+
+// glance reads the beginning of a key that has a few bytes where nobody but us has
+// written it. "" is no value.
+func (w *wire) glance(ctx context.Context, key string) (string, error) {
+	r := w.Do(ctx, w.glimpse(key))
+	return w.glanced(ctx, key, r)
+}
+
+func (w *wire) glimpse(key string) rueidis.Completed {
+	return w.B().Getrange().Key(key).Start(0).End(glimpse - 1).Build()
+}
+
+const glimpse = 256
+
+// glanced is what glimpse was answered with, or GET where that is forbidden.
+func (w *wire) glanced(ctx context.Context, key string, r rueidis.RedisResult) (string, error) {
+	if rangesForbidden(r.Error()) {
+		r = w.Do(ctx, w.B().Get().Key(key).Build())
+	}
+	s, err := r.ToString()
+	if err == nil && s == "" {
+		err = errNil
+	}
+	return s, err
 }

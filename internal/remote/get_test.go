@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestValuesOfEverySizeAreReadWhole(t *testing.T) {
-	for _, refused := range []string{"", "rename-command GETRANGE \"\"", "user default on nopass ~* &* +@all -getrange"} {
+	for _, refused := range []string{"", "rename-command GETRANGE \"\"", "user default on nopass ~* &* +@all -getrange", "user default on nopass ~* &* +@all -getrange -strlen"} {
 		t.Run(refused, func(t *testing.T) {
 			o := redisproc.Options{}
 			if refused != "" {
@@ -132,5 +133,54 @@ func TestASizeThatTheServerRefusesIsNotSentAgain(t *testing.T) {
 	}
 	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: make([]byte, 1<<19), TTL: time.Hour}, long); err != nil {
 		t.Errorf("a smaller one on the same connection: %v", err)
+	}
+}
+
+// TestAValueThatIsTooLongIsNotSentFor: others are answered on the same connections,
+// and a key that we have written ourselves is read no further than need be.
+func TestAValueThatIsTooLongIsNotSentFor(t *testing.T) {
+	for _, forbidden := range []string{"", " -getrange"} {
+		p := startRedis(t, redisproc.Options{Config: []string{"user default on nopass ~* &* +@all" + forbidden}})
+		grow := func(key string, size int) {
+			ask(t, p, "SETRANGE", key, fmt.Sprint(size-1), "x")
+		}
+		c := config(p.Addr())
+		c.MaxValue = 1 << 20
+		grow("most", 1<<20)
+		grow("more", 1<<20+1)
+		grow("huge", 8<<20)
+		if forbidden == "" {
+			grow(heartbeat.Key, 8<<20)
+			grow(heartbeat.Marker, 8<<20)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		n := dialWith(t, c, nil)
+		for range 5 {
+			for _, key := range []string{"more", "huge"} {
+				if _, err := n.Get(t.Context(), key, long); KindOf(err) != Oversize {
+					t.Errorf("%s: %v", key, err)
+				}
+			}
+			found, err := n.GetMany(t.Context(), []string{"more", "huge", "none"}, long)
+			if err != nil || KindOf(found[0].Err) != Oversize || KindOf(found[1].Err) != Oversize || !IsNil(found[2].Err) {
+				t.Errorf("of many: %v, %v", found, err)
+			}
+		}
+		if v, err := n.Get(t.Context(), "most", long); err != nil || len(v.Data) != 1<<20 {
+			t.Errorf("the longest that is read: %d bytes, %v", len(v.Data), err)
+		}
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+			t.Errorf("%d MiB were allocated", used>>20)
+		}
+		select {
+		case <-n.Opened():
+			t.Errorf("the node is given up: %v", n.OpenErr())
+		default:
+		}
+		if n.Oversize() == nil {
+			t.Error("nothing is told")
+		}
 	}
 }

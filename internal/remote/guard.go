@@ -12,23 +12,34 @@ import (
 var ErrNotRedis = errors.New("what answers there does not speak Redis's protocol")
 
 const (
-	maxBulk     = 512 << 20 // Redis's own default, proto-max-bulk-len
-	maxElements = 1 << 20   // announced and still to come, over all levels of one reply
-	maxNesting  = 16
-	maxLine     = 64 << 10
-	maxLogin    = 1 << 20   // one reply before the login has succeeded
-	maxPush     = 128 << 20 // one push: nobody asked for it
-	bigReply    = 4 << 10   // what holds up other replies where there are many of it
+	maxBulk    = 512 << 20 // Redis's own default, proto-max-bulk-len
+	maxNesting = 16
+	maxLine    = 64 << 10
+	maxLogin   = 1 << 20  // one reply before the login has succeeded
+	maxPush    = 32 << 20 // one push: nobody asked for it
+	maxPushed  = 1 << 20  // its elements: as many keys may change in one turn of the server
+	bigReply   = 4 << 10  // what holds up other replies where there are many of it
+
+	maxWord   = 1 << 20  // one string where no values are read
+	maxAnswer = 16 << 20 // one reply, of many strings
 )
 
-// bounds are what one reply may announce.
+// bounds are what one reply may announce: bytes, bytes of one string, and elements
+// that are still to come, over all its levels.
 type bounds struct{ reply, bulk, elements int64 }
 
 var (
 	stranger  = bounds{reply: maxLogin, bulk: maxLogin, elements: maxLogin / 64} // 64: about what rueidis keeps for one
-	server    = bounds{reply: math.MaxInt64, bulk: maxBulk, elements: maxElements}
+	sentinel  = bounds{reply: 4 << 20, bulk: maxWord, elements: 1 << 16}
 	ourselves = bounds{reply: math.MaxInt64, bulk: math.MaxInt64, elements: math.MaxInt64}
 )
+
+// server is a server whose values have at most so many bytes. rueidis takes 64 for
+// each element.
+func server(value int64) bounds {
+	bulk := max(value+1, maxWord)
+	return bounds{reply: maxAnswer + bulk, bulk: bulk, elements: 1 << 17}
+}
 
 // guard reads along a stream of RESP2 or RESP3, whatever pieces it comes in.
 // rueidis allocates whatever length a header announces, and recurses as deep as
@@ -244,8 +255,12 @@ func (g *guard) announced(b bounds) error {
 		return g.grow(int64(g.line), b)
 	}
 	if typed[g.typ] == asBulk {
-		if g.number > b.bulk {
-			return tooLarge(g.number, b.bulk)
+		limit := b.bulk
+		if g.typ == '!' {
+			limit = min(limit, maxLine)
+		}
+		if g.number > limit {
+			return tooLarge(g.number, limit)
 		}
 		g.skip, g.at = g.number, atCR
 		if g.number >= bigReply {
@@ -253,13 +268,16 @@ func (g *guard) announced(b bounds) error {
 		}
 		return g.grow(int64(g.line)+g.number+2, b)
 	}
-	n := g.number
+	n, most := g.number, b.elements
 	if typed[g.typ] == asPairs {
 		n *= 2
 	}
+	if g.top == '>' {
+		most = max(most, maxPushed)
+	}
 	switch {
-	case n > b.elements-g.pending:
-		return fmt.Errorf("%w: a reply announces %d elements, more than %d", ErrNotRedis, n+g.pending, b.elements)
+	case n > most-g.pending:
+		return fmt.Errorf("%w: a reply announces %d elements, more than %d", ErrNotRedis, n+g.pending, most)
 	case n == 0 && g.typ == '|':
 		g.at = atType
 	case n == 0:
@@ -292,7 +310,7 @@ func (g *guard) grow(n int64, b bounds) error {
 }
 
 func tooLarge(n, limit int64) error {
-	return fmt.Errorf("%w: reply announces %d bytes, more than %d MiB", ErrNotRedis, n, limit>>20)
+	return fmt.Errorf("%w: a reply announces %d bytes, more than %d", ErrNotRedis, n, limit)
 }
 
 // end is the end of a value, and of all that end with it.

@@ -98,14 +98,14 @@ func talk(t *testing.T, c *speech, mode byte) (answers int, conn *greeting) {
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = 4<<10, 4<<10, 2
 	client, err := rueidis.NewClient(o)
 	if err != nil {
-		c.Close()
+		_ = c.Close()
 		if client != nil {
 			client.Close()
 		}
 		return 0, conn
 	}
 	defer client.Close()
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	conn.known.Store(true)
 	due := conn.asked.Load()
 	var wg sync.WaitGroup

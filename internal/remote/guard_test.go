@@ -73,9 +73,35 @@ func TestTheGuardPassesRedisAndNothingElse(t *testing.T) {
 
 func TestTheGuardHandsOnWhatPrecedesTheFault(t *testing.T) {
 	var g guard
-	n, err := g.pass([]byte("+OK\r\nHTTP"), server)
+	n, err := g.pass([]byte("+OK\r\nHTTP"), server(maxBulk-1))
 	if n != len("+OK\r\n") || err == nil {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+func TestWhatAReplyMayAnnounceDependsOnWhoIsAsked(t *testing.T) {
+	node, elements := server(1<<20), strings.Repeat(":1\r\n", 10)
+	for _, tt := range []struct {
+		sent string
+		b    bounds
+		ok   bool
+	}{
+		{"$1048577\r\n", node, true}, // a byte more than a value: it tells that there are more
+		{"$1048578\r\n", node, false},
+		{"$1048577\r\n", server(maxWord - 1), false},
+		{"!65537\r\n", node, false},
+		{"*131072\r\n" + elements, node, true},
+		{"*131073\r\n" + elements, node, false},
+		{">1000000\r\n", node, true},
+		{"*17\r\n" + strings.Repeat("$1048576\r\n"+strings.Repeat("x", 1<<20)+"\r\n", 17), node, false},
+		{"$1048577\r\n", sentinel, false},
+		{"*5\r\n" + strings.Repeat("$1000000\r\n"+strings.Repeat("x", 1000000)+"\r\n", 5), sentinel, false},
+		{"*65537\r\n", sentinel, false},
+	} {
+		var g guard
+		if _, err := g.pass([]byte(tt.sent), tt.b); (err == nil) != tt.ok {
+			t.Errorf("%.20q: %v", tt.sent, err)
+		}
 	}
 }
 
@@ -99,7 +125,7 @@ func inPieces(p []byte, size int) error {
 	var g guard
 	for len(p) > 0 {
 		n := min(size, len(p))
-		if _, err := g.pass(p[:n], server); err != nil {
+		if _, err := g.pass(p[:n], server(maxBulk-1)); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -122,9 +148,9 @@ func FuzzTheGuardIsTheSameForAnySplit(f *testing.F) {
 			return
 		}
 		var g guard
-		_, err := g.pass(p[:at], server)
+		_, err := g.pass(p[:at], server(maxBulk-1))
 		if err == nil {
-			_, err = g.pass(p[at:], server)
+			_, err = g.pass(p[at:], server(maxBulk-1))
 		}
 		if (err == nil) != (whole == nil) {
 			t.Fatalf("whole %v, split at %d %v", whole, at, err)
@@ -346,7 +372,7 @@ func BenchmarkTheGuard(b *testing.B) {
 			b.ReportAllocs()
 			var g guard
 			for b.Loop() {
-				if _, err := g.pass(p, server); err != nil {
+				if _, err := g.pass(p, server(maxBulk-1)); err != nil {
 					b.Fatal(err)
 				}
 			}

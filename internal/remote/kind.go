@@ -16,7 +16,7 @@ import (
 
 // Kind sorts what can go wrong between us and a node. It is a metric label and
 // the root of a finding. An outage is everything except OK, Nil, Logical,
-// Canceled and Crowded: lists of "outage errors" leak, so the list names the others.
+// Canceled, Crowded and Oversize: lists of "outage errors" leak, so the list names the others.
 type Kind string
 
 const (
@@ -41,13 +41,14 @@ const (
 	Lacks        Kind = "lacks"      // the node does not have the command
 	UnknownReply Kind = "unknown"    // an error reply that we do not know
 	Crowded      Kind = "crowded"    // not sent over the connection that all share: too large for it
+	Oversize     Kind = "oversize"   // the value is longer than Config.MaxValue: it is not read
 	Other        Kind = "other"
 )
 
 // Kinds are all those that count as errors, for metrics that start at 0.
 var Kinds = []Kind{
 	Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, NoReplicas, OOM, Misconf,
-	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Crowded, Logical, Canceled, Other,
+	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Crowded, Oversize, Logical, Canceled, Other,
 }
 
 // prefixes are the first words of error replies, without the ERR before some.
@@ -156,7 +157,7 @@ func wordEnds(rest string) bool {
 
 // Outage reports whether k means that the node did not serve us.
 func (k Kind) Outage() bool {
-	return k != OK && k != Nil && k != Logical && k != Canceled && k != Crowded
+	return k != OK && k != Nil && k != Logical && k != Canceled && k != Crowded && k != Oversize
 }
 
 // Refused reports whether the node is well and answered, but takes no writes

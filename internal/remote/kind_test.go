@@ -152,7 +152,7 @@ func TestKindOfAGoError(t *testing.T) {
 }
 
 func TestAnOutageIsEverythingButAShortList(t *testing.T) {
-	noOutage := []Kind{OK, Nil, Logical, Canceled, Crowded}
+	noOutage := []Kind{OK, Nil, Logical, Canceled, Crowded, Oversize}
 	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm, Lacks, UnknownReply}
 	for _, k := range append(slices.Clone(Kinds), OK, Nil, "a kind yet to come") {
 		if got, want := k.Outage(), !slices.Contains(noOutage, k); got != want {

@@ -11,8 +11,10 @@ import (
 // dialled once; after an error of the connection it is to be closed.
 type Link struct{ wire *wire }
 
-// DialLink connects and logs in.
+// DialLink connects and logs in. No values are read over it: a string in a reply has
+// at most 1 MiB.
 func DialLink(ctx context.Context, c Config) (*Link, error) {
+	c.MaxValue = maxWord - 1
 	w, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ type Node struct {
 	noScripts ban // plain commands instead
 	noLives   ban // the lives of classes
 	noRanges  ban // GET instead of GETRANGE
+	oversize  atomic.Pointer[forbidden]
 
 	server Server  // of its dial
 	id     leftOne // of the command connection
@@ -86,7 +87,9 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	track := c.Track
 	c.Track = nil
 	c.At = cmd.at() // a name with several addresses is one server
-	beat, err := dialWire(ctx, c)
+	short := c
+	short.MaxValue = maxWord - 1 // it carries no values
+	beat, err := dialWire(ctx, short)
 	if err != nil {
 		cmd.abandon()
 		return nil, err

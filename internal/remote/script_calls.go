@@ -87,7 +87,7 @@ type Fill struct {
 	// milliseconds: a delete since then is a reason not to store the value.
 	MissedAt int64
 	// Replaces is the Sum of a value that was there at the miss and is of no use,
-	// or OtherType; "": nothing was there. What was written since stays.
+	// or OtherType, or TooLong; "": nothing was there. What was written since stays.
 	Replaces string
 }
 
@@ -130,6 +130,9 @@ func (a answer) filled() (bool, error) {
 
 // OtherType is the Sum of what is no string.
 const OtherType = "type"
+
+// TooLong is the Sum of a value that is longer than most bytes.
+func TooLong(most int64) string { return "long:" + decimal(most) }
 
 // Sum is how a value is known again.
 func Sum(value []byte) string {

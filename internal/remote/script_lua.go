@@ -67,7 +67,7 @@ return {n, now}`)
 // A value that was loaded before a delete must not be stored after it; with a
 // tombstone that makes no sense nobody knows, and not to store is always safe.
 // What it replaces was there at the miss and of no use: a value with that sum, or,
-// of "type", one of another type. Anything else was written since, and stays.
+// of "type", one of another type, or, of "long:n", one of more bytes. Anything else was written since, and stays.
 var scriptFill = newScript(luaNow + luaMarked + `local missed = tonumber(ARGV[3])
 if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
@@ -79,7 +79,11 @@ for _, key in ipairs({T, KEYS[4]}) do
     if not t or t >= missed then return 0 end
   end
 end
-if ARGV[4] ~= '' then
+local most = tonumber(string.match(ARGV[4], '^long:(%d+)$'))
+if most then
+  local size = redis.pcall('STRLEN', K)
+  if type(size) == 'number' and size > most then redis.call('DEL', K) end
+elseif ARGV[4] ~= '' then
   local there = redis.pcall('GET', K)
   local same = ARGV[4] == 'type' and type(there) == 'table' or type(there) == 'string' and redis.sha1hex(there) == ARGV[4]
   if there and not same then return 0 end

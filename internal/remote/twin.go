@@ -37,8 +37,7 @@ const (
 
 // seenBarrier judges what another connection finds under the heartbeat's key, after
 // barrier want was written: numbers only rise, and ours are under no other key.
-func seenBarrier(r rueidis.RedisResult, want uint64) sight {
-	text, err := r.ToString()
+func seenBarrier(text string, err error, want uint64) sight {
 	if err != nil || want == 0 {
 		return unsure
 	}
@@ -56,12 +55,15 @@ func seenBarrier(r rueidis.RedisResult, want uint64) sight {
 // absent: it has no barrier, and nobody tells which server it is.
 func (n *Node) look(ctx context.Context, other *wire) (s sight, absent bool, _ error) {
 	want := n.twins.beaten.Load()
-	r := other.Do(ctx, other.B().Get().Key(n.heartbeat.Key).Build())
-	err := r.Error()
+	text, missing := other.glance(ctx, n.heartbeat.Key)
+	err := missing
+	if IsNil(err) {
+		err = nil
+	}
 	if _, ok := errors.AsType[*rueidis.RedisError](err); err != nil && !ok {
 		return unsure, false, err
 	}
-	if s = seenBarrier(r, want); s != unsure {
+	if s = seenBarrier(text, missing, want); s != unsure {
 		return s, false, nil
 	}
 	theirs, err := runOf(ctx, other)
@@ -73,7 +75,7 @@ func (n *Node) look(ctx context.Context, other *wire) (s sight, absent bool, _ e
 	case err != nil:
 		return unsure, false, err
 	case ours == "" || theirs == "":
-		return unsure, want > 0 && IsNil(r.Error()), nil
+		return unsure, want > 0 && IsNil(missing), nil
 	case ours == theirs:
 		return together, false, nil
 	}

@@ -36,13 +36,14 @@ func TestWhatAnotherConnectionFindsTellsTheServersApart(t *testing.T) {
 		is    sight
 	}{{"7", 7, together}, {"8", 7, together}, {"6", 7, apart}, {"nonsense", 7, unsure}, {"7", 0, unsure}} {
 		ask(t, p, "SET", "k", tt.holds)
-		r := n.cmd.Do(t.Context(), n.b().Get().Key("k").Build())
-		if got := seenBarrier(r, tt.want); got != tt.is {
+		text, err := n.cmd.glance(t.Context(), "k")
+		if got := seenBarrier(text, err, tt.want); got != tt.is {
 			t.Errorf("%q after %d: %v, want %v", tt.holds, tt.want, got, tt.is)
 		}
 	}
 	ask(t, p, "DEL", "k")
-	if got := seenBarrier(n.cmd.Do(t.Context(), n.b().Get().Key("k").Build()), 1); got != unsure {
+	text, err := n.cmd.glance(t.Context(), "k")
+	if got := seenBarrier(text, err, 1); got != unsure || !IsNil(err) {
 		t.Errorf("nothing: %v", got)
 	}
 }

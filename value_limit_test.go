@@ -1,0 +1,76 @@
+package evercache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+func TestAValueThatIsTooLongHoldsUpNobody(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr(), MaxValueBytes: 100_000})
+	connect(t, client, 20*time.Second)
+	c := cacheOf[[]byte](t, client, "c", Policy{ReadTimeout: 5 * time.Second})
+	for _, key := range []string{"c:huge", "c:loaded", "c:many"} {
+		redisDo(t, p, "SETRANGE", key, "8000000", "x")
+	}
+	redisDo(t, p, "SET", "c:other", "v")
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for range 50 {
+				if v, err := c.Lookup(t.Context(), "other"); err != nil || string(v.Value) != "v" {
+					t.Errorf("another key: %q, %v", v.Value, err)
+				}
+				c.drop("other")
+			}
+		})
+	}
+	for range 50 {
+		if v, err := c.Lookup(t.Context(), "huge"); !errors.Is(err, ErrNotFound) {
+			t.Fatalf("the long one: %d bytes, %v", len(v.Value), err)
+		}
+	}
+	others.Wait()
+	if m, err := c.GetMany(t.Context(), []string{"many", "other"}, nil); err != nil || len(m) != 1 {
+		t.Errorf("of many: %d values, %v", len(m), err)
+	}
+	waitFinding(t, client, "redis-value-too-long")
+	for _, f := range client.Health().Findings {
+		wantWhole(t, f)
+	}
+
+	v, err := c.Get(t.Context(), "loaded", func(context.Context, string) ([]byte, error) { return []byte("good"), nil })
+	if err != nil || string(v) != "good" {
+		t.Errorf("with a loader: %q, %v", v, err)
+	}
+	waitInRedis(t, p, "c:loaded", "good")
+}
+
+func TestAValueThatIsTooLongIsNotWritten(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr(), MaxValueBytes: 1000})
+	connect(t, client, 20*time.Second)
+	c := cacheOf[[]byte](t, client, "c", Policy{})
+	long, most := bytes.Repeat([]byte("x"), 1001), strings.Repeat("x", 1000)
+	_, err := c.Set(t.Context(), "k", long)
+	wantErr(t, err, ErrValue)
+	_, _, err = c.Add(t.Context(), "k", long)
+	wantErr(t, err, ErrValue)
+	_, err = c.SetMany(t.Context(), map[string][]byte{"k": long})
+	wantErr(t, err, ErrValue)
+	v, err := c.Get(t.Context(), "k", func(context.Context, string) ([]byte, error) { return long, nil })
+	if err != nil || len(v) != len(long) {
+		t.Errorf("a loader's: %d bytes, %v", len(v), err)
+	}
+	if _, err := c.Set(t.Context(), "k", []byte(most)); err != nil {
+		t.Error(err)
+	}
+	waitInRedis(t, p, "c:k", most)
+}
