@@ -169,6 +169,21 @@ func errTooManyConnections() *apiError {
 	}
 }
 
+func errTooManyBodies() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_bodies", retry: true,
+		message: "the bodies and answers under way hold all the memory that they may (EVERCACHE_BODY_MEMORY); nothing was done",
+		header:  http.Header{"Connection": {"close"}},
+	}
+}
+
+func errTooManyDeletes() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_deletes", retry: true,
+		message: "as many deletes by prefix are under way as this process takes; nothing was done",
+	}
+}
+
 func errShuttingDown(cause error) *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "shutting_down", retry: true, cause: cause,
