@@ -201,7 +201,7 @@ func errBelowDurability(message string, header http.Header, cause error) *apiErr
 func errTooManyClasses(limit int) *apiError {
 	return &apiError{
 		status: http.StatusInsufficientStorage, code: "too_many_classes",
-		message: "this process holds " + strconv.Itoa(limit) + " classes, as many as it may",
+		message: "this process holds " + strconv.Itoa(limit) + " classes, as many as it may; one that has not been used for a minute makes room",
 	}
 }
 
