@@ -115,6 +115,19 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	return c, err
 }
 
+// Release lets the class go: what memory holds of it is dropped, nothing is changed
+// in Redis, and NewCache may make the class again. Calls that are under way end as
+// they would; begin no more. It reports false, and does nothing, while writes wait
+// for a Redis that is away, and for a class with a memory of its own.
+func (c *Cache[V]) Release() bool {
+	if c.l1 != c.client.memory || !c.client.release(c.class) {
+		return false
+	}
+	c.tracked.Store(false)
+	c.dropPrefix("")
+	return true
+}
+
 func outageLimiter(perSecond int) *rate.Limiter {
 	switch perSecond {
 	case NoLoads:

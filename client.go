@@ -74,9 +74,10 @@ type Client struct {
 	recovery       recoveryStats
 	evicting       evicting
 
-	mu      sync.Mutex // guards classes and stores
-	classes map[string]bool
-	stores  []*local.Store // every L1, the shared one first
+	mu        sync.Mutex // guards what follows
+	classes   map[string]bool
+	lastClass uint32         // the number of the class that was made last
+	stores    []*local.Store // every L1, the shared one first
 
 	ctx     context.Context // ends when the client has been closed
 	cancel  context.CancelCauseFunc
@@ -201,12 +202,25 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 		return 0, nil, fmt.Errorf("evercache: class %s has a Cache already", class)
 	}
 	c.classes[class] = true
+	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
 		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.clock, &c.evictions)
 		c.stores = append(c.stores, store)
 	}
-	return uint32(len(c.classes)), store, nil
+	return c.lastClass, store, nil
+}
+
+// release takes a class off the books, unless its writes may wait for a master.
+func (c *Client) release(class string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.classes[class] || !c.outbox.Empty() {
+		return false
+	}
+	delete(c.classes, class)
+	c.subscribers.Delete(class)
+	return true
 }
 
 // State tells what the client can do at this moment.

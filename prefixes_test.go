@@ -292,7 +292,7 @@ for i = 0, ARGV[2] - 1 do redis.call('SET', 'c:' .. i .. ':k', 'old', 'PX', 6000
 	}
 	all.Wait()
 	drained(t, client)
-	if scans, each := scansOf(t, p), keys/1000; scans == 0 || scans > callers*each/4 {
+	if scans, each := scansOf(t, p), keys/1000; scans == 0 || scans > 15*each {
 		t.Errorf("%d SCANs for %d callers; %d for each that goes alone", scans, callers, each)
 	}
 	wantAllKept(t, p)

@@ -43,8 +43,10 @@ type Server struct {
 	LogFormat string // auto, json or text
 
 	MaxBodyBytes int64
-	MaxTTL       time.Duration
-	MaxClasses   int
+	// BodyMemory bounds what bodies and answers under way hold together.
+	BodyMemory int64
+	MaxTTL     time.Duration
+	MaxClasses int
 	// DrainTimeout bounds the end of the process: the delay, requests, then the
 	// outbox.
 	DrainTimeout time.Duration

@@ -114,7 +114,7 @@ func TestStandaloneByDefault(t *testing.T) {
 		},
 		Server: Server{
 			Listen: "127.0.0.1:3000", LogLevel: slog.LevelInfo, LogFormat: "auto",
-			MaxBodyBytes: 1 << 20, MaxTTL: 720 * time.Hour, MaxClasses: 100,
+			MaxBodyBytes: 1 << 20, BodyMemory: 16 << 20, MaxTTL: 720 * time.Hour, MaxClasses: 100,
 			DrainTimeout: 10 * time.Second, Revocations: "on",
 			RevocationsMaxLag: 15 * time.Second, RevocationsMaxLife: 744 * time.Hour, RevocationsOnUnknown: "deny",
 			RevocationsMaxEntries: 10_000_000,

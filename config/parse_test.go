@@ -182,19 +182,24 @@ func TestURLBesideItsParts(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	got := accept(t, "EVERCACHE_LISTEN=[::]:8080", "EVERCACHE_TOKEN=letmein", "EVERCACHE_HOSTS=Cache.example, 10.0.0.7\n[::7]",
-		"EVERCACHE_LOG_LEVEL=WARN", "EVERCACHE_LOG_FORMAT=JSON", "EVERCACHE_MAX_BODY=64KiB", "EVERCACHE_MAX_TTL=24h",
+		"EVERCACHE_LOG_LEVEL=WARN", "EVERCACHE_LOG_FORMAT=JSON", "EVERCACHE_MAX_BODY=64KiB", "EVERCACHE_BODY_MEMORY=8MiB", "EVERCACHE_MAX_TTL=24h",
 		"EVERCACHE_DRAIN_TIMEOUT=25", "EVERCACHE_SHUTDOWN_DELAY=7", "EVERCACHE_REVOCATIONS=OFF",
 		"EVERCACHE_REVOCATIONS_MAX_LAG=60", "EVERCACHE_REVOCATIONS_ON_UNKNOWN=Allow", "EVERCACHE_REVOCATIONS_MAX_LIFE=24h",
 		"EVERCACHE_REVOCATIONS_MAX_ENTRIES=5000").Server
 	want := Server{
 		Listen: "[::]:8080", Token: "letmein", Hosts: []string{"10.0.0.7", "::7", "cache.example"},
-		LogLevel: slog.LevelWarn, LogFormat: "json", MaxBodyBytes: 64 << 10, MaxTTL: 24 * time.Hour, MaxClasses: 100,
+		LogLevel: slog.LevelWarn, LogFormat: "json", MaxBodyBytes: 64 << 10, BodyMemory: 8 << 20, MaxTTL: 24 * time.Hour, MaxClasses: 100,
 		DrainTimeout: 25 * time.Second, ShutdownDelay: 7 * time.Second, Revocations: "off",
 		RevocationsMaxLag: time.Minute, RevocationsMaxLife: 24 * time.Hour, RevocationsOnUnknown: "allow", RevocationsMaxEntries: 5000,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if got := accept(t, "EVERCACHE_MAX_BODY=100MiB").Server.BodyMemory; got != 200<<20 {
+		t.Errorf("BodyMemory = %d, want twice the largest body", got)
+	}
+	expectLines(t, refuse(t, "EVERCACHE_MAX_BODY=100MiB", "EVERCACHE_BODY_MEMORY=50MiB"),
+		`EVERCACHE_BODY_MEMORY: 50MiB is less than EVERCACHE_MAX_BODY (100MiB); raise it, or lower EVERCACHE_MAX_BODY`)
 	expectLines(t, refuse(t, "EVERCACHE_REVOCATIONS_MAX_ENTRIES=0"),
 		`EVERCACHE_REVOCATIONS_MAX_ENTRIES: "0" is out of bounds; give a number from 1 to 1000000000`)
 	expectLines(t, refuse(t, "EVERCACHE_REVOCATIONS_MAX_ENTRIES=10M"),

@@ -13,6 +13,7 @@ func (r *reader) server() Server {
 	s.Token = r.serverToken()
 	r.checkListener(s)
 	s.ShutdownDelay = r.shutdownDelay(s)
+	s.BodyMemory = r.bodyMemory(s)
 	r.keyPair("EVERCACHE_TLS_CERT_FILE", s.TLSCertFile, "EVERCACHE_TLS_KEY_FILE", s.TLSKeyFile)
 	return s
 }
@@ -65,6 +66,18 @@ func (r *reader) shutdownDelay(s Server) time.Duration {
 	d := min(reachableDelay, most)
 	r.decidedBy(listen, name, short(d))
 	return d
+}
+
+// bodyMemory fits into a sidecar by default, and takes one of the largest bodies.
+func (r *reader) bodyMemory(s Server) int64 {
+	const name, boundName = "EVERCACHE_BODY_MEMORY", "EVERCACHE_MAX_BODY"
+	if !r.set(name) {
+		return max(16<<20, 2*s.MaxBodyBytes)
+	}
+	if s.BodyMemory < s.MaxBodyBytes && !r.bad[name] && !r.bad[boundName] {
+		r.fault(name, bytesText(s.BodyMemory)+" is less than "+boundName+" ("+bytesText(s.MaxBodyBytes)+")", "raise it, or lower "+boundName)
+	}
+	return s.BodyMemory
 }
 
 // policy is that of every class. A default gives way to a bound that is set.

@@ -59,6 +59,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *int64 { return &d.server.MaxBodyBytes }, size(1, 512<<20)),
 	},
 	{
+		name: "EVERCACHE_BODY_MEMORY", group: "Server", unset: "16MiB, or twice `EVERCACHE_MAX_BODY` if that is more", example: "8MiB",
+		meaning: "What the bodies of requests and answers under way may hold in memory together, beside 4 KiB each. Beyond it they wait, the slow ones are cut off, and further ones are answered 503 `too_many_bodies`; `EVERCACHE_MAX_BODY` to 64GiB.",
+		parse:   to(func(d *draft) *int64 { return &d.server.BodyMemory }, size(64<<10, 64<<30)),
+	},
+	{
 		name: "EVERCACHE_DRAIN_TIMEOUT", group: "Server", def: "10s", example: "25s",
 		meaning: "How long the end of the process may take, from the signal on; 1ms to 10m.",
 		parse:   to(func(d *draft) *time.Duration { return &d.server.DrainTimeout }, duration(time.Millisecond, 10*time.Minute)),

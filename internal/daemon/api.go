@@ -33,6 +33,8 @@ type api struct {
 	token    *token
 	hosts    hosts
 	limits   limits
+	rooms    *rooms
+	deletes  chan struct{} // held by each delete by prefix
 	metrics  *httpMetrics
 	routes   *routes
 	denylist denylist // nil: there is none
@@ -56,10 +58,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rec.Header().Set("Connection", "close")
 	}
 	defer func() {
-		a.finish(rec, q, began, recover())
+		panicked := recover()
+		q.held.giveBack()
+		a.finish(rec, q, began, panicked)
 	}()
 	rec.fault = a.serve(rec, q)
 	if rec.fault != nil {
+		giveUpBody(rec, q)
 		writeError(rec, rec.fault, q.id)
 	}
 }
@@ -96,7 +101,22 @@ func (a *api) admit(q *request) *apiError {
 	if acc == public {
 		return nil
 	}
-	return a.token.check(q.Request, acc == withBearerOrBasic)
+	if err := a.token.check(q.Request, acc == withBearerOrBasic); err != nil {
+		return err
+	}
+	if a.token != nil {
+		q.slot().trust()
+	}
+	return nil
+}
+
+// giveUpBody lets net/http look for the rest of a body that nobody wants for a
+// moment only: it reads that before it answers, to use the connection again.
+func giveUpBody(w http.ResponseWriter, q *request) {
+	if q.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(slowGrace))
+		q.slot().isRefused()
+	}
 }
 
 // wantJSON refuses the types that a form on a web page can send unasked.

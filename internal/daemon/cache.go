@@ -37,6 +37,12 @@ func (a *api) getKey(w http.ResponseWriter, q *request) *apiError {
 	if err != nil {
 		return failed(err)
 	}
+	if q.Method != http.MethodHead {
+		var ok bool
+		if q.held, ok = a.rooms.take(q.Context(), int64(len(e.Value)), q.slot()); !ok {
+			return errTooManyBodies()
+		}
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -47,7 +53,7 @@ func (a *api) getKey(w http.ResponseWriter, q *request) *apiError {
 	h.Set("Evercache-Coherent", strconv.FormatBool(e.Coherent))
 	h.Set("Age", strconv.FormatInt(max(0, int64(e.Age/time.Second)), 10))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(e.Value) // the caller may be gone; nothing to do about it
+	writeBody(w, e.Value)
 	return nil
 }
 
@@ -62,7 +68,7 @@ func (a *api) putKey(w http.ResponseWriter, q *request) *apiError {
 	if fault != nil {
 		return fault
 	}
-	body, fault := readBody(q.Request, a.limits.bodyBytes)
+	body, fault := a.readBody(q)
 	if fault != nil {
 		return fault
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evercache/evercache"
 )
@@ -86,5 +87,30 @@ func TestAClassThatCannotBeMadeIsNotRemembered(t *testing.T) {
 	}
 	if len(cs.byName) != 0 || cs.written != 0 {
 		t.Errorf("%d classes, %d written; want none", len(cs.byName), cs.written)
+	}
+}
+
+func TestAClassThatIsNotUsedMakesRoomForAnother(t *testing.T) {
+	now := time.Unix(1000, 0)
+	cs := newClasses(2, func(string) (cache, error) { return &fakeCache{}, nil })
+	cs.now = func() time.Time { return now }
+	reads := func(name string) bool { _, err := cs.forReading(name); return err == nil }
+	writes := func(name string) bool { _, err := cs.forWriting(name); return err == nil }
+	if !writes("w1") || !writes("w2") || !reads("r1") || !reads("r2") || reads("r3") || writes("w3") {
+		t.Fatal("two of each kind can be made")
+	}
+	now = now.Add(readUnused)
+	if !reads("r2") || !reads("w1") { // they are of use
+		t.Fatal("a class is lost")
+	}
+	if writes("w3") || !reads("r3") || reads("r4") {
+		t.Error("r1 makes room for reading, once, and none for writing")
+	}
+	now = now.Add(writtenUnused - readUnused)
+	if !writes("w3") || writes("w4") || cs.byName["w1"] == nil || cs.byName["w2"] != nil {
+		t.Error("w2, and not w1, makes room for writing, once")
+	}
+	if cs.written != 2 || len(cs.byName) != 4 {
+		t.Errorf("%d classes, %d of them written", len(cs.byName), cs.written)
 	}
 }

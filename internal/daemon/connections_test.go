@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -67,31 +68,73 @@ func TestASlowHeaderMakesRoom(t *testing.T) {
 	}
 }
 
-// holds occupies a connection with a body that does not come.
-func (r *running) holds() *raw {
-	r.t.Helper()
-	c := r.raw()
-	c.send("PUT /v1/cache/demo/held?ttl=1m HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
-	if line, err := c.r.ReadString('\n'); err != nil || !strings.Contains(line, "100") { // the handler reads
-		r.t.Fatalf("%q, %v", line, err)
+// TestThoseWithoutATokenMakeRoomForThoseWithOne, quiet or in the middle of a body.
+func TestThoseWithoutATokenMakeRoomForThoseWithOne(t *testing.T) {
+	r := few(t, 4, "EVERCACHE_TOKEN=letmein")
+	with := func(c *raw) answer {
+		c.send("GET /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer letmein\r\n\r\n")
+		return c.read("GET")
 	}
-	return c
+	known := r.raw()
+	with(known).wantsStatus(t, http.StatusNotFound)
+	for i := range 12 {
+		c := r.raw()
+		if i%2 == 0 {
+			c.asks("/livez").wantsStatus(t, http.StatusOK)
+		} else {
+			c.send("PUT /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+		}
+		time.Sleep(20 * time.Millisecond) // the server knows what they are
+	}
+	with(r.raw()).wantsStatus(t, http.StatusNotFound)
+	r.raw().asks("/livez").wantsStatus(t, http.StatusOK)
+	with(known).wantsStatus(t, http.StatusNotFound)
 }
 
+// TestWhereEveryConnectionHasARequestFurtherOnesHearSo while we are the ones who are
+// waited for.
 func TestWhereEveryConnectionHasARequestFurtherOnesHearSo(t *testing.T) {
-	r := few(t, 2)
-	held := []*raw{r.holds(), r.holds()}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, goOn := newBounded(ln, 2), make(chan struct{})
+	began := make(chan bool, 2)
+	srv := &http.Server{ConnContext: withSpoken, ConnState: between, Handler: answers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/held" {
+			began <- true
+			<-goOn
+		}
+	}))}
+	go func() { _ = srv.Serve(speaking{Listener: b, log: slog.New(slog.DiscardHandler)}) }() // until Close
+	t.Cleanup(func() { _ = srv.Close(); b.refusals.Wait() })
 	for range 2 {
-		a := r.raw().asks("/readyz")
+		dialRaw(t, ln.Addr().String()).send("GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		<-began
+	}
+	for range 2 {
+		a := dialRaw(t, ln.Addr().String()).asks("/readyz")
 		a.wants(t, http.StatusServiceUnavailable, "too_many_connections")
 		if a.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 	}
-	r.raw().asks("/livez").wantsStatus(t, http.StatusOK) // or it would be restarted
-	held[0].Close()
-	until(t, func() bool { return r.raw().asks("/readyz").StatusCode == http.StatusOK })
-	held[1].Close()
+	dialRaw(t, ln.Addr().String()).asks("/livez").wantsStatus(t, http.StatusOK) // or it would be restarted
+	close(goOn)
+	until(t, func() bool { return dialRaw(t, ln.Addr().String()).asks("/readyz").StatusCode == http.StatusOK })
+}
+
+// TestABodyThatDoesNotComeMakesRoom as one that nobody reads does: both are waited
+// for, and others are not to wait for them.
+func TestABodyThatDoesNotComeMakesRoom(t *testing.T) {
+	r := few(t, 2)
+	for range 2 {
+		r.raw().send("PUT /v1/cache/demo/held HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
+	}
+	time.Sleep(20 * time.Millisecond) // the server knows what they are
+	for range 3 {
+		r.raw().asks("/readyz").wantsStatus(t, http.StatusOK)
+	}
 }
 
 func TestThousandsOfConnectionsTakeNoMoreThanTheirBound(t *testing.T) {

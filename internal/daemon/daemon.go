@@ -117,6 +117,8 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		status:  st,
 		token:   newToken(s.Token, s.TokenFile, d.log),
 		hosts:   newHosts(s.Hosts),
+		rooms:   newRooms(s.BodyMemory),
+		deletes: make(chan struct{}, mostDeletes),
 		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
 		metrics: newHTTPMetrics(c),
 		log:     d.log,
@@ -129,6 +131,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 			st.SetStarting()
 		}
 	}
+	a.metrics.registry.MustRegister(a.rooms.metrics()...)
 	a.routes = a.newRoutes()
 	a.metrics.prepare(a.routes)
 	return a

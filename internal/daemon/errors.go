@@ -169,6 +169,21 @@ func errTooManyConnections() *apiError {
 	}
 }
 
+func errTooManyBodies() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_bodies", retry: true,
+		message: "the bodies and answers under way hold all the memory that they may (EVERCACHE_BODY_MEMORY); nothing was done",
+		header:  http.Header{"Connection": {"close"}},
+	}
+}
+
+func errTooManyDeletes() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_deletes", retry: true,
+		message: "as many deletes by prefix are under way as this process takes; nothing was done",
+	}
+}
+
 func errShuttingDown(cause error) *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "shutting_down", retry: true, cause: cause,
@@ -186,7 +201,7 @@ func errBelowDurability(message string, header http.Header, cause error) *apiErr
 func errTooManyClasses(limit int) *apiError {
 	return &apiError{
 		status: http.StatusInsufficientStorage, code: "too_many_classes",
-		message: "this process holds " + strconv.Itoa(limit) + " classes, as many as it may",
+		message: "this process holds " + strconv.Itoa(limit) + " classes, as many as it may; one that has not been used for a minute makes room",
 	}
 }
 

@@ -215,6 +215,11 @@ func (f *fakeCache) Delete(_ context.Context, key string, _ ...evercache.WriteOp
 	return f.receipt, f.err
 }
 
+func (f *fakeCache) Release() bool {
+	f.note("release")
+	return true
+}
+
 func (f *fakeCache) DeletePrefix(_ context.Context, prefix string) (int, evercache.Receipt, error) {
 	f.note("prefix " + prefix)
 	return f.deleted, f.receipt, f.err

@@ -44,7 +44,7 @@ func (b *bounded) metrics() []prometheus.Collector {
 	closed := func(reason string, n *atomic.Uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "evercache_http_connections_closed_total",
-			Help: "Connections that were closed for want of room, by reason: quiet (no request was under way), refused (there was no room for it), descriptors (the system had none left).", ConstLabels: prometheus.Labels{"reason": reason},
+			Help: "Connections that were closed for want of room, by reason: quiet (no request was under way), slow (it did not send its body or read its answer), refused (there was no room for it), descriptors (the system had none left).", ConstLabels: prometheus.Labels{"reason": reason},
 		}, count(n))
 	}
 	return []prometheus.Collector{
@@ -54,7 +54,22 @@ func (b *bounded) metrics() []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "evercache_http_connections_limit", Help: "Connections that callers may have.",
 		}, func() float64 { return float64(cap(b.slots)) }),
-		closed("quiet", &b.madeRoom), closed("refused", &b.refused), closed("descriptors", &b.starved),
+		closed("quiet", &b.madeRoom), closed("slow", &b.slow), closed("refused", &b.refused), closed("descriptors", &b.starved),
+	}
+}
+
+// metrics are those of the bytes that bodies and answers hold.
+func (rs *rooms) metrics() []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "evercache_http_body_bytes", Help: "Memory that bodies and answers under way hold.",
+		}, func() float64 { n, _ := rs.state(); return float64(n) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "evercache_http_body_bytes_limit", Help: "Memory that bodies and answers under way may hold.",
+		}, func() float64 { return float64(rs.small.size + rs.large.size) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "evercache_http_bodies_refused_total", Help: "Bodies and answers that were refused for want of that memory.",
+		}, func() float64 { _, n := rs.state(); return float64(n) }),
 	}
 }
 

@@ -7,6 +7,10 @@ import (
 	"github.com/evercache/evercache"
 )
 
+// mostDeletes is how many deletes by prefix there are at the same time: each goes
+// over all that memory holds, and may go over all keys in Redis.
+const mostDeletes = 32
+
 // prefixAnswer has null for a number that nobody knows yet.
 type prefixAnswer struct {
 	Deleted *int `json:"deleted"`
@@ -19,6 +23,12 @@ func (a *api) deletePrefix(w http.ResponseWriter, q *request) *apiError {
 	name, prefix, fault := prefixOf(q)
 	if fault != nil {
 		return fault
+	}
+	select {
+	case a.deletes <- struct{}{}:
+		defer func() { <-a.deletes }()
+	default:
+		return errTooManyDeletes()
 	}
 	c, fault := a.classes.forReading(name)
 	if fault != nil {

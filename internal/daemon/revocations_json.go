@@ -108,7 +108,7 @@ func (a *api) readJSON(q *request, v any) *apiError {
 	if q.Header.Get("Content-Encoding") != "" {
 		return errUnsupportedHeader("Content-Encoding")
 	}
-	body, fault := readBody(q.Request, a.limits.bodyBytes)
+	body, fault := a.readBody(q)
 	if fault != nil {
 		return fault
 	}

@@ -15,6 +15,15 @@ type request struct {
 	*http.Request
 	id string
 	target
+	held *held // what its body or its answer takes of the room
+}
+
+// slot is its connection; nil where there is no bound on connections.
+func (q *request) slot() *slotConn {
+	if c, ok := q.Context().Value(spokenKey{}).(*spoken); ok {
+		return c.slot
+	}
+	return nil
 }
 
 // access says who may call a route.

@@ -138,7 +138,13 @@ func (n *Node) track(ctx context.Context, t *Tracking) error {
 	return err
 }
 
-// Track announces the keys of another prefix too. One that is announced already
+// maxTracked bounds the prefixes of one connection: Redis compares each key that
+// anybody changes with all of them, and none can be taken back.
+const maxTracked = 512
+
+var errTracksMost = &Error{Kind: Other, Op: "track", Err: errors.New("the connection announces as many prefixes as it may")}
+
+// Track announces the keys of another prefix too. Beyond maxTracked it is refused. One that is announced already
 // is no error. One that an announced prefix begins with is: Redis allows no
 // overlap. After an error of the connection it may be announced or not, and may
 // be asked for again.
@@ -148,8 +154,12 @@ func (n *Node) Track(ctx context.Context, prefix string, limit time.Duration) er
 	if _, why := n.Tracks(); why != nil {
 		return why
 	}
-	if covered(prefix, n.feed.state.Load().prefixes) {
+	has := n.feed.state.Load().prefixes
+	if covered(prefix, has) {
 		return nil
+	}
+	if len(has) >= maxTracked {
+		return errTracksMost
 	}
 	return n.addPrefixes(ctx, limit, []string{prefix})
 }
