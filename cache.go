@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/evercache/evercache/internal/heapsize"
 	"github.com/evercache/evercache/internal/local"
 )
 
@@ -39,7 +40,8 @@ type Cache[V any] struct {
 	trusting bool // no L1TTL was given
 	codec    Codec[V]
 	clone    func(V) V
-	weight   func(V) int
+	weight   func(V) int // nil: sizer
+	sizer    *heapsize.Sizer
 	l1       *local.Store
 	flights  *flights[V]
 	tracked  atomic.Bool // the feed announces the class
@@ -63,8 +65,14 @@ func WithClone[V any](clone func(V) V) CacheOption[V] {
 	return func(c *Cache[V]) { c.clone = clone }
 }
 
-// WithWeight says what a value costs in memory, in bytes. By default it is the
-// length of its encoded form.
+// WithWeight says what a value costs in memory, in bytes; what an entry costs
+// beside it is added. It is called once for each value that is written, read from
+// Redis or loaded.
+//
+// Without it the value is looked at, with all that it refers to: a bound in bytes
+// then holds whatever its type. Of a large one only a part is looked at. What
+// several values share counts for each, and what is beside a lock in a struct, in a
+// function or in a channel does not count: give WithWeight where that matters.
 func WithWeight[V any](weight func(V) int) CacheOption[V] {
 	return func(c *Cache[V]) { c.weight = weight }
 }
@@ -91,6 +99,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		policy:   p,
 		trusting: trusting,
 		codec:    defaultCodec[V](),
+		sizer:    heapsize.For[V](),
 		flights:  newFlights[V](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
@@ -146,14 +155,22 @@ func (c *Cache[V]) full(key string) string { return c.prefix + key }
 
 // newItem makes what memory holds of a value that was written age ago and has
 // ttl left.
-func (c *Cache[V]) newItem(v V, encoded int, now int64, age, ttl time.Duration) *local.Item {
-	size := encoded
-	if c.weight != nil {
-		size = c.weight(v)
-	}
-	it := &local.Item{Value: v, Written: now - int64(age), Size: uint32(max(0, min(size, 1<<30)))}
+func (c *Cache[V]) newItem(v V, now int64, age, ttl time.Duration) *local.Item {
+	it := &local.Item{Value: v, Written: now - int64(age)}
+	it.Size = uint32(max(0, min(c.weigh(v, it), maxWeight)))
 	c.live(it, now, ttl)
 	return it
+}
+
+// maxWeight is below what the memory's sums can hold.
+const maxWeight = 1 << 30
+
+// weigh is what a value costs in memory.
+func (c *Cache[V]) weigh(v V, it *local.Item) int {
+	if c.weight != nil {
+		return c.weight(v)
+	}
+	return c.sizer.Of(it.Value)
 }
 
 // live sets how long the item is good for from now. Without an L1TTL of the

@@ -142,7 +142,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	now := c.client.clock.NowNano()
-	it := c.newItem(c.own(v), len(data), now, 0, c.policy.TTL)
+	it := c.newItem(c.own(v), now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
 		c.fill(f, it, data, plan.replaces)

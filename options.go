@@ -85,7 +85,8 @@ type Options struct {
 	CloseTimeout time.Duration
 
 	// MemoryBytes bounds the memory that classes without a bound of their own
-	// share, as estimated from the encoded values. Default 32 MiB.
+	// share: what values take with all that they refer to (see WithWeight), their
+	// keys, and what an entry costs. Default 32 MiB.
 	MemoryBytes int64
 	// OutboxEntries and OutboxBytes bound what is kept for the next master.
 	// Defaults 100 000 and 32 MiB. At the bound a write is kept as the wish to

@@ -240,7 +240,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 	} else {
 		age = max(0, c.policy.TTL-ttl)
 	}
-	it := c.newItem(value, len(v.Data), now, age, ttl)
+	it := c.newItem(value, now, age, ttl)
 	it.Epoch, it.End = m.epoch, endOf(node, v, missed)
 	return answer[V]{it: it, source: SourceRedis}
 }
@@ -272,7 +272,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 		c.client.decodeFailures.Add(1)
 		return nil, remote.Sum(r.Value)
 	}
-	return c.newItem(value, len(r.Value), now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""
+	return c.newItem(value, now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""
 }
 
 // expiryTolerance: an entry that Redis no longer has so shortly before its end

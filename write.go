@@ -109,7 +109,7 @@ func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error
 	}
 	w.rec.Value = data
 	w.rec.Invalidate = c.policy.Recovery == Invalidate
-	w.item = c.newItem(v, len(data), w.rec.Since, 0, w.ttl)
+	w.item = c.newItem(v, w.rec.Since, 0, w.ttl)
 	return nil
 }
 

@@ -2,6 +2,8 @@ package local
 
 import (
 	"fmt"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -335,4 +337,31 @@ func TestALateSetOnAClosedStoreDoesNoHarm(t *testing.T) {
 			t.Errorf("%d entries over the bound of a closed Store", s.Len())
 		}
 	})
+}
+
+// steady is a clock for heaps: nothing ends.
+type steady struct{}
+
+func (steady) NowNano() int64 { return 1 }
+
+func TestAnEntryWeighsWhatItTakes(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n = 4000
+	var ev Evictions
+	s := New(Bound{Bytes: 1 << 40}, steady{}, &ev)
+	defer s.Close()
+	before := heap()
+	for i := range n {
+		s.Set(key(fmt.Sprintf("key-%012d", i)), &Item{Absent: true, KeepUntil: math.MaxInt64 / 2})
+	}
+	took, weighs := int64(heap()-before), s.Bytes()
+	if took < weighs*8/10 || took > weighs*12/10 {
+		t.Errorf("%d entries take %d bytes and weigh %d", n, took, weighs)
+	}
 }
