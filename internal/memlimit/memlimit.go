@@ -66,7 +66,7 @@ func readText(root fs.FS, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	text, err := readUpTo(f, maxFileBytes)
 	return string(text), err
 }
