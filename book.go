@@ -13,14 +13,6 @@ import (
 	"github.com/evercache/evercache/internal/watch"
 )
 
-const (
-	// What a master has taken and every promotable replica holds is kept for so
-	// long, and up to so many bytes, for a Redis that comes back from an older
-	// state on its disk.
-	ringAge   = 60 * time.Second
-	ringBytes = 16 << 20
-)
-
 // recoveryStats count what became of writes when a master came back.
 type recoveryStats struct {
 	uncovered   atomic.Uint64 // taken by one master, missing from the next

@@ -136,7 +136,7 @@ func newClient(o Options) *Client {
 		clocks:    new(remote.Clocks),
 		left:      new(remote.Left),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
-		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: ringBytes, RingAge: ringAge}),
+		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: off(o.RingAge)}),
 		lanes:     newLanes(),
 		prefixing: make(chan struct{}, mostPrefixes),
 		feed:      newFeed(),

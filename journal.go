@@ -46,8 +46,8 @@ type journalEntry struct {
 // journalLimit is how much can be live in the file: what outbox, ledger and ring
 // hold of records, outbox and ledger of prefixes, and more for what a record is
 // longer there; and what other packages keep.
-func journalLimit(outboxBytes int64) int64 {
-	return max(min(outboxBytes, math.MaxInt64/16), 64<<10)*5 + ringBytes*3/2 + foreignBytes
+func journalLimit(outboxBytes, ringBytes int64) int64 {
+	return max(min(outboxBytes, math.MaxInt64/16), 64<<10)*5 + min(ringBytes, math.MaxInt64/16)*3/2 + foreignBytes
 }
 
 const foreignBytes = 32 << 20

@@ -143,9 +143,9 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 		t.Fatalf("%d unconfirmed", n)
 	}
 	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.precise() + int64(ringAge) - int64(time.Second))
+	client.ledger.Trim(client.clock.precise() + int64(client.opts.RingAge) - int64(time.Second))
 	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.precise() + int64(ringAge))
+	client.ledger.Trim(client.clock.precise() + int64(client.opts.RingAge))
 	wantInFile("its time in the ring is over", "gone")
 }
 

@@ -43,7 +43,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 		return nil, nil
 	}
 	j := &journaled{
-		clock: c.clock, process: c.process, log: c.log, limit: journalLimit(c.opts.OutboxBytes),
+		clock: c.clock, process: c.process, log: c.log, limit: journalLimit(c.opts.OutboxBytes, c.opts.RingBytes),
 		entries: map[string]journalEntry{}, earlier: earlierWrites{gaps: map[string][]gap{}},
 	}
 	var err error
@@ -145,7 +145,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 		return p.Since, number, nil
 	}
 	all.bytes += int64(len(e.Key) + len(e.Payload))
-	if all.bytes <= t.c.opts.OutboxBytes+ringBytes && len(all.records) < 2*t.c.opts.OutboxEntries {
+	if all.bytes-t.c.opts.OutboxBytes <= t.c.opts.RingBytes && len(all.records) < 2*t.c.opts.OutboxEntries {
 		all.records = append(all.records, earlierRecord{*r, process, number})
 	} else {
 		number = leftOut

@@ -102,6 +102,12 @@ type Options struct {
 	// refused beyond that, or when 65 536 of them wait.
 	OutboxEntries int
 	OutboxBytes   int64
+	// RingBytes and RingAge bound the ring: confirmed writes, which are put back
+	// when Redis returns from an older state on its disk. What is beyond either
+	// bound is not put back then. Defaults 16 MiB and 60 s; at most 5 min;
+	// RingAge Never keeps none.
+	RingBytes int64
+	RingAge   time.Duration
 
 	// JournalDir, when not empty, is a directory of this process alone, in which
 	// what Redis has not taken is kept in a file: a write in an outage is then
@@ -154,6 +160,10 @@ func (o Options) withDefaults() Options {
 	if o.OutboxBytes == 0 {
 		o.OutboxBytes = 32 << 20
 	}
+	if o.RingBytes == 0 {
+		o.RingBytes = 16 << 20
+	}
+	o.RingAge = or(o.RingAge, 60*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -208,6 +218,8 @@ func (o Options) validate() error {
 	fault(o.MaxValueBytes < 0 || o.MaxValueBytes > 512<<20, "MaxValueBytes %d: want between 1 and %d", o.MaxValueBytes, 512<<20)
 	fault(o.OutboxEntries < 0, "OutboxEntries %d: want a positive number", o.OutboxEntries)
 	fault(o.OutboxBytes < 0, "OutboxBytes %d: want a positive number", o.OutboxBytes)
+	fault(o.RingBytes < 0, "RingBytes %d: want a positive number; RingAge Never keeps none", o.RingBytes)
+	fault(o.RingAge != Never && (o.RingAge < 0 || o.RingAge > MaxRingAge), "RingAge %v: want a positive duration up to %v, or Never", o.RingAge, MaxRingAge)
 	return errors.Join(errs...)
 }
 

@@ -18,6 +18,8 @@ const (
 	MaxKeyBytes = 1024
 	// MaxTTL bounds a time to live: a year.
 	MaxTTL = 365 * 24 * time.Hour
+	// MaxRingAge bounds Options.RingAge: half of how long a tombstone lives.
+	MaxRingAge = 5 * time.Minute
 )
 
 // OutageReads says what a class may answer from memory while Redis is away.

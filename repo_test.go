@@ -58,7 +58,8 @@ var mayImport = []struct {
 	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
 
 	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor"}, "the daemon is a user of the public packages like any other"},
-	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue"}, "main wires; what it does is in packages that are tested without it"},
+	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
+	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
 }
 

@@ -97,8 +97,8 @@ func read(environ []string, f files) (Config, error) {
 type Line struct {
 	Name  string
 	Value string // *** for a secret
-	// Source is "env", "default", "file", or the name of the variable that
-	// decided it (REDIS_URL).
+	// Source is "env", "default", "file", "memory limit" (see Config.Within), or
+	// the name of the variable that decided it (REDIS_URL).
 	Source string
 }
 

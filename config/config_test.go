@@ -110,7 +110,7 @@ func TestStandaloneByDefault(t *testing.T) {
 		Redis: evercache.Options{
 			Addr: "localhost:6379", RedisOptional: true,
 			DialTimeout: 300 * time.Millisecond, ReadTimeout: 100 * time.Millisecond, WriteTimeout: 250 * time.Millisecond,
-			MemoryBytes: 32 << 20, MaxValueBytes: 1 << 20, OutboxBytes: 8 << 20,
+			MemoryBytes: 32 << 20, MaxValueBytes: 1 << 20, OutboxBytes: 8 << 20, RingBytes: 16 << 20, RingAge: time.Minute,
 		},
 		Server: Server{
 			Listen: "127.0.0.1:3000", LogLevel: slog.LevelInfo, LogFormat: "auto",

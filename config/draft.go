@@ -43,6 +43,8 @@ type draft struct {
 	journalDir   string
 	memory       int64
 	outboxMemory int64
+	ringMemory   int64
+	ringAge      time.Duration
 	dialTimeout  time.Duration
 	readTimeout  time.Duration
 	writeTimeout time.Duration

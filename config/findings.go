@@ -57,6 +57,10 @@ var (
 		"config-tls-off", evercache.Warning, "TLS to Redis is set up and switched off",
 		"`REDIS_TLS=false` beside other `REDIS_TLS_*` settings.",
 	}
+	memoryShort = findingKind{
+		"config-memory", evercache.Warning, "The settings need more memory than the process may have",
+		"What `EVERCACHE_MEMORY`, `EVERCACHE_OUTBOX_MEMORY` and `EVERCACHE_RING_MEMORY` allow does not fit the limit of the control group, or `GOMEMLIMIT`.",
+	}
 	listenerOpen = findingKind{
 		"config-listener-open", evercache.Warning, "Anyone who reaches the port can read and write",
 		"`EVERCACHE_INSECURE=true` on an address that is not loopback.",
@@ -77,7 +81,7 @@ var (
 
 var findingKinds = []findingKind{
 	sentinelFallback, sentinelNotEnabled, sentinelEven, sentinelPort, redisPort, severalModes,
-	settingUnused, tlsOff, listenerOpen, secretReadable, unknownName, kubernetesNames,
+	settingUnused, tlsOff, memoryShort, listenerOpen, secretReadable, unknownName, kubernetesNames,
 }
 
 // allFindings adds to what was found on the way what is known at the end.

@@ -46,6 +46,36 @@ for. ` + "`REDIS_STRICT=true`" + ` refuses to start instead and lists what is mi
 ` + "`host:port`" + ` is a fault either way.
 `
 
+const memoryRule = `
+## Memory
+
+What ` + "`EVERCACHE_MEMORY`, `EVERCACHE_OUTBOX_MEMORY` and `EVERCACHE_RING_MEMORY`" + ` allow is what is kept. The process
+needs more: some 24 MiB for itself, the outbox twice (writes that wait, and writes that are not confirmed), and a
+quarter for the collector:
+
+    24 MiB + 1.25 × (EVERCACHE_MEMORY + 2 × EVERCACHE_OUTBOX_MEMORY + EVERCACHE_RING_MEMORY)
+
+Large bodies come on top: about three times their size for each request that is under way. Lower
+` + "`EVERCACHE_MAX_BODY`" + ` where that is too much.
+
+` + "`evercache serve`" + ` looks for the memory limit of its control group (Linux, version 1 and 2: Docker, Kubernetes, systemd):
+
+- The Go runtime keeps to the limit less an eighth, and less 12 MiB at least. ` + "`GOMEMLIMIT`" + `, where it is set, wins.
+- What is not set follows the limit, or ` + "`GOMEMLIMIT`" + ` where that is less: a quarter of it for values, a sixteenth for
+  the outbox and a sixteenth for the ring, at most the defaults above. With 64 MiB that is as if these were set:
+
+      GOMEMLIMIT=52MiB
+      EVERCACHE_MEMORY=16MiB
+      EVERCACHE_OUTBOX_MEMORY=4MiB
+      EVERCACHE_RING_MEMORY=4MiB
+
+- What is set stays. Where it does not fit, the finding ` + "`config-memory`" + ` says so.
+- The log line ` + "`server.memory`" + ` says what holds.
+
+Without a limit and without ` + "`GOMEMLIMIT`" + ` the runtime lets garbage grow to as much as is kept: the defaults then
+need some 150 MiB. What was measured: [performance](performance.md#memory-of-the-binary).
+`
+
 func markdown() string {
 	var b strings.Builder
 	b.WriteString(preface)
@@ -57,6 +87,7 @@ func markdown() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", s.name, s.meaning, defaultText(s), s.example)
 	}
+	b.WriteString(memoryRule)
 	b.WriteString(strictRule)
 	b.WriteString("\n## Findings\n\nWhat does not stop the start, but should be known; also in the log and in `/health`.\n\n| code | severity | when |\n|---|---|---|\n")
 	for _, k := range findingKinds {

@@ -30,6 +30,8 @@ func TestTheLibraryTakesWhatFromEnvAccepts(t *testing.T) {
 		nil,
 		{"REDIS_URL=rediss://u:p@[::1]:6380/3", "REDIS_KEY_PREFIX=" + strings.Repeat("x", maxPrefixBytes)},
 		{"REDIS_HOST=fe80::1%eth0", "REDIS_DB=1000000", "EVERCACHE_MEMORY=64KiB", "EVERCACHE_OUTBOX_MEMORY=1024GiB"},
+		{"EVERCACHE_RING_MEMORY=1024GiB", "EVERCACHE_RING_AGE=5m"},
+		{"EVERCACHE_RING_MEMORY=64KiB", "EVERCACHE_RING_AGE=0"},
 		{sentinelOn, "REDIS_HOST=redis"},
 		{sentinelOn, masterIs, three, "REDIS_HOST=redis", "REDIS_PASSWORD=x"},
 		{"EVERCACHE_TTL=1ms", "EVERCACHE_READ_TIMEOUT=1ms", "EVERCACHE_DIAL_TIMEOUT=1m"},

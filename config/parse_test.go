@@ -255,9 +255,9 @@ func TestPolicy(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o := accept(t, "REDIS_KEY_PREFIX=shop:", "REDIS_USERNAME=u", "REDIS_PASSWORD=p", "REDIS_DB=4", "EVERCACHE_MEMORY=1GiB",
-		"EVERCACHE_OUTBOX_MEMORY=1MiB", "EVERCACHE_DIAL_TIMEOUT=1s", "EVERCACHE_READ_TIMEOUT=50ms", "EVERCACHE_WRITE_TIMEOUT=75ms").Redis
+		"EVERCACHE_OUTBOX_MEMORY=1MiB", "EVERCACHE_RING_MEMORY=2MiB", "EVERCACHE_RING_AGE=0", "EVERCACHE_DIAL_TIMEOUT=1s", "EVERCACHE_READ_TIMEOUT=50ms", "EVERCACHE_WRITE_TIMEOUT=75ms").Redis
 	want := evercache.Options{
-		Addr: "localhost:6379", KeyPrefix: "shop:", Username: "u", Password: "p", DB: 4, MemoryBytes: 1 << 30, MaxValueBytes: 1 << 20, OutboxBytes: 1 << 20,
+		Addr: "localhost:6379", KeyPrefix: "shop:", Username: "u", Password: "p", DB: 4, MemoryBytes: 1 << 30, MaxValueBytes: 1 << 20, OutboxBytes: 1 << 20, RingBytes: 2 << 20, RingAge: evercache.Never,
 		DialTimeout: time.Second, ReadTimeout: 50 * time.Millisecond, WriteTimeout: 75 * time.Millisecond,
 	}
 	if diff := cmp.Diff(want, o); diff != "" {

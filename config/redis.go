@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/evercache/evercache"
 )
@@ -22,7 +23,7 @@ func (r *reader) redis() evercache.Options {
 		Username: r.username, Password: r.password, PasswordFile: r.passwordFile,
 		DB: r.db, KeyPrefix: r.keyPrefix, TLS: conf, TLSFiles: r.tlsFiles(conf),
 		DialTimeout: r.dialTimeout, ReadTimeout: r.readTimeout, WriteTimeout: r.writeTimeout,
-		MemoryBytes: r.memory, MaxValueBytes: r.draft.server.MaxBodyBytes, OutboxBytes: r.outboxMemory, JournalDir: r.journalDir,
+		MemoryBytes: r.memory, MaxValueBytes: r.draft.server.MaxBodyBytes, OutboxBytes: r.outboxMemory, RingBytes: r.ringMemory, RingAge: r.keptInRing(), JournalDir: r.journalDir,
 		RedisOptional: !r.anySet("REDIS_"),
 	}
 	r.chooseMode(&o)
@@ -30,6 +31,14 @@ func (r *reader) redis() evercache.Options {
 		o.SentinelTLS, o.SentinelTLSFiles = sentinelConf, r.tlsFiles(sentinelConf)
 	}
 	return o
+}
+
+// keptInRing is the age in the library's form.
+func (r *reader) keptInRing() time.Duration {
+	if r.ringAge == 0 {
+		return evercache.Never
+	}
+	return r.ringAge
 }
 
 // applyURL lets REDIS_URL stand for the settings it covers. Saying a thing

@@ -128,13 +128,23 @@ var cacheSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_MEMORY", group: "Cache", def: "32MiB", example: "256MiB",
-		meaning: "Memory for cached values; 64KiB to 1024GiB. The default is meant for a sidecar with a limit of 64 MiB.",
+		meaning: "Memory for cached values; 64KiB to 1024GiB. The default is lower where the process may have less than 128 MiB: see [Memory](#memory).",
 		parse:   to(func(d *draft) *int64 { return &d.memory }, size(64<<10, 1<<40)),
 	},
 	{
 		name: "EVERCACHE_OUTBOX_MEMORY", group: "Cache", def: "8MiB", example: "64MiB",
-		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key. Deletes of prefixes may take as much again.",
+		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key. Deletes of prefixes may take as much again, and so may writes that Redis has taken and not yet confirmed. The default is lower where the process may have less than 128 MiB.",
 		parse:   to(func(d *draft) *int64 { return &d.outboxMemory }, size(64<<10, 1<<40)),
+	},
+	{
+		name: "EVERCACHE_RING_MEMORY", group: "Cache", def: "16MiB", example: "64MiB",
+		meaning: "Memory for confirmed writes, which are put back when Redis returns from an older state; 64KiB to 1024GiB. Past it the oldest are given up. The default is lower where the process may have less than 256 MiB.",
+		parse:   to(func(d *draft) *int64 { return &d.ringMemory }, size(64<<10, 1<<40)),
+	},
+	{
+		name: "EVERCACHE_RING_AGE", group: "Cache", def: "60s", example: "5m",
+		meaning: "How long a confirmed write is kept for that; at most 5m. 0 keeps none.",
+		parse:   to(func(d *draft) *time.Duration { return &d.ringAge }, duration(0, evercache.MaxRingAge)),
 	},
 	{
 		name: "EVERCACHE_DIAL_TIMEOUT", group: "Cache", def: "300ms", example: "1s",

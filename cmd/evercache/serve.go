@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -60,10 +61,13 @@ func serve(inv invocation, args []string) int {
 	if err != nil {
 		return wrongConfig(inv, err)
 	}
+	mem := limitMemory(inv.environ, os.DirFS("/"))
+	cfg = cfg.Within(mem.most())
 	logs := logqueue.New(daemon.NewLogger(inv.stderr, cfg.Server.LogLevel, cfg.Server.LogFormat).Handler(), cfg.Server.LogLevel, logqueue.Bounds{})
 	defer flush(logs)
 	log := slog.New(logs)
 	slog.SetDefault(log) // whoever else logs must not wait for its reader either
+	mem.log(log, cfg)
 	err = daemon.New(cfg, log).Run(watchSignals(log))
 	if wrong, ok := errors.AsType[*daemon.ConfigError](err); ok {
 		return wrongConfig(inv, wrong)

@@ -79,8 +79,7 @@ func guarded(t reflect.Type) bool {
 	if fromSync(t) {
 		return true
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if fromSync(f.Type) || f.Anonymous && f.Type.Kind() == reflect.Struct && guarded(f.Type) {
 			return true
 		}

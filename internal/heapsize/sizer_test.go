@@ -182,7 +182,7 @@ func TestWhatAValueHasTwiceCountsOnce(t *testing.T) {
 
 type counter struct {
 	name string
-	mu   sync.Mutex
+	_    sync.Mutex
 	all  map[string]int // the lock is for it
 }
 

@@ -1,0 +1,72 @@
+// Command memory measures what evercache serve needs in memory: idle, while it is
+// written to and read, in an outage, and when Redis is back empty.
+//
+// Settings for it are taken from the environment, as by evercache serve itself:
+//
+//	EVERCACHE_MEMORY=8MiB go run ./memory -limit 64
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/bench/machine"
+)
+
+// options are the command line.
+type options struct {
+	length  time.Duration
+	callers int
+	value   int
+	limit   int // MiB of a control group; 0: none
+}
+
+func main() { machine.Main("memory", run) }
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	head := o.heading(ctx)
+	rows, err := o.measure(ctx)
+	fmt.Print(head, table(rows))
+	return err
+}
+
+const (
+	maxCallers = 1000
+	maxValue   = 1 << 20
+)
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("memory", flag.ContinueOnError)
+	f.DurationVar(&o.length, "duration", 10*time.Second, "how long each phase takes")
+	f.IntVar(&o.callers, "callers", 16, "how many call at the same time")
+	f.IntVar(&o.value, "value", 1024, "`bytes` of a value")
+	f.IntVar(&o.limit, "limit", 0, "run it in a control group with so many `MiB` (Linux, root); 0: without")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var errs []error
+	if f.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
+	}
+	if o.length < time.Second {
+		errs = append(errs, fmt.Errorf("-duration %v: want at least a second", o.length))
+	}
+	if o.callers < 1 || o.callers > maxCallers {
+		errs = append(errs, fmt.Errorf("-callers %d: want 1 to %d", o.callers, maxCallers))
+	}
+	if o.value < 1 || o.value > maxValue {
+		errs = append(errs, fmt.Errorf("-value %d: want 1 to %d", o.value, maxValue))
+	}
+	if o.limit < 0 {
+		errs = append(errs, fmt.Errorf("-limit %d: want 0 or more", o.limit))
+	}
+	return o, errors.Join(errs...)
+}
