@@ -40,6 +40,7 @@ type Client struct {
 	lanes     *lanes
 	feed      *feed
 	scripts   *scripts
+	cycles    cycles
 	journal   *journaled // nil: there is no file
 	kit       *inside
 	barriers  *barriers

@@ -41,7 +41,7 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], 
 		return false
 	}
 	ok := c.client.spawn(func() {
-		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(within(ctx, &f.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
 			defer c.rescue(f)

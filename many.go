@@ -67,7 +67,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 				c.client.countRead(OpGet, SourceNone, false, fs[i].err)
 				continue
 			}
-			if err := f.wait(ctx); err != nil {
+			if err := c.await(ctx, f); err != nil {
 				return errors.Join(append(errs, err)...)
 			}
 			if f.abandoned {
@@ -126,7 +126,7 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 			lead = append(lead, js[i].flight)
 		}
 	}
-	b := &batch[V]{load: load, done: make(chan struct{})}
+	b := &batch[V]{load: load, cycles: &c.client.cycles, done: make(chan struct{})}
 	concluded := 0
 	defer func() { // more than none are left after a panic in the codec or the clone: see fly
 		for _, f := range lead[concluded:] {
@@ -152,6 +152,8 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 type batch[V any] struct {
 	load   ManyLoader[V]
 	keys   []string
+	cycles *cycles
+	awaited
 	done   chan struct{} // closed when values and err are final
 	values map[string]V
 	err    error
@@ -164,6 +166,11 @@ func (b *batch[V]) loader() Loader[V] {
 	}
 	return func(ctx context.Context, key string) (V, error) {
 		var none V
+		over, err := b.cycles.await(ctx, &b.awaited)
+		if err != nil {
+			return none, err
+		}
+		defer over()
 		select {
 		case <-b.done:
 		case <-ctx.Done():
@@ -183,7 +190,7 @@ func (b *batch[V]) loader() Loader[V] {
 func (b *batch[V]) start(ctx context.Context, c *Cache[V]) {
 	ok := c.client.spawn(func() {
 		defer close(b.done)
-		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(within(ctx, &b.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		b.err = errGoexit
 		defer func() {

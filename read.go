@@ -120,13 +120,23 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		} else if load != nil {
 			c.client.loads.coalesced.Add(1)
 		}
-		if err := f.wait(ctx); err != nil {
+		if err := c.await(ctx, f); err != nil {
 			return Entry[V]{}, err
 		}
 		if !f.abandoned {
 			return c.shared(f, leader)
 		}
 	}
+}
+
+// await waits for the flight, unless that waits for the load of ctx.
+func (c *Cache[V]) await(ctx context.Context, f *flight[V]) error {
+	done, err := c.client.cycles.await(ctx, &f.awaited)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.wait(ctx)
 }
 
 // shared is the flight's result for one of its callers: each has its own copy.
