@@ -77,7 +77,7 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 
 func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
-	limit, err := c.noteFirst(p.ctx, node, w.ttl, false, p.first(c.policy.WriteTimeout))
+	limit, err := c.noteFirst(p.ctx, node, w.ttl, false, p.first())
 	if err != nil {
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -16,7 +16,9 @@ import (
 
 // Loader gets the value of a key from the origin: a database, another service.
 // It returns ErrNotFound (or an error that wraps it) when there is none. Its
-// context is not that of any one caller and ends after Policy.LoadTimeout.
+// context is not that of any one caller and ends after Policy.LoadTimeout. With that
+// context it may read other keys through the cache, but none whose loader waits for
+// this one: ErrLoadCycle.
 type Loader[V any] func(ctx context.Context, key string) (V, error)
 
 // ManyLoader gets the values of several keys; one that it leaves out of its

@@ -41,6 +41,7 @@ type Client struct {
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
 	feed      *feed
 	scripts   *scripts
+	cycles    cycles
 	journal   *journaled // nil: there is no file
 	kit       *inside
 	barriers  *barriers

@@ -14,7 +14,7 @@ import (
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
-	limit := p.first(c.policy.WriteTimeout)
+	limit := p.first()
 	for {
 		sent := c.send(p.ctx, node, w, limit)
 		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {

@@ -14,6 +14,11 @@ var (
 	// ErrUnavailable means that nobody can know: Redis does not answer, memory
 	// holds nothing that the policy lets it serve, and no loader could be run.
 	ErrUnavailable = errors.New("evercache: unavailable")
+	// ErrLoadCycle means that a loader reads, through the cache, what cannot be
+	// answered before it has ended: the key that it loads, or one whose loader waits
+	// for that. Read it from the origin instead. The loader's context tells: a loader
+	// that reads with another one is noticed only by Policy.LoadTimeout.
+	ErrLoadCycle = errors.New("evercache: a loader reads through the cache what it is to load itself, or what waits for that: read the origin there")
 	// ErrClosed means that the Client has been closed.
 	ErrClosed = errors.New("evercache: client is closed")
 	// ErrKey means that a key is empty or longer than MaxKeyBytes.

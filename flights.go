@@ -44,6 +44,7 @@ type flight[V any] struct {
 	mark       mark
 	// abandoned: the one who flew gave up on its own account; try again.
 	abandoned bool
+	awaited   awaited
 	entry     Entry[V]
 	err       error
 }

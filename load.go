@@ -31,19 +31,48 @@ type loadPlan[V any] struct {
 
 var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.LoadTimeout")
 
-// startLoad runs the loader on a goroutine and a context of its own: no caller
-// that leaves takes the load with it. The flight is settled after LoadTimeout
-// at the latest, whatever the loader does. false: another flight of the key
-// loads, and this one's callers join it.
-func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V]) bool {
-	if plan.cause == nil && !c.flights.loads(f) {
-		c.flights.abandon(f)
-		return false
+// loading is who loads: a loader of its own, or the one call of a GetMany, which
+// begins when it has asked for all its keys.
+type loading[V any] struct {
+	load  Loader[V] // nil: nobody does
+	batch *batch[V]
+}
+
+// allowed asks the limiter of loads in an outage, once for each call of a loader.
+func (c *Cache[V]) allowed(l loading[V]) bool {
+	if l.batch != nil {
+		return l.batch.allowed()
 	}
+	return c.limiter.Allow()
+}
+
+// startLoad starts the flight's load, unless another flight of the key loads: then
+// this one's callers join it.
+func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], l loading[V], plan loadPlan[V]) {
+	switch {
+	case plan.cause == nil && !c.flights.loads(f):
+		c.flights.abandon(f)
+	case l.batch != nil:
+		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, plan})
+	default:
+		c.runLoad(ctx, f, l.load, plan, nil)
+	}
+}
+
+// runLoad runs the loader on a goroutine and a context of its own: no caller
+// that leaves takes the load with it. The flight is settled after LoadTimeout
+// at the latest, whatever the loader does. had, where not nil, is closed when the
+// load that it waits for has ended: what follows is not the loader's time.
+func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
 	ok := c.client.spawn(func() {
-		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(within(ctx, &f.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
+			select {
+			case <-had:
+				return
+			default:
+			}
 			defer c.rescue(f)
 			e, err := c.orStale(plan.fallback, context.Cause(ctx))
 			if c.flights.settle(f, e, err) {
@@ -59,7 +88,6 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], load Loader[V], 
 	if !ok {
 		c.flights.settle(f, Entry[V]{}, ErrClosed)
 	}
-	return true
 }
 
 // rescue, deferred, settles a flight that was left in the air: by

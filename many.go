@@ -67,7 +67,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 				c.client.countRead(OpGet, SourceNone, false, fs[i].err)
 				continue
 			}
-			if err := f.wait(ctx); err != nil {
+			if err := c.await(ctx, f); err != nil {
 				return errors.Join(append(errs, err)...)
 			}
 			if f.abandoned {
@@ -126,35 +126,52 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 			lead = append(lead, js[i].flight)
 		}
 	}
-	b := &batch[V]{load: load, done: make(chan struct{})}
-	concluded := 0
-	defer func() { // more than none are left after a panic in the codec or the clone: see fly
-		for _, f := range lead[concluded:] {
-			c.flights.abandon(f)
+	b := &batch[V]{cache: c, load: load, done: make(chan struct{})}
+	crashed := true
+	defer func() { // see fly
+		if crashed {
+			for _, f := range lead {
+				c.flights.abandon(f)
+			}
 		}
 	}()
 	for chunk := range slices.Chunk(lead, remote.MaxBatch) {
 		for i, a := range c.consultMany(ctx, chunk) {
-			if c.conclude(ctx, chunk[i], b.loader(), a) {
-				b.keys = append(b.keys, chunk[i].key.key)
-			}
-			concluded++
+			c.conclude(ctx, chunk[i], loading[V]{load: b.loader(), batch: b}, a)
 		}
 	}
-	if len(b.keys) > 0 {
-		b.start(ctx, c)
-	}
+	crashed = false
+	b.start(ctx)
 	return js
 }
 
 // batch is one call of a ManyLoader for the keys of a GetMany that have to be
-// loaded. Each key's flight has a Loader that waits for it.
+// loaded. Each key's flight has a Loader that waits for it. All begin when the last
+// key has been asked for: the time that this takes is not the loader's.
 type batch[V any] struct {
+	cache  *Cache[V]
 	load   ManyLoader[V]
-	keys   []string
+	wanted []wanted[V]
+	rated  bool // whether an outage lets it run has been decided
+	runs   bool // it does
+	awaited
 	done   chan struct{} // closed when values and err are final
 	values map[string]V
 	err    error
+}
+
+// wanted is a flight whose key is to be loaded.
+type wanted[V any] struct {
+	flight *flight[V]
+	plan   loadPlan[V]
+}
+
+// allowed asks the limiter of loads in an outage, once for the call.
+func (b *batch[V]) allowed() bool {
+	if !b.rated {
+		b.rated, b.runs = true, b.cache.limiter.Allow()
+	}
+	return b.runs
 }
 
 // loader is the Loader of one flight; nil without a ManyLoader.
@@ -164,10 +181,19 @@ func (b *batch[V]) loader() Loader[V] {
 	}
 	return func(ctx context.Context, key string) (V, error) {
 		var none V
+		over, err := b.cache.client.cycles.await(ctx, &b.awaited)
+		if err != nil {
+			return none, err
+		}
+		defer over()
 		select {
 		case <-b.done:
 		case <-ctx.Done():
-			return none, context.Cause(ctx)
+			select {
+			case <-b.done: // in time
+			default:
+				return none, context.Cause(ctx)
+			}
 		}
 		v, ok := b.values[key]
 		switch {
@@ -180,10 +206,19 @@ func (b *batch[V]) loader() Loader[V] {
 	}
 }
 
-func (b *batch[V]) start(ctx context.Context, c *Cache[V]) {
+// start runs the loader, and the flights that wait for it.
+func (b *batch[V]) start(ctx context.Context) {
+	if len(b.wanted) == 0 {
+		return
+	}
+	c := b.cache
+	keys := make([]string, len(b.wanted))
+	for i, w := range b.wanted {
+		keys[i] = w.flight.key.key
+	}
 	ok := c.client.spawn(func() {
 		defer close(b.done)
-		ctx, cancel := c.client.loadContext(ctx, c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(within(ctx, &b.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		b.err = errGoexit
 		defer func() {
@@ -191,11 +226,14 @@ func (b *batch[V]) start(ctx context.Context, c *Cache[V]) {
 				b.err = &LoadPanicError{Value: p, Stack: debug.Stack()}
 			}
 		}()
-		b.values, b.err = b.load(ctx, b.keys)
+		b.values, b.err = b.load(ctx, keys)
 	})
 	if !ok {
 		b.err = ErrClosed
 		close(b.done)
+	}
+	for _, w := range b.wanted {
+		c.runLoad(ctx, w.flight, b.loader(), w.plan, b.done)
 	}
 }
 
@@ -229,7 +267,9 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 }
 
 // SetMany stores several values in pipelines. The receipt is that of the least
-// safely stored one; the error that of the first that was not acknowledged.
+// safely stored one; the error that of the first that was not acknowledged. While
+// Redis does not take them the whole call waits no longer than Policy.WriteTimeout,
+// and keeps the rest for the next master.
 func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...WriteOption) (Receipt, error) {
 	all, ws := make([]write, len(values)), make([]*write, 0, len(values))
 	for key, v := range values {
@@ -248,8 +288,9 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	})
 	start := time.Now()
 	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
+	a := allowance{c.policy.WriteTimeout}
 	for chunk := range byBytes(ws) {
-		for i, res := range c.writeMany(ctx, chunk) {
+		for i, res := range c.writeMany(ctx, chunk, &a) {
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
 			}
@@ -302,23 +343,32 @@ type written struct {
 
 // writeMany sends a sorted chunk of Sets. Those whose lane is not free in time,
 // or which must wait behind a prefix, go the way of a single write.
-func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
+func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []written {
 	out := make([]written, len(ws))
-	patience := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
+	began := time.Now()
+	patience := newPatience(ctx, began, a.left)
 	p := &patience
 	defer p.release()
-	node := c.client.patientMaster(p)
+	var node *remote.Node
+	if a.left > 0 {
+		if node = c.client.patientMaster(p); node == nil {
+			a.spend(began, Receipt{})
+		}
+	}
 	entered := c.client.writers.enter()
 	if entered {
 		defer c.client.writers.leave()
 	}
 	if !entered || ctx.Err() != nil || node == nil {
 		for i, w := range ws {
-			out[i].receipt, out[i].err = c.writeInLane(p, w)
+			out[i] = c.writeOne(ctx, w, a)
 		}
 		return out
 	}
-	limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, c.policy.WriteTimeout) // they have one
+	limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, p.first()) // they have one
+	if noted != nil {
+		a.spend(began, Receipt{})
+	}
 	var batch []remote.Write
 	var index []int
 	var sends []sending
@@ -348,11 +398,46 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write) []written {
 			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
 			c.client.lanes.unlock(lanes[j])
 		}
+		a.spend(began, leastOf(out, index))
 	}
 	for i, w := range ws {
 		if !sent[i] {
-			out[i].receipt, out[i].err = c.writeInLane(p, w)
+			out[i] = c.writeOne(ctx, w, a)
 		}
 	}
 	return out
 }
+
+// leastOf is the weakest receipt of some.
+func leastOf(out []written, index []int) Receipt {
+	least := Receipt{Durability: Replicated}
+	for _, i := range index {
+		least = weaker(least, out[i].receipt)
+	}
+	return least
+}
+
+// writeOne is a single write of many. When they have waited long enough it is kept
+// at once.
+func (c *Cache[V]) writeOne(ctx context.Context, w *write, a *allowance) (res written) {
+	began := time.Now()
+	p := newPatience(ctx, began, a.left)
+	defer p.release()
+	if a.left > 0 {
+		res.receipt, res.err = c.writeInLane(&p, w)
+		a.spend(began, res.receipt)
+		return res
+	}
+	switch {
+	case !c.client.writers.enter():
+		return written{err: ErrClosed}
+	case ctx.Err() != nil:
+		res.err = context.Cause(ctx)
+	default:
+		res.receipt, res.err = c.undelivered(ctx, w, errWaited)
+	}
+	c.client.writers.leave()
+	return res
+}
+
+var errWaited = errors.New("the call has waited for Redis as long as Policy.WriteTimeout allows")

@@ -11,13 +11,14 @@ import (
 // which bounds them itself.
 type patience struct {
 	ctx     context.Context // the caller's
+	limit   time.Duration
 	end     time.Time
 	limited context.Context
 	cancel  context.CancelFunc
 }
 
 func newPatience(ctx context.Context, start time.Time, limit time.Duration) patience {
-	return patience{ctx: ctx, end: start.Add(limit)}
+	return patience{ctx: ctx, limit: limit, end: start.Add(limit)}
 }
 
 // bounded is the caller's context with the limit.
@@ -33,9 +34,9 @@ func (p *patience) over() bool { return p.ctx.Err() != nil || !time.Now().Before
 
 // first is the limit of the first question: the whole of it where nothing has been
 // waited for, since what is asked at one time shares one timer.
-func (p *patience) first(limit time.Duration) time.Duration {
+func (p *patience) first() time.Duration {
 	if p.limited == nil {
-		return limit
+		return p.limit
 	}
 	return p.left()
 }
@@ -46,5 +47,16 @@ func (p *patience) left() time.Duration { return max(time.Until(p.end), time.Mil
 func (p *patience) release() {
 	if p.cancel != nil {
 		p.cancel()
+	}
+}
+
+// allowance is how long all writes of one call may wait in vain together. What a
+// master takes costs nothing of it.
+type allowance struct{ left time.Duration }
+
+// spend takes off what a step has cost that began at some time and ended in r.
+func (a *allowance) spend(began time.Time, r Receipt) {
+	if r.Durability < Master {
+		a.left -= time.Since(began)
 	}
 }

@@ -120,13 +120,23 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		} else if load != nil {
 			c.client.loads.coalesced.Add(1)
 		}
-		if err := f.wait(ctx); err != nil {
+		if err := c.await(ctx, f); err != nil {
 			return Entry[V]{}, err
 		}
 		if !f.abandoned {
 			return c.shared(f, leader)
 		}
 	}
+}
+
+// await waits for the flight, unless that waits for the load of ctx.
+func (c *Cache[V]) await(ctx context.Context, f *flight[V]) error {
+	done, err := c.client.cycles.await(ctx, &f.awaited)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.wait(ctx)
 }
 
 // shared is the flight's result for one of its callers: each has its own copy.
@@ -148,7 +158,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 		}
 	}()
 	f.asked, f.mark = c.client.clock.precise(), c.mark(c.full(f.key.key))
-	c.conclude(ctx, f, load, c.consult(ctx, f.key.key, f.mark))
+	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }
 
@@ -179,9 +189,8 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 	return m.low + clocks.Since(m.at).Fell.Milliseconds(), !m.at.IsZero()
 }
 
-// conclude settles the flight by what Redis said, or starts a load that will;
-// loading tells which.
-func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a answer[V]) (loading bool) {
+// conclude settles the flight by what Redis said, or starts a load that will.
+func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a answer[V]) {
 	key, now := f.key.key, c.client.clock.precise()
 	switch {
 	case a.it != nil:
@@ -191,13 +200,12 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], load Loader[V], a
 		c.flights.settle(f, e, nil)
 	case a.err == nil:
 		f.missed = a.missed
-		return c.absent(ctx, f, load, a.junk)
+		c.absent(ctx, f, l, a.junk)
 	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
 		c.flights.abandon(f) // the leader left; another caller leads
 	default:
-		return c.away(ctx, f, load, a.err)
+		c.away(ctx, f, l, a.err)
 	}
-	return false
 }
 
 // consult asks who knows better than memory: a write that waits in the outbox,
@@ -292,7 +300,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
-func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], junk string) (loading bool) {
+func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk string) {
 	key, now := f.key.key, c.client.clock.precise()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
@@ -304,15 +312,15 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], load Loader[V], jun
 		c.flights.keep(f, func() { c.drop(key) }) // somebody deleted it
 		it = nil
 	}
-	if load == nil {
+	if l.load == nil {
 		c.flights.settle(f, Entry[V]{}, ErrNotFound)
-		return false
+		return
 	}
-	return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, replaces: junk})
+	c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, replaces: junk})
 }
 
 // away concludes a flight that Redis could not answer, as the policy says.
-func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause error) (loading bool) {
+func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
 	key, now := f.key.key, c.client.clock.precise()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
@@ -321,18 +329,17 @@ func (c *Cache[V]) away(ctx context.Context, f *flight[V], load Loader[V], cause
 		c.flights.settle(f, Entry[V]{}, unavailable)
 	case it.Fresh(now) && it.Absent:
 		c.flights.settle(f, Entry[V]{}, ErrNotFound)
-	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || load == nil):
+	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || l.load == nil):
 		c.flights.settle(f, c.entry(it, SourceMemory, now, cause), nil)
-	case load == nil:
+	case l.load == nil:
 		c.flights.settle(f, Entry[V]{}, unavailable)
-	case !c.limiter.Allow():
+	case !c.allowed(l):
 		c.client.loads.shed.Add(1)
 		e, err := c.orStale(it, errors.Join(unavailable, errShed))
 		c.flights.settle(f, e, err)
 	default:
-		return c.startLoad(ctx, f, load, loadPlan[V]{fallback: it, cause: cause})
+		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
 	}
-	return false
 }
 
 var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an outage")
