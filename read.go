@@ -223,14 +223,14 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 	case k == remote.Nil:
 		return answer[V]{missed: missed}
 	case k == remote.Logical: // another type is stored there: nothing of ours
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return answer[V]{junk: remote.OtherType, missed: missed}
 	case err != nil:
 		return answer[V]{err: err}
 	}
 	value, err := decode(c.codec, v.Data)
 	if err != nil {
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
 	now := c.client.clock.NowNano()
@@ -269,7 +269,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 	}
 	value, err := decode(c.codec, r.Value)
 	if err != nil {
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return nil, remote.Sum(r.Value)
 	}
 	return c.newItem(value, len(r.Value), now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""

@@ -31,11 +31,12 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/sentinel", "internal/watch"},
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/roundtrip", "internal/sentinel", "internal/watch"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
 	{"internal/kit", nil, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
+	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
 	{"internal/keyfiles", nil, "files become TLS settings; whose they are, and what is told of them, is the root's"},
 	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},
 	{"internal/breaker", nil, "the breaker is a pure function of outcomes, whoever has them"},
