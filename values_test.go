@@ -173,14 +173,15 @@ func TestTwoFormsOfAValueDoNotOverwriteEachOtherForEver(t *testing.T) {
 	older, newer := besideAt[[]string](t, p.Addr(), "d", Policy{}), besideAt[int](t, p.Addr(), "d", Policy{})
 	redisDo(t, p, "SET", "d:a", `["v"]`)
 	loads := 0
-	for range 500 {
+	for range 100 {
 		_, err := older.Get(t.Context(), "a", func(context.Context, string) ([]string, error) { loads++; return []string{"v"}, nil })
 		wantErr(t, err, nil)
 		v, err := newer.Get(t.Context(), "a", func(context.Context, string) (int, error) { loads++; return 7, nil })
 		wantValue(t, v, err, 7)
+		time.Sleep(3 * time.Millisecond) // what is stored meanwhile is announced
 	}
-	if loads > 25 { // four, and one each time that the machine stood still for a lease
-		t.Errorf("%d loads in 1000 reads", loads)
+	if loads > 20 { // four, and one each time that the machine stood still for a lease
+		t.Errorf("%d loads in 200 reads", loads)
 	}
 	wantFinding(t, newer.client, "value-undecodable", "class d: ")
 }
