@@ -50,8 +50,8 @@ func (m *measure) beyond(v reflect.Value) {
 			m.all(it.Value())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			m.beyond(v.Field(i))
+		for _, field := range v.Fields() {
+			m.beyond(field)
 		}
 	}
 }

@@ -16,6 +16,8 @@ import (
 
 type account struct{ balance int }
 
+var _ = account{}.balance
+
 // refusal is the error of NewCache for a type, which must not take the class.
 func refusal[V any](t *testing.T, o ...CacheOption[V]) string {
 	t.Helper()

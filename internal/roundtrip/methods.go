@@ -41,7 +41,7 @@ func promoted(t reflect.Type) (field string, ok bool) {
 	if t.Kind() != reflect.Struct || t.NumField() < 2 {
 		return "", false
 	}
-	for f := range fieldsOf(t) {
+	for f := range t.Fields() {
 		if f.Anonymous && wouldEncode(f.Type) {
 			return f.Name, t.Name() == "" || generated(t)
 		}

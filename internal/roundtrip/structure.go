@@ -1,7 +1,6 @@
 package roundtrip
 
 import (
-	"iter"
 	"reflect"
 	"strings"
 )
@@ -25,7 +24,7 @@ func (s *structure) fields(path string, t reflect.Type) {
 		return
 	}
 	s.embedded[t] = true
-	for f := range fieldsOf(t) {
+	for f := range t.Fields() {
 		if f.Type.Size() > 0 && f.Name != "_" { // else it holds nothing
 			s.field(join(path, f.Name), f)
 		}
@@ -71,14 +70,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
-	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
-				return
-			}
-		}
-	}
 }
