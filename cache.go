@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, e
 // what a read returned, nor what a write was given.
 type Cache[V any] struct {
 	client   *Client
-	class    string
+	class    string // with its version: see versioned
 	prefix   string // of the class's keys in Redis
 	id       uint32
 	policy   Policy
@@ -50,13 +51,17 @@ type Cache[V any] struct {
 	mixed    atomic.Bool // see mixes
 	lived    lives
 	limiter  *rate.Limiter // of loads in an outage
+	faults   []error       // of its options; NewCache refuses them
+	unread   unread        // values that do not decode
+	unstored happened      // values that do not encode
 }
 
 // CacheOption changes how a Cache handles its values.
 type CacheOption[V any] func(*Cache[V])
 
 // WithCodec stores values in another form than the default: JSON, and []byte
-// and string as they are.
+// and string as they are. NewCache does not ask whether the codec brings back all of
+// a value.
 func WithCodec[V any](codec Codec[V]) CacheOption[V] {
 	return func(c *Cache[V]) { c.codec = codec }
 }
@@ -64,7 +69,10 @@ func WithCodec[V any](codec Codec[V]) CacheOption[V] {
 // WithClone gives every caller a value of its own, and memory one that no
 // caller can change.
 func WithClone[V any](clone func(V) V) CacheOption[V] {
-	return func(c *Cache[V]) { c.clone = clone }
+	return func(c *Cache[V]) {
+		c.clone = clone
+		c.refuse(clone == nil, "WithClone: nil was given")
+	}
 }
 
 // WithWeight says what a value costs in memory, in bytes; what an entry costs
@@ -76,12 +84,19 @@ func WithClone[V any](clone func(V) V) CacheOption[V] {
 // several values share counts for each, and what is beside a lock in a struct, in a
 // function or in a channel does not count: give WithWeight where that matters.
 func WithWeight[V any](weight func(V) int) CacheOption[V] {
-	return func(c *Cache[V]) { c.weight = weight }
+	return func(c *Cache[V]) {
+		c.weight = weight
+		c.refuse(weight == nil, "WithWeight: nil was given")
+	}
 }
 
-// NewCache makes the class's Cache; a Client has at most one for each class.
-// The error lists every fault of the policy. The class's name is
-// [a-z0-9][a-z0-9_-]{0,63}.
+// NewCache makes the class's Cache; a Client has at most one for each version of a
+// class. The class's name is [a-z0-9][a-z0-9_-]{0,63}. The error lists every fault of
+// the policy, of the options, and of V: where values are stored as JSON, which is the
+// default, it names what another process would not read as it was written. That are
+// fields which are not exported, interfaces, channels, functions and complex numbers. A
+// field tagged json:"-" is left out knowingly: another process has its zero value. Types that encode and decode themselves, as JSON or as text,
+// are trusted. A different codec (WithCodec) may store any type.
 func NewCache[V any](client *Client, class string, p Policy, options ...CacheOption[V]) (*Cache[V], error) {
 	if client == nil {
 		return nil, errors.New("evercache: NewCache needs a Client")
@@ -91,13 +106,11 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if err := ValidClass(class); err != nil {
 		return nil, err
 	}
-	if err := p.validate(); err != nil {
-		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
-	}
+	name := versioned(class, p.Version)
 	c := &Cache[V]{
 		client:   client,
-		class:    class,
-		prefix:   client.opts.KeyPrefix + class + ":",
+		class:    name,
+		prefix:   client.opts.KeyPrefix + name + ":",
 		policy:   p,
 		trusting: trusting,
 		codec:    defaultCodec[V](),
@@ -110,11 +123,32 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 			o(c)
 		}
 	}
-	var err error
-	if c.id, c.l1, err = client.register(class, p); err == nil {
-		client.subscribe(class, c)
+	if err := errors.Join(append(c.faults, p.validate(), codecFault(c.codec))...); err != nil {
+		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
 	}
-	return c, err
+	var err error
+	if c.id, c.l1, err = client.register(name, p); err != nil {
+		return nil, err
+	}
+	client.subscribe(name, c)
+	return c, nil
+}
+
+// refuse notes a fault of an option.
+func (c *Cache[V]) refuse(bad bool, fault string) {
+	if bad {
+		c.faults = append(c.faults, errors.New(fault))
+	}
+}
+
+// versioned is what the keys of a version of a class begin with in Redis, and what it
+// is called here. No class has an @ in its name, so no two of them share a key, a
+// mark or a prefix.
+func versioned(class string, version int) string {
+	if version == 0 {
+		return class
+	}
+	return class + "@" + strconv.Itoa(version)
 }
 
 // Release lets the class go: what memory holds of it is dropped, nothing is changed

@@ -66,6 +66,7 @@ type Client struct {
 	loads          loadStats
 	redis          *redisStats
 	decodeFailures atomic.Uint64
+	encodeFailures atomic.Uint64
 	replayed       atomic.Uint64
 	expired        atomic.Uint64
 	sizes          remote.Sizes  // what masters refuse for its size

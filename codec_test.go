@@ -113,26 +113,6 @@ func TestACodecThatPanicsOnWhatWasLoadedDoesNotEndTheProcess(t *testing.T) {
 	})
 }
 
-// failingCodec cannot store anything.
-type failingCodec struct{ stringCodec }
-
-func (failingCodec) Encode(string) ([]byte, error) { return nil, errors.New("no") }
-
-func TestALoadedValueThatCannotBeStoredIsServedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := cacheOf(t, openMemory(t), "c", Policy{}, WithCodec[string](failingCodec{}))
-		e, err := c.GetEntry(t.Context(), "a", constant("v"))
-		if err != nil || e.Value != "v" || e.Cause == nil {
-			t.Errorf("read %+v, %v", e, err)
-		}
-		_, err = c.Lookup(t.Context(), "a")
-		wantErr(t, err, ErrNotFound)
-		if _, err := c.Set(t.Context(), "a", "v"); err == nil {
-			t.Error("Set of what cannot be stored was acknowledged")
-		}
-	})
-}
-
 // With a clone nothing is shared with the caller, nor is what waits for Redis.
 func TestWithCloneWhatWaitsForRedisIsTheClonesToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,6 +55,7 @@ func (c *Client) Stats() Stats {
 		LoadsCoalesced:   c.loads.coalesced.Load(),
 		LoadsShed:        c.loads.shed.Load(),
 		DecodeFailures:   c.decodeFailures.Load(),
+		EncodeFailures:   c.encodeFailures.Load(),
 		RedisRequests:    map[string]map[string]uint64{},
 		RedisErrors:      c.redis.errors.snapshot(),
 		RedisDurations:   c.redis.durations.snapshot(),

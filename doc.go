@@ -59,5 +59,6 @@
 //
 // Values are stored plainly, as JSON or as the bytes they are, under the
 // class's name and the key, for as long as their TTL: any program can read and
-// write them.
+// write them. NewCache refuses a type of which JSON loses a part. A release that
+// changes how values are stored gives the class another Policy.Version.
 package evercache

@@ -76,6 +76,29 @@ func ExampleNewCache() {
 	// Policy.MaxEntries -1: want a positive number
 }
 
+// A type of which JSON would lose a part is refused, unless the application says that
+// it can do without. A release that stores a class in another form gives it another
+// version.
+func ExampleJSON() {
+	client := openExample()
+	defer client.Close()
+
+	type User struct {
+		Name         string
+		passwordHash string // the package sets it by itself
+	}
+	_, err := evercache.NewCache[User](client, "user", evercache.Policy{})
+	fmt.Println(err)
+
+	_, err = evercache.NewCache(client, "user", evercache.Policy{Version: 2}, evercache.WithCodec(evercache.JSON[User]()))
+	fmt.Println(err)
+	// Output:
+	// evercache: class user: another process would not read what is written here, since values are stored as JSON:
+	//   passwordHash: it is not exported, and JSON leaves it out
+	// give a codec that keeps them (WithCodec), or WithCodec(evercache.JSON[V]()) if that may be lost
+	// <nil>
+}
+
 func ExampleCache_Get() {
 	client := openExample()
 	defer client.Close()

@@ -154,7 +154,7 @@ func (f *feed) undisturbed(m mark) bool { return f.seqs[m.slot].Load() == m.seq 
 // passed reports whether an entry of that epoch was covered once and is not now.
 func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch.Load() }
 
-// subscriber is a Cache, as the feed sees it.
+// subscriber is a Cache, as the feed and the findings see it.
 type subscriber interface {
 	changed(full string, deleted bool)  // somebody else has changed this key
 	someDeleted()                       // and deleted some
@@ -167,6 +167,7 @@ type subscriber interface {
 	brief(ttl time.Duration) bool // whether what lives so long may be gone before it is told
 	track(on bool)                // whether the feed announces its keys
 	tracks() bool
+	values() classValues
 }
 
 // subscriberOf finds the Cache of a key in Redis.

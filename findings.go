@@ -59,6 +59,7 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 		outboxFindings(h, overflowed),
 		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
 		rejectedFindings(c.rejections.Load(), time.Unix(0, c.rejectedAt.Load())),
+		valueFindings(c.classValues(), time.Now()),
 		c.journal.findings(),
 		c.kit.told(),
 	))

@@ -102,6 +102,8 @@ func every() (fs []Finding) {
 		fs = slices.Concat(fs, sentinelFindings(set), setFindings(set))
 	}
 	fs = slices.Concat(fs, outboxFindings(h, 1), recoveryFindings(h, time.Now()), rejectedFindings(1, time.Now()))
+	some := occurrences{1, time.Now()}
+	fs = slices.Concat(fs, valueFindings([]classValues{{"c", some, some, some}}, time.Now()))
 	fs = slices.Concat(fs, journalFindings(io.EOF, journal.Report{Damage: io.EOF}, 0), journalFindings(nil, journal.Report{}, 1), journalRoom(JournalHealth{Unsaved: 1}, time.Now()))
 	return fs
 }

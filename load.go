@@ -164,16 +164,23 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.flights.settle(f, e, err)
 		return
 	}
+	v = c.own(v)
 	data, err := c.codec.Encode(v)
-	if err == nil {
-		err = c.client.fits(data)
+	if err != nil {
+		c.unencodable()
+		c.keepHere(f, plan, v, fmt.Errorf("evercache: encode: %w", err))
+		return
 	}
-	if err != nil { // the caller has its value; it cannot be kept
-		c.flights.settle(f, Entry[V]{Value: v, Source: SourceLoader, Fresh: true, Cause: fmt.Errorf("evercache: encode: %w", err)}, nil)
+	if err = c.client.fits(data); err != nil {
+		c.keepHere(f, plan, v, fmt.Errorf("evercache: encode: %w", err))
+		return
+	}
+	if plan.cause == nil && c.yields(key, plan.replaces) {
+		c.keepHere(f, plan, v, nil)
 		return
 	}
 	now := c.client.clock.precise()
-	it := c.newItem(c.own(v), now, 0, c.policy.TTL)
+	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
 		c.fill(f, it, data, plan.replaces)
@@ -189,6 +196,25 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.fill(f, it, data, plan.replaces)
 		c.flights.filled(f)
 	}
+}
+
+// keepHere keeps a loaded value in the memory of this process only: it does not
+// encode, or a value that is there instead is not to be overwritten. The feed covers
+// it as it would what Redis holds, since the key does not change there unannounced.
+func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
+	now := c.client.clock.precise()
+	it := c.newItem(v, now, 0, c.policy.TTL)
+	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
+	c.flights.keep(f, func() {
+		switch {
+		case plan.cause != nil:
+			c.put(f.key.key, it)
+		case !f.disturbed: // else somebody may have written it meanwhile
+			it.Epoch = f.mark.epoch
+			c.put(f.key.key, it)
+		}
+	})
+	c.flights.settle(f, e, nil)
 }
 
 // remember keeps a loader's ErrNotFound, or at least forgets the old value.
@@ -221,7 +247,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 		return
 	}
 	defer c.client.lanes.unlock(lane)
-	if c.flights.superseded(f) || c.client.waits(full) {
+	if c.flights.superseded(f) || c.client.waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}
 	defer c.client.scripts.enter(full)()
@@ -233,6 +259,9 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 	stored, err := node.Fill(ctx, remote.Fill{
 		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Trace: remote.TraceKey(c.client.opts.KeyPrefix, full), Rest: f.key.key, MissedAt: missed, Replaces: replaces,
 	}, c.policy.WriteTimeout)
+	if stored && replaces != "" {
+		c.unread.overwritten.add(f.key.key)
+	}
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
 		c.unfill(ctx, node, full, sent)

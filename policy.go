@@ -20,6 +20,8 @@ const (
 	MaxTTL = 365 * 24 * time.Hour
 	// MaxRingAge bounds Options.RingAge: half of how long a tombstone lives.
 	MaxRingAge = 5 * time.Minute
+	// MaxVersion bounds Policy.Version.
+	MaxVersion = 1_000_000
 )
 
 // OutageReads says what a class may answer from memory while Redis is away.
@@ -100,6 +102,15 @@ type Policy struct {
 	// Recovery says how writes made in an outage are put back.
 	Recovery Recovery
 
+	// Version is that of the form in which the class's values are stored; at most
+	// MaxVersion. Give it another number when the application can no longer read
+	// what its release of before wrote, or would read it as something else (a field
+	// has another name or meaning). Each version has keys of its own in Redis,
+	// <prefix><class>@<version>:<key>; those of the version before end with their
+	// TTL. Two versions share nothing: while both run, neither sees what the other
+	// writes or deletes. Default: no version, <prefix><class>:<key>.
+	Version int
+
 	// MaxEntries or MaxBytes (not both) give the class a memory of its own.
 	// Without them it shares the Client's (Options.MemoryBytes).
 	MaxEntries int
@@ -139,6 +150,7 @@ func (p Policy) validate() error {
 	fault(p.OutageReads > RefuseReads, "Policy.OutageReads %v", p.OutageReads)
 	fault(p.OutageWrites > RefuseWrites, "Policy.OutageWrites %v", p.OutageWrites)
 	fault(p.Recovery > Invalidate, "Policy.Recovery %v", p.Recovery)
+	fault(p.Version < 0 || p.Version > MaxVersion, "Policy.Version %d: want between 1 and %d, or 0 for none", p.Version, MaxVersion)
 	fault(p.MaxEntries < 0, "Policy.MaxEntries %d: want a positive number", p.MaxEntries)
 	fault(p.MaxBytes < 0, "Policy.MaxBytes %d: want a positive number", p.MaxBytes)
 	fault(p.MaxEntries > 0 && p.MaxBytes > 0, "Policy.MaxEntries and MaxBytes: give one of them")

@@ -243,14 +243,14 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		c.client.decodeFailures.Add(1)
 		return answer[V]{junk: remote.TooLong(c.client.opts.MaxValueBytes), missed: missed}
 	case k == remote.Logical: // another type is stored there: nothing of ours
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return answer[V]{junk: remote.OtherType, missed: missed}
 	case err != nil:
 		return answer[V]{err: err}
 	}
 	value, err := decode(c.codec, v.Data)
 	if err != nil {
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
 	asked := c.client.clock.at(missed.at) // not when it was answered: this process may have been stopped since
@@ -289,7 +289,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 	}
 	value, err := decode(c.codec, r.Value)
 	if err != nil {
-		c.client.decodeFailures.Add(1)
+		c.undecodable()
 		return nil, remote.Sum(r.Value)
 	}
 	return c.newItem(value, now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""

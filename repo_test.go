@@ -31,12 +31,13 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/sentinel", "internal/watch", "internal/heapsize"},
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/sentinel", "internal/watch", "internal/heapsize", "internal/roundtrip"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
 	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
 	{"internal/kit", nil, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
+	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
 	{"internal/keyfiles", nil, "files become TLS settings; whose they are, and what is told of them, is the root's"},
 	{"internal/heapsize", nil, "what a value takes in memory is a matter of its type, whoever keeps it"},
 	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},

@@ -89,6 +89,7 @@ type Stats struct {
 	LoadsCoalesced uint64 // callers that waited for another's load
 	LoadsShed      uint64 // loads refused by the outage rate
 	DecodeFailures uint64 // stored values that did not decode: each a miss
+	EncodeFailures uint64 // values that did not encode: loaded ones stay here, others are refused
 
 	RedisRequests  map[string]map[string]uint64 // by command, then outcome: ok, error
 	RedisErrors    map[string]uint64            // by kind: timeout, conn, readonly, …

@@ -105,6 +105,7 @@ func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error
 	v = c.own(v) // before it is encoded: the bytes may be the value itself
 	data, err := c.codec.Encode(v)
 	if err != nil {
+		c.unencodable()
 		return fmt.Errorf("evercache: encode: %w", err)
 	}
 	if err := c.client.fits(data); err != nil {

@@ -60,6 +60,7 @@ func (e emitter) requests(s evercache.Stats) {
 		e.histogram(descRequestDuration, h, op.String())
 	}
 	e.counter(descDecodeFailures, float64(s.DecodeFailures))
+	e.counter(descEncodeFailures, float64(s.EncodeFailures))
 	e.counter(descLogDropped, float64(s.LogDropped))
 	e.counter(descEventsDropped, float64(s.EventsDropped))
 }

@@ -1,0 +1,122 @@
+package evercache
+
+import (
+	"hash/maphash"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// happened counts what should not happen, and when it did last.
+type happened struct {
+	n    atomic.Uint64
+	last atomic.Int64 // Unix nanoseconds
+}
+
+func (h *happened) note() (first bool) {
+	h.last.Store(time.Now().UnixNano())
+	return h.n.Add(1) == 1
+}
+
+func (h *happened) snapshot() occurrences {
+	o := occurrences{n: h.n.Load()}
+	if o.n > 0 {
+		o.last = time.Unix(0, h.last.Load())
+	}
+	return o
+}
+
+// occurrences is a snapshot of happened.
+type occurrences struct {
+	n    uint64
+	last time.Time
+}
+
+// unread is what is known of the values in Redis that a class cannot decode.
+type unread struct {
+	happened
+	again       happened // they were there again after this process had overwritten them
+	overwritten keySet
+}
+
+// undecodable notes a value that the class cannot decode.
+func (c *Cache[V]) undecodable() {
+	c.client.decodeFailures.Add(1)
+	if c.unread.note() {
+		c.client.log.LogAttrs(c.client.ctx, slog.LevelWarn, "a stored value cannot be decoded",
+			slog.String("event", "value.undecodable"), slog.String("class", c.class))
+	}
+}
+
+// unencodable notes a value that the class cannot encode.
+func (c *Cache[V]) unencodable() {
+	c.client.encodeFailures.Add(1)
+	if c.unstored.note() {
+		c.client.log.LogAttrs(c.client.ctx, slog.LevelWarn, "a value cannot be encoded",
+			slog.String("event", "value.unencodable"), slog.String("class", c.class))
+	}
+}
+
+// yields reports whether a value that does not decode is to be left in Redis. This
+// process overwrites such a value once for each key. If another is there then,
+// somebody goes on writing them who cannot read ours, and would overwrite that, and so
+// on: each read would be a load.
+func (c *Cache[V]) yields(key, junk string) bool {
+	if junk == "" || !c.unread.overwritten.has(key) {
+		return false
+	}
+	c.unread.again.note()
+	return true
+}
+
+// keySet is a set of keys of bounded size: it may say of a key that it is in it
+// without that, more often the more there are (of 100 000 keys three in a hundred, of
+// 500 000 four in ten). A key that was added is in it for good.
+type keySet struct {
+	bits atomic.Pointer[keyBits] // made with the first key
+}
+
+type keyBits struct {
+	seed maphash.Seed
+	of   [1 << 14]atomic.Uint64 // 128 KiB
+}
+
+// places are the two bits of a key.
+func (b *keyBits) places(key string) (first, second uint64) {
+	h := maphash.String(b.seed, key)
+	return h, h >> 32
+}
+
+func (b *keyBits) word(place uint64) (word *atomic.Uint64, bit uint64) {
+	return &b.of[place/64%uint64(len(b.of))], 1 << (place % 64)
+}
+
+func (b *keyBits) has(place uint64) bool {
+	word, bit := b.word(place)
+	return word.Load()&bit != 0
+}
+
+func (b *keyBits) set(place uint64) {
+	word, bit := b.word(place)
+	word.Or(bit)
+}
+
+func (s *keySet) has(key string) bool {
+	b := s.bits.Load()
+	if b == nil {
+		return false
+	}
+	first, second := b.places(key)
+	return b.has(first) && b.has(second)
+}
+
+func (s *keySet) add(key string) {
+	b := s.bits.Load()
+	if b == nil {
+		s.bits.CompareAndSwap(nil, &keyBits{seed: maphash.MakeSeed()})
+		b = s.bits.Load()
+	}
+	first, second := b.places(key)
+	b.set(first)
+	b.set(second)
+}
