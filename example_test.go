@@ -84,8 +84,8 @@ func ExampleJSON() {
 	defer client.Close()
 
 	type User struct {
-		Name         string
-		passwordHash string // the package sets it by itself
+		Name  string
+		Extra map[string]any
 	}
 	_, err := evercache.NewCache[User](client, "user", evercache.Policy{})
 	fmt.Println(err)
@@ -94,7 +94,7 @@ func ExampleJSON() {
 	fmt.Println(err)
 	// Output:
 	// evercache: class user: another process would not read what is written here, since values are stored as JSON:
-	//   passwordHash: it is not exported, and JSON leaves it out
+	//   Extra[]: it is an interface (interface {}), and JSON brings back another type, a number as float64
 	// give a codec that keeps them (WithCodec), or WithCodec(evercache.JSON[V]()) if that may be lost
 	// <nil>
 }
