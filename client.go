@@ -38,6 +38,7 @@ type Client struct {
 	outbox    *outbox.Box    // writes that no master has taken
 	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
 	lanes     *lanes
+	fills     fills
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
 	feed      *feed
 	scripts   *scripts
@@ -140,6 +141,7 @@ func newClient(o Options) *Client {
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: off(o.RingAge)}),
 		lanes:     newLanes(),
+		fills:     newFills(),
 		prefixing: make(chan struct{}, mostPrefixes),
 		feed:      newFeed(),
 		scripts:   newScripts(),

@@ -235,6 +235,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 // covered by the feed once Redis holds it too.
 func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.key.key)
+	defer c.client.fills.enter()()
 	node := c.client.node.Load()
 	if node == nil {
 		return

@@ -1,6 +1,7 @@
 package evercache
 
 import (
+
 	"context"
 	"errors"
 	"fmt"
