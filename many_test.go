@@ -1,7 +1,6 @@
 package evercache
 
 import (
-
 	"context"
 	"errors"
 	"fmt"

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ type worldly struct {
 // prepare makes the process; begin starts it.
 func prepare(t *testing.T, environ ...string) *worldly {
 	t.Helper()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup the binary would go on ignoring it
 	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)

@@ -106,8 +106,8 @@ var errPassed = errors.New("another dial of the master has begun since")
 func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	r := n.beat.DoMulti(ctx,
 		n.askTime(),
-		n.beat.B().Get().Key(n.heartbeat.Key).Build(),
-		n.beat.B().Get().Key(cmp.Or(n.heartbeat.Marker, n.heartbeat.Key)).Build(),
+		n.beat.glimpse(n.heartbeat.Key),
+		n.beat.glimpse(cmp.Or(n.heartbeat.Marker, n.heartbeat.Key)),
 		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),

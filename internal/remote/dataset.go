@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strconv"
@@ -40,23 +41,23 @@ func (d dataset) became(now dataset) fate {
 	return another
 }
 
-// held is what a node answered to GET of the heartbeat's key and of the marker; not
-// ok: nobody can tell.
-func held(key, marker rueidis.RedisResult) (now dataset, ok bool) {
-	text, err := key.ToString()
+// held is what a node answered to a glimpse of the heartbeat's key and of the
+// marker; not ok: nobody can tell. unmarked: it has no marker.
+func (n *Node) held(ctx context.Context, key, marker rueidis.RedisResult) (now dataset, unmarked, ok bool) {
+	text, err := n.beat.glanced(ctx, n.heartbeat.Key, key)
 	if err != nil && !IsNil(err) {
-		return now, false
+		return now, false, false
 	}
 	if now.barrier, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil && text != "" {
-		return now, false // somebody has overwritten it
+		return now, false, false // somebody has overwritten it
 	}
-	now.marker, _ = marker.ToString()
-	return now, true
+	now.marker, err = n.beat.glanced(ctx, cmp.Or(n.heartbeat.Marker, n.heartbeat.Key), marker)
+	return now, IsNil(err), true
 }
 
 // compareDataset tells the book when the dataset is not that of the barrier before b.
 func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueidis.RedisResult) {
-	now, ok := held(key, marker)
+	now, unmarked, ok := n.held(ctx, key, marker)
 	if !ok {
 		n.holds.barrier = b.N
 		return
@@ -64,7 +65,7 @@ func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueid
 	if n.holds.became(now) != same {
 		n.heartbeat.Book.Replaced(n, now.barrier)
 	}
-	if now.marker == "" && IsNil(marker.Error()) {
+	if unmarked {
 		now.marker = n.mark(ctx)
 	}
 	n.holds = dataset{b.N, now.marker}
