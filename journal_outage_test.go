@@ -180,12 +180,14 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, dir := startRedis(t, redisproc.Options{Config: tt.config}), t.TempDir()
-			client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: 300 * time.Millisecond})
-			connect(t, client, 3*time.Second)
+			patient := Options{Addr: p.Addr(), ReadTimeout: time.Second, WriteTimeout: 2 * time.Second} // a test machine is busy
+			patient.JournalDir, patient.CloseTimeout = dir, 300*time.Millisecond
+			client := open(t, patient)
+			connect(t, client, 20*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
 			beats := func(more uint64) {
 				last, _ := client.barriers.watch()
-				waitUntil(t, 5*time.Second, func() bool { b, _ := client.barriers.watch(); return b.n >= last.n+more }, func() string { return "no barrier" })
+				waitUntil(t, 20*time.Second, func() bool { b, _ := client.barriers.watch(); return b.n >= last.n+more }, func() string { return "no barrier" })
 			}
 			for i := range 50 {
 				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))

@@ -15,7 +15,7 @@ func TestSentinelAKilledMasterIsFollowedAtItsPromotion(t *testing.T) {
 		t.Run(fmt.Sprint(down), func(t *testing.T) {
 			scenario(t, func(t *testing.T) chaos.Summary {
 				d := begin(t, redistest.StartSentinel(t, downAfter(down)))
-				d.limits.Landing = 250 * time.Millisecond
+				d.limits.Landing = landsWithin
 				d.inject(d.old.Kill)
 				d.landsElsewhere(10 * time.Second)
 				d.confirmed(5 * time.Second)
@@ -32,7 +32,7 @@ func TestSentinelAKilledMasterIsFollowedAtItsPromotion(t *testing.T) {
 func TestSentinelAHungMasterIsFencedForGood(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.old.Pause)
 		d.landsElsewhere(10 * time.Second)
 		d.old.Resume()
@@ -109,7 +109,7 @@ func TestSentinelAKilledMasterThatReturnsDuringTheElectionIsNotBelieved(t *testi
 func TestSentinelAMasterThatDiesWithTheFirstSentinelIsReplaced(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(func() { d.set.Sentinels()[0].Kill(); d.old.Kill() })
 		d.landsElsewhere(20 * time.Second)
 		d.confirmed(5 * time.Second)

@@ -106,7 +106,7 @@ func TestSentinelTiltIsSeen(t *testing.T) {
 func TestSentinelASlowResyncDelaysNothing(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t, redistest.WithDownAfter(5*time.Second)))
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.set.Failover)
 		p := d.landsElsewhere(5 * time.Second)
 		for _, n := range d.set.Nodes() {

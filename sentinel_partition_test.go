@@ -258,7 +258,7 @@ func TestPartitionTheMasterAndOneSentinelAreCutOff(t *testing.T) {
 			}
 		}
 		l := partitionLimits()
-		l.Landing = 250 * time.Millisecond
+		l.Landing = landsWithin
 		return s.end(fault, l)
 	})
 }

@@ -22,7 +22,7 @@ func (d *drill) pause(promoted chaos.Role) time.Duration {
 func TestSentinelAPlannedFailoverLosesNothing(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t))
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.set.Failover)
 		d.limits.Gap = d.pause(d.landsElsewhere(5 * time.Second))
 		d.confirmed(5 * time.Second)
@@ -87,7 +87,7 @@ func TestSentinelAFailoverOfWhichNothingIsPublished(t *testing.T) {
 func TestSentinelAFailoverByHandIsFollowed(t *testing.T) {
 	scenario(t, func(t *testing.T) chaos.Summary {
 		d := begin(t, redistest.StartSentinel(t, redistest.WithFailoverTimeout(2*time.Second)))
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		next := d.replica()
 		d.inject(func() { d.old.Do("FAILOVER", "TO", next.Host(), itoa(next.Port())) })
 		p := d.landsElsewhere(5 * time.Second)

@@ -74,7 +74,7 @@ func TestSentinelOnlyTheSentinelsMaySpeakTLS(t *testing.T) {
 		d.connect(5 * time.Second)
 		d.settle()
 		d.load(d.seed())
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.set.Failover)
 		d.landsElsewhere(5 * time.Second)
 		d.confirmed(5 * time.Second)

@@ -17,7 +17,7 @@ func TestSentinelADeadSentinelInTheListDoesNoHarm(t *testing.T) {
 		set := redistest.StartSentinel(t)
 		set.Sentinels()[0].Kill()
 		d := begin(t, set)
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.old.Kill)
 		d.landsElsewhere(20 * time.Second)
 		d.confirmed(5 * time.Second)
@@ -99,7 +99,7 @@ func TestSentinelPasswordsAndTLSOfNodesAndSentinelsAreSeparate(t *testing.T) {
 		d.connect(5 * time.Second)
 		d.settle()
 		d.load(d.seed())
-		d.limits.Landing = 250 * time.Millisecond
+		d.limits.Landing = landsWithin
 		d.inject(d.set.Failover)
 		d.landsElsewhere(5 * time.Second)
 		d.confirmed(5 * time.Second)

@@ -25,7 +25,10 @@ func options(set *redistest.Sentinel) evercache.Options {
 	return evercache.Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}
 }
 
-func single(s *redistest.Server) evercache.Options { return evercache.Options{Addr: s.Addr()} }
+// single is patient: a test machine is busy.
+func single(s *redistest.Server) evercache.Options {
+	return evercache.Options{Addr: s.Addr(), ReadTimeout: 500 * time.Millisecond, WriteTimeout: time.Second}
+}
 
 func start(tb testing.TB, o evercache.Options, p revoke.Policy) *process {
 	tb.Helper()
