@@ -272,7 +272,7 @@ func (c *Client) keep(r outbox.Record) (pending, error) {
 	if err := c.outbox.Put(r); err != nil {
 		return pending{}, err
 	}
-	if r.Kind != outbox.Touch { // which needs what it prolongs
+	if r.Kind != outbox.Touch { // which needs what it touches
 		c.ledger.Forget(r.Key)
 	}
 	if c.overtaken(r) {

@@ -54,7 +54,13 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 		s.span.Sent = time.Now()
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
 	case outbox.Touch:
-		s.found, s.span, s.err = node.Expire(ctx, w.rec.Key, w.ttl, limit)
+		trace := c.trace(w.rec.Key, w.ttl)
+		w.inTime = trace != "" || node.InTime(0)
+		leave := c.client.scripted(node, w)
+		s.found, s.span, s.err = node.Expire(ctx, remote.Pair{
+			Key: w.rec.Key, TTL: w.ttl, InTime: w.inTime, Trace: trace, Process: c.client.process,
+		}, limit)
+		leave()
 		s.found = s.found || s.err != nil
 	default:
 		end := node.EndOf(w.ttl, time.Now())
@@ -136,7 +142,7 @@ func (c *Cache[V]) remembered(w *write, m mark) {
 		w.item.Epoch = m.epoch
 	case w.item != nil:
 		w.item.AskAfter, w.item.TrustUntil = 0, 0
-	case w.rec.Kind == outbox.Touch && !undisturbed:
+	case w.rec.Kind == outbox.Touch && !undisturbed && !w.inTime && !c.shortens(w):
 		return
 	}
 	c.applied(w)

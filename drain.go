@@ -184,7 +184,7 @@ func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
 	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
 		return nil
 	}
-	return s.noteLife(ctx, d.node, r.TTL, r.Kind == outbox.Touch)
+	return s.noteLife(ctx, d.node, r.TTL, r.Touched())
 }
 
 // widen says how much wider the times of what was made then are by the clocks of
@@ -197,7 +197,8 @@ func (c *Client) widen(cond *remote.Cond, since int64) {
 
 // replayOf is how a record is put back: unless another process has written the
 // key since. What has expired meanwhile, is to be loaded anew, or is older than
-// tombstones live, is deleted, or an old value would come back.
+// tombstones live, is deleted, or an old value would come back. A Touch only moves
+// an end, into the past too.
 func (c *Client) replayOf(r outbox.Record) remote.Replay {
 	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)}
 	w.Lo, w.Hi, w.Floor, w.Late = r.Lo, r.Hi, r.Floor, r.Late
@@ -212,8 +213,8 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 	now := c.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
-	case r.Kind == outbox.Touch && !ended:
-		w.Kind = remote.Prolong
+	case r.Kind == outbox.Touch:
+		w.Kind = remote.Retime
 	case r.Kind != outbox.Set, r.Invalidate, now-r.Since > int64(remote.TombstoneLife):
 		w.Kind = remote.Invalidate
 	case ended:

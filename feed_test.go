@@ -73,6 +73,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 		{"Delete", func(key string) error { _, err := other.Delete(t.Context(), key); return err }},
 		{"DeletePrefix", func(key string) error { _, _, err := other.DeletePrefix(t.Context(), key); return err }},
 		{"Touch", func(key string) error { _, err := other.Touch(t.Context(), key, TTL(2*time.Hour)); return err }},
+		{"Touch to a shorter life", func(key string) error { _, err := other.Touch(t.Context(), key, TTL(time.Minute)); return err }},
 		{"SET by another program", func(key string) error { redisDo(t, p, "SET", "c:"+key, "new"); return nil }},
 		{"DEL by another program", func(key string) error { redisDo(t, p, "DEL", "c:"+key); return nil }},
 	}

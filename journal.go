@@ -260,7 +260,7 @@ func (j *journaled) record(r outbox.Record, c *Client) pending {
 		return pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
 	p := pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
-	kept = c.prolonged(kept)
+	kept = c.withItsSet(kept)
 	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
 	if !c.holds(r.Key) { // it was given up meanwhile
 		j.done(recordKey(r.Key), kept.Since)

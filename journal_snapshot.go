@@ -21,7 +21,7 @@ func (j *journaled) snapshot(c *Client) []journal.Entry {
 		es = append(es, encodePrefix(p, j.clock))
 	}
 	for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
-		r = c.prolonged(r)
+		r = c.withItsSet(r)
 		es = append(es, encodeRecord(&r, j.clock))
 	}
 	return es
@@ -46,14 +46,14 @@ func (j *journaled) snapshotEarlier() (es []journal.Entry) {
 	return es
 }
 
-// prolonged is what the file holds for a record that waits: it has one place for
-// a Touch and what that prolongs.
-func (c *Client) prolonged(r outbox.Record) outbox.Record {
+// withItsSet is what the file holds for a record that waits: it has one place for
+// a Touch and what that touches.
+func (c *Client) withItsSet(r outbox.Record) outbox.Record {
 	if r.Kind != outbox.Touch {
 		return r
 	}
-	if set, ok := c.ledger.Record(r.Key); ok && set.Kind == outbox.Set {
-		set.Ends = max(set.Ends, r.Ends)
+	if set, ok := c.ledger.Record(r.Key); ok && set.Kind == outbox.Set && set.Since < r.Since {
+		set.TakeEnd(&r)
 		return set
 	}
 	return r

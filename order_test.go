@@ -143,7 +143,7 @@ func TestAValueThatWasWrittenLaterStaysWhateverItsLife(t *testing.T) {
 		ta, tb       time.Duration // of the writes; 0: the class's
 		nothing      bool          // the order need not be told
 		earlierToo   bool          // a has written the later value before
-		touchedLater bool          // b prolongs what it wrote
+		touchedLater time.Duration // b touches what it wrote, to live so long; 0: it does not
 	}{
 		{name: "the class's life", pa: long, pb: long},
 		{name: "one that is not the class's", pa: long, pb: long, ta: 10 * time.Minute, tb: 10 * time.Minute, earlierToo: true},
@@ -151,7 +151,9 @@ func TestAValueThatWasWrittenLaterStaysWhateverItsLife(t *testing.T) {
 		{name: "the later one is longer", pa: long, pb: long, ta: time.Minute, earlierToo: true, nothing: true},
 		{name: "processes differ on the class's", pa: long, pb: Policy{TTL: time.Minute}, earlierToo: true, nothing: true},
 		{name: "equal bytes", pa: long, pb: long, earlierToo: true},
-		{name: "prolonged", pa: long, pb: long, touchedLater: true, earlierToo: true, nothing: true},
+		{name: "prolonged", pa: long, pb: long, touchedLater: 2 * time.Hour, earlierToo: true, nothing: true},
+		{name: "shortened", pa: long, pb: long, touchedLater: 20 * time.Minute, earlierToo: true, nothing: true},
+		{name: "shortened, and briefly", pa: long, pb: long, touchedLater: time.Minute, earlierToo: true, nothing: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := startPair(t, tt.pa, tt.pb)
@@ -178,8 +180,8 @@ func TestAValueThatWasWrittenLaterStaysWhateverItsLife(t *testing.T) {
 				if !written {
 					return
 				}
-				if tt.touchedLater {
-					_, err := p.b.Touch(t.Context(), fmt.Sprint(i), TTL(2*time.Hour))
+				if tt.touchedLater != 0 {
+					_, err := p.b.Touch(t.Context(), fmt.Sprint(i), TTL(tt.touchedLater))
 					wantErr(t, err, nil)
 				}
 			}

@@ -28,16 +28,20 @@ func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOptio
 	return c.write(ctx, OpDelete, &w, err)
 }
 
-// Touch lets a key live for a whole TTL from now. It does nothing when less
-// than a tenth of the TTL has passed since it was written or touched here.
-// ErrNotFound: there is no such key.
+// Touch lets a key end a whole TTL from now: later than it would have, or sooner
+// where TTL asks for less than it has left. It does nothing when the key has
+// between nine tenths of that and all of it left, as far as is known here. While
+// Redis is away it is in force here and kept for the next master, as
+// Policy.OutageWrites says. One that is sent later, or again, moves no end that
+// somebody may have given the key since: then the key ends in Redis when it would
+// have. ErrNotFound: there is no such key. ErrUnavailable: without Redis nobody
+// here knows whether there is.
 func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
 	var w write
 	err := c.begin(&w, outbox.Touch, key, options)
 	now := w.rec.Since
 	it := c.peek(key)
-	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory &&
-		time.Duration(it.FreshUntil-now) > w.ttl-w.ttl/10 {
+	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory && nearly(time.Duration(it.FreshUntil-now), w.ttl) {
 		c.client.requests.add(OpTouch, TierL1, ResultOK)
 		return Receipt{}, nil
 	}
@@ -47,14 +51,23 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 	return c.write(ctx, OpTouch, &w, err)
 }
 
-// touched prolongs what memory holds.
+// nearly reports whether what is left is as good as a whole ttl.
+func nearly(left, ttl time.Duration) bool { return left > ttl-ttl/10 && left <= ttl }
+
+// touched gives what memory holds its new end.
 func (c *Cache[V]) touched(key string, w *write) {
 	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
-		longer := *it
-		c.live(&longer, w.rec.Since, w.ttl)
-		longer.AskAfter, longer.TrustUntil = 0, 0 // ours hides from the feed what another process wrote just before
-		c.put(key, &longer)
+		touched := *it
+		c.live(&touched, w.rec.Since, w.ttl)
+		touched.AskAfter, touched.TrustUntil = 0, 0 // ours hides from the feed what another process wrote just before
+		c.put(key, &touched)
 	}
+}
+
+// shortens reports whether w is a Touch that lets what memory holds end sooner.
+func (c *Cache[V]) shortens(w *write) bool {
+	it := c.peek(c.bare(w.rec.Key))
+	return it != nil && it.FreshUntil > w.rec.Ends
 }
 
 // write is one write of one key, from the call to its receipt. It is large and
@@ -240,9 +253,6 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 // there after an outage, it is known to be older, whatever the servers' clocks and
 // the lives of the class say.
 func (c *Cache[V]) recall(r *outbox.Record) {
-	if r.Kind == outbox.Touch {
-		return
-	}
 	if it := c.peek(c.bare(r.Key)); it != nil && !it.Absent {
 		r.Prev = outbox.End(it.End)
 	}

@@ -168,7 +168,7 @@ func (l *Ledger) Follow(r *Record) {
 
 // Forget drops the record of a key for which a newer write waits in a Box, and
 // returns its Floor. A Box that may refuse the write is to be asked first, after
-// Follow. It is not for a Touch: that one needs the Set which it prolongs.
+// Follow. It is not for a Touch: that one needs the Set whose end it moves.
 func (l *Ledger) Forget(key string) (hi int64) {
 	s := l.shard(key)
 	s.mu.Lock()

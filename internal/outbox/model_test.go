@@ -71,9 +71,7 @@ func (n *naive) Put(r Record) error {
 		return nil
 	}
 	if r.Kind == Touch && old != nil && old.Kind == Set {
-		ends := r.Ends
-		r = *old
-		r.Ends = ends
+		r = retimed(*old, r)
 	} else if old != nil {
 		r.Floor = max(r.Floor, old.Hi, old.Floor)
 	}
@@ -188,18 +186,11 @@ func both(r, waits Record) Record {
 	if waits.Since < r.Since {
 		older, newer = waits, r
 	}
-	ends := max(older.Ends, newer.Ends)
 	switch {
 	case newer.Kind == Touch && gone(older):
 		return older
 	case newer.Kind == Touch && older.Kind == Set:
-		older.Ends = ends
-		return older
-	case newer.Kind == Touch && r.Since > waits.Since:
-		older.Ends = ends
-		return older
-	case newer.Kind == Touch:
-		newer.Ends = ends
+		return retimed(older, newer)
 	}
 	if r.Since > waits.Since {
 		return newer
@@ -209,6 +200,12 @@ func both(r, waits Record) Record {
 		newer.Floor = max(newer.Floor, older.Hi)
 	}
 	return newer
+}
+
+// retimed is a Set with the end of a Touch that came later.
+func retimed(set, touch Record) Record {
+	set.Ends, set.TTL, set.Mixed = touch.Ends, touch.TTL, true
+	return set
 }
 
 func gone(r Record) bool { return r.Kind == Delete || r.Kind == Invalidate }

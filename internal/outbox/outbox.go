@@ -54,10 +54,12 @@ func (b *Box) Put(r Record) error {
 	switch old := b.get(r.Key); {
 	case r.Kind == Touch && b.deletes(r.Key):
 		return nil
+	case r.Kind == Touch && old != nil && old.Kind == Set && r.Since < old.Since:
+		return nil // it touched what was there before
 	case r.Kind == Touch && old != nil && old.Kind == Set:
-		ends := r.Ends
+		touch := r
 		r = *old
-		r.Ends = ends
+		r.TakeEnd(&touch)
 	case old != nil && old.Since > r.Since: // which was given up only now
 		old.Floor = max(old.Floor, r.floor())
 		old.heed(&r)

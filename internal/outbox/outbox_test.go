@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -23,6 +24,13 @@ func del(key string) Record {
 
 func touch(key string) Record {
 	return Record{Kind: Touch, Key: class + key, Class: class, Ends: 2000, Since: 12}
+}
+
+// sooner is a touch that shortens the life of what set writes.
+func sooner(key string) Record {
+	r := touch(key)
+	r.Ends = 500
+	return r
 }
 
 // roomFor is the bytes that these records take.
@@ -97,6 +105,9 @@ func TestTheNewestWriteOfAKeyWaits(t *testing.T) {
 		{"a set in place of a delete", []Record{del("a"), set("a", "1")}, []string{"set a=1 until 1000"}},
 		{"a touch alone", []Record{touch("a")}, []string{"touch a until 2000"}},
 		{"a touch prolongs the set that waits", []Record{set("a", "1"), touch("a")}, []string{"set a=1 until 2000"}},
+		{"or lets it end sooner", []Record{set("a", "1"), sooner("a")}, []string{"set a=1 until 500"}},
+		{"the last touch counts", []Record{set("a", "1"), touch("a"), sooner("a")}, []string{"set a=1 until 500"}},
+		{"alone too", []Record{touch("a"), sooner("a")}, []string{"touch a until 500"}},
 		{"and keeps what its class wants", []Record{invalidating, touch("a")}, []string{"set a=1 until 2000 invalidating"}},
 		{"a set in place of a touch", []Record{touch("a"), set("a", "1")}, []string{"set a=1 until 1000"}},
 		{"a touch of what is to be deleted changes nothing", []Record{del("a"), touch("a")}, []string{"delete a"}},
@@ -123,6 +134,32 @@ func TestATouchDoesNotMakeAValueYounger(t *testing.T) {
 	put(t, b, set("a", "1"), touch("a"))
 	if r, _ := b.Find(class + "a"); r.Since != set("a", "1").Since {
 		t.Errorf("Since = %d, want that of the Set", r.Since)
+	}
+}
+
+// Its end does not tell any more when it was written.
+func TestATouchedSetIsKnownAsTouched(t *testing.T) {
+	a := set("a", "1")
+	a.TTL = time.Duration(a.Ends - a.Since)
+	if a.Touched() {
+		t.Error("it is called touched")
+	}
+	for _, end := range []Record{touch("a"), sooner("a")} {
+		end.TTL = time.Duration(end.Ends - end.Since)
+		b := New(100, 1<<20)
+		put(t, b, a, end)
+		if r, _ := b.Find(class + "a"); !r.Touched() || !end.Touched() || r.TTL != end.TTL || !r.Mixed {
+			t.Errorf("%+v is not called touched", r)
+		}
+	}
+}
+
+// A Touch that was given up only now leaves the end of a newer Set.
+func TestAnOlderTouchLeavesANewerSet(t *testing.T) {
+	b := New(100, 1<<20)
+	put(t, b, at(20, set("a", "1")), sooner("a"))
+	if diff := cmp.Diff([]string{"set a=1 until 1000"}, waiting(b)); diff != "" {
+		t.Errorf("what waits (-want +got):\n%s", diff)
 	}
 }
 

@@ -11,7 +11,7 @@ type Kind uint8
 const (
 	Set    Kind = iota // write Value, to live until Ends
 	Delete             // remove the key: its owner said so
-	Touch              // let the key live until Ends
+	Touch              // let the key end at Ends, sooner or later than it would
 	// Invalidate: the key was written, and its value is not known any more. What
 	// is older goes; it is nobody's delete and leaves no tombstone.
 	Invalidate
@@ -45,8 +45,9 @@ type Record struct {
 	Sent   End
 	Prev   End
 	Priors []End
-	// TTL is the life that was asked for. Mixed: the owner has written the class
-	// with several, so the end of a key alone tells little, and Priors are kept.
+	// TTL is the life that was asked for last: by a Touch, where one was merged into
+	// a Set. Mixed: the owner has written the class with several, so the end of a key
+	// alone tells little, and Priors are kept.
 	TTL   time.Duration
 	Mixed bool
 
@@ -143,26 +144,28 @@ func ends(lists ...[]End) (all []End) {
 func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
 
 // follow makes of r what its key has to hold after w too, which came later but
-// need not be newer, and reports whether anything has changed. A Touch makes a
-// Set live longer and leaves it as old as it is; it does nothing to a key that
+// need not be newer, and reports whether anything has changed. A Touch gives a
+// Set another end and leaves it as old as it is; it does nothing to a key that
 // is to be gone.
 func (r *Record) follow(w *Record) (changed bool) {
 	switch {
 	case w.Since < r.Since && r.Kind != Touch:
 		return true
+	case w.Since < r.Since && w.Kind == Touch:
+		return true
 	case w.Since < r.Since: // r has touched what w wrote
-		ends := r.Ends
+		touch := *r
 		*r = *w
-		r.prolong(ends)
+		r.TakeEnd(&touch)
 		return true
 	case w.Kind == Touch && r.removes():
 		return false
 	case w.Kind == Touch && r.Kind == Set:
-		r.prolong(w.Ends)
+		r.TakeEnd(w)
 		return true
 	}
 	older := *r
-	floor, ends, touched := r.floor(), r.Ends, r.Kind == Touch && w.Kind == Touch
+	floor := r.floor()
 	if w.Since == r.Since { // the same write once more: it is not older than itself
 		floor = r.Floor
 	}
@@ -171,15 +174,19 @@ func (r *Record) follow(w *Record) (changed bool) {
 	if older.Since < r.Since {
 		r.heed(&older)
 	}
-	if touched {
-		r.prolong(ends)
-	}
 	return true
 }
 
-// prolong lets what the key holds live until ends at least.
-func (r *Record) prolong(ends int64) {
+// TakeEnd gives a Set the end of a Touch that came later. Its end does not tell
+// any more when it was written.
+func (r *Record) TakeEnd(touch *Record) {
 	if !r.removes() {
-		r.Ends = max(r.Ends, ends)
+		r.Ends, r.TTL, r.Mixed = touch.Ends, touch.TTL, true
 	}
+}
+
+// Touched reports whether the end tells no more when the value was written: it is
+// that of a Touch.
+func (r *Record) Touched() bool {
+	return r.Kind == Touch || r.Kind == Set && r.Ends-r.Since != int64(r.TTL)
 }

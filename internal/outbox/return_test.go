@@ -28,6 +28,8 @@ func TestWhatAMasterLacksWaitsAgain(t *testing.T) {
 		{"and a newer delete", 9, 9999, []Record{at(9, del("a"))}, nil, []Record{a}, nil, []string{"delete a"}},
 		{"an older write does not", 9, 9999, []Record{at(0, set("a", "0")), newer}, nil, []Record{a}, nil, []string{"set a=1 until 1000", "set x=9 until 1000"}},
 		{"a touch that waits gets its set", 9, 9999, []Record{touch("a"), newer}, nil, []Record{a}, nil, []string{"set a=1 until 2000", "set x=9 until 1000"}},
+		{"also one that lets it end sooner", 9, 9999, []Record{sooner("a")}, nil, []Record{a}, nil, []string{"set a=1 until 500"}},
+		{"a touch that waits is newer than one that was returned", 9, 9999, []Record{at(13, sooner("a"))}, nil, []Record{touch("a")}, nil, []string{"touch a until 500"}},
 		{"and none of a deleted key", 9, 9999, []Record{touch("a")}, nil, []Record{at(1, del("a"))}, nil, []string{"delete a"}},
 		{"a touch alone", 9, 9999, []Record{newer}, nil, []Record{touch("a")}, nil, []string{"touch a until 2000", "set x=9 until 1000"}},
 		{"a touch that was returned leaves a newer set", 9, 9999, []Record{at(20, set("a", "1"))}, nil, []Record{touch("a")}, nil, []string{"set a=1 until 1000"}},

@@ -43,8 +43,7 @@ func (d dataset) does(c command) {
 		d[r.Key] = *r
 	case r.Kind == Touch:
 		if had, ok := d[r.Key]; ok {
-			had.Ends = max(had.Ends, r.Ends)
-			d[r.Key] = had
+			d[r.Key] = retimed(had, *r)
 		}
 	default:
 		delete(d, r.Key)

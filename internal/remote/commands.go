@@ -48,7 +48,7 @@ type Pair struct {
 	TTL  time.Duration
 	Ends int64 // when it ends: see EndOf; 0: TTL after the server executes it
 	// InTime: nothing is to be written once the caller has given up; see
-	// Node.InTime. For Set only.
+	// Node.InTime. For Set and Expire only.
 	InTime bool
 	// Trace is where to leave when it was written, and Process who: see TraceKey.
 	// "": nowhere. It goes with InTime.
@@ -88,11 +88,15 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stor
 	return stored, c.span(), err
 }
 
-// Expire lets a key live for ttl from now; false: it is not there.
-func (n *Node) Expire(ctx context.Context, key string, ttl, limit time.Duration) (there bool, _ Span, _ error) {
+// Expire lets a key live for p.TTL from now, longer or shorter than it would have;
+// false: it is not there.
+func (n *Node) Expire(ctx context.Context, p Pair, limit time.Duration) (there bool, _ Span, _ error) {
 	c, bounded, cancel := n.begin(ctx, "pexpire", limit)
 	defer cancel()
-	k, err := n.cmd.Do(bounded, n.expire(key, ttl)).AsInt64()
+	if p.InTime {
+		return n.expireInTime(ctx, bounded, c, p, limit)
+	}
+	k, err := n.cmd.Do(bounded, n.expire(p.Key, p.TTL)).AsInt64()
 	err = c.end(ctx, err)
 	return k > 0, c.span(), err
 }

@@ -127,7 +127,7 @@ func TestDeleteAndExpireTellWhetherTheKeyWasThere(t *testing.T) {
 	ctx := t.Context()
 	ask(t, p, "SET", "k", "v")
 	for _, want := range []bool{true, false} {
-		there, _, err := n.Expire(ctx, "k", time.Hour, long)
+		there, _, err := n.Expire(ctx, Pair{Key: "k", TTL: time.Hour}, long)
 		if there != want || err != nil {
 			t.Errorf("Expire: %v, %v, want %v", there, err, want)
 		}
@@ -137,7 +137,7 @@ func TestDeleteAndExpireTellWhetherTheKeyWasThere(t *testing.T) {
 		ask(t, p, "DEL", "k")
 	}
 	ask(t, p, "SET", "k", "v")
-	if there, _, err := n.Expire(ctx, "k", 0, long); !there || err != nil {
+	if there, _, err := n.Expire(ctx, Pair{Key: "k"}, long); !there || err != nil {
 		t.Errorf("Expire at once: %v, %v", there, err)
 	}
 	eventually(t, patience, "the key ends", func() bool { _, err := n.Get(ctx, "k", long); return IsNil(err) })

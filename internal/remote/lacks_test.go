@@ -11,7 +11,7 @@ import (
 // take an error for an answer, when somebody's write is in it.
 func TestEveryCommandOfAScriptIsAskedForAtADial(t *testing.T) {
 	called := map[string]bool{}
-	for _, s := range []*lua{scriptMark, scriptDelete, scriptFill, scriptRestore, scriptInvalidate, scriptTouch, scriptSet, scriptTrace, scriptUnlink, scriptLife} {
+	for _, s := range []*lua{scriptMark, scriptDelete, scriptFill, scriptRestore, scriptInvalidate, scriptTouch, scriptSet, scriptExpire, scriptTrace, scriptUnlink, scriptLife} {
 		for _, m := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(s.text, -1) {
 			called[m[1]] = true
 		}

@@ -16,7 +16,7 @@ import (
 // later than its end tells a key may have been written: the writer knows the
 // server's clock only so well.
 //
-// Two more fields: "~" says that a key's life was prolonged, so its end does not
+// Two more fields: "~" says that a key's end was moved by a Touch, so it does not
 // tell when it was written at the earliest, "*" that there were too many to note,
 // so nothing can be told.
 
@@ -25,7 +25,7 @@ type Life struct {
 	Lives string // the key of the class's lives
 	TTL   time.Duration
 	Slack int64 // in milliseconds
-	Touch bool  // it prolongs
+	Touch bool  // it is one that a Touch gives
 }
 
 // LivesKey is where the lives of a key's class are kept.
@@ -43,7 +43,7 @@ const (
 func (l Life) Holds() time.Duration { return l.TTL + livesMargin/2 }
 
 // scriptLife: KEYS the lives of a class; ARGV ttl, how long to note it, slack, how
-// many there may be, whether it prolongs. What others have noted stays where it is
+// many there may be, whether a Touch gives it. What others have noted stays where it is
 // more.
 var scriptLife = newScript(`local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -35,7 +35,10 @@ func TestACallersOwnShortDeadlineSaysNothingAboutTheNode(t *testing.T) {
 			_, _, err := n.SetAbsent(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)
 			return err
 		},
-		"pexpire": func(ctx context.Context) error { _, _, err := n.Expire(ctx, "k", time.Hour, time.Hour); return err },
+		"pexpire": func(ctx context.Context) error {
+			_, _, err := n.Expire(ctx, Pair{Key: "k", TTL: time.Hour}, time.Hour)
+			return err
+		},
 		"batch": func(ctx context.Context) error {
 			_, err := n.WriteMany(ctx, []Write{{Kind: WriteDelete}}, time.Hour)
 			return err
@@ -256,7 +259,7 @@ func TestEveryCommandIsCountedUnderAKnownName(t *testing.T) {
 	_, _ = n.GetMany(ctx, []string{"k"}, long)
 	_, _ = n.Set(ctx, pair, long)
 	_, _, _ = n.SetAbsent(ctx, pair, long)
-	_, _, _ = n.Expire(ctx, "k", time.Hour, long)
+	_, _, _ = n.Expire(ctx, Pair{Key: "k", TTL: time.Hour}, long)
 	_, _ = n.WriteMany(ctx, []Write{{WriteSet, pair}}, long)
 	_, _ = n.DeletePrefix(ctx, "k", long)
 }

@@ -59,6 +59,39 @@ end
 if KEYS[2] then trace(KEYS[2], now, ARGV[5], ARGV[6]) end
 return 1`)
 
+// scriptExpire: KEYS key, and where to leave a trace; ARGV ttl, until when (0: ever),
+// process, life of the trace. Returns 1 if the key is there, 0 if not, -1 if it came
+// too late. The trace is of a Touch: see touchedBy.
+var scriptExpire = newScript(luaTrace + `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if tonumber(ARGV[2]) > 0 and now > tonumber(ARGV[2]) then return -1 end
+local there = redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', now + tonumber(ARGV[1])))
+if there == 1 and KEYS[2] then trace(KEYS[2], now, ARGV[3], ARGV[4]) end
+return there`)
+
+// expireInTime is Expire by a script.
+func (n *Node) expireInTime(ctx, bounded context.Context, c call, p Pair, limit time.Duration) (there bool, _ Span, _ error) {
+	s := step{
+		script: scriptExpire,
+		keys:   []string{p.Key},
+		args: []string{
+			decimal(atLeastMS(p.TTL).Milliseconds()), n.deadline(limit), touchedBy + p.Process, decimal(TombstoneLife.Milliseconds()),
+		},
+		plain: func(n *Node) rueidis.Completed { return n.expire(p.Key, p.TTL) },
+	}
+	if p.Trace != "" {
+		s.keys = append(s.keys, p.Trace)
+	}
+	a := n.run(bounded, s)
+	k, err := int64(0), a.err
+	if err == nil {
+		k, err = a.AsInt64()
+		err = inTime(k, err)
+	}
+	err = c.end(ctx, err)
+	return k > 0, c.span(), err
+}
+
 // scriptTrace: KEYS where to leave a trace; ARGV when, process, its life.
 var scriptTrace = newScript(luaTrace + `trace(KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3])
 return 1`)

@@ -107,7 +107,12 @@ return 0`)
 // an own end, a value that another process read to us before: see Record.Prev.
 //
 // A trace of a brief write stands for the tombstone where it is later: what was
-// written then has ended since, or will have.
+// written then has ended since, or will have. One of a Touch only where nothing is
+// there: what it touched may be older than ours.
+//
+// An end that a Touch gave tells when the value was written at the latest, whether
+// it is a longer life or a shorter one: its life is noted, and end less life is when
+// it was touched. It does not tell when at the earliest.
 //
 // A tombstone of another process that is later than to wins, and so does its
 // delete of a prefix. What is there then was written later still, or a server that
@@ -126,13 +131,18 @@ return 0`)
 const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + luaWritten + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
 local from, to, life = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local t, by = tomb(life)
+local e = ends()
 local brief, whose = tomb(life, KEYS[6])
+if brief and string.sub(whose, 1, 1) == '` + touchedBy + `' then
+  whose = string.sub(whose, 2)
+  if e ~= -2 then brief = 0 end
+end
 if not brief or (t and brief > t) then t, by = brief, whose end
 local foreign = t and t > 0 and by ~= ARGV[5]
 local m = marked(ARGV[7], ARGV[5])
-local e = ends()
 local own = e >= 0 and known(e, ARGV[8])
-local low, high = written(e, lo - from)
+local low, high, given = written(e, lo - from)
+local touched = low == 0 and given ~= 0
 if low and low > now + 1 then from, to = lo, hi end
 if own then
   low, high = 0, math.min(from, high or from) - 1
@@ -156,8 +166,9 @@ end
 `
 
 // luaWritten: known is whether an end is one of a list of "from-to". written is
-// between when a key that ends at e was written, by the lives of its class; fell is
-// how far the server's clock may have been set back since.
+// between when a key that ends at e was written, by the lives of its class, and when
+// that end was given at the earliest, by a write or a Touch; fell is how far the
+// server's clock may have been set back since.
 const luaWritten = `local function known(e, list)
   for a, b in string.gmatch(list, '(%d+)-(%d+)') do
     if e >= tonumber(a) and e <= tonumber(b) then return true end
@@ -183,16 +194,21 @@ local function written(e, fell)
       end
     end
   end
+  local given = low
   if low and touched then low = 0 end
-  return low, high
+  return low, high, given
 end
 `
+
+// touchedBy stands before the process in the trace of a Touch.
+const touchedBy = "~"
 
 // scriptRestore puts a Set back: ARGV goes on with when it ends, the upper end
 // of our write of the key before this one (0: none), the value, and whether it
 // lives briefly. Returns a Result.
 //
-//   - The same value: whoever wrote it. It must not end before ours would.
+//   - The same value: whoever wrote it. It must not end before ours would, unless
+//     somebody may have touched it since; and with ours, where it is.
 //   - low after to: it is newer than ours, and stays.
 //   - high before from, or not after floor: it is older, ours replaces it. Up to
 //     floor it is what we replaced already, or somebody wrote it while our write
@@ -203,7 +219,8 @@ end
 var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
 local blurred = not t or (foreign and t >= from) or not m or (m > 0 and m >= from)
 if e ~= -2 and redis.pcall('GET', K) == value then
-  if e >= 0 and till > e then redis.call('PEXPIREAT', K, ARGV[10]) end
+  local later = touched and not (high and high < from)
+  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[10]) end
   if ARGV[13] == '1' then trace(KEYS[6], lo, ARGV[5], life) end
   return 1
 end
@@ -230,8 +247,25 @@ var scriptInvalidate = newScript(luaReplay + `if newer then return 0 end
 if e == -2 or (high and high < from) then mark(hi, ARGV[5]) else bury() end
 return 1`)
 
-// scriptTouch puts back that a key lives longer: KEYS key; ARGV when it ends. It
-// never shortens a life.
-var scriptTouch = newScript(luaNow + luaEnds + `local e = ends()
-if e >= 0 and tonumber(ARGV[1]) > e then redis.call('PEXPIREAT', K, ARGV[1]) end
+// scriptTouch puts a Touch back: KEYS and ARGV as of luaReplay, then when the key is
+// to end, and whether that is a brief life. Returns a Result. Whoever gave the key an
+// end last, by a write or a Touch, decides when it ends.
+//
+//   - The end that is there was given before ours, or is one of our own: ours
+//     replaces it, whether it is later or sooner.
+//   - It was given after ours: it stays.
+//   - Nobody knows: it stays. What another process wrote after ours must neither end
+//     too early nor live on.
+var scriptTouch = newScript(luaNow + luaEnds + luaWritten + luaTrace + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
+local from, to, till = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[10])
+local e = ends()
+if e < 0 or e == till then return 1 end
+local _, high, given = written(e, lo - from)
+if given and given > now + 1 then from, to = lo, hi end
+local older = known(e, ARGV[8]) or (high and high < from)
+if not older and given and given > to + 1 then return 0 end
+if older then
+  redis.call('PEXPIREAT', K, ARGV[10])
+  if ARGV[11] == '1' then trace(KEYS[6], hi, '` + touchedBy + `' .. ARGV[5], ARGV[6]) end
+end
 return 1`)

@@ -15,18 +15,18 @@ type ReplayKind uint8
 const (
 	Restore    ReplayKind = iota // a Set: Data, to live until Ends
 	Invalidate                   // a Delete, and anything of which only the key is left
-	Prolong                      // an Expire: the key is to live until Ends at least
+	Retime                       // an Expire: the key is to end at Ends
 )
 
 // Cond is what is known of a write that is put back: other processes may have
 // written the key since. Times are the server's, in milliseconds. From of 0 means
 // Lo: no clock has jumped.
 type Cond struct {
-	Tomb    string // of the key; not for Prolong
-	Marks   string // of its class; not for Prolong
-	Lives   string // of its class; not for Prolong
-	Notice  string // of the key; not for Prolong
-	Trace   string // of the key; not for Prolong
+	Tomb    string // of the key
+	Marks   string // of its class
+	Lives   string // of its class
+	Notice  string // of the key
+	Trace   string // of the key
 	Rest    string // the key without its class
 	Process string // ours; not empty, and without a zero byte
 	Ends    int64  // when the value expires; not for Invalidate
@@ -38,7 +38,7 @@ type Cond struct {
 	// our own earlier ones, and of it itself, which a server may give it late.
 	Own  []Range
 	Late bool // one of Own may have been given late
-	// Brief: the value lives shorter than others of its class; for Restore.
+	// Brief: the value lives shorter than others of its class; not for Invalidate.
 	Brief bool
 }
 
@@ -110,8 +110,8 @@ func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused
 func (r *Replay) step() step {
 	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Notice, r.Trace}, plain: r.plain}
 	switch r.Kind {
-	case Prolong:
-		s.script, s.keys, s.args = scriptTouch, s.keys[:1], []string{decimal(r.Ends)}
+	case Retime:
+		s.script, s.args = scriptTouch, append(r.args(), decimal(r.Ends), flag(r.Brief))
 	case Invalidate:
 		s.script, s.args = scriptInvalidate, r.args()
 	default:
@@ -148,7 +148,7 @@ func ranges(rs []Range) string {
 func (r *Replay) plain(n *Node) rueidis.Completed {
 	ends := max(r.Ends, 1)
 	switch r.Kind {
-	case Prolong:
+	case Retime:
 		return n.b().Pexpireat().Key(r.Key).MillisecondsTimestamp(ends).Build()
 	case Invalidate:
 		return n.b().Del().Key(r.Key).Build()

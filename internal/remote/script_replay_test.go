@@ -190,7 +190,9 @@ func TestRestore(t *testing.T) {
 		{"the same value, ending a little later", scene{value: "ours", written: hi}, Done, "ours", hi + hour},
 		{"the same value, newer", scene{value: "ours", written: hi + 2}, Done, "ours", 0},
 		{"the same value without end", scene{value: "ours", endless: true}, Done, "ours", 0},
-		{"the same value, ttls differ", scene{value: "ours", written: -hour / 2, mixed: true}, Done, "ours", ours},
+		{"the same value, touched before", scene{value: "ours", written: lo - 1 - hour/2, mixed: true}, Done, "ours", ours},
+		{"the same value, perhaps touched since", scene{value: "ours", written: -hour / 2, mixed: true}, Done, "ours", hour / 2},
+		{"the same value, known, and ours was touched", scene{value: "ours", written: lo, adjust: func(c *Cond) { knows(lo)(c); c.Ends -= hour / 2 }}, Done, "ours", ours - hour/2},
 		{"the same value, after a delete in between", scene{value: "ours", written: lo, tomb: "other", deleted: lo}, Done, "ours", ours},
 		{"the same value, deleted since", scene{value: "ours", written: hi + 1, tomb: "other", deleted: hi + 1}, Superseded, "ours", 0},
 
@@ -276,38 +278,130 @@ func TestInvalidate(t *testing.T) {
 	}
 }
 
-func TestProlongNeverShortensALife(t *testing.T) {
+// Our Touch was executed from 1000 to 990 ms before now.
+func TestRetime(t *testing.T) {
 	b := startBed(t)
-	for name, tt := range map[string]struct {
-		ends  int64 // of what is there, relative to now; 0: never
-		until int64
-		want  int64
+	const minute = hour / 60
+	for _, tt := range []struct {
+		name  string
+		scene scene // written: when the end was given, for an hour
+		until int64 // relative to now
+		want  Result
+		ends  int64 // relative to now; 0: as it was, -1: it is gone
 	}{
-		"ends earlier": {hour / 2, hour, hour},
-		"ends later":   {2 * hour, hour, 2 * hour},
-		"never ends":   {0, hour, 0},
-		"has ended":    {hour / 2, -1, hour / 2},
+		{"nothing is there", scene{}, hour, Done, 0},
+		{"given before, ours is later", scene{value: "v", written: lo - 1}, 2 * hour, Done, 2 * hour},
+		{"given before, ours is sooner", scene{value: "v", written: lo - 1}, minute, Done, minute},
+		{"given before, ours is over", scene{value: "v", written: lo - 1}, -1, Done, -1},
+		{"given at the same time, ours is later", scene{value: "v", written: lo}, 2 * hour, Done, 0},
+		{"given at the same time, ours is sooner", scene{value: "v", written: hi}, minute, Done, 0},
+		{"given since, ours is later", scene{value: "v", written: hi + 2}, 2 * hour, Superseded, 0},
+		{"given since, ours is sooner", scene{value: "v", written: hi + 2}, minute, Superseded, 0},
+		{"given since, ours is over", scene{value: "v", written: hi + 2}, -1, Superseded, 0},
+		{"ttls differ, given before", scene{value: "v", written: lo - 1, mixed: true}, minute, Done, minute},
+		{"ttls differ, given since for an hour or before for less", scene{value: "v", written: -hour/2 - 1, mixed: true}, minute, Done, 0},
+		{"ttls differ, given since for less or before for an hour", scene{value: "v", written: hi + 2 - hour/2, mixed: true}, 2 * hour, Done, 0},
+		{"no life is noted, ours is later", scene{value: "v", written: lo - 1, lives: "none"}, 2 * hour, Done, 0},
+		{"no life is noted, ours is sooner", scene{value: "v", written: lo - 1, lives: "none"}, minute, Done, 0},
+		{"no life is noted, and its end is known", scene{value: "v", written: lo - 1, lives: "none", adjust: knows(lo - 1)}, minute, Done, minute},
+		{"the clock was set back since, and it looks older", scene{value: "v", written: lo - 100, adjust: jumped(-100, 0)}, minute, Done, 0},
+		{"the clock was set ahead since, and it looks newer", scene{value: "v", written: hi + 101, adjust: jumped(0, 100)}, minute, Done, 0},
+		{"without end", scene{value: "v", endless: true}, minute, Done, 0},
+		{"a hash", scene{value: "hash", written: lo - 1}, minute, Done, minute},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			b := b.fresh(t)
-			ends := tt.ends
-			if ends != 0 {
-				ends += b.now
+			was := b.now + tt.scene.written + hour
+			switch {
+			case tt.ends > 0:
+				was = b.now + tt.ends
+			case tt.scene.value == "" || tt.ends < 0:
+				was = -2
+			case tt.scene.endless:
+				was = -1
 			}
-			b.put(b.key, "v", ends)
-			got := b.replay(Replay{Kind: Prolong, Key: b.key, Cond: Cond{Ends: b.now + tt.until}})
-			want := b.now + tt.want
-			if tt.want == 0 {
-				want = -1
-			}
-			if got != Done || b.get(b.key) != "v" || b.ends(b.key) != want {
-				t.Errorf("%v, it ends %d ms from now, want %d", got, b.ends(b.key)-b.now, want-b.now)
+			r := Replay{Kind: Retime, Key: b.key, Cond: b.cond()}
+			r.Ends = b.now + tt.until
+			if got := tt.scene.play(b, r); got != tt.want || b.ends(b.key) != was {
+				t.Errorf("%v, it ends at %d (%d ms from now), want %v and %d", got, b.ends(b.key), b.ends(b.key)-b.now, tt.want, was)
 			}
 		})
 	}
-	b = b.fresh(t)
-	if got := b.replay(Replay{Kind: Prolong, Key: b.key, Cond: Cond{Ends: b.now + hour}}); got != Done || b.get(b.key) != "" {
-		t.Errorf("of nothing: %v, %q", got, b.get(b.key))
+}
+
+// A value that was touched to a shorter life after ours was written, or after it was
+// itself written after ours, does not look older than it is.
+func TestAShorterLifeMakesNoValueLookOlder(t *testing.T) {
+	b := startBed(t)
+	const minute = hour / 60
+	for _, touched := range []int64{lo - 1, lo, hi + 2} {
+		b := b.fresh(t)
+		c := b.cond()
+		b.lives(c.Lives, decimal(minute), 0)
+		b.lives(c.Lives, "~", 0)
+		b.put(b.key, "kept", b.now+touched+minute)
+		want, value := Unknown, ""
+		if touched < lo {
+			want, value = Done, "ours"
+		}
+		if got := b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte("ours"), Cond: c}); got != want || b.get(b.key) != value {
+			t.Errorf("touched at %d: %v, %q is there", touched, got, b.get(b.key))
+		}
+	}
+}
+
+// A Touch to a brief life leaves a trace: an older value does not come back where
+// the touched one has ended. Where that is still there, it may be older than ours.
+func TestATouchLeavesATrace(t *testing.T) {
+	b := startBed(t)
+	const minute = hour / 60
+	touches := map[string]func(b *bed, c Cond){
+		"sent": func(b *bed, c Cond) {
+			there, _, err := b.n.Expire(b.Context(), Pair{Key: b.key, TTL: time.Minute, InTime: true, Trace: c.Trace, Process: "other"}, long)
+			if !there || err != nil {
+				b.Error(there, err)
+			}
+		},
+		"put back": func(b *bed, c Cond) {
+			c.Process, c.Brief = "other", true
+			c.Lo, c.Hi, c.Ends = c.Hi+10, c.Hi+20, b.now+minute
+			b.replay(Replay{Kind: Retime, Key: b.key, Cond: c})
+		},
+	}
+	for name, touch := range touches {
+		for _, tt := range []struct {
+			what    string
+			ended   bool
+			process string
+			want    Result
+			value   string
+		}{
+			{"ended, another's is put back", true, "me", Superseded, ""},
+			{"ended, its own is put back", true, "other", Done, "ours"},
+			{"still there", false, "me", Unknown, ""},
+		} {
+			t.Run(name+", "+tt.what, func(t *testing.T) {
+				b := b.fresh(t)
+				c := b.cond()
+				b.lives(c.Lives, decimal(minute), 0)
+				b.lives(c.Lives, "~", 0)
+				b.put(b.key, "kept", b.now+lo-100+hour)
+				touch(b, c)
+				if left := b.ends(b.key) - b.time(); left <= 0 || left > minute {
+					t.Fatalf("it lives for %d ms", left)
+				}
+				if tt.ended {
+					ask(t, b.p, "DEL", b.key)
+				}
+				c.Process = tt.process
+				if got := b.replay(Replay{Kind: Restore, Key: b.key, Data: []byte("ours"), Cond: c}); got != tt.want || b.get(b.key) != tt.value {
+					t.Errorf("%v, %q is there; want %v, %q", got, b.get(b.key), tt.want, tt.value)
+				}
+				if tt.ended && tt.process == "me" && b.fill(Fill{Pair: Pair{Key: b.key, Data: []byte("older"), TTL: time.Hour}, Tomb: c.Tomb, Marks: c.Marks, Trace: c.Trace, MissedAt: c.Lo}) {
+					t.Error("what was loaded before is stored")
+				}
+			})
+		}
 	}
 }
 
@@ -341,7 +435,7 @@ func TestAnOlderWriteIsNotPutBackOverANewerOne(t *testing.T) {
 
 func TestAReplayMayBeRepeated(t *testing.T) {
 	b := startBed(t)
-	for _, kind := range []ReplayKind{Restore, Invalidate, Prolong} {
+	for _, kind := range []ReplayKind{Restore, Invalidate, Retime} {
 		for _, value := range []string{"", "older"} {
 			b := b.fresh(t)
 			if value != "" {

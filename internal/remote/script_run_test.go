@@ -9,12 +9,16 @@ import (
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
+// touchedTo is when what is touched ends before it is, relative to now.
+const touchedTo = 60_000
+
 // calls of every script, each with a key of its own.
 func (b *bed) replays(n int) []Replay {
 	rs := make([]Replay, n)
 	for i := range rs {
 		rs[i] = Replay{Kind: ReplayKind(i % 3), Key: fmt.Sprint("app:", i), Data: fmt.Append(nil, i), Cond: b.cond()}
 		rs[i].Tomb = TombstoneKey("app:", rs[i].Key)
+		rs[i].Own = []Range{{b.now + touchedTo, b.now + touchedTo}}
 	}
 	return rs
 }
@@ -22,8 +26,8 @@ func (b *bed) replays(n int) []Replay {
 func (b *bed) wantReplayed(rs []Replay) {
 	b.Helper()
 	for i := range rs {
-		if rs[i].Kind == Prolong {
-			b.put(rs[i].Key, "touched", b.now+1000*60)
+		if rs[i].Kind == Retime {
+			b.put(rs[i].Key, "touched", b.now+touchedTo)
 		}
 	}
 	outcomes, err := b.n.Replay(b.Context(), rs, long)
@@ -31,7 +35,7 @@ func (b *bed) wantReplayed(rs []Replay) {
 		b.Fatalf("%d outcomes, %v", len(outcomes), err)
 	}
 	for i, o := range outcomes {
-		want := map[ReplayKind]string{Restore: string(rs[i].Data), Prolong: "touched"}[rs[i].Kind]
+		want := map[ReplayKind]string{Restore: string(rs[i].Data), Retime: "touched"}[rs[i].Kind]
 		if o.Err != nil || o.Result != Done || b.get(rs[i].Key) != want {
 			b.Errorf("write %d: %v, %v, %q is there", i, o.Result, o.Err, b.get(rs[i].Key))
 		} else if e := b.ends(rs[i].Key); want != "" && e != rs[i].Ends {

@@ -302,7 +302,7 @@ func TestAServerOutOfMemoryTakesDeletes(t *testing.T) {
 	for _, tt := range []struct {
 		kind ReplayKind
 		want Kind
-	}{{Invalidate, OK}, {Restore, OOM}, {Prolong, OK}} {
+	}{{Invalidate, OK}, {Restore, OOM}, {Retime, OK}} {
 		outcomes, err := b.n.Replay(t.Context(), []Replay{{Kind: tt.kind, Key: b.key, Data: []byte("v"), Cond: b.cond()}}, long)
 		wantKind(t, outcomes[0].Err, tt.want)
 		wantKind(t, err, tt.want)

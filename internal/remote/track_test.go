@@ -76,7 +76,7 @@ func TestOwnWritesAreSilent(t *testing.T) {
 		for _, err := range []error{
 			second(n.Set(ctx, Pair{Key: "p:k", Data: []byte("v"), TTL: time.Hour}, long)),
 			third(n.SetAbsent(ctx, Pair{Key: "p:l", TTL: time.Hour}, long)),
-			third(n.Expire(ctx, "p:k", time.Minute, long)),
+			third(n.Expire(ctx, Pair{Key: "p:k", TTL: time.Minute}, long)),
 			second(n.WriteMany(ctx, []Write{{WriteSet, Pair{Key: "p:m", TTL: time.Hour}}, {Kind: WriteDelete, Pair: Pair{Key: "p:l"}}}, long)),
 		} {
 			if err != nil {
