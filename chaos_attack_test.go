@@ -26,7 +26,7 @@ func attackScenes() []scene {
 		{name: "hundreds of prefixes by another", world: oneServer, script: prefixesByAnother},
 		{name: "writes at once, restart empty", short: true, world: oneServer, extra: extra{bursts: true, repeats: true, slowWrites: true}, script: atOnce},
 		{name: "writes at once, quick codec, restart empty", world: oneServer, extra: extra{bursts: true}, script: atOnce},
-		{name: "one link stalls, another writes", short: true, world: oneServer, every: 16 * time.Millisecond, extra: everything, script: stallLink},
+		{name: "one link stalls, another writes", world: oneServer, every: 16 * time.Millisecond, extra: everything, script: stallLink},
 		{name: "the server stalls, another writes", world: oneServer, every: 16 * time.Millisecond, extra: everything, script: stallServer},
 		{name: "equal values, several lives", short: true, world: oneServer, rules: severalLives, extra: extra{repeats: true, lives: true, prolongs: true}, script: severalTTLs},
 		{name: "a server that evicts", short: true, world: oneServer, set: options(redistest.WithConfig("maxmemory 8mb", "maxmemory-policy allkeys-lru")), rules: chaos.Rules{Evicts: true}, script: evicting},

@@ -209,8 +209,13 @@ func longer(a, b Event) Event {
 	return a
 }
 
+// turns is how often a call waits for the processor at most: for the writer and the
+// reader of its connection, and for those who hand it on. What the machine steals it
+// may steal each time.
+const turns = 3
+
 func (j *judge) slow(what string, e Event, limit time.Duration) {
-	if limit > 0 && e.Took() > limit+j.final.Stolen {
+	if limit > 0 && e.Took() > limit+turns*j.final.Stolen {
 		j.violate(Violation{Slow, e.Key, fmt.Sprintf("a %s took %v, more than %v (and %v that the machine stole)", what, e.Took(), limit, j.final.Stolen), []Event{e}})
 	}
 }

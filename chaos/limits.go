@@ -22,7 +22,7 @@ type Limits struct {
 const AnyNumber = -1
 
 // Breaches lists every limit that was not kept; what the machine has stolen is
-// allowed on top of the times.
+// allowed on top of the times, for each of a call's turns.
 func (s Summary) Breaches(l Limits) []string {
 	var all []string
 	breach := func(bad bool, format string, a ...any) {
@@ -31,7 +31,7 @@ func (s Summary) Breaches(l Limits) []string {
 		}
 	}
 	long := func(what string, took, limit time.Duration) {
-		breach(limit > 0 && took > limit+s.Stolen, "%s took %v, more than %v (and %v that the machine stole)", what, took, limit, s.Stolen)
+		breach(limit > 0 && took > limit+turns*s.Stolen, "%s took %v, more than %v (and %v that the machine stole)", what, took, limit, s.Stolen)
 	}
 	breach(s.FailedReads > 0, "%d of %d reads failed: %v", s.FailedReads, s.Reads, s.FirstFail)
 	breach(s.WrongReads > 0, "%d of %d reads answered another value", s.WrongReads, s.Reads)
