@@ -47,7 +47,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 status=0
-go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails --jsonfile "$log" -- -race -count=1 -timeout 15m -tags "$tags" "$@" ./... || status=$?
+go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails --jsonfile "$log" -- -race -count=1 -timeout 18m -tags "$tags" "$@" ./... || status=$?
 skipped=$(grep '"Action":"skip"' "$log" | grep '"Test":' || true)
 if [ -n "$skipped" ]; then
 	echo "skipped tests are failures here:" >&2
