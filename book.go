@@ -56,14 +56,19 @@ func (b book) Found(n *remote.Node, h remote.Held) {
 // written since, and is to get that.
 func (b book) Replaced(n *remote.Node, holds uint64) {
 	c := b.c
-	c.log.LogAttrs(c.ctx, slog.LevelWarn, "redis has another dataset than before: what memory holds is dropped",
-		slog.String("event", "dataset.replaced"), slog.String("addr", n.Addr))
+	said := "redis has another dataset than before: what memory holds is dropped"
+	if holds > 0 {
+		said = "redis has gone back to an older state: it is asked for what memory holds"
+	}
+	c.log.LogAttrs(c.ctx, slog.LevelWarn, said, slog.String("event", "dataset.replaced"), slog.String("addr", n.Addr))
 	if holds > 0 {
 		uncovered := c.uncover(holds)
 		n.Epoch.Store(c.ledger.Epoch())
 		if c.countUncovered(n, uncovered); uncovered > 0 {
 			c.keptWrite(errReplaced)
 		}
+		c.feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
+		return
 	}
 	c.invalidated(nil, true)
 }

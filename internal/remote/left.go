@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/redis/rueidis"
 )
 
-// Left are the connections for commands that a process has given up. What was sent
+// Left are the connections that a process has given up, for commands and for
+// heartbeats. What was sent
 // over one may still be on its way, or in the server's buffers: it must not be
 // executed after what is sent over the next. So the next dial has the server close
 // them. Where it must not (ACL: +client|kill +client|id), or a proxy hides them,
@@ -24,7 +27,7 @@ type leftOne struct {
 }
 
 // maxLeft bounds them; the oldest are forgotten.
-const maxLeft = 16
+const maxLeft = 32
 
 func (l *Left) add(one leftOne) {
 	if l == nil || one.run == "" || one.id == 0 {
@@ -55,14 +58,22 @@ func (l *Left) take(run string) (of []leftOne) {
 // closeLeft has the server close what this process has left there. An error reply
 // is none: the connection is gone, or it is not ours to close.
 func (n *Node) closeLeft(ctx context.Context) {
-	id, _ := n.cmd.Do(ctx, n.b().Arbitrary("CLIENT", "ID").Build()).AsInt64()
-	n.id = leftOne{n.server.run, id}
-	for _, one := range n.heartbeat.Left.take(n.server.run) {
-		if one.id != id {
-			r := n.beat.Do(ctx, n.beat.B().Arbitrary("CLIENT", "KILL", "ID", strconv.FormatInt(one.id, 10)).Build())
-			if r.NonRedisError() != nil { // the next dial tries again
-				n.heartbeat.Left.add(one)
-			}
+	n.ids = nil
+	for _, w := range []*wire{n.cmd, n.beat} {
+		id, _ := w.Do(ctx, w.B().Arbitrary("CLIENT", "ID").Build()).AsInt64()
+		n.ids = append(n.ids, leftOne{n.server.run, id})
+	}
+	left := slices.DeleteFunc(n.heartbeat.Left.take(n.server.run), func(one leftOne) bool { return slices.Contains(n.ids, one) })
+	kills := make([]rueidis.Completed, len(left))
+	for i, one := range left {
+		kills[i] = n.beat.B().Arbitrary("CLIENT", "KILL", "ID", strconv.FormatInt(one.id, 10)).Build()
+	}
+	if len(kills) == 0 {
+		return
+	}
+	for i, r := range n.beat.DoMulti(ctx, kills...) {
+		if r.NonRedisError() != nil { // the next dial tries again
+			n.heartbeat.Left.add(left[i])
 		}
 	}
 }

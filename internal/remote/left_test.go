@@ -19,7 +19,9 @@ func TestADialHasTheServerCloseWhatWasGivenUp(t *testing.T) {
 	}
 	defer first.Abandon()
 	bystander := dial(t, p.Addr(), nil)
-	h.Left.add(first.id) // as Abandon does, but its bytes are not stopped
+	for _, one := range first.ids { // as Abandon does, but its bytes are not stopped
+		h.Left.add(one)
+	}
 	next, err := Dial(t.Context(), config(p.Addr()), h, &seen{})
 	if err != nil {
 		t.Fatal(err)
@@ -27,6 +29,9 @@ func TestADialHasTheServerCloseWhatWasGivenUp(t *testing.T) {
 	defer next.Abandon()
 	if _, err := first.Set(t.Context(), Pair{Key: "app:late", Data: []byte("v"), TTL: time.Minute}, time.Second); KindOf(err) != Conn {
 		t.Errorf("a command over what was given up: %v", err)
+	}
+	if b, err := first.Barrier(t.Context(), 0); err == nil {
+		t.Errorf("a barrier over what was given up: %+v", b)
 	}
 	for name, n := range map[string]*Node{"a bystander": bystander, "the next": next} {
 		if err := n.PingFeed(t.Context(), long); err != nil {
@@ -44,7 +49,7 @@ func TestAConnectionOfAnotherRunIsNotClosed(t *testing.T) {
 	victim := dial(t, p.Addr(), nil)
 	h := heartbeat
 	h.Left = new(Left)
-	h.Left.add(leftOne{"another run", victim.id.id})
+	h.Left.add(leftOne{"another run", victim.ids[0].id})
 	for range 3 * maxLeft {
 		h.Left.add(leftOne{"another run", 1})
 	}

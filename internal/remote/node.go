@@ -49,8 +49,8 @@ type Node struct {
 	noRanges  ban // GET instead of GETRANGE
 	oversize  atomic.Pointer[forbidden]
 
-	server Server  // of its dial
-	id     leftOne // of the command connection
+	server Server    // of its dial
+	ids    []leftOne // of its connections
 	lacks  lacks
 	twins  twins
 }
@@ -193,7 +193,9 @@ func (n *Node) OpenErr() error {
 
 // Abandon gives both connections up at once. Calls under way fail.
 func (n *Node) Abandon() {
-	n.heartbeat.Left.add(n.id)
+	for _, one := range n.ids {
+		n.heartbeat.Left.add(one)
+	}
 	n.bulk.abandon()
 	n.out.abandon()
 	n.cmd.abandon()
