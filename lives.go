@@ -72,12 +72,13 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 	c.lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
+		limit = max(limit-time.Duration(c.client.clock.precise()-now), time.Millisecond)
 		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
 		longest, err := node.NoteLife(ctx, life, limit)
 		if err != nil {
 			return err
 		}
-		c.lived.longest.Store(max(int64(longest), c.lived.longest.Load()))
+		c.lived.heard(longest)
 		w.until, w.slack = now+int64(life.Holds()), life.Slack
 		l = new(w)
 	}
@@ -101,6 +102,14 @@ func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Du
 	began := time.Now()
 	err := c.note(ctx, node, ttl, touch, limit)
 	return max(limit-time.Since(began), time.Millisecond), err
+}
+
+// heard takes the longest life that a node knows of. Of two that come at the same
+// time the longer stays.
+func (l *lives) heard(longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.longest.Store(max(int64(longest), l.longest.Load()))
 }
 
 func (l *lives) keep(n *noted) {
