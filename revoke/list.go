@@ -37,7 +37,8 @@ type List struct {
 	readings  atomic.Uint32 // numbers the snapshots
 	awaySince atomic.Int64  // when the last master was lost; 0: there is one
 	confirms  chan confirm
-	staked    string // the last claim of this process; only follow uses it
+	staked    string  // the last claim of this process; only follow uses it
+	seen      outlook // of the set when it was looked at last; only follow uses it
 
 	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
 	position position

@@ -71,6 +71,33 @@ func TestWhatIsTakenOutOfRedisIsPutBack(t *testing.T) {
 	}
 }
 
+// The numbers go with the set: what notices first is the gap in the stream, after
+// which the set is read as if this process had just begun.
+func TestALossIsCountedHoweverItIsNoticed(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]string{
+		"the set":     {setKey},
+		"everything":  {setKey, streamKey, numberKey},
+		"the numbers": {numberKey, setKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			p := startAll(t, 1, single(server), revoke.Policy{})[0]
+			p.revoke(ids("a", 10)...)
+			if n := p.Stats().Lost; n != 0 {
+				t.Fatalf("%d losses before there was one", n)
+			}
+			server.Do(append([]string{"DEL"}, keys...)...)
+			eventually(t, 20*time.Second, "the loss is counted", func() bool { return p.Stats().Lost > 0 })
+			wantWhole(t, server, single(server), []*process{p}, ids("a", 10))
+			if n := p.Stats().Lost; n != 1 {
+				t.Errorf("one loss was counted %d times", n)
+			}
+		})
+	}
+}
+
 func TestAnEmptiedRedisIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

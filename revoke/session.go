@@ -110,6 +110,7 @@ func (s *session) snapshot(ctx context.Context) error {
 		return err
 	}
 	o := weigh(l, s.print, s.life)
+	s.compare(ctx, o)
 	if !o.sound() && !o.foreign {
 		if l, err = s.stake(ctx, o); err != nil {
 			return err

@@ -98,11 +98,9 @@ func (s *session) next(o outlook, known bool, waited time.Duration) step {
 func (s *session) consider(ctx context.Context, o outlook) error {
 	known := s.known.Load()
 	s.notes.foreign.Store(o.foreign)
+	s.compare(ctx, o)
 	if s.complete && !o.marked || s.claim == "" && !o.whole {
-		s.stats.lost.Add(1)
 		s.since = time.Now()
-		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis has lost revocations",
-			slog.String("event", "revoke.lost"), slog.Bool("all", !o.marked))
 	}
 	if !known && o.healing && !o.settled && time.Since(s.began) < graceHealing {
 		s.since = time.Now()
@@ -116,6 +114,22 @@ func (s *session) consider(ctx context.Context, o outlook) error {
 	return nil
 }
 
+// compare counts and tells a loss: the set was marked, or whole, when this process
+// saw it last, and is not now. It is asked at each look, also at the first one after
+// a question failed or the stream had a gap, which an eviction brings about as well.
+func (s *session) compare(ctx context.Context, o outlook) {
+	if o.foreign {
+		return // it is not ours to judge
+	}
+	was := s.seen
+	s.seen = o
+	if was.marked && !o.marked || was.whole && !o.whole {
+		s.stats.lost.Add(1)
+		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis has lost revocations",
+			slog.String("event", "revoke.lost"), slog.Bool("all", !o.marked))
+	}
+}
+
 // mark says that the set is complete, if it has not been emptied since the claim.
 func (s *session) mark(ctx context.Context, firstUse bool) error {
 	m := marker{s.print, s.life}
@@ -127,6 +141,7 @@ func (s *session) mark(ctx context.Context, firstUse bool) error {
 		return err
 	}
 	s.complete = true
+	s.seen.marked = true
 	if firstUse {
 		s.notes.firstUse.Store(true)
 		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "no process has vouched for the denylist in redis: it is taken as it is",
