@@ -42,6 +42,7 @@ type Client struct {
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
 	feed      *feed
 	scripts   *scripts
+	undone    *undone
 	cycles    cycles
 	journal   *journaled // nil: there is no file
 	kit       *inside
@@ -118,6 +119,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 			c.goes(c.keyFiles.watch)
 		}
 		c.goes(c.replay)
+		c.goes(c.watchOwn)
 		c.goes(c.watchEvictions)
 	}
 	return c, nil
@@ -145,6 +147,7 @@ func newClient(o Options) *Client {
 		prefixing: make(chan struct{}, mostPrefixes),
 		feed:      newFeed(),
 		scripts:   newScripts(),
+		undone:    newUndone(),
 		barriers:  newBarriers(),
 		status:    newStatus(o.Events, o.Logger),
 		wake:      make(chan struct{}, 1),

@@ -200,16 +200,11 @@ func (c *Client) widen(cond *remote.Cond, since int64) {
 // tombstones live, is deleted, or an old value would come back. A Touch only moves
 // an end, into the past too.
 func (c *Client) replayOf(r outbox.Record) remote.Replay {
-	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)}
-	w.Lo, w.Hi, w.Floor, w.Late = r.Lo, r.Hi, r.Floor, r.Late
+	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: c.condOf(&r)}
 	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
-	for _, e := range r.Known() {
-		w.Own = append(w.Own, remote.Range{From: e.From, To: e.To})
-	}
 	if s := c.subscriberOf(r.Key); s != nil {
 		w.Brief = s.brief(r.TTL)
 	}
-	c.widen(&w.Cond, r.Since)
 	now := c.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
@@ -222,6 +217,17 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 		c.expired.Add(1)
 	}
 	return w
+}
+
+// condOf is what is known of a record for its order among those of others.
+func (c *Client) condOf(r *outbox.Record) remote.Cond {
+	cond := remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)
+	cond.Lo, cond.Hi, cond.Floor, cond.Late = r.Lo, r.Hi, r.Floor, r.Late
+	for _, e := range r.Known() {
+		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
+	}
+	c.widen(&cond, r.Since)
+	return cond
 }
 
 // conclude takes out of the outbox what the master has taken.

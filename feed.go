@@ -219,6 +219,9 @@ func (c *Client) invalidated(keys []string, all bool) {
 		if s := c.subscriberOf(key); s != nil {
 			c.feed.announce(key)
 			s.changed(key, deleted)
+			if !deleted {
+				c.changedByOther(key)
+			}
 		}
 	}
 }

@@ -32,6 +32,11 @@ func (c *Client) noticed(key string) {
 	if !ok {
 		return
 	}
+	c.sendAgain(r)
+}
+
+// sendAgain puts what a master has taken back into the outbox.
+func (c *Client) sendAgain(r outbox.Record) {
 	c.spawn(func() {
 		rs := []outbox.Record{r}
 		c.outbox.Return(rs, nil)

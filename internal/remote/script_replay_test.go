@@ -45,6 +45,15 @@ type scene struct {
 
 func (s scene) play(b *bed, r Replay) Result {
 	b.Helper()
+	s.prepare(b, r)
+	if s.adjust != nil {
+		s.adjust(&r.Cond)
+	}
+	return b.replay(r)
+}
+
+func (s scene) prepare(b *bed, r Replay) {
+	b.Helper()
 	switch {
 	case s.value == "hash":
 		ask(b.T, b.p, "HSET", b.key, "f", "v")
@@ -79,10 +88,6 @@ func (s scene) play(b *bed, r Replay) Result {
 		b.lives(r.Lives, decimal(hour/2), 0)
 		b.lives(r.Lives, "~", 0)
 	}
-	if s.adjust != nil {
-		s.adjust(&r.Cond)
-	}
-	return b.replay(r)
 }
 
 // knows: a value that was written then is known to be older.

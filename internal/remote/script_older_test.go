@@ -1,0 +1,48 @@
+package remote
+
+import (
+	"testing"
+	"time"
+)
+
+// Only what is certainly older than our write, and by not too much, is told.
+func TestOlderTellsOnlyWhatIsCertain(t *testing.T) {
+	b := startBed(t)
+	const by = 30 * time.Second
+	for name, tt := range map[string]struct {
+		scene
+		own  bool // its end is one of ours
+		want bool
+	}{
+		"older":                      {scene: scene{value: "v", written: lo - 1}, want: true},
+		"in our own time":            {scene: scene{value: "v", written: lo}},
+		"newer":                      {scene: scene{value: "v", written: 0}},
+		"long before":                {scene: scene{value: "v", written: lo - by.Milliseconds() - 1}},
+		"our own":                    {scene: scene{value: "v", written: lo - 1}, own: true},
+		"nothing":                    {},
+		"without an end":             {scene: scene{value: "v", endless: true}},
+		"no lives":                   {scene: scene{value: "v", written: lo - 1, lives: "none"}},
+		"lives that make no sense":   {scene: scene{value: "v", written: lo - 1, lives: "60000"}},
+		"perhaps touched":            {scene: scene{value: "v", written: lo - 1, mixed: true}},
+		"a vague clock":              {scene: scene{value: "v", written: lo - 5, slack: 6}},
+		"older for all of the clock": {scene: scene{value: "v", written: lo - 7, slack: 6}, want: true},
+		"of another type":            {scene: scene{value: "hash", written: lo - 1}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := b.fresh(t).noted()
+			r := Replay{Key: b.key, Cond: b.cond()}
+			if tt.own {
+				e := b.now + tt.written + hour
+				r.Own = []Range{{From: e, To: e}}
+			}
+			tt.prepare(b, r)
+			older, err := b.n.Older(t.Context(), []Replay{r}, by, long)
+			if err != nil || older[0] != tt.want {
+				t.Errorf("%v, %v, want %v", older, err, tt.want)
+			}
+			if tt.value == "v" && b.get(b.key) != "v" {
+				t.Error("it was changed")
+			}
+		})
+	}
+}
