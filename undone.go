@@ -18,10 +18,12 @@ import (
 const (
 	// lateMost is how late such a write may be to be found.
 	lateMost = 30 * time.Second
-	// undoneEach and undoneMost bound what the questions cost the server: so many keys
-	// in that time. What is more is not asked for.
-	undoneEach = 50 * time.Millisecond
+	// undoneMost and undoneEach bound what the questions cost the server: so many keys
+	// in that time. What is more is not asked for. Where processes write the same keys
+	// all the time there is always more: then the pause grows up to undoneRare.
 	undoneMost = 64
+	undoneEach = 50 * time.Millisecond
+	undoneRare = time.Second
 )
 
 // undone are the keys to ask for.
@@ -67,19 +69,29 @@ func (c *Client) changedByOther(key string) {
 
 // watchOwn asks for what may have been undone, until ctx ends.
 func (c *Client) watchOwn(ctx context.Context) {
-	for {
+	for pause := undoneEach; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.undone.wake:
 		}
-		if remote.Pause(ctx, undoneEach) != nil {
+		if remote.Pause(ctx, pause) != nil {
 			return
 		}
+		keys := c.undone.take()
+		pause = undoneAfter(pause, len(keys))
 		if node := c.node.Load(); node != nil {
-			c.findUndone(ctx, node, c.undone.take())
+			c.findUndone(ctx, node, keys)
 		}
 	}
+}
+
+// undoneAfter is the pause after a round of so many keys.
+func undoneAfter(pause time.Duration, keys int) time.Duration {
+	if keys < undoneMost {
+		return undoneEach
+	}
+	return min(2*pause, undoneRare)
 }
 
 // findUndone puts back those of the keys that hold something older than what this

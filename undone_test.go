@@ -94,3 +94,24 @@ func TestWhatTwoProcessesWriteInTurnIsNotSentAgain(t *testing.T) {
 		t.Errorf("k is %v", got)
 	}
 }
+
+func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
+	u := newUndone()
+	pause := undoneEach
+	for range 10 {
+		for i := range 2 * undoneMost {
+			u.add(strconv.Itoa(i))
+		}
+		keys := u.take()
+		if len(keys) != undoneMost {
+			t.Fatalf("%d keys in one round", len(keys))
+		}
+		pause = undoneAfter(pause, len(keys))
+	}
+	if pause != undoneRare {
+		t.Errorf("a pause of %v", pause)
+	}
+	if pause = undoneAfter(pause, undoneMost-1); pause != undoneEach {
+		t.Errorf("a pause of %v after a small round", pause)
+	}
+}
