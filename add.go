@@ -77,14 +77,15 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 
 func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
-	limit, err := c.noteFirst(p.ctx, node, w.ttl, false, p.first())
+	ctx, limit := p.first()
+	ctx, limit, err := c.noteFirst(ctx, node, w.ttl, false, limit)
 	if err != nil {
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	end := node.EndOf(w.ttl, time.Now())
 	w.rec.SendAgain(outbox.End{From: end, To: end})
 	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}
-	stored, span, err := node.SetAbsent(p.ctx, pair, limit)
+	stored, span, err := node.SetAbsent(ctx, pair, limit)
 	switch {
 	case err != nil && p.ctx.Err() != nil:
 		return false, Receipt{}, context.Cause(p.ctx)
@@ -97,7 +98,7 @@ func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, 
 	s.span = span
 	if trace := c.trace(w.rec.Key, w.ttl); trace != "" {
 		at, _ := node.ServerTime(span.Sent)
-		_ = node.LeaveTrace(p.ctx, trace, c.client.process, at, limit) // without it an older value may come back
+		_ = node.LeaveTrace(ctx, trace, c.client.process, at, limit) // without it an older value may come back
 	}
 	number, ok := c.landed(w, s)
 	if !ok {

@@ -14,9 +14,9 @@ import (
 // deliver sends the write to the master, and to the next one if there is one in
 // time: repeating it is safe. The caller holds the key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
-	limit := p.first()
+	ctx, limit := p.first()
 	for {
-		sent := c.send(p.ctx, node, w, limit)
+		sent := c.send(ctx, node, w, limit)
 		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {
 			return c.delivered(p, w, sent)
 		}
@@ -24,7 +24,7 @@ func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, e
 		if node = c.client.awaitMaster(p.bounded(), node); node == nil {
 			return c.delivered(p, w, sent)
 		}
-		limit = p.left()
+		ctx, limit = p.left()
 	}
 }
 
@@ -44,7 +44,7 @@ type sending struct {
 func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit time.Duration) sending {
 	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
 	if w.rec.Kind != outbox.Delete {
-		if limit, s.err = c.noteFirst(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
+		if ctx, limit, s.err = c.noteFirst(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
 			s.unsent = true
 			return s
 		}

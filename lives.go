@@ -72,7 +72,7 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 	c.lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
-		limit = max(limit-time.Duration(c.client.clock.precise()-now), time.Millisecond)
+		ctx, limit = remainder(ctx, limit, time.Duration(c.client.clock.precise()-now))
 		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
 		longest, err := node.NoteLife(ctx, life, limit)
 		if err != nil {
@@ -95,13 +95,14 @@ func (c *Cache[V]) lifeOf(node *remote.Node, ttl time.Duration, touch bool) note
 }
 
 // noteFirst is note, and returns what it leaves of the limit.
-func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (time.Duration, error) {
+func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
 	if w := c.lifeOf(node, ttl, touch); c.lived.last.Load().covers(&w, c.client.clock.precise()) {
-		return limit, nil
+		return ctx, limit, nil
 	}
 	began := time.Now()
 	err := c.note(ctx, node, ttl, touch, limit)
-	return max(limit-time.Since(began), time.Millisecond), err
+	ctx, limit = remainder(ctx, limit, time.Since(began))
+	return ctx, limit, err
 }
 
 // heard takes the longest life that a node knows of. Of two that come at the same

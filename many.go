@@ -347,6 +347,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	out := make([]written, len(ws))
 	began := time.Now()
 	patience := newPatience(ctx, began, a.left)
+	patience.whole = c.policy.WriteTimeout
 	p := &patience
 	defer p.release()
 	var node *remote.Node
@@ -365,7 +366,8 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		}
 		return out
 	}
-	limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, p.first()) // they have one
+	ctx, limit := p.first()
+	ctx, limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, limit) // they have one
 	if noted != nil {
 		a.spend(began, Receipt{})
 	}
@@ -422,6 +424,7 @@ func leastOf(out []written, index []int) Receipt {
 func (c *Cache[V]) writeOne(ctx context.Context, w *write, a *allowance) (res written) {
 	began := time.Now()
 	p := newPatience(ctx, began, a.left)
+	p.whole = c.policy.WriteTimeout
 	defer p.release()
 	if a.left > 0 {
 		res.receipt, res.err = c.writeInLane(&p, w)

@@ -182,6 +182,15 @@ func TestATouchMakesAConfirmedSetUncertainAgain(t *testing.T) {
 	}
 }
 
+// A Set that is told of later than the Touch that came after it gets its end.
+func TestASetThatIsToldOfAfterItsTouchGetsItsEnd(t *testing.T) {
+	l := NewLedger(roomy)
+	add(t, l, at(20, touch("a")), at(10, set("a", "1")))
+	if diff := cmp.Diff([]string{"set a=1 until 2000"}, uncovered(l, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAnEndedEpochTakesNothing(t *testing.T) {
 	l := NewLedger(roomy)
 	add(t, l, set("a", "1"))

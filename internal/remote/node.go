@@ -238,6 +238,11 @@ func (c *call) end(caller context.Context, err error) error {
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
 	}
+	limit, ok := c.judgedBy(caller, k)
+	if !ok {
+		return err
+	}
+	c.limit = limit
 	if k == Crowded || (k == OK || k == Nil || k == Timeout) && c.took > c.limit/2 && c.queued() {
 		return err
 	}

@@ -1,0 +1,47 @@
+package evercache
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/faultnet"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// Writes that have waited for a master have hardly any time left when it is there.
+// That it does not answer them in that time is no reason to give it up.
+func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	link := startProxy(t, p.Addr())
+	client := openAt(t, link.Addr())
+	connect(t, client, 20*time.Second)
+	const limit = 20 * time.Second
+	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: limit})
+	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", "v") })
+	link.SetLatency(faultnet.ToTarget, 40*time.Millisecond)
+	node := client.node.Load()
+	for range 12 { // more in a row than heartbeats come between
+		var w write
+		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
+		patience := newPatience(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
+		_ = patience.bounded() // it has waited
+		lane, err := client.lanes.lock(&patience, w.rec.Key)
+		wantErr(t, err, nil)
+		c.inTurn(&w)
+		r, err := c.deliver(&patience, node, &w)
+		client.lanes.unlock(lane)
+		patience.release()
+		wantErr(t, err, nil)
+		if r.Durability >= Master {
+			t.Fatalf("it was answered in 3 ms: %v", r.Durability)
+		}
+		if w.rec.Kind != outbox.Set {
+			t.Fatal("not a Set")
+		}
+	}
+	if client.node.Load() != node {
+		t.Error("the master was given up")
+	}
+}
