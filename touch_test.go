@@ -6,7 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // wantLife fails the test unless a key lives for so long from now, or up to half a
@@ -142,5 +144,47 @@ func TestATouchThatRedisLostIsPutBack(t *testing.T) {
 	wantStored(t, p, "c:unsaved", "v2")
 	for key, life := range lives {
 		wantLife(t, p, "c:"+key, life)
+	}
+}
+
+// A kept Touch says, before it is sent, that an end tells no more when a value was
+// written: others would take what it has touched for newer or older than it is.
+func TestATouchThatIsSentLaterIsNotedFirst(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, Policy{TTL: time.Hour}, Policy{TTL: time.Hour})
+	_, err := p.b.Set(t.Context(), "k", "v")
+	wantErr(t, err, nil)
+	waitCovers(t, p.a, "k", "v")
+	p.cut(t)
+	wantWritten(t, Memory)(p.a.Touch(t.Context(), "k", TTL(30*time.Minute)))
+	if got := redisDo(t, p.server, "HEXISTS", remote.LivesKey("", "c:k"), "~"); got != int64(0) {
+		t.Fatalf("noted before: %v", got)
+	}
+	p.heal(t)
+	wantLife(t, p.server, "c:k", 30*time.Minute)
+	if got := redisDo(t, p.server, "HEXISTS", remote.LivesKey("", "c:k"), "~"); got != int64(1) {
+		t.Errorf("not noted: %v", got)
+	}
+}
+
+// The journal has one place for a Touch that waits and the Set that a master has.
+func TestTheJournalKeepsATouchWithItsSet(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", "v") })
+	set, ok := client.ledger.Record("c:a")
+	if !ok {
+		t.Fatal("the ledger does not hold it")
+	}
+	touch := outbox.Record{Kind: outbox.Touch, Key: "c:a", Since: set.Since + 1, Ends: set.Ends + 1, TTL: 2 * time.Hour}
+	if r := client.withItsSet(touch); r.Kind != outbox.Set || string(r.Value) != string(set.Value) || r.Ends != touch.Ends || r.TTL != touch.TTL {
+		t.Errorf("%+v", r)
+	}
+	touch.Since = set.Since - 1 // it touched what was there before
+	if r := client.withItsSet(touch); r.Kind != outbox.Touch {
+		t.Errorf("%+v", r)
 	}
 }
