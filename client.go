@@ -55,10 +55,9 @@ type Client struct {
 	nodeChanged   atomic.Pointer[chan struct{}]
 	reached       atomic.Bool // a master has been verified once
 	blackouts     *blackouts
-	failovers     labelled                    // ended ones by cause
-	blackoutTimes histogram                   // of those
-	view          atomic.Pointer[watch.View]  // Sentinel mode: what is known of the set
-	blamed        atomic.Pointer[remote.Kind] // the kind of outage that was logged last
+	failovers     labelled                   // ended ones by cause
+	blackoutTimes histogram                  // of those
+	view          atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
 	status        *status
 	wake          chan struct{} // the replayer's
 
@@ -119,6 +118,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		}
 		c.goes(c.replay)
 		c.goes(c.watchEvictions)
+		c.goes(c.announce)
 	}
 	return c, nil
 }

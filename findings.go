@@ -29,6 +29,9 @@ func (c *Client) Health() Health {
 		Journal:       c.journal.health(),
 		Clock:         clockHealth(node),
 	}
+	if c.unconfigured(now.cause) && h.RequestedMode == Standalone && now.state != Closed {
+		h.Mode, h.RequestedMode = MemoryOnly, MemoryOnly
+	}
 	if c.opts.MemoryOnly || now.state == Connected {
 		h.Cause = nil
 	}
@@ -43,10 +46,11 @@ func (c *Client) Health() Health {
 // known; none dials or waits. A finding always has a title, a detail and a fix.
 func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed uint64) []Finding {
 	var master []Finding
+	sentinels := sentinelFindings(h.Sentinel)
 	switch {
 	case c.opts.MemoryOnly || h.State == Closed:
 	case node == nil:
-		master = []Finding{c.awayFinding(cause)}
+		master = without(sentinels, c.away(cause, h.Sentinel))
 	default:
 		master = masterFindings(c.sayings(node), h)
 	}
@@ -54,7 +58,7 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 		master,
 		c.keyFiles.findings(time.Now()),
 		clockFindings(h),
-		sentinelFindings(h.Sentinel),
+		sentinels,
 		setFindings(h.Sentinel),
 		outboxFindings(h, overflowed),
 		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
@@ -65,14 +69,27 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	))
 }
 
+// without is f, unless others tell of it: they know more.
+func without(others []Finding, f Finding) []Finding {
+	if slices.ContainsFunc(others, func(o Finding) bool { return o.Code == f.Code }) {
+		return nil
+	}
+	return []Finding{f}
+}
+
 // maxDetail bounds the detail of a finding, in bytes.
 const maxDetail = 2 << 10
+
+// maxTitle bounds the title.
+const maxTitle = 300
 
 // shown are findings whose details can be shown: a server may have said what is in
 // them.
 func shown(fs []Finding) []Finding {
 	for i := range fs {
+		fs[i].Title = censor.Text(fs[i].Title, maxTitle)
 		fs[i].Detail = censor.Text(fs[i].Detail, maxDetail)
+		fs[i].Fix = censor.Text(fs[i].Fix, maxDetail)
 	}
 	return fs
 }
@@ -186,6 +203,9 @@ func keptIn(j JournalHealth) string {
 }
 
 func outboxFindings(h Health, overflowed uint64) (fs []Finding) {
+	if h.Mode == MemoryOnly { // nothing is to be sent anywhere
+		return nil
+	}
 	if h.OutboxEntries > 0 {
 		f := Finding{
 			Code: "outbox-pending", Severity: Warning,
