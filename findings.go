@@ -179,7 +179,7 @@ func evictsFinding(e remote.Evictions) Finding {
 var refusals = map[remote.Kind]Finding{
 	remote.OOM: {
 		Code: "redis-oom", Title: "Redis has reached maxmemory and refuses writes",
-		Fix: "Raise maxmemory. An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
+		Fix: "Raise maxmemory (redis-cli CONFIG SET maxmemory, and in redis.conf). An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
 	},
 	remote.Misconf: {
 		Code: "redis-misconf", Title: "Redis refuses writes because its last save failed",
