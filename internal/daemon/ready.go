@@ -53,12 +53,12 @@ func (d *Daemon) hold(st *status.Status) (release func()) {
 
 const readyLook = 250 * time.Millisecond
 
-// refusals are the findings of settings that no waiting mends.
-var refusals = []string{
+// settingsRefused are the findings of settings that no waiting mends.
+var settingsRefused = []string{
 	"redis-auth", "redis-noperm", "redis-tls", "redis-not-redis", "redis-db", "redis-replica", "redis-two-servers", "redis-cluster-node",
 	"sentinel-auth", "sentinel-noperm", "sentinel-tls", "sentinel-unknown-master", "sentinel-not-sentinel",
 }
 
 func refusesSettings(f evercache.Finding) bool {
-	return f.Severity == evercache.Error && slices.Contains(refusals, f.Code)
+	return f.Severity == evercache.Error && slices.Contains(settingsRefused, f.Code)
 }
