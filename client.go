@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
 	"github.com/evercache/evercache/internal/outbox"
@@ -126,7 +127,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 func newClient(o Options) *Client {
 	passwords := passwordsOf(&o)
 	logs, own := queued(o.Logger.Handler())
-	o.Logger = slog.New(logs)
+	o.Logger = slog.New(censor.Handler(logs))
 	c := &Client{
 		opts:      o,
 		passwords: passwords,

@@ -29,7 +29,7 @@ func (c *Client) Health() Health {
 		Journal:       c.journal.health(),
 		Clock:         clockHealth(node),
 	}
-	if c.unconfigured(now.cause) && h.RequestedMode == Standalone && now.state != Closed {
+	if now.cause != nil && c.unconfigured(now.cause) && h.RequestedMode == Standalone && now.state != Closed {
 		h.Mode, h.RequestedMode = MemoryOnly, MemoryOnly
 	}
 	if c.opts.MemoryOnly || now.state == Connected {

@@ -88,7 +88,9 @@ type SentinelError struct {
 	Err      error
 }
 
-func (e *SentinelError) Error() string { return "sentinel " + e.Sentinel.String() + ": " + e.Err.Error() }
+func (e *SentinelError) Error() string {
+	return "sentinel " + e.Sentinel.String() + ": " + e.Err.Error()
+}
 func (e *SentinelError) Unwrap() error { return e.Err }
 
 // Blame sorts what a sentinel fails at by who has to mend it.
