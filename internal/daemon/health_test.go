@@ -132,6 +132,9 @@ func TestWithoutAnyRedisConfiguredMemoryIsAllThatIsMissed(t *testing.T) {
 	if strings.Contains(body, "Bring Redis back") {
 		t.Errorf("it wants Redis back: %s", body)
 	}
+	if index := s.do("GET", "/", "").body; !strings.Contains(index, "memory mode, no Redis is used") {
+		t.Errorf("the index says: %.60s", index)
+	}
 	if a := serveAPI(t, redisAway(t)...); !strings.Contains(a.do("GET", "/health", "").body, `"status":"degraded"`) {
 		t.Error("a Redis that is configured and away is not missed")
 	}

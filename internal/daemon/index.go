@@ -3,6 +3,8 @@ package daemon
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/evercache/evercache"
 )
 
 const indexText = `GET    /v1/cache/{class}/{key}            the value
@@ -25,6 +27,10 @@ func (a *api) index(w http.ResponseWriter, _ *request) *apiError {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = fmt.Fprintf(w, "evercache, %v mode, %v\n\n%s", h.Mode, h.State, indexText)
+	state := h.State.String()
+	if h.Mode == evercache.MemoryOnly { // nothing is missing
+		state = "no Redis is used"
+	}
+	_, _ = fmt.Fprintf(w, "evercache, %v mode, %s\n\n%s", h.Mode, state, indexText)
 	return nil
 }
