@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
 	"github.com/evercache/evercache/internal/outbox"
@@ -56,10 +57,9 @@ type Client struct {
 	nodeChanged   atomic.Pointer[chan struct{}]
 	reached       atomic.Bool // a master has been verified once
 	blackouts     *blackouts
-	failovers     labelled                    // ended ones by cause
-	blackoutTimes histogram                   // of those
-	view          atomic.Pointer[watch.View]  // Sentinel mode: what is known of the set
-	blamed        atomic.Pointer[remote.Kind] // the kind of outage that was logged last
+	failovers     labelled                   // ended ones by cause
+	blackoutTimes histogram                  // of those
+	view          atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
 	status        *status
 	wake          chan struct{} // the replayer's
 
@@ -121,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		c.goes(c.replay)
 		c.goes(c.watchOwn)
 		c.goes(c.watchEvictions)
+		c.goes(c.announce)
 	}
 	return c, nil
 }
@@ -128,7 +129,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 func newClient(o Options) *Client {
 	passwords := passwordsOf(&o)
 	logs, own := queued(o.Logger.Handler())
-	o.Logger = slog.New(logs)
+	o.Logger = slog.New(censor.Handler(logs))
 	c := &Client{
 		opts:      o,
 		passwords: passwords,

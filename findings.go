@@ -42,11 +42,15 @@ func (c *Client) Health() Health {
 // findings are what is wrong at this moment. Each group is a function of what is
 // known; none dials or waits. A finding always has a title, a detail and a fix.
 func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed uint64) []Finding {
-	var master []Finding
+	var master, kept []Finding
+	sentinels := sentinelFindings(h.Sentinel)
+	if !c.unconfigured(cause) { // else there is nowhere to send anything
+		kept = outboxFindings(h, overflowed)
+	}
 	switch {
 	case c.opts.MemoryOnly || h.State == Closed:
 	case node == nil:
-		master = []Finding{c.awayFinding(cause)}
+		master = without(sentinels, c.away(cause, h.Sentinel))
 	default:
 		master = masterFindings(c.sayings(node), h)
 	}
@@ -54,9 +58,9 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 		master,
 		c.keyFiles.findings(time.Now()),
 		clockFindings(h),
-		sentinelFindings(h.Sentinel),
+		sentinels,
 		setFindings(h.Sentinel),
-		outboxFindings(h, overflowed),
+		kept,
 		recoveryFindings(h, time.Unix(0, c.recovery.resetAt.Load())),
 		rejectedFindings(c.rejections.Load(), time.Unix(0, c.rejectedAt.Load())),
 		valueFindings(c.classValues(), time.Now()),
@@ -65,14 +69,27 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	))
 }
 
+// without is f, unless others tell of it: they know more.
+func without(others []Finding, f Finding) []Finding {
+	if slices.ContainsFunc(others, func(o Finding) bool { return o.Code == f.Code }) {
+		return nil
+	}
+	return []Finding{f}
+}
+
 // maxDetail bounds the detail of a finding, in bytes.
 const maxDetail = 2 << 10
+
+// maxTitle bounds the title.
+const maxTitle = 300
 
 // shown are findings whose details can be shown: a server may have said what is in
 // them.
 func shown(fs []Finding) []Finding {
 	for i := range fs {
+		fs[i].Title = censor.Text(fs[i].Title, maxTitle)
 		fs[i].Detail = censor.Text(fs[i].Detail, maxDetail)
+		fs[i].Fix = censor.Text(fs[i].Fix, maxDetail)
 	}
 	return fs
 }
@@ -162,7 +179,7 @@ func evictsFinding(e remote.Evictions) Finding {
 var refusals = map[remote.Kind]Finding{
 	remote.OOM: {
 		Code: "redis-oom", Title: "Redis has reached maxmemory and refuses writes",
-		Fix: "Raise maxmemory. An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
+		Fix: "Raise maxmemory (redis-cli CONFIG SET maxmemory, and in redis.conf). An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
 	},
 	remote.Misconf: {
 		Code: "redis-misconf", Title: "Redis refuses writes because its last save failed",

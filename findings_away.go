@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"errors"
+	"net"
 
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -17,19 +18,47 @@ func (c *Client) awayFinding(cause error) Finding {
 	if c.opts.mode() == Standalone {
 		f.Detail = c.opts.Addr + ": " + f.Detail
 	}
-	if c.memoryIsAll() && (f.Code == outOfReach.Code || cause == errNotYet) {
-		f.Severity = Info
-		f.Title = "No Redis is configured and none answers at the default address: memory is all there is"
-		f.Fix = "Nothing to do if that is meant. Otherwise start Redis there, or set REDIS_HOST or REDIS_URL."
+	if c.unconfigured(cause) {
+		f = unconfigured
+		f.Detail = "none answers at the default address " + c.opts.Addr + " either: what is written is gone when this process ends"
 	}
 	return f
+}
+
+// away is awayFinding with what the sentinels show.
+func (c *Client) away(cause error, h *SentinelHealth) Finding {
+	f := c.awayFinding(cause)
+	if h != nil && errors.Is(cause, watch.ErrSilent) {
+		f.Detail = silentDetail(h)
+	}
+	return f
+}
+
+// unconfigured reports that nobody has said where Redis is and that none is at the
+// default address: memory is all there is, and nothing is missing.
+func (c *Client) unconfigured(cause error) bool {
+	return !c.opts.MemoryOnly && c.memoryIsAll() && (cause == errNotYet || explain(cause).Code == outOfReach.Code)
 }
 
 // explain finds what the cause of an outage is called. What has happened counts
 // before the kind of reply that it was noticed by.
 func explain(cause error) Finding {
+	if e, ok := errors.AsType[*watch.SentinelError](cause); ok {
+		return sentinelTrouble(watch.BlameFor(e.Err))
+	}
+	for _, fence := range fences {
+		if errors.Is(cause, fence.is) {
+			return fence.finding
+		}
+	}
 	k := remote.KindOf(cause)
-	switch {
+	switch _, unresolved := errors.AsType[*net.DNSError](cause); {
+	case errors.Is(cause, remote.ErrWantsTLS):
+		return wantsTLS
+	case errors.Is(cause, remote.ErrPlain):
+		return speaksPlain
+	case unresolved:
+		return unresolvable
 	case errors.Is(cause, remote.ErrNotRedis):
 		return notRedis
 	case errors.Is(cause, remote.ErrNoDatabase):
@@ -38,8 +67,6 @@ func explain(cause error) Finding {
 		return twoServers
 	case errors.Is(cause, watch.ErrNoMaster) && k != remote.Conn: // what an operator has to mend
 		return kindFinding(k)
-	case errors.Is(cause, watch.ErrFenced):
-		return failingOver
 	case errors.Is(cause, watch.ErrNoMaster):
 		return noMaster
 	case errors.Is(cause, watch.ErrGivenUp):
@@ -51,9 +78,25 @@ func explain(cause error) Finding {
 }
 
 var (
+	unconfigured = Finding{
+		Code: "redis-not-configured", Severity: Info, Title: "No Redis is configured: memory is all there is",
+		Fix: "Nothing to do if that is meant. Otherwise set REDIS_HOST, REDIS_URL or REDIS_SENTINELS.",
+	}
 	notRedis = Finding{
 		Code: "redis-not-redis", Severity: Error, Title: "What answers there is not Redis",
-		Fix: "Check host and port, and whether the port wants TLS (REDIS_TLS).",
+		Fix: "Check REDIS_HOST and REDIS_PORT.",
+	}
+	wantsTLS = Finding{
+		Code: "redis-tls", Severity: Error, Title: "Redis speaks TLS on this port, and we do not",
+		Fix: "Set REDIS_TLS=true, and REDIS_TLS_CA_FILE where the CA is your own; or use the port without TLS (REDIS_PORT).",
+	}
+	speaksPlain = Finding{
+		Code: "redis-tls", Severity: Error, Title: "We speak TLS, and Redis does not on this port",
+		Fix: "Use the TLS port of the server (REDIS_PORT; tls-port in redis.conf), or unset REDIS_TLS.",
+	}
+	unresolvable = Finding{
+		Code: "redis-unresolved", Severity: Error, Title: "The name of Redis cannot be resolved",
+		Fix: "Check the name in REDIS_HOST or REDIS_URL (getent hosts NAME), and the DNS of this machine.",
 	}
 	noDatabase = Finding{
 		Code: "redis-db", Severity: Error, Title: "Redis has no database of the configured number",
@@ -63,13 +106,9 @@ var (
 		Code: "redis-slow", Severity: Error, Title: "Redis answers too slowly to be used",
 		Fix: "Look for slow commands (SLOWLOG GET), swapping, a saturated network; raise the read and write timeouts if this latency is normal.",
 	}
-	failingOver = Finding{
-		Code: "sentinel-failover", Severity: Warning, Title: "A failover is under way",
-		Fix: "Nothing to do: the next master is followed as soon as it accepts writes.",
-	}
 	noMaster = Finding{
 		Code: "sentinel-no-master", Severity: Error, Title: "No sentinel names a master that answers as one",
-		Fix: "Check REDIS_SENTINELS, REDIS_SENTINEL_MASTER_NAME, the sentinels' login, and whether the announced addresses can be dialled from here (else REDIS_ADDRESS_MAP).",
+		Fix: "Check whether the addresses that the sentinels announce (redis-cli -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME) can be dialled from here; if not, set REDIS_ADDRESS_MAP.",
 	}
 	noFailover = Finding{
 		Code: "sentinel-no-failover", Severity: Error, Title: "The master is gone and no failover comes",
@@ -114,7 +153,7 @@ var byKind = map[remote.Kind]Finding{
 	},
 	remote.Auth: {
 		Code: "redis-auth", Title: "Redis refuses our login",
-		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD or its file; the file is read again at every attempt.",
+		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD, or REDIS_PASSWORD_FILE, which is read again at every attempt.",
 	},
 	remote.NoPerm: {
 		Code: "redis-noperm", Title: "The Redis ACL forbids what evercache needs",

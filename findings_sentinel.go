@@ -14,17 +14,12 @@ func sentinelFindings(h *SentinelHealth) (fs []Finding) {
 	if h == nil || len(h.Sentinels) == 0 {
 		return nil
 	}
-	if !h.CanFailOver {
+	fs = h.troubleFindings()
+	if !h.CanFailOver && (h.CurrentMaster != "" || len(fs) == 0) {
 		fs = append(fs, Finding{
 			Code: "sentinel-no-quorum", Severity: Error, Title: "Too few sentinels answer for a failover",
-			Detail: fmt.Sprintf("%d of %d answer; a majority needs %d, the quorum is %d", h.Reachable, h.Known, h.Needed, h.Quorum),
-			Fix:    "Bring the sentinels back. Until then a dead master stays dead; memory answers then.",
-		})
-	} else if h.Reachable < h.Known {
-		fs = append(fs, Finding{
-			Code: "sentinel-unreachable", Severity: Warning, Title: "A sentinel does not answer",
-			Detail: h.those(func(s SentinelNode) bool { return !s.Reachable }),
-			Fix:    "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
+			Detail: h.quorum(),
+			Fix:    "Bring the sentinels back (redis-cli -p 26379 SENTINEL CKQUORUM " + h.MasterName + "). Until then a dead master stays dead; memory answers then.",
 		})
 	}
 	if h.Rejected > 0 {
@@ -38,7 +33,7 @@ func sentinelFindings(h *SentinelHealth) (fs []Finding) {
 		fs = append(fs, Finding{
 			Code: "sentinel-tilt", Severity: Warning, Title: "A sentinel is in TILT mode and acts on nothing",
 			Detail: h.those(tilted),
-			Fix:    "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced.",
+			Fix:    "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced. It ends by itself after 30 s: redis-cli -p 26379 INFO sentinel says sentinel_tilt:0.",
 		})
 	}
 	if differs := func(s SentinelNode) bool { return s.Differs }; slices.ContainsFunc(h.Sentinels, differs) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,16 +76,29 @@ func wantWhole(t *testing.T, f Finding) {
 	}
 }
 
+// troubled are sentinels with one trouble each.
+func troubled() (all []SentinelNode) {
+	for i, err := range []error{
+		&remote.Error{Kind: remote.Auth, Op: "log in", Err: io.EOF}, &remote.Error{Kind: remote.NoPerm, Op: "ask", Err: io.EOF},
+		&remote.Error{Kind: remote.TLS, Op: "TLS handshake", Err: remote.ErrPlain}, watch.ErrUnknownMaster, watch.ErrNotSentinel,
+		&net.DNSError{Err: "no such host", Name: "s"}, io.EOF,
+	} {
+		all = append(all, SentinelNode{Addr: fmt.Sprintf("s%d:1", i), Err: err})
+	}
+	return all
+}
+
 // every is one finding of each code, or more.
 func every() (fs []Finding) {
 	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
-	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrNoMaster, watch.ErrGivenUp, &remote.OpenError{Cause: breaker.Slow}}
+	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrSilent, watch.ErrDemoted, watch.ErrRival, watch.ErrLoading, watch.ErrReturning, watch.ErrNoMaster, watch.ErrGivenUp, remote.ErrPlain, remote.ErrWantsTLS, &net.DNSError{Err: "no such host", Name: "x"}, &remote.OpenError{Cause: breaker.Slow}}
 	for k := range byKind {
 		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
 	}
 	for _, cause := range causes {
 		fs = append(fs, c.awayFinding(cause))
 	}
+	fs = append(fs, (&Client{opts: Options{Addr: "localhost:6379", RedisOptional: true}.withDefaults()}).awayFinding(io.EOF))
 	h := Health{
 		Connected: true, OutboxEntries: 1, Feed: FeedHealth{Cause: io.EOF},
 		Recovery: RecoveryHealth{DroppedKeys: 1, UnconfirmedOldest: time.Hour, DatasetResets: 1},
@@ -98,6 +112,7 @@ func every() (fs []Finding) {
 	for _, set := range []*SentinelHealth{
 		{Sentinels: []SentinelNode{bad, alone}, Plaintext: []string{"n1:1"}, Rejected: 1, Forbidden: []string{"INFO"}, Provisional: true, Stage: "suspect", CurrentMaster: "n1:1"},
 		{Sentinels: []SentinelNode{bad}, Rejected: 1, CanFailOver: true, Known: 2, Reachable: 1, Provisional: true, Stage: "clear", CurrentMaster: "n1:1", Nodes: []RedisNode{{Addr: "n1:1"}, {Addr: "n2:1"}, {Addr: "n3:1", Reachable: true, Link: "send_bulk"}, {Addr: "n4:1", Reachable: true, Link: "online"}}},
+		{Sentinels: troubled(), MasterName: "shop", Known: 7, Reachable: 2, Needed: 4},
 	} {
 		fs = slices.Concat(fs, sentinelFindings(set), setFindings(set))
 	}

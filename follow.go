@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -68,7 +69,8 @@ func (c *Client) resolveSentinels(ctx context.Context) []string {
 			}
 			return addrs
 		}
-		c.blame(fmt.Errorf("resolve sentinels: %w", err))
+		at, _ := sentinel.SplitAddr(c.opts.Sentinels[0])
+		c.blame(fmt.Errorf("resolve sentinels: %w", &watch.SentinelError{Sentinel: at, Err: err}))
 		if remote.Pause(ctx, delay) != nil {
 			return nil
 		}
@@ -82,8 +84,20 @@ func (c *Client) episodesEnded(records []sentinel.Record) {
 			c.failovers.add(f.Cause)
 			c.blackoutTimes.observeIn(blackoutBounds, f.Blackout)
 			c.status.failedOver(f)
+			c.logFailover(f)
 		}
 	}
+}
+
+// logFailover is the one line about a failover that has ended.
+func (c *Client) logFailover(f Failover) {
+	count := 0
+	if v := c.view.Load(); v != nil {
+		count = v.Status.Failovers
+	}
+	c.log.LogAttrs(c.ctx, slog.LevelWarn, "failover", slog.String("event", "failover"),
+		slog.String("from", f.From), slog.String("to", f.To), slog.String("cause", f.Cause), slog.Int64("epoch", f.Epoch),
+		slog.Float64("blackout_s", f.Blackout.Seconds()), slog.Uint64("replayed", f.Replayed), slog.Int("count", count))
 }
 
 // Failover is one change of master. Times that are not known are zero.
@@ -126,10 +140,16 @@ type SentinelHealth struct {
 	// Sentinels: all that are known, those that answer, those that name our
 	// master, how many a majority needs, and the configured quorum.
 	Known, Reachable, Agreeing, Needed, Quorum int
-	CanFailOver                                bool
-	Rejected                                   uint64 // messages and answers of sentinels that made no sense and were ignored
-	Sentinels                                  []SentinelNode
-	Nodes                                      []RedisNode
+	// Monitoring: those of Reachable that watch a master of our name.
+	Monitoring  int
+	CanFailOver bool
+	// HoldDown is how many of them hold our master down. They do when it has not
+	// answered for DownAfter.
+	HoldDown  int
+	DownAfter time.Duration
+	Rejected  uint64 // messages and answers of sentinels that made no sense and were ignored
+	Sentinels []SentinelNode
+	Nodes     []RedisNode
 	// Forbidden is what the nodes' ACL keeps from us and is missed: commands, and
 	// "heartbeat key".
 	Forbidden []string
@@ -142,11 +162,16 @@ type SentinelHealth struct {
 // SentinelNode is one sentinel.
 type SentinelNode struct {
 	Addr      string
-	Reachable bool
-	Names     string // the master it names
-	Epoch     int64
-	Tilt      bool
-	Rejected  uint64 // what it said that made no sense
+	Reachable bool // it answers
+	// Monitoring: it watches a master of our name.
+	Monitoring bool
+	// Err is why the last question was not answered, or why it cannot be listened
+	// to; nil: neither.
+	Err      error
+	Names    string // the master it names
+	Epoch    int64
+	Tilt     bool
+	Rejected uint64 // what it said that made no sense
 	// Differs: for three seconds or longer it has named another master than most,
 	// or nodes that nobody else names. Those are in Alone; no password is sent to
 	// them, and a failover to one of them is not followed.
@@ -184,6 +209,7 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 	h.Provisional, h.Epoch = !v.Decision.Master.IsZero() && !v.Decision.Confirmed, max(0, v.Decision.Epoch)
 	h.FailoverCount = st.Failovers
 	h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.CanFailOver = st.Known, st.Reachable, st.Agreeing, st.Needed, st.Quorum, st.CanFailOver()
+	h.Monitoring, h.HoldDown, h.DownAfter = st.Monitoring, st.HoldDown, st.DownAfter
 	h.Rejected, h.Forbidden = st.Rejected, v.Forbidden
 	for _, r := range v.History {
 		if r.Failover() {
@@ -192,7 +218,7 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 	}
 	for _, s := range st.Sentinels {
 		h.Sentinels = append(h.Sentinels, SentinelNode{
-			Addr: s.Addr.String(), Reachable: s.Reachable, Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
+			Addr: s.Addr.String(), Reachable: s.Reachable, Monitoring: s.Monitoring, Err: v.Troubles[s.Addr], Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
 			Differs: s.Differs, Alone: texts(s.Alone),
 		})
 	}

@@ -2,7 +2,6 @@ package evercache
 
 import (
 	"context"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +71,6 @@ func (c *Client) heartbeat() remote.Heartbeat {
 func (c *Client) masterUp(n *remote.Node) {
 	c.redis.dials.add("ok")
 	c.reached.Store(true)
-	c.blamed.Store(nil)
 	c.status.mastered(n.Addr)
 	c.blackouts.end(n.Addr, c.replayed.Load())
 	n.Epoch.Store(c.ledger.Epoch())
@@ -89,7 +87,6 @@ func (c *Client) masterDown(cause error) {
 	if opened, ok := cause.(*remote.OpenError); ok {
 		c.redis.opened.add(string(opened.Cause))
 	}
-	c.blamed.Store(new(remote.KindOf(cause)))
 	c.status.apply(masterLost, cause)
 }
 
@@ -98,17 +95,8 @@ func (c *Client) dialFailed(err error) {
 	c.blame(err)
 }
 
-// blame keeps why there is no master, and logs it when it is of another kind
-// than the last one that was logged: an outage that changes its face, or a
-// start without Redis, should not be silent.
-func (c *Client) blame(err error) {
-	c.status.blame(err)
-	kind := remote.KindOf(err)
-	if was := c.blamed.Swap(&kind); was == nil || *was != kind {
-		c.log.LogAttrs(c.ctx, slog.LevelWarn, "redis cannot be used: memory answers",
-			slog.String("event", "redis.unusable"), slog.String("kind", string(kind)), slog.String("error", err.Error()))
-	}
-}
+// blame keeps why there is no master. The log learns it as a finding: see bulletin.
+func (c *Client) blame(err error) { c.status.blame(err) }
 
 func (c *Client) countDialError(err error) {
 	c.redis.dials.add("error")

@@ -55,7 +55,7 @@ var mayImport = []struct {
 
 	{"revoke", []string{".", "internal/kit"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
 	{"config", []string{"."}, "the environment becomes Options, and nothing is opened"},
-	{"status", []string{"."}, "it shows what the Client knows, wherever that came from"},
+	{"status", []string{".", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
 
 	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor"}, "the daemon is a user of the public packages like any other"},

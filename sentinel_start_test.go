@@ -67,10 +67,18 @@ func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 	d := prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
 	d.wait(3*time.Second, "no finding about it", func() bool {
 		return slices.ContainsFunc(d.client.Health().Findings, func(f evercache.Finding) bool {
-			return f.Code == "sentinel-no-master" && strings.Contains(f.Fix, "MASTER_NAME")
+			return f.Code == "sentinel-unknown-master" && strings.Contains(f.Fix, "MASTER_NAME")
 		})
 	})
 	h := d.client.Health()
+	if h.Sentinel.Reachable != 3 || h.Sentinel.Monitoring != 0 || h.Sentinel.Sentinels[0].Err == nil {
+		d.Errorf("the sentinels answer and know no such master: %+v", h.Sentinel)
+	}
+	for _, f := range h.Findings {
+		if strings.Contains(f.Detail, "0 of 3 answer") || strings.Contains(f.Detail, "the quorum is 0") || f.Code == "sentinel-no-quorum" || f.Code == "sentinel-no-master" {
+			d.Errorf("it is not so: %+v", f)
+		}
+	}
 	if h.Connected || h.State != evercache.Degraded {
 		d.Errorf("state %v, connected %v", h.State, h.Connected)
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/status"
 )
 
 // speaker is a server that logs everybody in and then answers as answer has it.
@@ -72,6 +75,23 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// textsIn are all texts of an answer of /health.
+func textsIn(t *testing.T, h http.Handler) (all []string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/health", nil))
+	d := json.NewDecoder(w.Body)
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return all
+		}
+		if text, ok := token.(string); ok {
+			all = append(all, text)
+		}
+	}
 }
 
 func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
@@ -134,6 +154,16 @@ func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
 				}
 				if h.Cause != nil {
 					texts["cause"] = h.Cause.Error()
+				}
+				if h.Sentinel != nil {
+					for _, s := range h.Sentinel.Sentinels {
+						if s.Err != nil {
+							texts["sentinel "+s.Addr] = s.Err.Error()
+						}
+					}
+				}
+				for i, text := range textsIn(t, status.New(client).Health()) {
+					texts[fmt.Sprint("health ", i)] = text
 				}
 				_, err := cache.Set(t.Context(), "k", "v")
 				_, err2 := cache.Delete(t.Context(), "k")

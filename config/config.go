@@ -53,6 +53,9 @@ type Server struct {
 	// ShutdownDelay is how long the process that ends is still reachable, and
 	// says that it is not ready. It is at most half of DrainTimeout.
 	ShutdownDelay time.Duration
+	// ReadyWait is how long the process is not ready while no Redis has been reached;
+	// 0: it is ready without.
+	ReadyWait time.Duration
 	// Revocations is one of the three constants.
 	Revocations          string
 	RevocationsMaxLag    time.Duration
@@ -61,6 +64,9 @@ type Server struct {
 	// RevocationsMaxEntries bounds what the denylist holds.
 	RevocationsMaxEntries int
 }
+
+// OnLoopback reports whether only this machine can reach the listener.
+func (s Server) OnLoopback() bool { return loopback(s.Listen) }
 
 // What Server.Revocations can be.
 const (

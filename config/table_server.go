@@ -15,7 +15,7 @@ var serverSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_TOKEN", group: "Server", unset: "none", example: "a-long-random-word", secret: true,
-		meaning: "Bearer token for everything but `/livez`, `/readyz` and `/health`. Visible ASCII without spaces.",
+		meaning: "Bearer token for everything but `/livez`, `/readyz` and the short form of `/health`. Visible ASCII without spaces.",
 		parse:   to(func(d *draft) *evercache.Secret { return &d.server.Token }, token),
 	},
 	{
@@ -72,6 +72,11 @@ var serverSettings = []setting{
 		name: "EVERCACHE_SHUTDOWN_DELAY", group: "Server", unset: "0s on loopback, else 3s", example: "5s",
 		meaning: "How long, from the signal on, requests are still taken and answered while `/readyz` says 503, so that a load balancer can look elsewhere. It is part of `EVERCACHE_DRAIN_TIMEOUT` and at most half of it, which also lowers the default; 0 to 5m.",
 		parse:   to(func(d *draft) *time.Duration { return &d.server.ShutdownDelay }, duration(0, 5*time.Minute)),
+	},
+	{
+		name: "EVERCACHE_READY_WAIT", group: "Server", def: "0s", example: "30s",
+		meaning: "How long `/readyz` says 503 after the start while no Redis has been reached. Where Redis or the sentinels refuse the settings (login, TLS, master name, …) it says so until that is mended, however long: a wrong password stops a rollout. 0: it does not wait; to 10m.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.ReadyWait }, duration(0, 10*time.Minute)),
 	},
 	{
 		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "on", example: "required",

@@ -203,9 +203,12 @@ begin() {
 	began=$(seconds)
 }
 
+# health is all that evercache tells, which takes the token.
+health() { curl -s -H "Authorization: Bearer $(cat secrets/token)" localhost:3000/health; }
+
 # await_other waits until evercache is up on another master than before.
 await_other() {
-	until curl -s localhost:3000/health | jq -e --arg old "$master" \
+	until health | jq -e --arg old "$master" \
 		'.status == "up" and .redis.sentinel.currentMaster.host != $old' >/dev/null; do
 		[ "$(since "$began" | cut -d. -f1)" -lt 60 ] || die "$class: no other master within 60 s"
 		sleep 0.1
@@ -249,7 +252,7 @@ one_master() {
 		done
 		now=$(named sentinel-1)
 		if [ "$masters" = " $now" ] && [ "$(named sentinel-2)" = "$now" ] && [ "$(named sentinel-3)" = "$now" ] &&
-			curl -s localhost:3000/health | jq -e --arg now "$now" '.status == "up" and .redis.sentinel.currentMaster.host == $now' >/dev/null; then
+			health | jq -e --arg now "$now" '.status == "up" and .redis.sentinel.currentMaster.host == $now' >/dev/null; then
 			echo "one master: $now"
 			return
 		fi
@@ -291,7 +294,7 @@ quick_reference() {
 no_findings() {
 	local n=0 findings
 	while :; do
-		findings=$(curl -s localhost:3000/health | jq -r '.findings[].code')
+		findings=$(health | jq -r '.findings[].code')
 		[ -n "$findings" ] || return 0
 		n=$((n + 1))
 		[ "$n" -lt 20 ] || die "there are findings: $findings"

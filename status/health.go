@@ -17,13 +17,24 @@ const StatusHeader = "Evercache-Status"
 // answers, 503 when the process drains or its client is closed. With ?strict=1
 // degraded is 503 too, for monitors that want to be woken by it.
 func (s *Status) Health() http.Handler {
+	return s.answer(func(rep report) any { return rep })
+}
+
+// ShortHealth is Health without what not everybody should read: the same words and
+// codes, no address, no count, no finding. It is for those who have not shown that
+// they may read more.
+func (s *Status) ShortHealth() http.Handler {
+	return s.answer(func(rep report) any { return newShortReport(rep) })
+}
+
+func (s *Status) answer(form func(report) any) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !readOnly(w, r) {
 			return
 		}
 		rep := newReport(s.health(), s.source.Stats(), phase(s.phase.Load()) == draining)
 		rep.Revocations = s.newDenylist()
-		body, err := encode(rep)
+		body, err := encode(form(rep))
 		if err != nil {
 			http.Error(w, "health cannot be encoded", http.StatusInternalServerError)
 			return
@@ -51,7 +62,7 @@ func strict(r *http.Request) bool {
 }
 
 // encode keeps <, > and & readable: the answer is JSON, not part of a page.
-func encode(rep report) ([]byte, error) {
+func encode(rep any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -60,7 +60,12 @@ func afterFailover() fake {
 	}
 	f.health.Sentinel = &evercache.SentinelHealth{
 		MasterName: "mymaster", Configured: []string{"sentinel1:26379", "[fd00::1]:26379"}, CurrentMaster: "10.0.0.12:6379",
-		Stage: "clear", Epoch: 7, FailoverCount: 1, Known: 3, Reachable: 3, Agreeing: 2, Needed: 2, Quorum: 2, CanFailOver: true,
+		Stage: "clear", Epoch: 7, FailoverCount: 1, Known: 3, Reachable: 2, Monitoring: 2, Agreeing: 2, Needed: 2, Quorum: 2, CanFailOver: true,
+		Sentinels: []evercache.SentinelNode{
+			{Addr: "sentinel1:26379", Reachable: true, Monitoring: true, Names: "10.0.0.12:6379", Epoch: 7},
+			{Addr: "[fd00::1]:26379", Reachable: true, Monitoring: true, Names: "10.0.0.12:6379", Epoch: 7},
+			{Addr: "sentinel3:26379", Err: errors.New("dial: connection refused")},
+		},
 		Nodes: []evercache.RedisNode{
 			{Addr: "10.0.0.12:6379", Role: "master", Reachable: true},
 			{Addr: "10.0.0.11:6379", Role: "replica", Follows: "10.0.0.12:6379"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // report is the JSON of Health. The order and the types of the fields down to
@@ -18,6 +19,29 @@ type report struct {
 	Findings []evercache.Finding `json:"findings"`
 
 	Revocations *denylist `json:"revocations,omitempty"`
+}
+
+// shortReport is what everybody may read. Its fields are those of report.
+type shortReport struct {
+	Status word       `json:"status"`
+	Redis  shortRedis `json:"redis"`
+	// Details says how to get the rest.
+	Details string `json:"details"`
+}
+
+type shortRedis struct {
+	Status    word   `json:"status"`
+	Connected bool   `json:"connected"`
+	Message   string `json:"message"`
+	Mode      string `json:"mode"`
+}
+
+func newShortReport(r report) shortReport {
+	return shortReport{
+		Status:  r.Status,
+		Redis:   shortRedis{r.Redis.Status, r.Redis.Connected, r.Redis.Message, r.Redis.Mode},
+		Details: "left out without the token: Authorization: Bearer",
+	}
 }
 
 type redis struct {
@@ -147,12 +171,15 @@ func modeName(m evercache.Mode) string {
 	return "Memory mode"
 }
 
-// cause is the text of err on one line; null when there is none.
+// maxCause bounds the text of an error, in bytes.
+const maxCause = 1 << 10
+
+// cause is the text of err as it can be shown; null when there is none.
 func cause(err error) *string {
 	if err == nil {
 		return nil
 	}
-	return new(strings.ReplaceAll(err.Error(), "\n", "; "))
+	return new(censor.Text(strings.ReplaceAll(err.Error(), "\n", "; "), maxCause))
 }
 
 // unless is null where absent, else v.

@@ -25,6 +25,19 @@ type sentinel struct {
 	Quorum      quorum     `json:"quorum"`
 	Nodes       []node     `json:"nodes"`
 	Failovers   []failover `json:"failovers"` // the last ones, oldest first
+
+	SentinelNodes []sentinelNode `json:"sentinelNodes"` // all that are known, as they answer
+}
+
+// sentinelNode is one sentinel as it answers.
+type sentinelNode struct {
+	Address    string  `json:"address"`
+	Reachable  bool    `json:"reachable"`       // it answers
+	Monitoring bool    `json:"monitoring"`      // and watches a master of our name
+	Names      string  `json:"names,omitempty"` // the master that it names
+	Epoch      int64   `json:"epoch"`           // its config epoch
+	Tilt       bool    `json:"tilt"`
+	Error      *string `json:"error"` // why the last question was not answered
 }
 
 type address struct {
@@ -39,6 +52,7 @@ type quorum struct {
 	Agreeing   int `json:"agreeing"`   // name the master that is in use
 	Needed     int `json:"needed"`     // for a majority
 	Configured int `json:"configured"` // what the sentinels were told
+	Monitoring int `json:"monitoring"` // answer and watch a master of our name
 }
 
 type node struct {
@@ -77,9 +91,10 @@ func newSentinel(h *evercache.SentinelHealth) *sentinel {
 		Provisional:   h.Provisional,
 		Epoch:         h.Epoch,
 		CanFailOver:   h.CanFailOver,
-		Quorum:        quorum{h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum},
+		Quorum:        quorum{h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.Monitoring},
 		Nodes:         []node{},
 		Failovers:     []failover{},
+		SentinelNodes: []sentinelNode{},
 	}
 	if h.CurrentMaster != "" {
 		s.CurrentMaster = new(newAddress(h.CurrentMaster))
@@ -89,6 +104,9 @@ func newSentinel(h *evercache.SentinelHealth) *sentinel {
 	}
 	for _, n := range h.Nodes {
 		s.Nodes = append(s.Nodes, newNode(n))
+	}
+	for _, n := range h.Sentinels {
+		s.SentinelNodes = append(s.SentinelNodes, sentinelNode{n.Addr, n.Reachable, n.Monitoring, n.Names, n.Epoch, n.Tilt, cause(n.Err)})
 	}
 	for _, f := range h.Failovers {
 		s.Failovers = append(s.Failovers, failover{f.At.UTC(), f.From, f.To, f.Cause, f.Epoch, f.Blackout.Milliseconds(), f.Replayed})

@@ -11,6 +11,7 @@ package status
 
 import (
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/evercache/evercache"
@@ -28,6 +29,7 @@ type Source interface {
 type Status struct {
 	source   Source
 	phase    atomic.Uint32
+	holds    atomic.Int32               // see Hold
 	denylist func() Denylist            // nil: there is none
 	findings func() []evercache.Finding // of the server; nil: there are none
 }
@@ -50,6 +52,13 @@ func (s *Status) SetStarting() { s.phase.CompareAndSwap(uint32(serving), uint32(
 // SetServing ends SetStarting. It does not end SetDraining.
 func (s *Status) SetServing() { s.phase.CompareAndSwap(uint32(starting), uint32(serving)) }
 
+// Hold makes Readyz answer 503 until the function that it returns is called. Holds
+// add up.
+func (s *Status) Hold() (release func()) {
+	s.holds.Add(1)
+	return sync.OnceFunc(func() { s.holds.Add(-1) })
+}
+
 // SetDraining makes Readyz and Health answer 503 from here on: the process is
 // on its way out, and a load balancer should stop sending requests to it.
 func (s *Status) SetDraining() { s.phase.Store(uint32(draining)) }
@@ -59,7 +68,7 @@ func (s *Status) Livez() http.Handler {
 	return probe(func() (int, string) { return http.StatusOK, "ok" })
 }
 
-// Readyz answers 200, and 503 only while starting or draining.
+// Readyz answers 200, and 503 only while starting, held or draining.
 func (s *Status) Readyz() http.Handler {
 	return probe(func() (int, string) {
 		switch phase(s.phase.Load()) {
@@ -67,6 +76,9 @@ func (s *Status) Readyz() http.Handler {
 			return http.StatusServiceUnavailable, "starting"
 		case draining:
 			return http.StatusServiceUnavailable, "draining"
+		}
+		if s.holds.Load() > 0 {
+			return http.StatusServiceUnavailable, "starting"
 		}
 		return http.StatusOK, "ok"
 	})

@@ -38,6 +38,7 @@ type api struct {
 	metrics  *httpMetrics
 	routes   *routes
 	denylist denylist // nil: there is none
+	inside   bool     // nobody beyond this machine reaches the listener
 	log      *slog.Logger
 
 	draining atomic.Bool

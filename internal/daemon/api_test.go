@@ -72,7 +72,7 @@ func TestRequestIDIsInAnswersErrorsAndLogs(t *testing.T) {
 }
 
 func TestIndexSaysWhatThereIs(t *testing.T) {
-	a := serveAPI(t).do("GET", "/", "")
+	a := serveAPI(t, redisAway(t)...).do("GET", "/", "")
 	a.wantsStatus(t, 200)
 	for _, want := range []string{"evercache", "standalone mode", "PUT    /v1/cache/{class}/{key}?ttl=60s", "/metrics"} {
 		if !strings.Contains(a.body, want) {

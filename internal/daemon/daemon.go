@@ -84,6 +84,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	st := status.New(client)
 	st.SetFindings(open.fullFindings)
+	release := d.hold(st)
 	a := d.api(client, st, list)
 	a.metrics.registry.MustRegister(open.metrics()...)
 	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
@@ -91,6 +92,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- end.srv.Serve(ln) }) // until drain closes the listener
 	serving.Go(func() { d.awaitDenylist(a.status, list) })
+	serving.Go(func() { d.awaitRedis(ctx, release, client) })
 	d.announce(client, ln)
 
 	select {
@@ -122,6 +124,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
 		metrics: newHTTPMetrics(c),
 		log:     d.log,
+		inside:  s.OnLoopback(),
 	}
 	if list != nil {
 		a.denylist = list
@@ -156,10 +159,7 @@ func (d *Daemon) server(h http.Handler) *http.Server {
 // listen. How Redis is comes from the client, which logs every change of it.
 func (d *Daemon) announce(c *evercache.Client, ln net.Listener) {
 	ctx, h := context.Background(), c.Health()
-	for _, f := range d.cfg.Redis.Findings {
-		d.log.LogAttrs(ctx, levelOf(f.Severity), f.Title,
-			slog.String("event", "config.finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
-	}
+	d.tellFindings()
 	d.log.LogAttrs(ctx, slog.LevelInfo, "listening",
 		slog.String("event", "server.listening"),
 		slog.String("address", ln.Addr().String()),
@@ -170,6 +170,14 @@ func (d *Daemon) announce(c *evercache.Client, ln net.Listener) {
 		slog.String("version", evercacheprom.ReadBuild().Version))
 	d.addr = ln.Addr()
 	close(d.listening)
+}
+
+// tellFindings logs what the settings were found to have.
+func (d *Daemon) tellFindings() {
+	for _, f := range d.cfg.Redis.Findings {
+		d.log.LogAttrs(context.Background(), levelOf(f.Severity), f.Title,
+			slog.String("event", "config.finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
+	}
 }
 
 func levelOf(s evercache.Severity) slog.Level {

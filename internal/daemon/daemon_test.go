@@ -82,7 +82,7 @@ func TestRunServesUntilItIsToldToStop(t *testing.T) {
 	if err := r.wait(); err != nil {
 		t.Errorf("Run = %v", err)
 	}
-	for _, want := range []string{`"address":"` + r.Addr().String() + `","mode":"standalone"`, `"msg":"stopped`} {
+	for _, want := range []string{`"address":"` + r.Addr().String() + `"`, `"msg":"stopped`} {
 		if !strings.Contains(r.logs.String(), want) {
 			t.Errorf("%s is not in the log:\n%s", want, r.logs)
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // NewLogger returns a logger on w in the format auto, json or text. Auto is
@@ -14,9 +16,9 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	lines := &wholeLines{w: w}
 	if format == "text" || format != "json" && onTerminal(w) {
-		return slog.New(slog.NewTextHandler(lines, o))
+		return slog.New(censor.Handler(slog.NewTextHandler(lines, o)))
 	}
-	return slog.New(slog.NewJSONHandler(lines, o))
+	return slog.New(censor.Handler(slog.NewJSONHandler(lines, o)))
 }
 
 // wholeLines begins a line of its own after one that was cut off by a full disk.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMetricsHaveEveryRouteFromTheStart(t *testing.T) {
-	body := serveAPI(t).do("GET", "/metrics", "").body
+	body := serveAPI(t, redisAway(t)...).do("GET", "/metrics", "").body
 	for _, want := range []string{
 		`evercache_http_requests_total{code="503",method="PUT",route="cache_key"} 0`,
 		`evercache_http_requests_total{code="401",method="GET",route="index"} 0`,

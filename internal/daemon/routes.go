@@ -62,7 +62,7 @@ func (a *api) newRoutes() *routes {
 	return &routes{
 		byPath: map[string]*route{
 			"/":                     text("index", withBearerOrBasic, a.index, 200),
-			"/health":               text("health", public, plain(a.status.Health()), 200, 503),
+			"/health":               text("health", public, a.health(), 200, 503),
 			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
 			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
 			"/metrics":              text("metrics", withBearerOrBasic, plain(a.metrics.handler()), 200),

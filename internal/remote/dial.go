@@ -33,6 +33,7 @@ type Config struct {
 	Sentinel     bool      // it is one: its answers are short
 	watched      bool      // whoever dials watches the connection himself
 	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
+	AskTLS       bool      // where the server hangs up without a word, ask whether it wants TLS
 }
 
 // TLSSource has the TLS settings of this moment. It is a pointer: who holds a Config
@@ -131,7 +132,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		if client != nil {
 			client.Close()
 		}
-		return nil, loginError(ctx, conn, c.DB, password, err)
+		return nil, wantsTLS(ctx, c, conn, loginError(ctx, conn, c.DB, password, err))
 	}
 	conn.known.Store(true)
 	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
@@ -298,6 +299,9 @@ func (g *greeting) read(p []byte) (int, error) {
 	}
 	if wrong != nil {
 		fault := &Error{Kind: Other, Op: "read reply", Err: wrong}
+		if errors.Is(wrong, ErrWantsTLS) {
+			fault.Kind = TLS
+		}
 		g.fault.Store(fault)
 		return fit, fault
 	}
@@ -365,25 +369,10 @@ func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
 		cfg.ServerName = host
 	}
 	conn := tls.Client(raw, cfg)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, handshakeError(ctx, err)
+	if err := handshake(ctx, conn, c); err != nil {
+		return nil, err
 	}
 	return conn, nil
-}
-
-// handshakeError asks the question that a peer without TLS raises: a plain
-// Redis says nothing to a handshake, or something that is not TLS.
-func handshakeError(ctx context.Context, err error) error {
-	kind := TLS
-	if ctx.Err() != nil {
-		err = ended(ctx)
-		kind = KindOf(err)
-	}
-	_, plain := errors.AsType[tls.RecordHeaderError](err)
-	if plain || kind == Timeout || errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w; does the server speak TLS on this port?", err)
-	}
-	return &Error{Kind: kind, Op: "TLS handshake", Err: err}
 }
 
 // abandon gives the connection up at once: pending commands fail, and nothing

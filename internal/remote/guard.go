@@ -181,7 +181,7 @@ func (g *guard) begin(c byte, b bounds) error {
 	case typed[c] != 0:
 		g.at = atLength
 	case c == 0x15 || c == 0x16: // an alert, a handshake
-		return fmt.Errorf("%w: it looks like TLS", ErrNotRedis)
+		return fmt.Errorf("%w: %w", ErrNotRedis, ErrWantsTLS)
 	default:
 		return fmt.Errorf("%w: a reply begins with %q", ErrNotRedis, c)
 	}

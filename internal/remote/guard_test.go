@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -334,15 +335,69 @@ func TestTLSToAServerWithoutIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for says, want := range map[string]Kind{"-ERR unknown command\r\n": TLS, "": Timeout} {
-		c := config(nonsense(t, says))
-		c.TLS, c.DialTimeout = cert.ClientConfig(), 300*time.Millisecond
+	plain := startRedis(t, redisproc.Options{})
+	for at, want := range map[string]struct {
+		kind Kind
+		says string
+	}{
+		nonsense(t, "-ERR unknown command\r\n"): {TLS, ErrPlain.Error()},
+		nonsense(t, ""):                         {Timeout, "does the server speak TLS on this port?"},
+		plain.Addr():                            {TLS, ErrPlain.Error()}, // it waits for the end of a line
+	} {
+		c := config(at)
+		c.TLS, c.DialTimeout = cert.ClientConfig(), time.Second
 		_, err = Dial(t.Context(), c, heartbeat, &seen{})
+		wantKind(t, err, want.kind)
+		if err == nil || !strings.Contains(err.Error(), want.says) {
+			t.Errorf("error %v, want %s", err, want.says)
+		}
+	}
+}
+
+// TestAPortThatWantsTLSIsNamed: it hangs up on a plain login without a word. Another
+// one that does so does not speak TLS.
+func TestAPortThatWantsTLSIsNamed(t *testing.T) {
+	cert, err := redisproc.NewTLS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]Kind{
+		startRedis(t, redisproc.Options{TLS: cert}).Addr():                          TLS,
+		startRedis(t, redisproc.Options{TLS: cert, RequireClientCert: true}).Addr(): TLS,
+		hangsUp(t): Conn,
+	} {
+		c := config(at)
+		c.DialTimeout = 5 * time.Second
+		_, err := Dial(t.Context(), c, heartbeat, &seen{})
+		wantKind(t, err, Conn) // the first dial has no time to ask
+		_, err = Dial(t.Context(), c.After(err), heartbeat, &seen{})
 		wantKind(t, err, want)
-		if err == nil || !strings.Contains(err.Error(), "does the server speak TLS on this port?") {
+		if errors.Is(err, ErrWantsTLS) != (want == TLS) {
 			t.Errorf("error %v", err)
 		}
 	}
+}
+
+// hangsUp is a server that ends every connection.
+func hangsUp(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}
+	})
+	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	return ln.Addr().String()
 }
 
 func TestOurOwnTimeoutIsToldInItsOwnWords(t *testing.T) {

@@ -30,7 +30,7 @@ const (
 func KeepStandalone(ctx context.Context, c Config, h Heartbeat, obs Observer, hooks Hooks) {
 	delay, last := firstDelay, error(nil)
 	for ctx.Err() == nil {
-		n, err := Dial(ctx, c, h.After(last), obs)
+		n, err := Dial(ctx, c.After(last), h.After(last), obs)
 		last = err
 		if err == nil {
 			began := time.Now()

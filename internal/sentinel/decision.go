@@ -23,6 +23,7 @@ type Decision struct {
 	Stage      Stage
 	Since      time.Time // when the episode was opened; zero when Clear
 	FencedAt   time.Time // when the fence went up; zero without one
+	Trouble    Trouble   // why Master gets no writes; TroubleNone: it does, or there is none
 	Master     Addr      // the decided master; zero while none was found
 	Generation uint64    // another one means: another master, or the same after a restart
 	Confirmed  bool      // not provisional: a majority of the sentinels names it
@@ -49,7 +50,7 @@ func (d Decision) BarriersConfirm() bool { return d.Stage == Clear && d.Confirme
 
 func (m *Machine) decision() Decision {
 	d := Decision{
-		Stage: m.stage(), Generation: m.generation, Epoch: m.cur.epoch,
+		Stage: m.stage(), Trouble: m.trouble(), Generation: m.generation, Epoch: m.cur.epoch,
 		Sentinels: slices.Clone(m.watching), PollNow: m.pollNow, ProbeNow: m.probeNow,
 		Promotable: m.promotable(), Finished: slices.Clone(m.history.finished),
 	}

@@ -24,6 +24,7 @@ type node struct {
 	sentAt      time.Time // of the last answer
 	seenAt      time.Time // when that answer came
 	failing     bool      // the last question brought none
+	loading     bool      // but that it reads its data
 	masterSince time.Time // first answer as a master after one as a replica, or the first ever
 	replicaAt   time.Time // last answer as a replica
 
@@ -111,7 +112,7 @@ func (m *Machine) probe(p Probe) {
 		return
 	}
 	was := *n
-	n.failing, n.sentAt, n.seenAt, n.heardOf = false, p.SentAt, p.At, p.At
+	n.failing, n.loading, n.sentAt, n.seenAt, n.heardOf = false, false, p.SentAt, p.At, p.At
 	n.learnIdentity(p)
 	switch p.Says.Role {
 	case RoleReplica:
@@ -140,7 +141,7 @@ func (m *Machine) probeFailed(n *node, p Probe) {
 	if n.addr == m.cur.addr && p.Fault == FaultClosed && m.promotedAgain() {
 		return
 	}
-	n.failing = true
+	n.failing, n.loading = true, p.Fault == FaultLoading
 	if n.addr == m.cur.addr {
 		m.masterSilent(p.At)
 	}

@@ -7,25 +7,29 @@ import (
 
 // Status is what health and doctor want to know of the set. It is a copy.
 type Status struct {
-	Known, Reachable, Needed int // sentinels: all there are, those that answer, a majority
-	Agreeing                 int // those that name our master
-	Quorum                   int // the largest that one of them is configured with
-	Failovers, Alarms        int // since the start
+	Known, Reachable, Needed int           // sentinels: all there are, those that answer, a majority
+	Monitoring               int           // those that answer and watch a master of our name
+	Agreeing                 int           // those that name our master
+	Quorum                   int           // the largest that one of them is configured with
+	HoldDown                 int           // those that hold our master down
+	DownAfter                time.Duration // after which they do: the longest; 0: not known
+	Failovers, Alarms        int           // since the start
 	Rejected                 uint64
 	Sentinels                []SentinelStatus
 	Nodes                    []NodeStatus
 }
 
-// CanFailOver reports whether a majority of the sentinels can be reached: with
-// fewer nobody is elected, and a dead master stays dead.
-func (s Status) CanFailOver() bool { return s.Reachable >= s.Needed && s.Reachable >= s.Quorum }
+// CanFailOver reports whether a majority of the sentinels can be reached and watches
+// our master: with fewer nobody is elected, and a dead master stays dead.
+func (s Status) CanFailOver() bool { return s.Monitoring >= s.Needed && s.Monitoring >= s.Quorum }
 
 // SentinelStatus is one sentinel.
 type SentinelStatus struct {
 	Addr       Addr
 	Configured bool
 	Subscribed bool
-	Reachable  bool
+	Reachable  bool // it answers
+	Monitoring bool // and knows a master of our name
 	SeenAt     time.Time
 	Named      Addr
 	Epoch      int64
@@ -66,9 +70,16 @@ func (m *Machine) Status() Status {
 		e := m.sentinelStatus(s)
 		if e.Reachable {
 			st.Reachable++
-			st.Quorum = max(st.Quorum, s.view.Master.Quorum)
 		}
-		if e.Reachable && m.same(e.Named, m.cur.addr) {
+		if e.Monitoring {
+			st.Monitoring++
+			st.Quorum = max(st.Quorum, s.view.Master.Quorum)
+			st.DownAfter = max(st.DownAfter, s.view.Master.DownAfter)
+			if s.sdown {
+				st.HoldDown++
+			}
+		}
+		if e.Monitoring && m.same(e.Named, m.cur.addr) {
 			st.Agreeing++
 		}
 		st.Sentinels = append(st.Sentinels, e)
@@ -108,7 +119,7 @@ const differsFor = 3 * time.Second
 
 func (m *Machine) sentinelStatus(s *watched) SentinelStatus {
 	e := SentinelStatus{
-		Addr: s.addr, Configured: s.configured, Subscribed: s.link, Reachable: s.ok,
+		Addr: s.addr, Configured: s.configured, Subscribed: s.link, Reachable: s.ok || s.foreign, Monitoring: s.ok,
 		SeenAt: s.seenAt, Named: s.view.Named, Epoch: s.view.Master.Epoch, Tilt: s.tilt, Rejected: s.rejected,
 	}
 	if v, ok := voteOf(s); ok && m.cur.verified {

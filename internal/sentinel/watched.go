@@ -15,6 +15,7 @@ type watched struct {
 
 	asked   bool // at least one poll has ended, well or not
 	ok      bool // the last poll brought an answer
+	foreign bool // the last poll was answered: our master is not known there
 	sentAt  time.Time
 	seenAt  time.Time
 	view    Poll      // the last answer
@@ -90,7 +91,7 @@ func (m *Machine) poll(p Poll) {
 	if s == nil || p.SentAt.Before(s.sentAt) {
 		return
 	}
-	s.asked, m.ballot = true, nil
+	s.asked, s.foreign, m.ballot = true, p.Fault == FaultNoMaster, nil
 	if p.Fault != FaultNone {
 		if p.Fault == FaultMalformed {
 			m.reject(s)
@@ -284,7 +285,7 @@ func (m *Machine) unwatch() {
 		m.watching, left = m.watchList(), false
 		for _, s := range m.sentinels {
 			if (s.link || s.ok) && !slices.Contains(m.watching, s.addr) {
-				s.link, s.asked, s.ok, m.ballot, left = false, true, false, nil, true
+				s.link, s.asked, s.ok, s.foreign, m.ballot, left = false, true, false, false, nil, true
 				m.leaderGone(s)
 			}
 		}

@@ -42,6 +42,7 @@ type desk struct {
 	events     map[string]uint64 // published messages by channel
 	viewAt     time.Time
 	complaints complaints
+	troubles   troubles
 	lacks      lacks
 }
 
@@ -183,9 +184,9 @@ func (d *desk) tell(was sentinel.Decision) {
 	if changed {
 		d.log(was)
 	}
-	if changed || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
+	if changed || was.Trouble != now.Trouble || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
 		d.viewAt = time.Now()
-		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events), Forbidden: d.lacks.list()})
+		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events), Forbidden: d.lacks.list(), Troubles: d.troubles.of(now.Sentinels)})
 	}
 	if len(now.Finished) > 0 {
 		d.hooks.Done(now.Finished)
@@ -221,15 +222,12 @@ func (d *desk) log(was sentinel.Decision) {
 	d.c.Log.LogAttrs(d.ctx, level, text, attrs...)
 }
 
-// reason is why no node is in use. A login or a handshake that is refused
-// everywhere looks like a set without a master: then it says so.
+// reason is why no node is in use. A login or a handshake that the nodes refuse
+// looks like a set without a master: then it says so.
 func (d *desk) reason() error {
 	switch {
 	case d.now.Master.IsZero():
-		if err := d.complaints.last(); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoMaster, err)
-		}
-		return ErrNoMaster
+		return d.unfound()
 	case d.now.Stage == sentinel.Degraded:
 		return ErrGivenUp
 	case d.now.Writes() && d.lastEnd != nil:
@@ -237,7 +235,33 @@ func (d *desk) reason() error {
 	case d.now.Writes():
 		return ErrNotConnected
 	}
-	return ErrFenced
+	return fences[d.now.Trouble]
+}
+
+// fences are the reasons for which a known master gets no writes.
+var fences = map[sentinel.Trouble]error{
+	sentinel.TroubleNone:      ErrFenced,
+	sentinel.TroubleFailover:  ErrFenced,
+	sentinel.TroubleDemoted:   ErrDemoted,
+	sentinel.TroubleRival:     ErrRival,
+	sentinel.TroubleLoading:   ErrLoading,
+	sentinel.TroubleSilent:    ErrSilent,
+	sentinel.TroubleReturning: ErrReturning,
+}
+
+// unfound says why no master has been found: by what most sentinels answer, else by
+// what the nodes do.
+func (d *desk) unfound() error {
+	if err := shared(d.troubles.of(d.now.Sentinels), len(d.now.Sentinels)); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoMaster, err)
+	}
+	if err := d.complaints.last(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoMaster, err)
+	}
+	if text := d.complaints.other(); text != "" {
+		return fmt.Errorf("%w; %s", ErrNoMaster, text)
+	}
+	return ErrNoMaster
 }
 
 func (d *desk) idleReason() error {
@@ -247,33 +271,51 @@ func (d *desk) idleReason() error {
 	return d.reason()
 }
 
-// complaints keeps the last fault of the configuration that a worker met.
+// complaints keeps the last fault of the configuration that a node has shown.
 type complaints struct {
 	mu  sync.Mutex // guards what follows
 	err error
 	at  time.Time
+
+	silent   string // a node that does not answer, and how
+	silentAt time.Time
 }
 
-// note keeps err if it is one that an operator has to mend.
-func (c *complaints) note(err error) {
-	switch remote.KindOf(err) {
-	case remote.Auth, remote.NoPerm, remote.TLS, remote.MaxClients:
-	default:
+// note keeps err apart if it is one that an operator has to mend.
+func (c *complaints) note(a sentinel.Addr, err error) {
+	if err == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err, c.at = err, time.Now()
+	switch remote.KindOf(err) {
+	case remote.Auth, remote.NoPerm, remote.TLS, remote.MaxClients:
+		c.err, c.at = err, time.Now()
+	default:
+		c.silent, c.silentAt = fmt.Sprintf("%s: %v", a, err), time.Now()
+	}
 }
 
 func (c *complaints) last() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.at) > 5*time.Second {
+	if time.Since(c.at) > complaintFor {
 		return nil
 	}
 	return c.err
 }
+
+// other tells of a node that does not answer, "" where all do.
+func (c *complaints) other() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.silentAt) > complaintFor {
+		return ""
+	}
+	return c.silent
+}
+
+const complaintFor = 5 * time.Second
 
 // opened is closed when the node's circuit opens.
 func (d *desk) opened() <-chan struct{} {

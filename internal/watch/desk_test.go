@@ -122,8 +122,8 @@ func TestAReasonNamesWhatAnOperatorHasToMend(t *testing.T) {
 	if err := d.reason(); !errors.Is(err, ErrNoMaster) || remote.KindOf(err) != remote.Conn {
 		t.Errorf("reason %v", err)
 	}
-	d.complaints.note(&remote.Error{Kind: remote.Auth, Op: "log in", Err: errors.New("WRONGPASS")})
-	d.complaints.note(&remote.Error{Kind: remote.Timeout, Op: "ask", Err: context.DeadlineExceeded}) // nobody's fault
+	d.complaints.note(sentinel.Addr{}, &remote.Error{Kind: remote.Auth, Op: "log in", Err: errors.New("WRONGPASS")})
+	d.complaints.note(sentinel.Addr{}, &remote.Error{Kind: remote.Timeout, Op: "ask", Err: context.DeadlineExceeded}) // nobody's fault
 	if err := d.reason(); !errors.Is(err, ErrNoMaster) || remote.KindOf(err) != remote.Auth {
 		t.Errorf("reason %v", err)
 	}

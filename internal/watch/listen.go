@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -34,8 +35,12 @@ func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
 		if err == nil {
 			stop := context.AfterFunc(ctx, conn.Close)
 			up := false
-			_ = conn.Listen(ctx,
-				func() { up = true; d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: true}) },
+			err = conn.Listen(ctx,
+				func() {
+					up = true
+					d.troubles.heard(a, nil)
+					d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: true})
+				},
 				func(channel, text string) {
 					d.report(sentinel.Event{Sentinel: a, At: time.Now(), Channel: channel, Message: text})
 				})
@@ -49,6 +54,9 @@ func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
 				d.report(sentinel.Link{Sentinel: a, At: time.Now(), Up: false})
 			}
 		}
+		if ctx.Err() == nil {
+			d.troubles.heard(a, err)
+		}
 		_ = remote.Pause(ctx, delay/2+rand.N(delay/2))
 	}
 }
@@ -61,10 +69,11 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 			conn.Close()
 		}
 	}()
+	var last error
 	for p.wait(ctx) == nil {
 		sent, err, had := time.Now(), error(nil), conn.Received()
 		if conn == nil {
-			conn, err = remote.DialLink(ctx, d.sentinelConfig(a))
+			conn, err = remote.DialLink(ctx, d.sentinelConfig(a).After(last))
 		}
 		o := sentinel.Poll{Sentinel: a, SentAt: sent}
 		if err == nil {
@@ -74,8 +83,9 @@ func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
 			return
 		}
 		long := conn.Received()-had > longAnswer
+		last = err
+		d.troubles.asked(a, err)
 		if err != nil {
-			d.complaints.note(err)
 			o.Fault = fault(err)
 			if f, ok := errors.AsType[*answerFault](err); ok {
 				o.Fault = f.fault
@@ -128,13 +138,19 @@ func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) err
 		return err
 	}
 	for _, reply := range r[1:4] {
-		if reply.Err != nil && remote.KindOf(reply.Err) != remote.Nil {
+		switch k := remote.KindOf(reply.Err); {
+		case k == remote.OK, k == remote.Nil:
+		case k == remote.Lacks:
+			return &answerFault{sentinel.FaultOther, fmt.Errorf("%w: %w", ErrNotSentinel, reply.Err)}
+		case sentinel.ReplyFault(reply.Err.Error()) == sentinel.FaultNoMaster:
+			return &answerFault{sentinel.FaultNoMaster, ErrUnknownMaster}
+		default:
 			return &answerFault{sentinel.ReplyFault(reply.Err.Error()), reply.Err}
 		}
 	}
 	o.ID = r[0].Text()
 	if r[1].Err != nil {
-		return &answerFault{sentinel.FaultNoMaster, errNoSuchMaster}
+		return &answerFault{sentinel.FaultNoMaster, ErrUnknownMaster}
 	}
 	if o.Named, err = namedMaster(r[1].Value); err != nil {
 		return &answerFault{sentinel.FaultMalformed, err}
@@ -148,8 +164,6 @@ func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) err
 	o.Tilt = sentinel.ParseTilt(r[5].Text())
 	return nil
 }
-
-var errNoSuchMaster = errors.New("the sentinel knows no master of this name")
 
 func namedMaster(v any) (sentinel.Addr, error) {
 	words, ok := v.([]any)

@@ -65,7 +65,7 @@ func (d *desk) dial() {
 		return
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
-	c, generation := d.c.Node, d.now.Generation
+	c, generation := d.c.Node.After(d.lastEnd), d.now.Generation
 	c.Addr = d.c.dialable(d.now.Master)
 	d.dialing, d.dialFor = cancel, generation
 	heartbeat := d.c.Heartbeat.After(d.lastEnd)

@@ -24,8 +24,9 @@ func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
 			if ctx.Err() != nil {
 				return
 			}
-			d.complaints.note(err)
+			d.complaints.note(a, err)
 			d.report(o)
+			q.last, q.met = err, q.met || err == nil
 		}
 	})
 }
@@ -36,6 +37,9 @@ type prober struct {
 	conn   *remote.Link
 	runID  string // of the process at the other end of conn
 	lacks  *lacks
+
+	last error // of the last probe
+	met  bool  // it has answered once: what its port speaks is known
 }
 
 func (q *prober) close() {
@@ -77,7 +81,11 @@ func (q *prober) try(ctx context.Context, o *sentinel.Probe) error {
 
 func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {
 	if q.conn == nil {
-		conn, err := remote.DialLink(ctx, q.config)
+		c := q.config
+		if !q.met {
+			c = c.After(q.last)
+		}
+		conn, err := remote.DialLink(ctx, c)
 		if err != nil {
 			return sentinel.Answer{}, err
 		}

@@ -63,13 +63,27 @@ type View struct {
 	// Forbidden is what the nodes' ACL keeps from us: names of commands, and
 	// "heartbeat key". Without the key or WAIT no barrier proves anything.
 	Forbidden []string
+	// Troubles is the last error of each sentinel whose last question was not
+	// answered, or that cannot be listened to.
+	Troubles map[sentinel.Addr]error
 }
+
+// What a sentinel's trouble may be besides a failed dial or login.
+var (
+	ErrUnknownMaster = errors.New("the sentinel knows no master of this name")
+	ErrNotSentinel   = errors.New("what answers there is no sentinel")
+)
 
 // Reasons for which no node is in use.
 var (
 	ErrNoMaster     = errors.New("no master has been found yet")
 	ErrNotConnected = errors.New("the master is known but there is no connection to it")
 	ErrFenced       = errors.New("a failover is under way: no write is sent to the old master")
+	ErrDemoted      = errors.New("the master says that it is a replica, and no sentinel names another one")
+	ErrRival        = errors.New("a replica of the master says that it is a master, and no sentinel made it one")
+	ErrLoading      = errors.New("the master was restarted and reads its data from disk")
+	ErrSilent       = errors.New("the master does not answer, and no sentinel has begun a failover")
+	ErrReturning    = errors.New("the master answers again; the sentinels are asked whether they replace it")
 	ErrGivenUp      = errors.New("the master is gone and no failover is in sight")
 )
 

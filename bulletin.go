@@ -1,0 +1,87 @@
+package evercache
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// bulletin decides which findings are news for the log. One that comes and goes
+// within a moment, as at every start, is none; one that comes again and again is
+// told once a minute.
+type bulletin struct {
+	since map[string]time.Time // by code: since when it has been there without a break
+	told  map[string]time.Time // by code: when it was told
+	shown map[string]bool      // those told and not yet told to be over
+}
+
+const (
+	findingSettles = time.Second // it is news when it has been there for so long
+	findingAgain   = time.Minute // it is not told again within
+	findingLook    = 500 * time.Millisecond
+)
+
+func newBulletin() *bulletin {
+	return &bulletin{since: map[string]time.Time{}, told: map[string]time.Time{}, shown: map[string]bool{}}
+}
+
+// next takes the findings of this moment and says which are to be told, and which
+// codes of those that were told are over.
+func (b *bulletin) next(now time.Time, fs []Finding) (news []Finding, over []string) {
+	var codes []string
+	for _, f := range fs {
+		codes = append(codes, f.Code)
+		since, known := b.since[f.Code]
+		if !known {
+			b.since[f.Code], since = now, now
+		}
+		told, ever := b.told[f.Code]
+		if b.shown[f.Code] || now.Sub(since) < findingSettles || ever && now.Sub(told) < findingAgain {
+			continue
+		}
+		b.told[f.Code], b.shown[f.Code] = now, true
+		news = append(news, f)
+	}
+	for code := range b.since {
+		if slices.Contains(codes, code) {
+			continue
+		}
+		delete(b.since, code)
+		if b.shown[code] {
+			delete(b.shown, code)
+			over = append(over, code)
+		}
+	}
+	slices.Sort(over)
+	return news, over
+}
+
+// announce logs what is found until ctx ends. What the settings were found to have
+// is not there: whoever read them tells it.
+func (c *Client) announce(ctx context.Context) {
+	b := newBulletin()
+	for remote.Pause(ctx, findingLook) == nil {
+		fs := c.Health().Findings
+		news, over := b.next(time.Now(), fs[min(len(fs), len(c.opts.Findings)):])
+		for _, f := range news {
+			c.log.LogAttrs(ctx, f.Severity.level(), f.Title,
+				slog.String("event", "finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
+		}
+		for _, code := range over {
+			c.log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
+		}
+	}
+}
+
+func (s Severity) level() slog.Level {
+	switch s {
+	case Error:
+		return slog.LevelError
+	case Warning:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/status"
+)
+
+// redisSource is what awaitRedis needs of the client.
+type redisSource interface {
+	Health() evercache.Health
+	WaitConnected(ctx context.Context) error
+}
+
+// awaitRedis holds readiness until Redis has been reached once, where that is asked
+// for. An outage holds it for ReadyWait at most, since memory serves then; settings
+// that Redis refuses hold it until they are mended, since waiting does not mend them.
+// It ends with release.
+func (d *Daemon) awaitRedis(ctx context.Context, release func(), c redisSource) {
+	wait := d.cfg.Server.ReadyWait
+	defer release()
+	if wait == 0 {
+		return
+	}
+	d.log.LogAttrs(ctx, slog.LevelInfo, "not ready until Redis has been reached",
+		slog.String("event", "server.waits"), slog.Float64("at_most_s", wait.Seconds()))
+	for deadline := time.Now().Add(wait); ctx.Err() == nil; {
+		bounded, cancel := context.WithTimeout(ctx, readyLook)
+		err := c.WaitConnected(bounded)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if time.Now().After(deadline) && !slices.ContainsFunc(c.Health().Findings, refusesSettings) {
+			d.log.LogAttrs(ctx, slog.LevelWarn, "ready without Redis: it was not reached in time",
+				slog.String("event", "server.waited"), slog.Float64("waited_s", wait.Seconds()))
+			return
+		}
+	}
+}
+
+// hold holds readiness where awaitRedis is to release it.
+func (d *Daemon) hold(st *status.Status) (release func()) {
+	if d.cfg.Server.ReadyWait == 0 {
+		return func() {}
+	}
+	return st.Hold()
+}
+
+const readyLook = 250 * time.Millisecond
+
+// settingsRefused are the findings of settings that no waiting mends.
+var settingsRefused = []string{
+	"redis-auth", "redis-noperm", "redis-tls", "redis-not-redis", "redis-db", "redis-replica", "redis-two-servers", "redis-cluster-node",
+	"sentinel-auth", "sentinel-noperm", "sentinel-tls", "sentinel-unknown-master", "sentinel-not-sentinel",
+}
+
+func refusesSettings(f evercache.Finding) bool {
+	return f.Severity == evercache.Error && slices.Contains(settingsRefused, f.Code)
+}
