@@ -300,7 +300,9 @@ func (n *Node) heldUp(start time.Time) bool {
 	return n.cmd.load.holdsUp(start) || n.bulk.holdsUp(start) || n.out.holdsUp(start)
 }
 
-// HeldUp is heldUp of a heartbeat, which shares the link with all that is on its way.
+// HeldUp reports whether a heartbeat that began at start timed out and that says
+// nothing about the node: it shares the link with all that is on its way, or this
+// process was too busy to send it or to read its answer.
 func (n *Node) HeldUp(err error, start time.Time) bool {
-	return KindOf(err) == Timeout && n.heldUp(start)
+	return KindOf(err) == Timeout && (n.heldUp(start) || n.beatLate(err, start))
 }
