@@ -91,13 +91,21 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 		return c.replicated(p, w, s.node, number), nil
 	case k == remote.Logical:
 		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
-		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
+		return Receipt{}, rejection(s.err)
 	}
 	if !s.unsent {
 		w.rec.Lo, w.rec.Hi = s.executed() // if it was
 		w.rec.Late = w.rec.Late || mayLand(remote.KindOf(s.err))
 	}
 	return c.undelivered(p.ctx, w, s.err)
+}
+
+// rejection is the error of a write that no server like this will ever take.
+func rejection(err error) error {
+	if errors.Is(err, remote.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	return fmt.Errorf("evercache: %w", err)
 }
 
 // mayLand reports whether a write that failed so may have been carried out, or
