@@ -53,6 +53,9 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 	case outbox.Delete:
 		s.span.Sent = time.Now()
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
+		if s.done != 0 {
+			c.client.tombs.left(len(c.tomb(w.rec.Key)), c.client.clock.precise())
+		}
 	case outbox.Touch:
 		trace := c.trace(w.rec.Key, w.ttl)
 		w.inTime = trace != "" || node.InTime(0)
