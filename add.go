@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -89,6 +90,8 @@ func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, 
 	switch {
 	case err != nil && p.ctx.Err() != nil:
 		return false, Receipt{}, context.Cause(p.ctx)
+	case errors.Is(err, remote.ErrTooLarge): // it was not sent
+		return false, Receipt{}, rejection(err)
 	case err != nil:
 		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -36,6 +36,7 @@ type Client struct {
 	left      *remote.Left   // connections that were given up
 	memory    *local.Store   // shared by classes without a bound of their own
 	evictions local.Evictions
+	tombs     tombs
 	outbox    *outbox.Box    // writes that no master has taken
 	ledger    *outbox.Ledger // those that one has, for as long as it could lose them
 	lanes     *lanes

@@ -73,6 +73,7 @@ func (c *Client) Stats() Stats {
 		OutboxExpired:    c.expired.Load(),
 		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
+		Tombstones:       c.tombs.live(c.clock.precise()),
 		Journal:          c.journal.health(),
 		Feed:             h.Feed,
 		Recovery:         h.Recovery,

@@ -53,6 +53,9 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 	case outbox.Delete:
 		s.span.Sent = time.Now()
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
+		if s.done != 0 {
+			c.client.tombs.left(len(c.tomb(w.rec.Key)), c.client.clock.precise())
+		}
 	case outbox.Touch:
 		trace := c.trace(w.rec.Key, w.ttl)
 		w.inTime = trace != "" || node.InTime(0)
@@ -91,13 +94,21 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 		return c.replicated(p, w, s.node, number), nil
 	case k == remote.Logical:
 		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
-		return Receipt{}, fmt.Errorf("evercache: %w", s.err)
+		return Receipt{}, rejection(s.err)
 	}
 	if !s.unsent {
 		w.rec.Lo, w.rec.Hi = s.executed() // if it was
 		w.rec.Late = w.rec.Late || mayLand(remote.KindOf(s.err))
 	}
 	return c.undelivered(p.ctx, w, s.err)
+}
+
+// rejection is the error of a write that no server like this will ever take.
+func rejection(err error) error {
+	if errors.Is(err, remote.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	return fmt.Errorf("evercache: %w", err)
 }
 
 // mayLand reports whether a write that failed so may have been carried out, or

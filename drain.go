@@ -281,6 +281,9 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	}
 	c.outbox.Done(r.Key, r.Seq)
 	c.replayed.Add(1)
+	if result != remote.Superseded && (r.Kind == outbox.Delete || r.Kind == outbox.Invalidate) {
+		c.tombs.left(len(remote.TombstoneKey(c.opts.KeyPrefix, r.Key)), c.clock.precise())
+	}
 	if s := c.subscriberOf(r.Key); s != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
 		s.discard(r.Key)
 	}

@@ -23,7 +23,8 @@ var (
 	ErrClosed = errors.New("evercache: client is closed")
 	// ErrKey means that a key is empty or longer than MaxKeyBytes.
 	ErrKey = errors.New("evercache: bad key")
-	// ErrValue means that an encoded value is longer than Options.MaxValueBytes.
+	// ErrValue means that an encoded value is longer than Options.MaxValueBytes, or
+	// than the Redis server takes (proto-max-bulk-len).
 	ErrValue = errors.New("evercache: value too long")
 	// ErrTTL means that a time to live is not positive or longer than MaxTTL.
 	ErrTTL = errors.New("evercache: bad ttl")

@@ -56,6 +56,7 @@ func (c *Client) findings(h Health, cause error, node *remote.Node, overflowed u
 	}
 	return shown(slices.Concat(
 		master,
+		tombFindings(c.tombs.live(c.clock.precise()), c.evicting.known().last.MaxMemory),
 		c.keyFiles.findings(time.Now()),
 		clockFindings(h),
 		sentinels,

@@ -62,7 +62,8 @@ const (
 	// Restore writes the value to the next master.
 	Restore Recovery = iota
 	// Invalidate deletes the key there instead: recommended for classes whose
-	// values can be loaded again.
+	// values can be loaded again. An acknowledged write that has to be sent again is
+	// then a miss, and no older value comes back.
 	Invalidate
 )
 

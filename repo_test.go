@@ -38,6 +38,7 @@ var mayImport = []struct {
 	{"internal/kit", nil, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
 	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
+	{"internal/suites", nil, "a list"},
 	{"internal/keyfiles", nil, "files become TLS settings; whose they are, and what is told of them, is the root's"},
 	{"internal/heapsize", nil, "what a value takes in memory is a matter of its type, whoever keeps it"},
 	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},
@@ -45,7 +46,7 @@ var mayImport = []struct {
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
-	{"internal/remote", []string{"internal/breaker", "internal/censor"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
+	{"internal/remote", []string{"internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
@@ -58,7 +59,7 @@ var mayImport = []struct {
 	{"status", []string{".", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
 
-	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor"}, "the daemon is a user of the public packages like any other"},
+	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
 	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},

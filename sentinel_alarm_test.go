@@ -142,21 +142,23 @@ func TestSentinelTheSentinelsMayForgetEverything(t *testing.T) {
 		d.confirmed(5 * time.Second)
 		d.set.WaitHealthy(20 * time.Second) // without them nobody would demote the old master
 		master := d.set.Node(p.Node)
-		for _, s := range d.set.Sentinels() {
+		for _, s := range d.set.Sentinels() { // all, before the first is told again: one that remembers tells the others its epoch
 			s.Do("SENTINEL", "REMOVE", d.set.MasterName())
+		}
+		for _, s := range d.set.Sentinels() {
 			s.Do("SENTINEL", "MONITOR", d.set.MasterName(), master.Host(), itoa(master.Port()), "2")
 			s.Do("SENTINEL", "SET", d.set.MasterName(), "down-after-milliseconds", "500")
 		}
-		d.wait(5*time.Second, "the sentinels' new memory is not believed", func() bool {
+		d.wait(20*time.Second, "the sentinels' new memory is not believed", func() bool {
 			s := d.client.Health().Sentinel
 			return s.Agreeing == 3 && !s.Provisional && d.client.State() == evercache.Connected
 		})
 		d.wantFailovers("planned")
 		d.set.WaitHealthy(20 * time.Second)
-		d.wait(10*time.Second, "the epoch is not believed", func() bool { return d.client.Health().Sentinel.Epoch == 0 }) // two polls that agree, two seconds apart
+		d.wait(20*time.Second, "the epoch is not believed", func() bool { return d.client.Health().Sentinel.Epoch == 0 }) // two polls that agree, two seconds apart
 		again := time.Now()
 		d.plannedFailover()
-		d.wait(5*time.Second, "the next failover is not followed", func() bool {
+		d.wait(20*time.Second, "the next failover is not followed", func() bool {
 			return d.client.Health().Master != p.Node && d.run.History.Landed(again) > 100
 		})
 		d.confirmed(8 * time.Second)

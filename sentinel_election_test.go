@@ -19,10 +19,10 @@ func TestSentinelALeaderThatDiesBeforeThePromotionChangesNothing(t *testing.T) {
 		leader.Do("SENTINEL", "SIMULATE-FAILURE", "crash-after-election")
 		fenced := d.fencedAtMost(2 * time.Second)
 		d.inject(d.set.Failover)
-		d.wait(5*time.Second, "the leader lives", func() bool { return d.client.Health().Sentinel.Reachable == 2 })
-		d.landAgain(5 * time.Second)
+		d.wait(20*time.Second, "the leader lives", func() bool { return d.client.Health().Sentinel.Reachable == 2 })
+		d.landAgain(20 * time.Second)
 		fenced()
-		d.clear(10 * time.Second)
+		d.clear(20 * time.Second)
 		d.wantFailovers()
 		d.fault = time.Time{}
 		return d.end()

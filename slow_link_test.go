@@ -136,7 +136,7 @@ func TestARecordThatBreaksEveryConnectionIsGivenUp(t *testing.T) {
 	for _, setting := range []string{"proto-max-bulk-len 1mb", "client-query-buffer-limit 1mb"} {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
-			p := startRedis(t, redisproc.Options{Config: []string{setting}})
+			p := startRedis(t, redisproc.Options{Config: []string{setting, "user default on nopass ~* &* +@all -getbit"}})
 			redisDo(t, p, "SET", "c:big", "old")
 			client := away(t, p, Options{})
 			c := cacheOf[[]byte](t, client, "c", Policy{})

@@ -115,6 +115,8 @@ type Stats struct {
 	OutboxRejected   uint64 // kept writes that the master will never take: their keys are deleted there
 	OutboxOverflowed uint64 // writes kept as deletes, for want of room
 
+	Tombstones TombstoneStats
+
 	Journal JournalHealth
 
 	Feed     FeedHealth

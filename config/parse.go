@@ -70,10 +70,22 @@ func duration(lo, hi time.Duration) func(string) (time.Duration, []problem) {
 			return 0, wrong(v, "is not a duration", "write 250ms, 90s, 5m or 1h30m, or whole seconds")
 		}
 		if d < lo || d > hi {
-			return 0, wrong(v, "is out of bounds", fmt.Sprintf("give a duration from %s to %s", short(lo), short(hi)))
+			return 0, outOfBounds(v, d, lo, hi)
 		}
 		return d, nil
 	}
+}
+
+// outOfBounds says how a bare number was read: who writes 100 often means milliseconds.
+func outOfBounds(v string, d, lo, hi time.Duration) []problem {
+	fault, fix := "is out of bounds", fmt.Sprintf("give a duration from %s to %s", short(lo), short(hi))
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n > 0 && d == time.Duration(n)*time.Second {
+		fault = "is out of bounds: a number without a unit is seconds, so it was read as " + short(d)
+		if n <= hi.Milliseconds() && n >= lo.Milliseconds() {
+			fix += fmt.Sprintf("; for milliseconds write %dms", n)
+		}
+	}
+	return wrong(v, fault, fix)
 }
 
 func parseDuration(v string) (time.Duration, bool) {
@@ -82,7 +94,29 @@ func parseDuration(v string) (time.Duration, bool) {
 		return time.Duration(min(max(n, -most), most)) * time.Second, true
 	}
 	d, err := time.ParseDuration(v)
+	if err != nil && beyond(v) {
+		return math.MaxInt64, true
+	}
 	return d, err == nil
+}
+
+// beyond reports whether v is a duration that is only too long for Go: it is one
+// with other digits.
+func beyond(v string) bool {
+	digits := false
+	small := strings.Map(func(r rune) rune {
+		was := digits
+		digits = r >= '0' && r <= '9'
+		switch {
+		case digits && was:
+			return -1
+		case digits:
+			return '1'
+		}
+		return r
+	}, v)
+	d, err := time.ParseDuration(small)
+	return err == nil && d > 0
 }
 
 // short is a duration without the zeros that String adds.

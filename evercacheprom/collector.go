@@ -113,6 +113,8 @@ func (e emitter) outbox(s evercache.Stats) {
 	e.counter(descOutboxExpired, float64(s.OutboxExpired))
 	e.counter(descOutboxRejected, float64(s.OutboxRejected))
 	e.counter(descOutboxOverflowed, float64(s.OutboxOverflowed))
+	e.gauge(descTombstones, float64(s.Tombstones.Live))
+	e.gauge(descTombstoneBytes, float64(s.Tombstones.Bytes))
 	e.journal(s.Journal)
 }
 

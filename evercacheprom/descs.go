@@ -54,6 +54,9 @@ var (
 	descOutboxRejected   = desc("outbox_rejected_total", "Kept writes that the master will never take; their keys are deleted there.")
 	descOutboxOverflowed = desc("outbox_overflowed_total", "Writes kept as deletes, for want of room.")
 
+	descTombstones     = desc("tombstones", "Traces of deletes that this process has left in Redis within the last ten minutes.")
+	descTombstoneBytes = desc("tombstone_bytes", "About what those traces take of Redis' memory.")
+
 	descJournalUp      = desc("journal_up", "1 while the journal can be written; absent without a journal.")
 	descJournalEntries = desc("journal_entries", "Entries in the journal: writes that wait, and those that Redis took lately.")
 	descJournalWaiting = desc("journal_waiting", "Entries in the journal that no master has taken.")

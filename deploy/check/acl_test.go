@@ -14,7 +14,7 @@ import (
 var allowed = []string{
 	"PING", "ROLE", "TIME", "INFO replication", "INFO server", "WAIT 1 50", "SELECT 0",
 	"CLIENT SETNAME evercache", "CLIENT ID", "CLIENT TRACKING ON BCAST NOLOOP PREFIX P",
-	"GET Pdemo:a", "GETRANGE Pdemo:a 0 9", "STRLEN Pdemo:a", "PTTL Pdemo:a", "EXISTS Pdemo:a", "SET Pdemo:a v PX 1000", "SET Pdemo:a v PX 1000 NX",
+	"GET Pdemo:a", "GETRANGE Pdemo:a 0 9", "GETBIT Pdemo:a 8388608", "STRLEN Pdemo:a", "PTTL Pdemo:a", "EXISTS Pdemo:a", "SET Pdemo:a v PX 1000", "SET Pdemo:a v PX 1000 NX",
 	"DEL Pdemo:a", "UNLINK Pdemo:a", "PEXPIRE Pdemo:a 1000", "PEXPIREAT Pdemo:a 1000", "PEXPIRETIME Pdemo:a",
 	"SCAN 0 MATCH Pdemo:* COUNT 1000", "TYPE Pdemo:a",
 	"HGET P~d:demo:a f", "HGETALL P~d:demo:a", "HEXISTS P~d:demo:a f", "HLEN P~d:demo:a", "HSET P~d:demo:a f v", "HDEL P~p:demo f", "HRANDFIELD P~p:demo 1 WITHVALUES",

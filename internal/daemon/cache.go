@@ -155,7 +155,7 @@ func failed(err error) *apiError {
 	case errors.Is(err, evercache.ErrKey):
 		return errBadKey("the key cannot be used")
 	case errors.Is(err, evercache.ErrValue):
-		return errBadBody("the value is too long")
+		return errValueTooLarge(err)
 	case errors.Is(err, evercache.ErrTTL):
 		return errBadTTL("the ttl cannot be used")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -144,6 +144,14 @@ func errBodyTooLarge(limit int64) *apiError {
 	}
 }
 
+// errValueTooLarge is about a body that was read to its end: its connection lives.
+func errValueTooLarge(cause error) *apiError {
+	return &apiError{
+		status: http.StatusRequestEntityTooLarge, code: "value_too_large", cause: cause,
+		message: "the value is longer than the Redis server takes (its proto-max-bulk-len); nothing was stored",
+	}
+}
+
 func errMediaType() *apiError {
 	return &apiError{
 		status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",

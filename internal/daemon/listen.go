@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"github.com/evercache/evercache/internal/suites"
 )
 
 // listen opens the listener, with TLS when a certificate is configured, and
@@ -27,6 +29,7 @@ func (d *Daemon) listen(ctx context.Context) (net.Listener, *bounded, error) {
 	}
 	return speaking{b, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
+		CipherSuites:   suites.Authenticated(),
 		NextProtos:     []string{"http/1.1"}, // the bounds are per connection and request
 		GetCertificate: cert.get,
 	}, d.log}, b, nil

@@ -13,10 +13,37 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
+
+// TestNoCBCSuiteIsServed: Go offers them beside the others.
+func TestNoCBCSuiteIsServed(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, certFile, keyFile, 1)
+	r := runDaemon(t, "EVERCACHE_TLS_CERT_FILE="+certFile, "EVERCACHE_TLS_KEY_FILE="+keyFile)
+	for _, s := range tls.CipherSuites() {
+		if !slices.Contains(s.SupportedVersions, tls.VersionTLS12) {
+			continue
+		}
+		c, err := tls.Dial("tcp", r.Addr().String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{s.ID}})
+		if err != nil {
+			continue
+		}
+		_ = c.Close()
+		if strings.Contains(s.Name, "_CBC_") {
+			t.Errorf("%s is served", s.Name)
+		}
+	}
+	if c, err := tls.Dial("tcp", r.Addr().String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err != nil {
+		t.Errorf("TLS 1.2: %v", err)
+	} else {
+		_ = c.Close()
+	}
+}
 
 func TestTLSFollowsTheRenewalOfItsCertificate(t *testing.T) {
 	dir := t.TempDir()

@@ -34,6 +34,7 @@ func TestParseTTL(t *testing.T) {
 		"0": "positive", "0s": "positive", "-1": "positive", "-1s": "positive", "-99999999999999999999": "positive",
 		"1us": "at least 1ms", "1ns": "at least 1ms",
 		"31536001": "at most", "8761h": "at most", "99999999999999999999": "at most", "9223372036854775807": "at most",
+		"9999999h": "ttl must be at most 8760h0m0s", "99999999999h5m": "at most", "9999999.5h": "at most", "-9999999h": "whole seconds", "9999999x": "whole seconds", "9999999h1": "whole seconds",
 	} {
 		if got, err := parseTTL(in, year); err == nil || err.code != "bad_ttl" || !strings.Contains(err.message, want) {
 			t.Errorf("parseTTL(%q) = %v, %v; want bad_ttl, %s", in, got, err, want)

@@ -201,3 +201,21 @@ func TestDrainSendsWhatWasKept(t *testing.T) {
 		t.Errorf("in Redis is %q, want kept", got)
 	}
 }
+
+// TestAValueThatRedisDoesNotTakeIs413 and harms nobody else: Redis would end the
+// connection of all callers at it.
+func TestAValueThatRedisDoesNotTakeIs413(t *testing.T) {
+	r := redistest.Start(t)
+	r.Do("CONFIG", "SET", "proto-max-bulk-len", "1mb")
+	s := serveRedis(t, r, "EVERCACHE_MAX_BODY=4MiB")
+	a := s.do("PUT", "/v1/cache/demo/big", strings.Repeat("x", 2<<20))
+	a.wants(t, 413, "value_too_large")
+	if !strings.Contains(a.body, "proto-max-bulk-len") {
+		t.Errorf("the answer does not say why: %s", a.body)
+	}
+	a = s.do("PUT", "/v1/cache/demo/small", "v")
+	if a.wantsStatus(t, 204); a.Header.Get("Evercache-Durability") != "master" {
+		t.Errorf("the next write is stored as %q", a.Header.Get("Evercache-Durability"))
+	}
+	s.do("GET", "/v1/cache/demo/big", "").wantsStatus(t, 404)
+}

@@ -9,14 +9,16 @@ import (
 const requestIDHeader = "X-Request-Id"
 
 // requestID names a request in answers, errors and logs: the trace id of a
-// traceparent, else the caller's X-Request-ID, else a new one. What a caller
+// traceparent, else the caller's X-Request-ID or X-Correlation-ID, else a new one. What a caller
 // sends is taken only in a harmless form, since it ends up in logs.
 func requestID(h http.Header) string {
 	if id, ok := traceID(h.Get("Traceparent")); ok {
 		return id
 	}
-	if id := h.Get(requestIDHeader); validRequestID(id) {
-		return id
+	for _, name := range []string{requestIDHeader, "X-Correlation-Id"} {
+		if id := h.Get(name); validRequestID(id) {
+			return id
+		}
 	}
 	return rand.Text()
 }

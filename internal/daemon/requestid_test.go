@@ -42,6 +42,28 @@ func TestRequestIDComesFromTheCallerInThisOrder(t *testing.T) {
 	}
 }
 
+func TestACorrelationIDIsTakenLikeARequestID(t *testing.T) {
+	for _, tc := range []struct{ traceparent, requestID, correlation, want string }{
+		{"", "", "theirs", "theirs"},
+		{"", "mine", "theirs", "mine"},
+		{"", "not harmless", "theirs", "theirs"},
+		{"00-" + trace + "-00f067aa0ba902b7-01", "", "theirs", trace},
+	} {
+		h := http.Header{}
+		h.Set("traceparent", tc.traceparent)
+		h.Set("X-Request-ID", tc.requestID)
+		h.Set("X-Correlation-ID", tc.correlation)
+		if got := requestID(h); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
+	h := http.Header{}
+	h.Set("X-Correlation-ID", "a\nb")
+	if got := requestID(h); !validRequestID(got) {
+		t.Errorf("%q is not harmless", got)
+	}
+}
+
 func FuzzRequestID(f *testing.F) {
 	f.Add("00-"+trace+"-00f067aa0ba902b7-01", "x")
 	f.Add("", "a\r\nb")

@@ -140,6 +140,8 @@ func checkDir(dir string) error {
 		return notWritable(dir, err)
 	case !info.IsDir():
 		return fmt.Errorf("journal directory %s is not a directory; name one, or a path where one can be made", dir)
+	case ownedByOther(info, os.Geteuid()):
+		return fmt.Errorf("journal directory %s belongs to another user than the one of this process, who could change it: chown it to user %d, or name a directory that does not exist", dir, os.Geteuid())
 	case othersWrite(info):
 		return fmt.Errorf("journal directory %s can be written by others (mode %04o): chmod go-w it, or name a directory below it that does not exist", dir, info.Mode().Perm())
 	}

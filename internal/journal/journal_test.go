@@ -237,6 +237,27 @@ func TestADirectoryThatCannotHoldAJournalIsRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
+func TestADirectoryOfAnotherUserIsRefusedWithTheRemedy(t *testing.T) {
+	dir := t.TempDir()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if me := os.Geteuid(); me >= 0 && (ownedByOther(info, me) || !ownedByOther(info, me+1)) {
+		t.Errorf("it is taken for another's: %v; for another's by another: %v", ownedByOther(info, me), ownedByOther(info, me+1))
+	}
+	if os.Chown(dir, 12345, -1) != nil {
+		return // only root can give it away
+	}
+	j, _, err := Open(dir, Options{})
+	if err == nil {
+		_ = j.Close(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "belongs to another user") || !strings.Contains(err.Error(), "chown it to user 0") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestASecondJournalIsRefusedUntilTheFirstIsClosed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "j")
 	j, _ := open(t, dir, Options{})

@@ -13,4 +13,6 @@ func takeLock(*os.Root) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func othersWrite(fs.FileInfo) bool { return false }
 
+func ownedByOther(fs.FileInfo, int) bool { return false }
+
 func noSpace(error) bool { return false }

@@ -44,6 +44,13 @@ func inUse(f io.ReaderAt) error {
 
 func othersWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
 
+// ownedByOther reports whether the owner is not the user. Only root comes so far in
+// a directory of somebody else that is not open to all.
+func ownedByOther(info fs.FileInfo, user int) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) != user
+}
+
 // noSpace says that the disk is healthy, and full.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)

@@ -49,6 +49,8 @@ type Barrier struct {
 	Wrote  string // INFO replication right after the write
 	Info   string // INFO replication after the wait
 	Proof  error  // why WAIT or INFO are missing, such as an ACL
+	// Late is how much of the time that it took was this process's own: it was busy.
+	Late time.Duration
 }
 
 // barrierWait bounds the WAIT of a barrier on the server.
@@ -63,6 +65,19 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	if err := n.lookAgain(ctx); err != nil {
 		return Barrier{SentAt: time.Now()}, err
 	}
+	b, err := n.beatOnce(ctx, replicas)
+	if n.beatLate(err, b.SentAt) && ctx.Err() == nil {
+		b, err = n.beatOnce(ctx, replicas) // we were busy; of a server that hangs the silence goes on
+	}
+	return b, err
+}
+
+// beatLate reports whether a heartbeat timed out because this process was busy.
+func (n *Node) beatLate(err error, sent time.Time) bool {
+	return KindOf(err) == Timeout && n.beat.ourTime(waited{took: time.Since(sent), limit: n.heartbeat.Timeout}, alone)
+}
+
+func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
 	b := Barrier{SentAt: time.Now()}
 	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
@@ -78,8 +93,11 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	} else {
 		err = n.barrier(bounded, &b, replicas)
 	}
-	k := KindOf(err)
-	n.obs.Command("heartbeat", time.Since(b.SentAt), k)
+	k, now := KindOf(err), time.Now()
+	if k == OK {
+		b.Late = n.beat.lateBy(b.SentAt, now)
+	}
+	n.obs.Command("heartbeat", now.Sub(b.SentAt), k)
 	switch {
 	case k == OK && wrote:
 		n.refused.Store(nil)

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/evercache/evercache/internal/censor"
+	"github.com/evercache/evercache/internal/suites"
 )
 
 // Config says how to reach one node.
@@ -363,10 +364,12 @@ func secure(ctx context.Context, raw net.Conn, c Config) (net.Conn, error) {
 			return nil, &Error{Kind: TLS, Op: "read TLS files", Err: err}
 		}
 	}
+	cfg = cfg.Clone()
 	if cfg.ServerName == "" && !cfg.InsecureSkipVerify {
-		host, _, _ := net.SplitHostPort(c.Addr)
-		cfg = cfg.Clone()
-		cfg.ServerName = host
+		cfg.ServerName, _, _ = net.SplitHostPort(c.Addr)
+	}
+	if cfg.CipherSuites == nil { // an application may know better
+		cfg.CipherSuites = suites.Authenticated()
 	}
 	conn := tls.Client(raw, cfg)
 	if err := handshake(ctx, conn, c); err != nil {

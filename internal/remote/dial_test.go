@@ -2,11 +2,13 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +169,48 @@ func TestTheDatabaseIsSelected(t *testing.T) {
 	c.DB = 99
 	if _, err := Dial(t.Context(), c, heartbeat, &seen{}); err == nil {
 		t.Error("a database that is not there was selected")
+	}
+}
+
+// TestNoCBCSuiteIsOffered to a server: Go offers them beside the others.
+func TestNoCBCSuiteIsOffered(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	offered := make(chan []uint16, 1)
+	go func() { // ends with the listener, or with the one connection
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_ = tls.Server(conn, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			offered <- h.CipherSuites
+			return nil, errors.New("that is all")
+		}}).Handshake()
+	}()
+	c := config(ln.Addr().String())
+	c.TLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+	if _, err := Dial(t.Context(), c, heartbeat, &seen{}); err == nil {
+		t.Error("dialled")
+	}
+	select {
+	case ids := <-offered:
+		if !slices.Contains(ids, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256) {
+			t.Errorf("offered are %v", ids)
+		}
+		for _, id := range ids {
+			if name := tls.CipherSuiteName(id); strings.Contains(name, "_CBC_") {
+				t.Errorf("%s is offered", name)
+			}
+		}
+	case <-time.After(patience):
+		t.Error("no handshake")
+	}
+	if c.TLS.CipherSuites != nil {
+		t.Error("the application's settings were changed")
 	}
 }
 

@@ -17,6 +17,8 @@ type Evictions struct {
 	Never bool
 	// Policy is its maxmemory-policy; "": not known.
 	Policy string
+	// MaxMemory is its maxmemory in bytes; 0: none, or not known.
+	MaxMemory uint64
 	// Run is the run that the counters belong to; "": they are not known.
 	Run string
 	// Keys were evicted in this run, and Commands executed. CONFIG RESETSTAT lets
@@ -86,6 +88,7 @@ func (n *Node) askPolicy(ctx context.Context, e Evictions) (Evictions, error) {
 	}
 	e.Policy = censor.Text(settings["maxmemory-policy"], maxSaid)
 	e.Never = evictsNever(e.Policy, settings["maxmemory"])
+	e.MaxMemory, _ = strconv.ParseUint(settings["maxmemory"], 10, 64)
 	return e, nil
 }
 
@@ -104,6 +107,7 @@ func parseEvictions(info string) (e Evictions) {
 	}
 	e.Policy = fields["maxmemory_policy"]
 	e.Never = evictsNever(e.Policy, fields["maxmemory"])
+	e.MaxMemory, _ = strconv.ParseUint(fields["maxmemory"], 10, 64)
 	var err error
 	if e.Keys, err = strconv.ParseUint(fields["evicted_keys"], 10, 64); err == nil {
 		e.Run = fields["run_id"]

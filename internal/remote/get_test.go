@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -109,31 +110,68 @@ func TestLargeValuesAreReadOneAtATime(t *testing.T) {
 	}
 }
 
-// TestASizeThatTheServerRefusesIsNotSentAgain: the server ends the connection
-// each time.
+// TestASizeThatTheServerRefusesIsNotSentAgain: where the size may not be asked for,
+// the server ends the connection the first time.
 func TestASizeThatTheServerRefusesIsNotSentAgain(t *testing.T) {
-	p := startRedis(t, redisproc.Options{Config: []string{"proto-max-bulk-len 1mb"}})
+	p := startRedis(t, redisproc.Options{Config: []string{"proto-max-bulk-len 1mb", "user default on nopass ~* &* +@all -getbit"}})
 	c := config(p.Addr())
-	c.Sizes = new(Sizes)
 	value := Pair{Key: "k", Data: make([]byte, 2<<20), TTL: time.Hour}
-	var err error
-	for range 50 { // the end of the connection can come before the reply
-		if _, err = dialWith(t, c, nil).Set(t.Context(), value, long); KindOf(err) == Logical {
-			break
-		}
-	}
-	if KindOf(err) != Logical {
-		t.Fatalf("the first time: %v", err)
-	}
+	eventually(t, patience, "the server's words arrive", func() bool { // the end of the connection can come before them
+		c.Sizes = new(Sizes)
+		_, err := dialWith(t, c, nil).Set(t.Context(), value, long)
+		return errors.Is(err, ErrTooLarge)
+	})
 	n := dialWith(t, c, nil)
 	for range 5 {
-		if _, err := n.Set(t.Context(), value, long); KindOf(err) != Logical {
+		if _, err := n.Set(t.Context(), value, long); KindOf(err) != Logical || !errors.Is(err, ErrTooLarge) {
 			t.Fatalf("again: %v", err)
 		}
 	}
 	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: make([]byte, 1<<19), TTL: time.Hour}, long); err != nil {
 		t.Errorf("a smaller one on the same connection: %v", err)
 	}
+}
+
+// TestASizeThatTheServerDoesNotTakeIsNotSent: it would end the connection of all.
+func TestASizeThatTheServerDoesNotTakeIsNotSent(t *testing.T) {
+	p := startRedis(t, redisproc.Options{Config: []string{"proto-max-bulk-len 2mb"}})
+	n := dial(t, p.Addr(), nil)
+	ask(t, p, "HSET", "hash", "f", "v")
+	most, more := make([]byte, 2<<20), make([]byte, 2<<20+1)
+	refused := func(what string, err error) {
+		t.Helper()
+		if KindOf(err) != Logical || !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, inTime := range []bool{false, true} {
+		for _, key := range []string{"none", "hash"} {
+			_, err := n.Set(t.Context(), Pair{Key: key, Data: more, TTL: time.Hour, InTime: inTime}, long)
+			refused(fmt.Sprint("Set ", key, inTime), err)
+		}
+		if _, err := n.Set(t.Context(), Pair{Key: "most", Data: most, TTL: time.Hour, InTime: inTime}, long); err != nil {
+			t.Errorf("the longest that it takes: %v", err)
+		}
+	}
+	_, _, err := n.SetAbsent(t.Context(), Pair{Key: "none", Data: more, TTL: time.Hour}, long)
+	refused("SetAbsent", err)
+	set := func(key string, data []byte) Write {
+		return Write{Kind: WriteSet, Pair: Pair{Key: key, Data: data, TTL: time.Hour}}
+	}
+	errs, err := n.WriteMany(t.Context(), []Write{set("a", []byte("v")), set("b", more), set("c", most)}, long)
+	refused("the whole of many", err)
+	refused("one of many", errs[1])
+	if errs[0] != nil || errs[2] != nil {
+		t.Errorf("the others of many: %v", errs)
+	}
+	if got := ask(t, p, "EXISTS", "a", "b", "c"); got != int64(2) {
+		t.Errorf("%v of the two others are there", got)
+	}
+	ask(t, p, "CONFIG", "SET", "proto-max-bulk-len", "3mb") // it is asked each time
+	if _, err := n.Set(t.Context(), Pair{Key: "k", Data: more, TTL: time.Hour}, long); err != nil {
+		t.Errorf("with a higher limit: %v", err)
+	}
+	wantClosed(t, n)
 }
 
 // TestAValueThatIsTooLongIsNotSentFor: others are answered on the same connections,

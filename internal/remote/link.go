@@ -37,11 +37,21 @@ func (r Reply) Text() string {
 
 // Ask sends commands in one pipeline. The error is that of the connection;
 // error replies are in the Replies.
+// A question that was not answered in time because this process was busy is asked
+// once more.
 func (c *Link) Ask(ctx context.Context, limit time.Duration, commands ...[]string) ([]Reply, error) {
+	began := time.Now()
+	replies, err := c.askOnce(ctx, limit, commands)
+	if KindOf(err) == Timeout && ctx.Err() == nil && c.wire.ourTime(waited{took: time.Since(began), limit: limit}, alone) {
+		replies, err = c.askOnce(ctx, limit, commands)
+	}
+	return replies, wrap("ask", err)
+}
+
+func (c *Link) askOnce(ctx context.Context, limit time.Duration, commands [][]string) ([]Reply, error) {
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	replies, err := c.wire.pipeline(bounded, commands)
-	return replies, wrap("ask", err)
+	return c.wire.pipeline(bounded, commands)
 }
 
 // pipeline sends commands as they are, in order and with nothing between them.

@@ -126,7 +126,7 @@ func (n *Node) verify(ctx context.Context) error {
 			return wrap("first heartbeat", err)
 		}
 		n.first = b
-		took := time.Since(b.SentAt)
+		took := time.Since(b.SentAt) - b.Late
 		if n.heartbeat.Slow == 0 || took <= n.heartbeat.Slow {
 			return n.compare(ctx)
 		}
@@ -209,6 +209,7 @@ type call struct {
 	start time.Time
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
 	big   int64         // large replies before it
+	asked uint64        // commands before it
 	took  time.Duration // once it has ended
 }
 
@@ -221,7 +222,7 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
-	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load()}
+	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load(), asked: n.cmd.conn.asked.Load()}
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
 }
@@ -238,16 +239,25 @@ func (c *call) end(caller context.Context, err error) error {
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
 	}
-	limit, ok := c.judgedBy(caller, k)
-	if !ok {
-		return err
+	if k == Timeout {
+		c.node.clock.clocks.noAnswer(time.Now()) // it may be executed yet
 	}
-	c.limit = limit
-	if k == Crowded || (k == OK || k == Nil || k == Timeout) && c.took > c.limit/2 && c.queued() {
+	limit, ok := c.judgedBy(caller, k)
+	if c.limit = limit; !ok || k == Crowded || c.late(k) && c.excused(k) {
 		return err
 	}
 	c.node.judge(k, c.took, c.limit/2, err)
 	return err
+}
+
+// excused reports whether it took its time for a reason that is our own.
+func (c *call) excused(k Kind) bool {
+	return c.queued() || c.node.cmd.ourTime(waited{took: c.took, limit: c.limit, answered: k != Timeout}, c.asked)
+}
+
+// late reports whether its time would count against the node.
+func (c *call) late(k Kind) bool {
+	return k == Timeout || (k == OK || k == Nil) && c.limit > 0 && c.took > c.limit/2
 }
 
 // queued reports whether the call may have waited for our own bytes, on the way
@@ -272,7 +282,6 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 		n.fails(err)
 		outcome = breaker.Broken
 		if k == Timeout {
-			n.clock.clocks.noAnswer(time.Now())
 			outcome = breaker.Timeout
 		}
 	}

@@ -66,10 +66,9 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 			return n.OpenErr()
 		default:
 		}
-		began := time.Now()
 		b, err := beatTwice(ctx, n, replicas)
-		if n.HeldUp(err, began) {
-			continue // it shares the link with our own bytes, and they make progress
+		if n.HeldUp(err, b.SentAt) {
+			continue // our own bytes are on the way and make progress, or we were busy
 		}
 		if err != nil {
 			return wrap("heartbeat", err)

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -131,7 +130,6 @@ type Sizes struct {
 
 type refusedSize struct {
 	size int
-	why  string
 	at   time.Time
 }
 
@@ -172,17 +170,19 @@ func (s *Sizes) refuses(size int) error {
 	if r == nil || size < r.size || time.Since(r.at) > sizeLife {
 		return nil
 	}
-	return &Error{Kind: Logical, Op: "size", Err: fmt.Errorf("%s (the server said so of %d bytes)", r.why, r.size)}
+	return errTooLarge(size)
 }
 
 // learn looks whether an answer refuses a size (proto-max-bulk-len).
-func (s *Sizes) learn(size int, err error) {
-	if s == nil || err == nil {
-		return
+func (s *Sizes) learn(size int, err error) bool {
+	re, ok := errors.AsType[*rueidis.RedisError](err)
+	if !ok || !strings.Contains(re.Error(), "invalid bulk length") {
+		return false
 	}
-	if re, ok := errors.AsType[*rueidis.RedisError](err); ok && strings.Contains(re.Error(), "invalid bulk length") {
-		s.refused.Store(&refusedSize{size: size, why: told(re).Error(), at: time.Now()})
+	if s != nil {
+		s.refused.Store(&refusedSize{size: size, at: time.Now()})
 	}
+	return true
 }
 
 // errCrowded is the answer to a large command that the link could not carry in
@@ -235,11 +235,14 @@ func (w *wire) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis
 // heavy sends large commands. Who waits for them leaves with ctx; the bytes stay
 // on their way, and are known to be, until they are answered or the wire ends.
 func (w *wire) heavy(ctx context.Context, cmds []rueidis.Completed, send func() []rueidis.RedisResult) []rueidis.RedisResult {
-	now := time.Now()
 	bytes, largest := weight(cmds)
 	if err := w.sizes.refuses(slices.Max(largest)); err != nil && len(cmds) == 1 {
 		return failed(len(cmds), err)
 	}
+	if refused := w.tooLarge(ctx, cmds, largest); refused != nil {
+		return w.without(ctx, cmds, refused)
+	}
+	now := time.Now()
 	if !w.apart && w.sizes.suspects(slices.Max(largest)) {
 		return failed(len(cmds), errCrowded)
 	}
@@ -253,7 +256,9 @@ func (w *wire) heavy(ctx context.Context, cmds []rueidis.Completed, send func() 
 		answered := true
 		for i := range rs {
 			answered = answered && rs[i].NonRedisError() == nil
-			w.sizes.learn(largest[i], rs[i].Error())
+			if w.sizes.learn(largest[i], rs[i].Error()) {
+				rs[i] = rueidis.NewErrorResult(errTooLarge(largest[i]))
+			}
 		}
 		if !answered && !w.apart && !w.abandoned.Load() {
 			w.sizes.breaks(slices.Max(largest))
@@ -300,7 +305,9 @@ func (n *Node) heldUp(start time.Time) bool {
 	return n.cmd.load.holdsUp(start) || n.bulk.holdsUp(start) || n.out.holdsUp(start)
 }
 
-// HeldUp is heldUp of a heartbeat, which shares the link with all that is on its way.
+// HeldUp reports whether a heartbeat that began at start timed out and that says
+// nothing about the node: it shares the link with all that is on its way, or this
+// process was too busy to send it or to read its answer.
 func (n *Node) HeldUp(err error, start time.Time) bool {
-	return KindOf(err) == Timeout && n.heldUp(start)
+	return KindOf(err) == Timeout && (n.heldUp(start) || n.beatLate(err, start))
 }

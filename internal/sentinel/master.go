@@ -144,11 +144,22 @@ func (m *Machine) barrier(b Barrier) {
 		m.masterRefused(b.At)
 	case b.Fault != FaultNone:
 		// NOREPLICAS and the like: it is the master, and this proves nothing.
-	case b.At.Sub(b.SentAt) >= m.rules.SlowBarrier:
-		m.alarm(weak, b.At)
+	case b.At.Sub(b.SentAt)-b.Late >= m.rules.SlowBarrier:
+		m.slowBarrier(b)
 	default:
 		m.prove(b)
 	}
+}
+
+// slowBarrier: a sign of trouble, and no more than that. Where everybody is asked
+// already, it is the proof that any barrier is if all promotable replicas hold it:
+// else a machine that is slow for long would never be clear again.
+func (m *Machine) slowBarrier(b Barrier) {
+	if m.ep.open && !b.SentAt.Before(m.ep.lastAlarm) && m.heldByAll(b) {
+		m.prove(b)
+		return
+	}
+	m.alarm(weak, b.At)
 }
 
 func (m *Machine) masterMute(b Barrier) {

@@ -88,11 +88,13 @@ func NewAnswer(role RoleReply, info Replication, runID string) (Answer, error) {
 // decided master, fenced or not: it is the proof that ends an episode, and a
 // master that left one unanswered is not back until it answers the next. Acked is what WAIT said. By names the replicas that have the
 // write, where INFO told; it is the better proof, because WAIT also counts
-// replicas that can never be promoted.
+// replicas that can never be promoted. Late is how much of the time between SentAt
+// and At went by because whoever asked was busy: it does not make the answer slow.
 type Barrier struct {
 	Node       Addr
 	N          uint64 // its number, for the one who sent it
 	SentAt, At time.Time
+	Late       time.Duration
 	Fault      Fault
 	Acked      int
 	By         []Addr

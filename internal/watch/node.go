@@ -123,9 +123,9 @@ func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node)
 			return
 		}
 		if n.HeldUp(err, b.SentAt) {
-			continue // it shares the link with our own bytes, and they make progress
+			continue // our own bytes are on the way and make progress, or we were busy
 		}
-		o := sentinel.Barrier{Node: addr, N: b.N, SentAt: b.SentAt, At: time.Now(), Fault: fault(err), Acked: b.Acked}
+		o := sentinel.Barrier{Node: addr, N: b.N, SentAt: b.SentAt, At: time.Now(), Late: b.Late, Fault: fault(err), Acked: b.Acked}
 		if err == nil {
 			o.By = holders(b)
 			o.Fault = d.unproven(n, b)

@@ -1,0 +1,118 @@
+package evercache
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+func TestTombstonesAreCountedWhileTheyLive(t *testing.T) {
+	var s tombs
+	start := int64(37 * time.Minute)
+	for range 3 {
+		s.left(100, start)
+	}
+	s.left(1000, start+int64(5*time.Minute))
+	for after, want := range map[time.Duration]int64{
+		0: 4, 9 * time.Minute: 4, 11 * time.Minute: 1, 16 * time.Minute: 0, 100 * time.Minute: 0,
+	} {
+		if got := s.live(start + int64(after)).Live; got != want {
+			t.Errorf("after %v %d live, want %d", after, got, want)
+		}
+	}
+	s.left(100, start+int64(tombMinutes)*int64(time.Minute)) // in the place of the first
+	if got := s.live(start + int64(11*time.Minute)); got.Live != 2 || got.Bytes != tombBytes(100)+tombBytes(1000) {
+		t.Errorf("live = %+v", got)
+	}
+}
+
+func TestManyTombstonesAreTold(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		bytes     int64
+		maxMemory uint64
+		told      bool
+	}{
+		{"none", 0, 0, false},
+		{"none, of a small server", 0, 50, false},
+		{"without a maxmemory", tombsMost, 0, false},
+		{"more, without one", tombsMost + 1, 0, true},
+		{"a tenth", 100 << 20, 1000 << 20, false},
+		{"more than a tenth", 101 << 20, 1000 << 20, true},
+		{"much, and a small part", 2 << 30, 64 << 30, false},
+		{"of a maxmemory without end", 2 << 30, 1<<64 - 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fs := tombFindings(TombstoneStats{Live: 1, Bytes: tt.bytes}, tt.maxMemory)
+			if told := len(fs) > 0; told != tt.told {
+				t.Errorf("told %v, want %v", told, tt.told)
+			}
+			for _, f := range fs {
+				wantWhole(t, f)
+			}
+		})
+	}
+}
+
+// TestWhatTombstonesTakeIsToldAboutRightly compares with what the server says.
+func TestWhatTombstonesTakeIsToldAboutRightly(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{Config: []string{"maxmemory 30mb"}})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 5 * time.Second})
+	const workers, each = 8, 350
+	before := usedMemory(t, p)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				if _, err := c.Delete(t.Context(), fmt.Sprint(w, ".", i, strings.Repeat("x", 1000))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := usedMemory(t, p) - before
+	s := client.Stats().Tombstones
+	if s.Live < workers*each || s.Live > workers*each+20 {
+		t.Errorf("%d tombstones are counted, %d keys were deleted", s.Live, workers*each)
+	}
+	if s.Bytes < took/2 || s.Bytes > 2*took {
+		t.Errorf("about %d bytes are told, Redis has taken %d", s.Bytes, took)
+	}
+	waitFinding(t, client, "tombstones-many")
+}
+
+func usedMemory(t *testing.T, p *redisproc.Process) (n int64) {
+	t.Helper()
+	for line := range strings.Lines(fmt.Sprint(redisDo(t, p, "INFO", "memory"))) {
+		if text, ok := strings.CutPrefix(line, "used_memory_dataset:"); ok {
+			_, _ = fmt.Sscan(text, &n)
+		}
+	}
+	return n
+}
+
+func TestTombstonesOfAReplayAreCounted(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := away(t, p, Options{})
+	c := cacheOf[string](t, client, "c", Policy{})
+	for i := range 5 {
+		if _, err := c.Delete(t.Context(), fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume(t, p)
+	waitKept(t, client, 30*time.Second)
+	if got := client.Stats().Tombstones.Live; got != 5 {
+		t.Errorf("%d tombstones are counted, want 5", got)
+	}
+}
