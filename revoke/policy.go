@@ -82,7 +82,8 @@ var (
 	// ErrID means that an id or subject is empty or longer than MaxIDBytes.
 	ErrID = errors.New("revoke: bad id")
 	// ErrExpiry means that an expiry is zero, over for longer than the clock skew,
-	// or further away than the longest life of a token.
+	// or further away than the longest life of a token; or that a cut-off is ahead,
+	// or so long ago that every token of then has expired.
 	ErrExpiry = errors.New("revoke: bad expiry")
 	// ErrFull means that the list holds as much as Policy.MaxEntries allows: this
 	// revocation is not in force.

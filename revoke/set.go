@@ -8,12 +8,12 @@ import (
 )
 
 // entry is one revocation: of an id, or of a subject's tokens that were issued
-// in the second cut or before. Seconds are Unix seconds.
+// at the cut-off or before (see cutoffAt). Seconds are Unix seconds.
 type entry struct {
 	key     key
 	subject bool
 	exp     uint32
-	cut     uint32
+	cut     uint64
 }
 
 // merge takes the later of each.
@@ -48,7 +48,10 @@ type shard struct {
 type held struct{ exp, seen uint32 }
 
 // heldSubject has what the reading had as well: it may come in pieces.
-type heldSubject struct{ exp, cut, seen, seenExp, seenCut uint32 }
+type heldSubject struct {
+	cut, seenCut       uint64
+	exp, seen, seenExp uint32
+}
 
 func newSet(bound int) *set {
 	s := &set{bound: int64(bound), seed: maphash.MakeSeed()}
@@ -65,8 +68,8 @@ func (s *set) shard(k key) *shard {
 
 func (s *set) hasID(k key) bool { return s.shard(k).ids.Load().has(k) }
 
-// cutoff is the last second of the subject's tokens that are revoked.
-func (s *set) cutoff(k key) (cut uint32, ok bool) {
+// cutoff is that of the subject's tokens.
+func (s *set) cutoff(k key) (cut uint64, ok bool) {
 	sh := s.shard(k)
 	sh.mu.RLock()
 	h, ok := sh.subjects[k]

@@ -13,8 +13,8 @@ type Token struct {
 	// ID is the token's own id (jti), or RawID of the token.
 	ID string
 	// Subject and IssuedAt (sub, iat) are for RevokeIssuedBefore. Without
-	// IssuedAt any cut-off of the subject revokes the token. They may be empty
-	// where that is not used.
+	// IssuedAt, or with one that is further ahead than Policy.ClockSkew, any cut-off
+	// of the subject revokes the token. They may be empty where that is not used.
 	Subject  string
 	IssuedAt time.Time
 }

@@ -164,7 +164,7 @@ func revocationFailed(err error) *apiError {
 	case errors.Is(err, revoke.ErrID):
 		return badRequest("bad_id", "an id or subject has 1 to 4096 bytes")
 	case errors.Is(err, revoke.ErrExpiry):
-		return badRequest("bad_expiry", "expiresAt must be ahead, and at most EVERCACHE_REVOCATIONS_MAX_LIFE; issuedBefore must not be")
+		return badRequest("bad_expiry", "expiresAt must be ahead, and at most EVERCACHE_REVOCATIONS_MAX_LIFE; issuedBefore must not be, and at most as long ago")
 	case errors.Is(err, revoke.ErrFull):
 		return &apiError{status: http.StatusInsufficientStorage, code: "revocations_full", message: "this process holds as many revocations as it may; this one is not in force", cause: err}
 	}

@@ -80,8 +80,14 @@ func TestARevocationIsAcknowledgedAndChecked(t *testing.T) {
 	now := time.Now()
 	s.post("/v1/revocations", fmt.Sprintf(`{"subject":"anna","issuedBefore":%q,"expiresAt":"%s"}`,
 		now.Format(time.RFC3339Nano), now.Add(time.Hour).Format(time.RFC3339))).wantsStatus(t, 201)
-	if v := s.check(fmt.Sprintf(`{"id":"c","subject":"anna","issuedAt":%d}`, now.Unix())); v.Status != revoke.Revoked {
-		t.Errorf("a token of the subject: %+v", v)
+	at := func(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+	for issuedAt, want := range map[string]revoke.Status{
+		at(now.Truncate(time.Second)): revoke.Revoked, at(now): revoke.Revoked, at(now.Add(time.Millisecond)): revoke.NotRevoked,
+		at(now.Add(time.Hour)): revoke.Revoked, "0": revoke.Revoked, "null": revoke.Revoked, "9999999999": revoke.Revoked,
+	} {
+		if v := s.check(`{"id":"c","subject":"anna","issuedAt":` + issuedAt + `}`); v.Status != want {
+			t.Errorf("a token of the subject, issued at %s: %+v, want %v", issuedAt, v, want)
+		}
 	}
 	batch := s.post("/v1/revocations/check", fmt.Sprintf(`{"strict":true,"tokens":[{"id":"a"},{"id":"b"},{"id":"c","subject":"anna","issuedAt":%d},{"id":%q}]}`, now.Unix()+1, strings.Repeat("x", 5000)))
 	var got struct{ Results []struct{ Status string } }
@@ -111,17 +117,24 @@ func TestABodyThatIsNotUnderstoodIsRefused(t *testing.T) {
 		`{"id":"a","expiresAt":1e99}`:   "bad_body",
 		`{"id":"a"}`:                    "bad_expiry",
 		`{"id":"a","expiresAt":1}`:      "bad_expiry",
-		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*1000):                         "bad_expiry",
-		fmt.Sprintf(`{"expiresAt":%d}`, soon):                                       "bad_body",
-		fmt.Sprintf(`{"id":"a","subject":"b","expiresAt":%d}`, soon):                "bad_body",
-		fmt.Sprintf(`{"subject":"b","expiresAt":%d}`, soon):                         "bad_body",
-		fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, strings.Repeat("a", 5000), soon):    "bad_id",
-		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon, soon): "bad_expiry",
+		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*1000):                              "bad_body",
+		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*10):                                "bad_expiry",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":0,"expiresAt":%d}`, soon):             "bad_expiry",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":-1,"expiresAt":%d}`, soon):            "bad_body",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon/1000, soon): "bad_expiry",
+		fmt.Sprintf(`{"expiresAt":%d}`, soon):                                            "bad_body",
+		fmt.Sprintf(`{"id":"a","subject":"b","expiresAt":%d}`, soon):                     "bad_body",
+		fmt.Sprintf(`{"subject":"b","expiresAt":%d}`, soon):                              "bad_body",
+		fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, strings.Repeat("a", 5000), soon):         "bad_id",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon, soon):      "bad_expiry",
 	} {
 		s.post("/v1/revocations", body).wants(t, 400, code)
 	}
 	full := `{"tokens":[` + strings.Repeat(`{"id":"a"},`, mostChecks-1) + `{"id":"a"}`
 	s.post("/v1/revocations/check", full+`]}`).wantsStatus(t, 200)
+	for _, at := range []string{`-1`, `1e300`, `1.7e9`, `"NaN"`, `1764455824000`, `"soon"`} {
+		s.post("/v1/revocations/check", `{"subject":"b","issuedAt":`+at+`}`).wants(t, 400, "bad_body")
+	}
 	for _, body := range []string{`{`, `{"id":1}`, `{"tokens":[{"id":"a"}],"id":"b"}`, full + `,{"id":"a"}]}`} {
 		s.post("/v1/revocations/check", body).wants(t, 400, "bad_body")
 	}
