@@ -32,6 +32,7 @@ type List struct {
 	used   atomic.Bool           // somebody has asked; written once
 	ready  chan struct{}         // closed then
 	fault  atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
+	pace   pace                  // of the comparison; replaced in tests
 	notes  notes                 // for the findings
 
 	readings  atomic.Uint32 // numbers the snapshots
@@ -85,7 +86,7 @@ func (l *List) begin() (*List, error) {
 		return l, l.run(l.tidy)
 	}
 	l.stops = append(l.stops, l.kit.OnBeat(l.beat), l.kit.AddFindings(l.findings))
-	return l, l.run(l.follow, l.send, l.tidy)
+	return l, l.run(l.follow, l.send, l.tidy, l.compare)
 }
 
 // newList makes one that does nothing yet.
@@ -103,6 +104,7 @@ func newList(client *evercache.Client, p Policy) (*List, error) {
 		own:      newPending(),
 		start:    time.Now().Add(-1), // asOf is never 0 by accident
 		wall:     time.Now,
+		pace:     usualPace,
 		ready:    make(chan struct{}),
 		moved:    make(chan struct{}),
 		confirms: make(chan confirm, 1),
