@@ -24,14 +24,11 @@ type Config struct {
 
 // Server is how the binary serves.
 type Server struct {
-	// Listen is host:port. On anything but loopback there is a Token, or
+	// Listen is host:port. On anything but loopback there is a token, or
 	// Insecure says that it runs open.
-	Listen string
-	// Token is the bearer token. TokenFile is where it came from, if it came
-	// from a file: read it again with ReadSecret to follow a rotation.
-	Token     evercache.Secret
-	TokenFile string
-	Insecure  bool
+	Listen   string
+	Tokens   Tokens
+	Insecure bool
 	// Hosts are names, in lower case and without a port, that a Host header may
 	// carry besides those of loopback.
 	Hosts []string
@@ -60,6 +57,8 @@ type Server struct {
 	RevocationsOnUnknown string // deny or allow
 	// RevocationsMaxEntries bounds what the denylist holds.
 	RevocationsMaxEntries int
+	// RevocationsKey goes into the hash of every id.
+	RevocationsKey evercache.Secret
 }
 
 // What Server.Revocations can be.

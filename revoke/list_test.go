@@ -106,7 +106,9 @@ func TestHostileInputIsRefused(t *testing.T) {
 	}{
 		{"empty", "", soon, revoke.ErrID},
 		{"1 MiB", big, soon, revoke.ErrID},
-		{"binary", "\x00\xff\r\n*1\r\n", soon, nil},
+		{"no text", "\x00\x01\r\n*1\r\n", soon, nil},
+		{"not UTF-8", "\x00\xff\r\n*1\r\n", soon, revoke.ErrID},
+		{"half of a character", "\xc3", soon, revoke.ErrID},
 		{"longest", big[:revoke.MaxIDBytes], soon, nil},
 		{"zero expiry", "a", time.Time{}, revoke.ErrExpiry},
 		{"expired", "a", time.Now().Add(-time.Hour), revoke.ErrExpiry},
@@ -122,6 +124,9 @@ func TestHostileInputIsRefused(t *testing.T) {
 			t.Errorf("%s: not refused", tt.name)
 		}
 	}
+	if _, err := p.RevokeIssuedBefore(t.Context(), "an\xffna", time.Now(), soon); !errors.Is(err, revoke.ErrID) {
+		t.Errorf("a subject that is not UTF-8: %v", err)
+	}
 	if _, err := p.RevokeIssuedBefore(t.Context(), "anna", time.Now().Add(time.Hour), soon); !errors.Is(err, revoke.ErrExpiry) {
 		t.Errorf("a cut-off in the future: %v", err)
 	}
@@ -133,7 +138,7 @@ func TestHostileInputIsRefused(t *testing.T) {
 			t.Errorf("a cut-off, %s: %v", name, err)
 		}
 	}
-	for name, token := range map[string]revoke.Token{"nothing": {}, "1 MiB": {ID: big}, "1 MiB subject": {ID: "a", Subject: big}} {
+	for name, token := range map[string]revoke.Token{"not UTF-8": {ID: "\xff"}, "a subject that is not": {ID: "a", Subject: "\xff"}, "nothing": {}, "1 MiB": {ID: big}, "1 MiB subject": {ID: "a", Subject: big}} {
 		if v := p.Check(token); v.Status != revoke.Unknown || v.Allowed() {
 			t.Errorf("%s: %v", name, v)
 		}

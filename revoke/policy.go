@@ -37,7 +37,8 @@ type Policy struct {
 	// all processes of a list, for ever (a process with another one knows
 	// nothing, and says so). Without it the ids in Redis cannot be read back
 	// either, but somebody who reads Redis can test whether an id that he can
-	// guess, such as the name of a subject, is in the list. With it he cannot.
+	// guess, such as the number of a subject, is in the list. With it he cannot.
+	// Give it 16 random bytes or more.
 	Key evercache.Secret
 
 	// Durability is what Revoke asks for: Journaled, Master or Replicated. Default
@@ -79,7 +80,7 @@ const (
 )
 
 var (
-	// ErrID means that an id or subject is empty or longer than MaxIDBytes.
+	// ErrID means that an id or subject is empty, longer than MaxIDBytes, or not UTF-8.
 	ErrID = errors.New("revoke: bad id")
 	// ErrExpiry means that an expiry is zero, over for longer than the clock skew,
 	// or further away than the longest life of a token; or that a cut-off is ahead,

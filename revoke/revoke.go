@@ -50,7 +50,7 @@ func (l *List) effectless(t time.Time) bool {
 // is alive by any clock can be revoked. The second it returns is not before the
 // moment given.
 func (l *List) expiry(id string, at time.Time) (uint32, error) {
-	if id == "" || len(id) > MaxIDBytes {
+	if id == "" || !isName(id) {
 		return 0, ErrID
 	}
 	m, _ := l.kit.Master()

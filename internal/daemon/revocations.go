@@ -30,6 +30,7 @@ func revocationPolicy(s config.Server) revoke.Policy {
 		MaxLife:    s.RevocationsMaxLife,
 		MaxEntries: s.RevocationsMaxEntries,
 		NoFirstUse: s.Revocations == config.RevocationsRequired,
+		Key:        s.RevocationsKey,
 	}
 	if s.RevocationsOnUnknown == "allow" {
 		p.OnUnknown = revoke.Allow
@@ -162,7 +163,7 @@ func revocationFailed(err error) *apiError {
 	case errors.Is(err, errRevocationBody):
 		return errBadBody(`a revocation is {"id","expiresAt"} or {"subject","issuedBefore","expiresAt"}`)
 	case errors.Is(err, revoke.ErrID):
-		return badRequest("bad_id", "an id or subject has 1 to 4096 bytes")
+		return badRequest("bad_id", "an id or subject has 1 to 4096 bytes of UTF-8")
 	case errors.Is(err, revoke.ErrExpiry):
 		return badRequest("bad_expiry", "expiresAt must be ahead, and at most EVERCACHE_REVOCATIONS_MAX_LIFE; issuedBefore must not be, and at most as long ago")
 	case errors.Is(err, revoke.ErrFull):

@@ -81,6 +81,9 @@ func (a *api) readJSON(q *request, v any) *apiError {
 	if fault != nil {
 		return fault
 	}
+	if !isText(body) {
+		return errBadBody("the body is not UTF-8, or has half of a surrogate pair (\\ud800): an id would be another one")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if d.Decode(v) != nil {

@@ -231,3 +231,26 @@ func TestRequiredIsNotReadyBeforeTheListIs(t *testing.T) {
 	}
 	s.eventually(10*time.Second, "ready", func() bool { return s.do("GET", "/readyz", "").StatusCode == 200 })
 }
+
+// The key of the settings goes into every hash: without it, who reads Redis could
+// try all numbers. A process with another key knows nothing, and says so.
+func TestTheKeyGoesIntoEveryHash(t *testing.T) {
+	r := redistest.Start(t)
+	one := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", "EVERCACHE_REVOCATIONS_KEY=key-one-0123456789")
+	if _, err := revoke.Init(t.Context(), one.client, revocationPolicy(one.daemon.cfg.Server)); err != nil {
+		t.Fatal(err)
+	}
+	one.eventually(30*time.Second, "ready", func() bool { return one.check(`{"id":"x"}`).Allowed })
+	one.post("/v1/revocations", expiring("42")).wantsStatus(t, 201)
+	for name, key := range map[string]string{"another key": "EVERCACHE_REVOCATIONS_KEY=key-two-0123456789", "no key": "EVERCACHE_REVOCATIONS_KEY="} {
+		other := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", key)
+		other.eventually(30*time.Second, name+" is told", func() bool {
+			return strings.Contains(other.do("GET", "/health", "").body, "revocations-key")
+		})
+		if v := other.check(`{"id":"42"}`); v.Status != revoke.Unknown || v.Allowed {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	same := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", "EVERCACHE_REVOCATIONS_KEY=key-one-0123456789")
+	same.eventually(30*time.Second, "the same key knows", func() bool { return same.check(`{"id":"42"}`).Status == revoke.Revoked })
+}
