@@ -50,7 +50,7 @@ type Server struct {
 	// ShutdownDelay is how long the process that ends is still reachable, and
 	// says that it is not ready. It is at most half of DrainTimeout.
 	ShutdownDelay time.Duration
-	// Revocations is one of the three constants.
+	// Revocations is one of the four constants.
 	Revocations          string
 	RevocationsMaxLag    time.Duration
 	RevocationsMaxLife   time.Duration
@@ -63,7 +63,8 @@ type Server struct {
 
 // What Server.Revocations can be.
 const (
-	RevocationsOn       = "on"       // the denylist is served
+	RevocationsAuto     = "auto"     // the denylist is served, and does nothing until it is used
+	RevocationsOn       = "on"       // it is read from the start on
 	RevocationsRequired = "required" // and the process is not ready without it
 	RevocationsOff      = "off"
 )

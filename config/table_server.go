@@ -81,9 +81,9 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.server.ShutdownDelay }, duration(0, 5*time.Minute)),
 	},
 	{
-		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "on", example: "required",
-		meaning: "The token denylist: `on`; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
-		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsOn, RevocationsRequired, RevocationsOff)),
+		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "auto", example: "required",
+		meaning: "The token denylist: `auto`, which begins with the first revocation or check, and is \"unknown\" until the list has been read then; `on`, from the start of the process on; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
+		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsAuto, RevocationsOn, RevocationsRequired, RevocationsOff)),
 	},
 	{
 		name: "EVERCACHE_REVOCATIONS_MAX_LAG", group: "Server", def: "15s", example: "60s",

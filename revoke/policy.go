@@ -71,6 +71,12 @@ type Policy struct {
 	// believed, with a warning, when no marker has appeared for five seconds,
 	// which is longer than any living process needs to put back what was lost.
 	NoFirstUse bool
+
+	// OnDemand: the list does nothing, and leaves nothing in Redis, until it is used:
+	// by a check, a revocation, WaitReady, or what an earlier process has left in the
+	// journal. What is not revoked here is Unknown from then on, until a complete set
+	// has been read. Until then this process holds nothing that Redis could lose.
+	OnDemand bool
 }
 
 const (

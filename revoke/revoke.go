@@ -74,9 +74,10 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	if l.isClosed() {
+	if l.isClosed() || l.ctx.Err() != nil { // the client was closed first
 		return evercache.Receipt{}, evercache.ErrClosed
 	}
+	l.use()
 	is, was, ok := l.set.add(e, 0)
 	if !ok {
 		l.stats.refused.Add(1)

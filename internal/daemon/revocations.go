@@ -31,6 +31,7 @@ func revocationPolicy(s config.Server) revoke.Policy {
 		MaxEntries: s.RevocationsMaxEntries,
 		NoFirstUse: s.Revocations == config.RevocationsRequired,
 		Key:        s.RevocationsKey,
+		OnDemand:   s.Revocations == config.RevocationsAuto,
 	}
 	if s.RevocationsOnUnknown == "allow" {
 		p.OnUnknown = revoke.Allow
@@ -58,7 +59,7 @@ func denylistMetrics(list *revoke.List) prometheus.Collector {
 func denylistHealth(s revoke.Stats) status.Denylist {
 	return status.Denylist{
 		Entries: s.Entries, Ready: s.Ready, AsOf: s.AsOf, Lag: s.Lag,
-		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken,
+		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken, Dormant: s.Dormant,
 	}
 }
 

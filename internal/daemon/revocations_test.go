@@ -206,7 +206,7 @@ func TestARevocationInAnOutageIsInForceAndSafeToRepeat(t *testing.T) {
 // restarted empty.
 func TestBRefusesWhatWasRevokedThroughA(t *testing.T) {
 	r := redistest.Start(t)
-	a, b := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on"), serveRedis(t, r)
+	a, b := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on"), serveRedis(t, r, "EVERCACHE_REVOCATIONS=on")
 	ready := func() bool { return a.check(`{"id":"x"}`).Allowed && b.check(`{"id":"x"}`).Allowed }
 	a.eventually(10*time.Second, "both ready", ready)
 	a.post("/v1/revocations", expiring("a")).wantsStatus(t, 201)
@@ -253,4 +253,48 @@ func TestTheKeyGoesIntoEveryHash(t *testing.T) {
 	}
 	same := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", "EVERCACHE_REVOCATIONS_KEY=key-one-0123456789")
 	same.eventually(30*time.Second, "the same key knows", func() bool { return same.check(`{"id":"42"}`).Status == revoke.Revoked })
+}
+
+// Who only caches has a denylist nowhere: not in Redis, not in /health, not in the
+// metrics. Who asks has one from then on, and what it has not read yet is unknown.
+func TestTheDenylistBeginsWhenItIsUsed(t *testing.T) {
+	const revoked = `{"id":"revoked-through-another"}`
+	for name, use := range map[string]func(*service){
+		"a check":        func(s *service) { s.check(`{"id":"x"}`) },
+		"a strict check": func(s *service) { s.check(`{"id":"x","strict":true}`) },
+		"a revocation":   func(s *service) { s.post("/v1/revocations", expiring("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := redistest.Start(t)
+			s := serveRedis(t, r)
+			s.eventually(30*time.Second, "a write is in Redis", func() bool {
+				return s.do("PUT", "/v1/cache/demo/a", "v").Header.Get("Evercache-Durability") == "master"
+			})
+			time.Sleep(time.Second) // several times what a list needs for its first claim
+			if keys := r.Do("KEYS", "~r:*"); len(keys.([]any)) != 0 {
+				t.Errorf("keys of a list that nobody uses: %v", keys)
+			}
+			if h, m := s.do("GET", "/health", "").body, s.do("GET", "/metrics", "").body; strings.Contains(h, "revocations") || strings.Contains(m, "evercache_revocations_") {
+				t.Errorf("a list that nobody uses is shown: %s", h)
+			}
+			other := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on")
+			if _, err := revoke.Init(t.Context(), other.client, revoke.Policy{}); err != nil {
+				t.Fatal(err)
+			}
+			other.eventually(30*time.Second, "the other is ready", func() bool { return other.check(`{"id":"x"}`).Allowed })
+			other.post("/v1/revocations", expiring("revoked-through-another")).wantsStatus(t, 201)
+			use(s)
+			s.eventually(30*time.Second, "it is known, and never allowed before", func() bool {
+				v := s.check(revoked)
+				if v.Allowed || v.Status == revoke.NotRevoked {
+					t.Fatalf("before the list was read: %+v", v)
+				}
+				return v.Status == revoke.Revoked
+			})
+			if h, m := s.do("GET", "/health", "").body, s.do("GET", "/metrics", "").body; !strings.Contains(h, `"revocations":{`) || !strings.Contains(m, "evercache_revocations_ready") {
+				t.Errorf("a list that is used is not shown: %s", h)
+			}
+		})
+	}
 }
