@@ -70,14 +70,15 @@ local function merged(n)
   return out
 end
 local function drop(n)
-  local ends, gone = {}, {}
+  local ends, gone, added = {}, {}, {}
   for i = 3, 2 + n, 2 do
     local subject = string.sub(ARGV[i + 1], 1, 17)
+    added[ARGV[i + 1]] = true
     ends[subject] = math.max(ends[subject] or 0, math.ceil(tonumber(ARGV[i])))
   end
   for i = 3 + n, #ARGV do
     local was = redis.call('ZSCORE', KEYS[1], ARGV[i])
-    if was and math.ceil(tonumber(was)) <= (ends[string.sub(ARGV[i], 1, 17)] or 0) then gone[#gone + 1] = ARGV[i] end
+    if was and not added[ARGV[i]] and math.ceil(tonumber(was)) <= (ends[string.sub(ARGV[i], 1, 17)] or 0) then gone[#gone + 1] = ARGV[i] end
   end
   if #gone == 0 then return 0 end
   return redis.call('ZREM', KEYS[1], unpack(gone))
