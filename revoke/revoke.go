@@ -74,7 +74,7 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	if l.isClosed() || l.ctx.Err() != nil { // the client was closed first
+	if l.isOver() {
 		return evercache.Receipt{}, evercache.ErrClosed
 	}
 	l.use()
@@ -101,6 +101,12 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 		return evercache.Receipt{}, context.Cause(ctx)
 	}
 	return r, l.enough(r, asked, cause)
+}
+
+// isOver reports whether the list or its client is closed. The client is asked: the
+// list hears of its end a moment later, where Shutdown has run out of time.
+func (l *List) isOver() bool {
+	return l.isClosed() || l.ctx.Err() != nil || !l.kit.Go(func(context.Context) {})
 }
 
 var (
