@@ -24,14 +24,11 @@ type Config struct {
 
 // Server is how the binary serves.
 type Server struct {
-	// Listen is host:port. On anything but loopback there is a Token, or
+	// Listen is host:port. On anything but loopback there is a token, or
 	// Insecure says that it runs open.
-	Listen string
-	// Token is the bearer token. TokenFile is where it came from, if it came
-	// from a file: read it again with ReadSecret to follow a rotation.
-	Token     evercache.Secret
-	TokenFile string
-	Insecure  bool
+	Listen   string
+	Tokens   Tokens
+	Insecure bool
 	// Hosts are names, in lower case and without a port, that a Host header may
 	// carry besides those of loopback.
 	Hosts []string
@@ -56,13 +53,15 @@ type Server struct {
 	// ReadyWait is how long the process is not ready while no Redis has been reached;
 	// 0: it is ready without.
 	ReadyWait time.Duration
-	// Revocations is one of the three constants.
+	// Revocations is one of the four constants.
 	Revocations          string
 	RevocationsMaxLag    time.Duration
 	RevocationsMaxLife   time.Duration
 	RevocationsOnUnknown string // deny or allow
 	// RevocationsMaxEntries bounds what the denylist holds.
 	RevocationsMaxEntries int
+	// RevocationsKey goes into the hash of every id.
+	RevocationsKey evercache.Secret
 }
 
 // OnLoopback reports whether only this machine can reach the listener.
@@ -70,7 +69,8 @@ func (s Server) OnLoopback() bool { return loopback(s.Listen) }
 
 // What Server.Revocations can be.
 const (
-	RevocationsOn       = "on"       // the denylist is served
+	RevocationsAuto     = "auto"     // the denylist is served, and does nothing until it is used
+	RevocationsOn       = "on"       // it is read from the start on
 	RevocationsRequired = "required" // and the process is not ready without it
 	RevocationsOff      = "off"
 )

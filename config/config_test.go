@@ -115,7 +115,7 @@ func TestStandaloneByDefault(t *testing.T) {
 		Server: Server{
 			Listen: "127.0.0.1:3000", LogLevel: slog.LevelInfo, LogFormat: "auto",
 			MaxBodyBytes: 1 << 20, BodyMemory: 16 << 20, MaxTTL: 720 * time.Hour, MaxClasses: 100,
-			DrainTimeout: 10 * time.Second, Revocations: "on",
+			DrainTimeout: 10 * time.Second, Revocations: "auto",
 			RevocationsMaxLag: 15 * time.Second, RevocationsMaxLife: 744 * time.Hour, RevocationsOnUnknown: "deny",
 			RevocationsMaxEntries: 10_000_000,
 		},
@@ -206,7 +206,7 @@ func TestListsEveryFaultAtOnce(t *testing.T) {
 		`EVERCACHE_LOG_LEVEL: "loud" is not a log level; write debug, info, warn or error`,
 		`EVERCACHE_LOG_FORMAT: "xml" is not one of the choices; write auto, json, text`,
 		`EVERCACHE_MAX_BODY: "1.5MiB" is not a size; write bytes as a whole number, or with a unit: 512KiB, 32MiB, 1GiB`,
-		`EVERCACHE_REVOCATIONS: "perhaps" is not one of the choices; write on, required, off`,
+		`EVERCACHE_REVOCATIONS: "perhaps" is not one of the choices; write auto, on, required, off`,
 		`EVERCACHE_TTL: "soon" is not a duration; write 250ms, 90s, 5m or 1h30m, or whole seconds`,
 		`EVERCACHE_DIAL_TIMEOUT: "0" is out of bounds; give a duration from 1ms to 1m`,
 	)

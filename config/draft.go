@@ -37,15 +37,16 @@ type draft struct {
 
 	server Server
 
-	ttl          time.Duration
-	stale        time.Duration
-	l1TTL        time.Duration
-	journalDir   string
-	memory       int64
-	outboxMemory int64
-	ringMemory   int64
-	ringAge      time.Duration
-	dialTimeout  time.Duration
-	readTimeout  time.Duration
-	writeTimeout time.Duration
+	ttl                time.Duration
+	stale              time.Duration
+	l1TTL              time.Duration
+	journalDir         string
+	revocationsKeyFile string
+	memory             int64
+	outboxMemory       int64
+	ringMemory         int64
+	ringAge            time.Duration
+	dialTimeout        time.Duration
+	readTimeout        time.Duration
+	writeTimeout       time.Duration
 }

@@ -207,16 +207,6 @@ func level(v string) (slog.Level, []problem) {
 	return 0, wrong(v, "is not a log level", "write debug, info, warn or error")
 }
 
-// token is what an Authorization header can carry.
-func token(v string) (evercache.Secret, []problem) {
-	for _, c := range []byte(v) {
-		if c <= ' ' || c > '~' {
-			return "", wrong("", "holds a space, a line break or a sign outside ASCII, which no Authorization header can carry", "use letters, digits and punctuation")
-		}
-	}
-	return evercache.Secret(v), nil
-}
-
 // maxPrefixBytes is half of a key.
 const maxPrefixBytes = evercache.MaxKeyBytes / 2
 

@@ -181,13 +181,13 @@ func TestURLBesideItsParts(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	got := accept(t, "EVERCACHE_LISTEN=[::]:8080", "EVERCACHE_TOKEN=letmein", "EVERCACHE_HOSTS=Cache.example, 10.0.0.7\n[::7]",
+	got := accept(t, "EVERCACHE_LISTEN=[::]:8080", "EVERCACHE_TOKEN=0123456789abcdef", "EVERCACHE_HOSTS=Cache.example, 10.0.0.7\n[::7]",
 		"EVERCACHE_LOG_LEVEL=WARN", "EVERCACHE_LOG_FORMAT=JSON", "EVERCACHE_MAX_BODY=64KiB", "EVERCACHE_BODY_MEMORY=8MiB", "EVERCACHE_MAX_TTL=24h",
 		"EVERCACHE_DRAIN_TIMEOUT=25", "EVERCACHE_SHUTDOWN_DELAY=7", "EVERCACHE_REVOCATIONS=OFF",
 		"EVERCACHE_REVOCATIONS_MAX_LAG=60", "EVERCACHE_REVOCATIONS_ON_UNKNOWN=Allow", "EVERCACHE_REVOCATIONS_MAX_LIFE=24h",
 		"EVERCACHE_REVOCATIONS_MAX_ENTRIES=5000").Server
 	want := Server{
-		Listen: "[::]:8080", Token: "letmein", Hosts: []string{"10.0.0.7", "::7", "cache.example"},
+		Listen: "[::]:8080", Tokens: Tokens{All: Token{Values: []evercache.Secret{"0123456789abcdef"}}}, Hosts: []string{"10.0.0.7", "::7", "cache.example"},
 		LogLevel: slog.LevelWarn, LogFormat: "json", MaxBodyBytes: 64 << 10, BodyMemory: 8 << 20, MaxTTL: 24 * time.Hour, MaxClasses: 100,
 		DrainTimeout: 25 * time.Second, ShutdownDelay: 7 * time.Second, Revocations: "off",
 		RevocationsMaxLag: time.Minute, RevocationsMaxLife: 24 * time.Hour, RevocationsOnUnknown: "allow", RevocationsMaxEntries: 5000,
@@ -218,10 +218,10 @@ func TestOpenListener(t *testing.T) {
 	for _, open := range []string{":3000", "0.0.0.0:3000", "[::]:3000", "10.0.0.7:3000", "cache.example:3000"} {
 		expectLines(t, refuse(t, "EVERCACHE_LISTEN="+open),
 			`EVERCACHE_LISTEN: "`+open+`" can be reached from other machines, and no token is set; set EVERCACHE_TOKEN or EVERCACHE_TOKEN_FILE, or EVERCACHE_INSECURE=true to run open, or listen on 127.0.0.1`)
-		expectCodes(t, accept(t, "EVERCACHE_LISTEN="+open, "EVERCACHE_TOKEN=x"))
-		expectCodes(t, acceptWith(t, memory{"/t": "!x"}, "EVERCACHE_LISTEN="+open, "EVERCACHE_TOKEN_FILE=/t"))
+		expectCodes(t, accept(t, "EVERCACHE_LISTEN="+open, "EVERCACHE_TOKEN=0123456789abcdef"))
+		expectCodes(t, acceptWith(t, memory{"/t": "!0123456789abcdef"}, "EVERCACHE_LISTEN="+open, "EVERCACHE_TOKEN_FILE=/t"))
 		expectCodes(t, accept(t, "EVERCACHE_LISTEN="+open, "EVERCACHE_INSECURE=1"), "config-listener-open")
-		expectCodes(t, accept(t, "EVERCACHE_LISTEN="+open, "EVERCACHE_INSECURE=1", "EVERCACHE_TOKEN=x"), "config-setting-unused")
+		expectCodes(t, accept(t, "EVERCACHE_LISTEN="+open, "EVERCACHE_INSECURE=1", "EVERCACHE_TOKEN=0123456789abcdef"), "config-setting-unused")
 	}
 	refuse(t, "EVERCACHE_LISTEN=:3000", "EVERCACHE_TOKEN=")
 	expectLines(t, refuse(t, "EVERCACHE_LISTEN=:3000", "EVERCACHE_TOKEN_FILE=/none"),

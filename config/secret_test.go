@@ -12,7 +12,7 @@ import (
 
 // canary begins with no hexadecimal digit: behind an escape like \xcc it would
 // be found where it is not.
-const canary = "k4n4ryS3cret"
+const canary = "k4n4ryS3cretOfAll"
 
 func TestNoSecretIsPrinted(t *testing.T) {
 	secrets := []string{
@@ -28,7 +28,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		if strings.Contains(printed(cfg), canary) {
 			t.Errorf("%v: a secret is printed", more)
 		}
-		if cfg.Redis.Password.Reveal() != canary || cfg.Server.Token.Reveal() != canary {
+		if cfg.Redis.Password.Reveal() != canary || cfg.Server.Tokens.All.Values[0].Reveal() != canary {
 			t.Errorf("%v: a secret is lost", more)
 		}
 	}
@@ -53,7 +53,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		{"REDIS_CLUSTER_NODES=u:" + canary + "@n1:6379"},
 		{"REDIS_ADDRESS_MAP=a:1=u:" + canary + "@b:2"},
 		{"EVERCACHE_LISTEN=" + canary + "@:80"},
-		{"EVERCACHE_TOKEN=" + canary + " " + canary},
+		{"EVERCACHE_TOKEN=" + canary + " " + canary + " x"},
 		{"REDIS_PASSWORD_FILE=" + canary},
 		{"REDIS_PASSWORD=" + canary, "REDIS_PASSWORD_FILE=/x"},
 		{"REDIS_PASSWORD=" + canary, "REDIS_DB=" + canary},
@@ -75,14 +75,14 @@ func printed(cfg Config) string {
 }
 
 func TestSecretsFromFiles(t *testing.T) {
-	f := memory{"/redis": "!pass word\r\n", "/sentinel": "!watch\n\n", "/token": "!tok"}
+	f := memory{"/redis": "!pass word\r\n", "/sentinel": "!watch\n\n", "/token": "!the-token-of-a-file"}
 	cfg := acceptWith(t, f, sentinelOn, masterIs, three,
 		"REDIS_PASSWORD_FILE=/redis", "REDIS_USERNAME=u", "REDIS_SENTINEL_PASSWORD_FILE=/sentinel", "EVERCACHE_TOKEN_FILE=/token")
 	if o := cfg.Redis; o.PasswordFile != "/redis" || o.Password != "" || o.SentinelPasswordFile != "/sentinel" || o.SentinelPassword != "" {
 		t.Errorf("PasswordFile %q, SentinelPasswordFile %q: want the paths, and no copy of what is in them", o.PasswordFile, o.SentinelPasswordFile)
 	}
-	if s := cfg.Server; s.Token != "tok" || s.TokenFile != "/token" {
-		t.Errorf("Token %q, TokenFile %q", s.Token.Reveal(), s.TokenFile)
+	if got := cfg.Server.Tokens.All; len(got.Values) != 1 || got.Values[0] != "the-token-of-a-file" || got.File != "/token" {
+		t.Errorf("%d tokens of %q", len(got.Values), got.File)
 	}
 	expectCodes(t, cfg)
 	for _, want := range []Line{{"REDIS_PASSWORD", "***", "file"}, {"REDIS_PASSWORD_FILE", "/redis", "env"}, {"EVERCACHE_TOKEN", "***", "file"}} {
@@ -92,8 +92,10 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
+const tokenFix = "use 16 or more letters, digits and punctuation; while one token takes the place of another, write both with white space between"
+
 func TestSecretFileFaults(t *testing.T) {
-	f := memory{"/empty": "\r\n", "/large": strings.Repeat("x", maxValueBytes+1), "/spaced": "a b"}
+	f := memory{"/empty": "\r\n", "/large": strings.Repeat("x", maxValueBytes+1), "/spaced": "a b c"}
 	const fix = "; give the path of a file that holds the secret and nothing else"
 	expectLines(t, refuseWith(t, f, "REDIS_PASSWORD_FILE=/empty", "REDIS_SENTINEL_PASSWORD_FILE=/large", "EVERCACHE_TOKEN_FILE=/none"),
 		`REDIS_PASSWORD_FILE: "/empty" is empty`+fix,
@@ -101,8 +103,8 @@ func TestSecretFileFaults(t *testing.T) {
 		`EVERCACHE_TOKEN_FILE: "/none" does not exist`+fix)
 	expectLines(t, refuseWith(t, f, "REDIS_PASSWORD_FILE=hunter2", "EVERCACHE_TOKEN_FILE=/spaced"),
 		"REDIS_PASSWORD_FILE: the file does not exist"+fix,
-		"EVERCACHE_TOKEN_FILE: the token in the file holds a space, a line break or a sign outside ASCII, which no Authorization header can carry; use letters, digits and punctuation")
-	expectLines(t, refuseWith(t, f, "REDIS_PASSWORD=x", "REDIS_PASSWORD_FILE=/spaced", "EVERCACHE_TOKEN=x", "EVERCACHE_TOKEN_FILE=/spaced"),
+		"EVERCACHE_TOKEN_FILE: the token in the file is shorter than 16 bytes; "+tokenFix)
+	expectLines(t, refuseWith(t, f, "REDIS_PASSWORD=x", "REDIS_PASSWORD_FILE=/spaced", "EVERCACHE_TOKEN=0123456789abcdef", "EVERCACHE_TOKEN_FILE=/spaced"),
 		"REDIS_PASSWORD_FILE: REDIS_PASSWORD is set too; give one of them",
 		"EVERCACHE_TOKEN_FILE: EVERCACHE_TOKEN is set too; give one of them")
 }
@@ -111,7 +113,7 @@ func TestSecretFileThatEverybodyMayRead(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no such mode there")
 	}
-	cfg := acceptWith(t, memory{"/a": "x", "/b": "!y"}, "REDIS_PASSWORD_FILE=/a", "EVERCACHE_TOKEN_FILE=/b")
+	cfg := acceptWith(t, memory{"/a": "x", "/b": "!0123456789abcdef"}, "REDIS_PASSWORD_FILE=/a", "EVERCACHE_TOKEN_FILE=/b")
 	f := find(t, cfg, "config-secret-file-mode")
 	if want := "Everybody may read the file of REDIS_PASSWORD_FILE."; f.Detail != want {
 		t.Errorf("Detail = %q, want %q", f.Detail, want)
@@ -146,8 +148,8 @@ func TestNoFindingIsLeftWithoutADetailOrAFix(t *testing.T) {
 func TestTheModeOfAMountedSecretIsTheEngines(t *testing.T) {
 	cert, key := certificate(t)
 	f := memory{
-		"/run/secrets/redis": "x", "/var/run/secrets/token": "y", "/run/secrets/tls/key": key, "/cert": cert,
-		"/run/secrets/../password": "x", "/run/secrets-of-mine": "y",
+		"/run/secrets/redis": "x", "/var/run/secrets/token": "0123456789abcdef", "/run/secrets/tls/key": key, "/cert": cert,
+		"/run/secrets/../password": "x", "/run/secrets-of-mine": "0123456789abcdef",
 	}
 	cfg := acceptWith(t, f, "REDIS_PASSWORD_FILE=/run/secrets/redis", "EVERCACHE_TOKEN_FILE=/var/run/secrets/token",
 		"EVERCACHE_TLS_CERT_FILE=/cert", "EVERCACHE_TLS_KEY_FILE=/run/secrets/tls/key")
@@ -192,7 +194,7 @@ func TestFilesOnDisk(t *testing.T) {
 }
 
 func TestRedactedSaysWhereEachValueCameFrom(t *testing.T) {
-	cfg := accept(t, "REDIS_URL=rediss://u:p@h:6380/2", "EVERCACHE_TTL=2s", "EVERCACHE_TOKEN=x")
+	cfg := accept(t, "REDIS_URL=rediss://u:p@h:6380/2", "EVERCACHE_TTL=2s", "EVERCACHE_TOKEN=0123456789abcdef")
 	if n := len(cfg.Redacted()); n != len(settings) {
 		t.Errorf("%d lines, want %d", n, len(settings))
 	}

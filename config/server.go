@@ -10,7 +10,8 @@ import (
 func (r *reader) server() Server {
 	s := r.draft.server
 	s.MaxClasses = maxClasses
-	s.Token = r.serverToken()
+	s.Tokens = r.tokens()
+	s.RevocationsKey = r.revocationsKey()
 	r.checkListener(s)
 	s.ShutdownDelay = r.shutdownDelay(s)
 	s.BodyMemory = r.bodyMemory(s)
@@ -18,22 +19,13 @@ func (r *reader) server() Server {
 	return s
 }
 
-func (r *reader) serverToken() evercache.Secret {
-	const name = "EVERCACHE_TOKEN"
-	t := r.secretFrom(name, r.draft.server.Token, r.draft.server.TokenFile)
-	if _, bad := token(t.Reveal()); bad != nil {
-		r.unusable(name+"_FILE", "the token in the file "+bad[0].what, bad[0].fix)
-	}
-	return t
-}
-
 // checkListener refuses what would be open by accident.
 func (r *reader) checkListener(s Server) {
-	unsure := r.bad["EVERCACHE_TOKEN"] || r.bad["EVERCACHE_TOKEN_FILE"] || r.bad["EVERCACHE_INSECURE"]
+	unsure := r.bad["EVERCACHE_INSECURE"] || r.badToken()
 	switch {
-	case s.Token != "" && s.Insecure:
+	case s.Tokens.Any() && s.Insecure:
 		r.unused = append(r.unused, "EVERCACHE_INSECURE: a token is set and asked for.")
-	case s.Token != "" || unsure || loopback(s.Listen):
+	case s.Tokens.Any() || unsure || loopback(s.Listen):
 	case s.Insecure:
 		r.findings = append(r.findings, listenerOpen.finding(
 			"EVERCACHE_LISTEN is not loopback, there is no token, and EVERCACHE_INSECURE is true.",

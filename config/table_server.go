@@ -2,36 +2,43 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/evercache/evercache"
 )
 
+// accessSettings say who may ask.
+var accessSettings = slices.Concat(
+	tokenSettings("EVERCACHE_TOKEN", "a-long-random-word", "Bearer token for everything but `/livez`, `/readyz` and `/health`.",
+		func(d *draft) *Token { return &d.server.Tokens.All }),
+	tokenSettings("EVERCACHE_READ_TOKEN", "a-long-random-word", "Token for reading values, and for checking tokens against the denylist.",
+		func(d *draft) *Token { return &d.server.Tokens.Read }),
+	tokenSettings("EVERCACHE_WRITE_TOKEN", "a-long-random-word", "Token for writing and deleting keys and prefixes, and for reading.",
+		func(d *draft) *Token { return &d.server.Tokens.Write }),
+	tokenSettings("EVERCACHE_REVOKE_TOKEN", "a-long-random-word", "Token for revoking tokens, and for checking them.",
+		func(d *draft) *Token { return &d.server.Tokens.Revoke }),
+	tokenSettings("EVERCACHE_METRICS_TOKEN", "a-long-random-word", "Token for `/metrics` and the page at `/`.",
+		func(d *draft) *Token { return &d.server.Tokens.Metrics }),
+	[]setting{
+		{
+			name: "EVERCACHE_INSECURE", group: "Access", def: "false", example: "true",
+			meaning: "Run open: accept anyone on an address that others can reach.",
+			parse:   to(func(d *draft) *bool { return &d.server.Insecure }, boolean),
+		},
+		{
+			name: "EVERCACHE_HOSTS", group: "Access", unset: "loopback only", example: "cache.example,10.0.0.7",
+			meaning: "Names, without ports, that a `Host` header may carry besides localhost, 127.0.0.1 and [::1]; at most 100.",
+			parse:   to(func(d *draft) *[]string { return &d.server.Hosts }, hosts),
+		},
+	},
+)
+
 var serverSettings = []setting{
 	{
 		name: "EVERCACHE_LISTEN", group: "Server", def: "127.0.0.1:3000", example: ":3000",
-		meaning: "Where `evercache serve` listens. Any address but loopback needs a token, or `EVERCACHE_INSECURE=true`; without a host it is every address.",
+		meaning: "Where `evercache serve` listens. Any address but loopback needs a token (see [Access](#access)), or `EVERCACHE_INSECURE=true`; without a host it is every address.",
 		parse:   to(func(d *draft) *string { return &d.server.Listen }, listen),
-	},
-	{
-		name: "EVERCACHE_TOKEN", group: "Server", unset: "none", example: "a-long-random-word", secret: true,
-		meaning: "Bearer token for everything but `/livez`, `/readyz` and the short form of `/health`. Visible ASCII without spaces.",
-		parse:   to(func(d *draft) *evercache.Secret { return &d.server.Token }, token),
-	},
-	{
-		name: "EVERCACHE_TOKEN_FILE", group: "Server", unset: "none", example: "/run/secrets/evercache-token",
-		meaning: "A file that holds the token instead. It is read again while the binary runs, so a replaced token needs no restart.",
-		parse:   to(func(d *draft) *string { return &d.server.TokenFile }, text),
-	},
-	{
-		name: "EVERCACHE_INSECURE", group: "Server", def: "false", example: "true",
-		meaning: "Run open: accept anyone on an address that others can reach.",
-		parse:   to(func(d *draft) *bool { return &d.server.Insecure }, boolean),
-	},
-	{
-		name: "EVERCACHE_HOSTS", group: "Server", unset: "loopback only", example: "cache.example,10.0.0.7",
-		meaning: "Names, without ports, that a `Host` header may carry besides localhost, 127.0.0.1 and [::1]; at most 100.",
-		parse:   to(func(d *draft) *[]string { return &d.server.Hosts }, hosts),
 	},
 	{
 		name: "EVERCACHE_TLS_CERT_FILE", group: "Server", unset: "no TLS", example: "/etc/evercache/server.pem",
@@ -79,9 +86,9 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *time.Duration { return &d.server.ReadyWait }, duration(0, 10*time.Minute)),
 	},
 	{
-		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "on", example: "required",
-		meaning: "The token denylist: `on`; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
-		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsOn, RevocationsRequired, RevocationsOff)),
+		name: "EVERCACHE_REVOCATIONS", group: "Server", def: "auto", example: "required",
+		meaning: "The token denylist: `auto`, which begins with the first revocation or check, and is \"unknown\" until the list has been read then; `on`, from the start of the process on; `required`, which also holds `/readyz` at 503 until the list has been read once, and believes no list in Redis without a marker (`evercache revoke init`); or `off`.",
+		parse:   to(func(d *draft) *string { return &d.server.Revocations }, choice(RevocationsAuto, RevocationsOn, RevocationsRequired, RevocationsOff)),
 	},
 	{
 		name: "EVERCACHE_REVOCATIONS_MAX_LAG", group: "Server", def: "15s", example: "60s",
@@ -102,6 +109,16 @@ var serverSettings = []setting{
 		name: "EVERCACHE_REVOCATIONS_MAX_ENTRIES", group: "Server", def: "10000000", example: "1000000",
 		meaning: "How many revocations the process holds, at about 55 bytes each in memory. Beyond it a revocation is refused, and a list in Redis that does not fit is unknown. The same in every process; 1 to 1000000000.",
 		parse:   to(func(d *draft) *int { return &d.server.RevocationsMaxEntries }, count(1, 1_000_000_000)),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS_KEY", group: "Server", unset: "none", example: "a-long-random-word", secret: true,
+		meaning: "Goes into the hash of every id of the denylist, so that who reads Redis cannot find ids out by trying them. At least 16 bytes; the same in every process, for as long as the list lives (see the [guide](guide/revocation.md#the-key)).",
+		parse:   to(func(d *draft) *evercache.Secret { return &d.server.RevocationsKey }, revocationsKey),
+	},
+	{
+		name: "EVERCACHE_REVOCATIONS_KEY_FILE", group: "Server", unset: "none", example: "/run/secrets/evercache-revocations-key",
+		meaning: "A file that holds it instead. It is read at the start only.",
+		parse:   to(func(d *draft) *string { return &d.revocationsKeyFile }, text),
 	},
 	{
 		name: "EVERCACHE_JOURNAL_DIR", group: "Server", unset: "no journal", example: "/var/lib/evercache",

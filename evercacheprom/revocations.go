@@ -23,6 +23,7 @@ type RevocationStats struct {
 	Revoked, Taken, Refused                uint64
 	Snapshots, Gaps, Lost, PutBack, Pruned uint64
 	Garbage                                uint64
+	Dormant                                bool // then there are no metrics
 	Strict, StrictFailed                   uint64
 }
 
@@ -73,6 +74,9 @@ func (Revocations) Describe(ch chan<- *prometheus.Desc) {
 // Collect sends what one snapshot says.
 func (r Revocations) Collect(ch chan<- prometheus.Metric) {
 	s, e := r.stats(), emitter{ch}
+	if s.Dormant {
+		return
+	}
 	e.gauge(descRevEntries, float64(s.Entries))
 	e.gauge(descRevReady, truth(s.Ready))
 	if !s.AsOf.IsZero() {

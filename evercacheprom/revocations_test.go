@@ -88,6 +88,9 @@ func TestADenylistThatKnowsNothingHasNoLag(t *testing.T) {
 	if n := testutil.CollectAndCount(denylist(revoke.Stats{}), "evercache_revocations_lag_seconds"); n != 0 {
 		t.Errorf("%d series", n)
 	}
+	if n := testutil.CollectAndCount(denylist(revoke.Stats{Dormant: true})); n != 0 {
+		t.Errorf("%d metrics of a list that nobody uses", n)
+	}
 	if n := testutil.CollectAndCount(denylist(revoke.Stats{}), "evercache_revocations_lost_total"); n != 1 {
 		t.Errorf("%d series of a counter, want one from the start", n)
 	}

@@ -9,6 +9,9 @@
 // StartSentinel does the same for a master with replicas and sentinels, in which a failover takes
 // about two seconds. NewProxy puts a network that can be broken in front of either.
 //
+// A denylist (package revoke) waits five seconds before it takes an empty Redis for a new one. In a
+// test call revoke.Init after revoke.New: it says that nothing was lost.
+//
 // It needs redis-server (or valkey-server) on PATH; without, a test is skipped, or fails when
 // EVERCACHE_TEST_REQUIRE_REDIS=1, which is what a build server should set.
 // EVERCACHE_TEST_REDIS_SERVER and EVERCACHE_TEST_REDIS_SENTINEL name other programs to run; a

@@ -39,7 +39,7 @@ func (l *List) holds(t Token) bool {
 		return false
 	}
 	cut, ok := l.set.cutoff(l.hash.key(kindSubject, t.Subject))
-	return ok && t.IssuedAt.Unix() <= int64(cut)
+	return ok && cutoffCovers(cut, t.IssuedAt, l.latest(), l.policy.ClockSkew)
 }
 
 // CheckStrict asks the master, and makes sure that it is the only one: the answer

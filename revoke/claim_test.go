@@ -91,3 +91,47 @@ func TestASetThatIsEmptiedWhileItIsReadIsNotMarked(t *testing.T) {
 		})
 	}
 }
+
+// A cut-off that is missing may have given place to a later one of another process,
+// of which the stream tells: only who has read so far can call it a loss.
+func TestWhatTheStreamMayExplainIsNoLoss(t *testing.T) {
+	t.Parallel()
+	s := reader(t, redistest.Start(t))
+	now := uint32(time.Now().Unix())
+	earlier := entry{key: key{1}, subject: true, exp: now + 3600, cut: wholeSecond(now - 10)}
+	later := entry{key: key{1}, subject: true, exp: now + 3600, cut: wholeSecond(now - 5)}
+	if err := s.add(t.Context(), s.m, []entry{earlier}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.attach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.mark(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	compare := func(e entry, seq int64) int {
+		missing, _, err := s.compareOnce(t.Context(), s.m, []entry{e}, seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return missing
+	}
+	if n := compare(earlier, s.seq); n != 0 {
+		t.Errorf("what is there counts as %d", n)
+	}
+	if err := s.add(t.Context(), s.m, []entry{later}, []string{earlier.member()}); err != nil {
+		t.Fatal(err)
+	}
+	if n := compare(earlier, s.seq); n != isBehind {
+		t.Errorf("before the news: %d", n)
+	}
+	if n := compare(later, s.seq+1); n != 0 {
+		t.Errorf("the later one: %d", n)
+	}
+	if n := compare(earlier, s.seq+1); n != 1 {
+		t.Errorf("nothing in the stream explains it: %d", n)
+	}
+}

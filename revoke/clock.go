@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/kit"
@@ -21,6 +22,8 @@ type clocks struct {
 	since time.Time  // when slack was found
 	wall  int64      // what our clock said, in ms, when a server was last asked
 	asked time.Time  // when that was
+
+	ahead atomic.Int64 // how far the server's clock was ahead of ours, in ms, when it was last looked at
 }
 
 // window is how long a difference between clocks is remembered: it outlives a
@@ -57,8 +60,9 @@ func (c *clocks) heard(peers time.Duration) {
 func (l *List) slowest(m kit.Master) int64 {
 	now, wall, low := time.Now(), l.wall(), int64(0)
 	if m != nil {
-		if ahead, _, ok := m.ClockAhead(wall); ok {
+		if ahead, most, ok := m.ClockAhead(wall); ok {
 			low = max(1, wall.UnixMilli()+ahead.Milliseconds())
+			l.clocks.ahead.Store(most.Milliseconds())
 		}
 	}
 	return l.clocks.slowest(wall.UnixMilli(), low, now)
@@ -73,6 +77,12 @@ func (l *List) fastest() time.Time {
 		}
 	}
 	return wall
+}
+
+// latest is the time by the faster of our clock and the server's, as it was when it
+// was last looked at: it asks nobody.
+func (l *List) latest() time.Time {
+	return l.wall().Add(time.Duration(max(0, l.clocks.ahead.Load())) * time.Millisecond)
 }
 
 // lastLiving is the second before which what has expired can go: by the slowest

@@ -25,6 +25,16 @@ func (l *List) Sweep() {
 	l.prune(l.ctx)
 }
 
+// NewPaced is New with another pause between the rounds of comparing.
+func NewPaced(client *evercache.Client, p Policy, round time.Duration) (*List, error) {
+	l, err := newList(client, p)
+	if err != nil {
+		return nil, err
+	}
+	l.pace = pace{round: round, batch: time.Millisecond}
+	return l.begin()
+}
+
 // Fill brings ids into force here only.
 func (l *List) Fill(ids []string, expiresAt time.Time) {
 	for _, id := range ids {

@@ -16,6 +16,7 @@ type notes struct {
 	foreign  atomic.Bool           // it is hashed with another secret
 	full     atomic.Bool
 	evicts   atomic.Pointer[string] // the eviction policy that could take it
+	removed  atomic.Pointer[removal]
 }
 
 // memory reads INFO memory.
@@ -59,6 +60,11 @@ func (l *List) findings() (fs []kit.Finding) {
 		add("revocations-evictable", "warning", "Redis may evict the denylist",
 			"Its maxmemory-policy is "+*policy+". What is evicted is put back, and unknown meanwhile.",
 			"Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.")
+	}
+	if r := recently(&l.notes.removed); r != nil {
+		add("revocations-removed", "warning", "Revocations were taken out of Redis unseen",
+			fmt.Sprintf("%d were missing at %s, though the set there said that it had all of them. They are put back; a process that started meanwhile could let their tokens in.", r.entries, r.at.UTC().Format(time.RFC3339)),
+			"See who else writes "+l.keys.set+" in Redis, and let an ACL forbid it.")
 	}
 	if l.notes.firstUse.Load() && matters {
 		add("revocations-first-use", "info", "The denylist was taken as it was",

@@ -30,8 +30,10 @@ type List struct {
 	asOf   atomic.Int64          // everything acknowledged before is known; 0: never was
 	known  atomic.Bool           // a complete set has been read once
 	used   atomic.Bool           // somebody has asked; written once
+	asleep atomic.Bool           // it is on demand, and nobody has
 	ready  chan struct{}         // closed then
 	fault  atomic.Pointer[error] // why the last attempt to reach the list in Redis failed
+	pace   pace                  // of the comparison; replaced in tests
 	notes  notes                 // for the findings
 
 	readings  atomic.Uint32 // numbers the snapshots
@@ -43,8 +45,9 @@ type List struct {
 	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
 	position position
 
-	mu     sync.Mutex // guards moved, position and closed
+	mu     sync.Mutex // guards moved, position, closed, awake and stops
 	closed bool
+	awake  bool
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -80,12 +83,34 @@ func New(client *evercache.Client, p Policy) (*List, error) {
 // begin starts it.
 func (l *List) begin() (*List, error) {
 	l.recall()
-	if l.kit.MemoryOnly() {
+	var err error
+	switch {
+	case l.kit.MemoryOnly():
 		l.believe()
-		return l, l.run(l.tidy)
+		err = l.run(l.tidy)
+	case l.policy.OnDemand && l.set.count.Load() == 0:
+		l.asleep.Store(true)
+		err = l.run(func(ctx context.Context) { <-ctx.Done() }) // hears that the client is closed
+	default:
+		err = l.wake()
 	}
+	if err != nil {
+		return l, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// wake starts what keeps the list up, once, unless it is closed.
+func (l *List) wake() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.awake || l.closed {
+		return nil
+	}
+	l.awake = true
+	l.asleep.Store(false)
 	l.stops = append(l.stops, l.kit.OnBeat(l.beat), l.kit.AddFindings(l.findings))
-	return l, l.run(l.follow, l.send, l.tidy)
+	return l.run(l.follow, l.send, l.tidy, l.compare)
 }
 
 // newList makes one that does nothing yet.
@@ -103,6 +128,7 @@ func newList(client *evercache.Client, p Policy) (*List, error) {
 		own:      newPending(),
 		start:    time.Now().Add(-1), // asOf is never 0 by accident
 		wall:     time.Now,
+		pace:     usualPace,
 		ready:    make(chan struct{}),
 		moved:    make(chan struct{}),
 		confirms: make(chan confirm, 1),
@@ -124,7 +150,7 @@ func (l *List) run(fs ...func(context.Context)) error {
 		})
 		if !started {
 			l.wg.Done()
-			return errors.Join(evercache.ErrClosed, l.Close())
+			return evercache.ErrClosed
 		}
 	}
 	return nil
@@ -136,6 +162,7 @@ func (l *List) Ready() bool { return l.known.Load() }
 
 // WaitReady waits for that, or for ctx.
 func (l *List) WaitReady(ctx context.Context) error {
+	l.rouse()
 	select {
 	case <-l.ready:
 		return nil
@@ -153,11 +180,19 @@ func (l *List) believe() {
 	}
 }
 
-// use notes that somebody asks this list. It writes once: a check must not make
+// use notes that somebody uses this list, and wakes it. It writes once: a check must not make
 // processors wait for each other.
 func (l *List) use() {
 	if !l.used.Load() {
 		l.used.Store(true)
+		l.rouse()
+	}
+}
+
+// rouse wakes a list that is on demand.
+func (l *List) rouse() {
+	if l.asleep.Load() {
+		_ = l.wake() // an error: the client is closed, and all stays unknown
 	}
 }
 
@@ -192,11 +227,12 @@ func (l *List) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	first := !l.closed
 	l.closed = true
+	stops := l.stops
 	l.mu.Unlock()
 	if first {
 		l.drain(ctx)
 		l.cancel(evercache.ErrClosed)
-		for _, stop := range l.stops {
+		for _, stop := range stops {
 			stop()
 		}
 	}

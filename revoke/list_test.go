@@ -42,17 +42,21 @@ func TestARevokedTokenIsRefusedEverywhereAtOnce(t *testing.T) {
 	}
 }
 
-func TestASubjectIsLoggedOutUpToTheSecond(t *testing.T) {
+func TestASubjectIsLoggedOutUpToTheCutOff(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	ps := startAll(t, 2, single(server), revoke.Policy{})
 	cut := time.Now().Truncate(time.Second).Add(300 * time.Millisecond)
-	if _, err := ps[0].RevokeIssuedBefore(t.Context(), "anna", cut, inAnHour()); err != nil {
-		t.Fatal(err)
+	for _, at := range []time.Time{cut.Add(-100 * time.Millisecond), cut} { // the later takes the place of the other
+		if _, err := ps[0].RevokeIssuedBefore(t.Context(), "anna", at, inAnHour()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// An earlier cut-off does not take anything back.
-	if _, err := ps[1].RevokeIssuedBefore(t.Context(), "anna", cut.Add(-time.Hour), inAnHour()); err != nil {
-		t.Fatal(err)
+	for _, before := range []time.Duration{time.Millisecond, time.Hour} {
+		if _, err := ps[1].RevokeIssuedBefore(t.Context(), "anna", cut.Add(-before), inAnHour()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	eventually(t, 30*time.Second, "both know the subject", func() bool {
 		return ps[1].Check(revoke.Token{Subject: "anna", IssuedAt: cut.Add(-time.Minute)}).Status == revoke.Revoked
@@ -67,9 +71,17 @@ func TestASubjectIsLoggedOutUpToTheSecond(t *testing.T) {
 		}{
 			{"before", cut.Add(-time.Minute), revoke.Revoked},
 			{"in the same second", cut.Truncate(time.Second), revoke.Revoked},
-			{"at the end of that second", cut.Truncate(time.Second).Add(999 * time.Millisecond), revoke.Revoked},
+			{"at the cut-off", cut, revoke.Revoked},
+			{"later in that millisecond", cut.Add(999 * time.Microsecond), revoke.Revoked},
+			{"in the next millisecond", cut.Add(time.Millisecond), revoke.NotRevoked},
+			{"at the end of that second", cut.Truncate(time.Second).Add(900 * time.Millisecond), revoke.NotRevoked},
 			{"in the next second", cut.Truncate(time.Second).Add(time.Second), revoke.NotRevoked},
 			{"nobody knows when", time.Time{}, revoke.Revoked},
+			{"before 1970", time.Unix(-1, 0), revoke.Revoked},
+			{"milliseconds for seconds", time.Unix(cut.UnixMilli(), 0), revoke.Revoked},
+			{"far ahead", time.Unix(1<<62, 0), revoke.Revoked},
+			{"so far ahead that it wraps", time.Unix(1<<63-1, 0), revoke.Revoked},
+			{"so long ago that it wraps", time.Unix(-1<<63, 0), revoke.Revoked},
 		} {
 			eventually(t, 30*time.Second, tt.name, func() bool {
 				return p.Check(revoke.Token{ID: "x", Subject: "anna", IssuedAt: tt.issued}).Status == tt.want
@@ -94,7 +106,9 @@ func TestHostileInputIsRefused(t *testing.T) {
 	}{
 		{"empty", "", soon, revoke.ErrID},
 		{"1 MiB", big, soon, revoke.ErrID},
-		{"binary", "\x00\xff\r\n*1\r\n", soon, nil},
+		{"no text", "\x00\x01\r\n*1\r\n", soon, nil},
+		{"not UTF-8", "\x00\xff\r\n*1\r\n", soon, revoke.ErrID},
+		{"half of a character", "\xc3", soon, revoke.ErrID},
 		{"longest", big[:revoke.MaxIDBytes], soon, nil},
 		{"zero expiry", "a", time.Time{}, revoke.ErrExpiry},
 		{"expired", "a", time.Now().Add(-time.Hour), revoke.ErrExpiry},
@@ -110,10 +124,21 @@ func TestHostileInputIsRefused(t *testing.T) {
 			t.Errorf("%s: not refused", tt.name)
 		}
 	}
+	if _, err := p.RevokeIssuedBefore(t.Context(), "an\xffna", time.Now(), soon); !errors.Is(err, revoke.ErrID) {
+		t.Errorf("a subject that is not UTF-8: %v", err)
+	}
 	if _, err := p.RevokeIssuedBefore(t.Context(), "anna", time.Now().Add(time.Hour), soon); !errors.Is(err, revoke.ErrExpiry) {
 		t.Errorf("a cut-off in the future: %v", err)
 	}
-	for name, token := range map[string]revoke.Token{"nothing": {}, "1 MiB": {ID: big}, "1 MiB subject": {ID: "a", Subject: big}} {
+	for name, cut := range map[string]time.Time{
+		"zero": {}, "1970": time.Unix(0, 0), "before 1970": time.Unix(-1, 0), "milliseconds": time.Unix(time.Now().UnixMilli(), 0),
+		"when no token of then is alive": time.Now().Add(-2 * time.Hour), "wrapped": time.Unix(1<<63-1, 0),
+	} {
+		if _, err := p.RevokeIssuedBefore(t.Context(), "anna", cut, soon); !errors.Is(err, revoke.ErrExpiry) {
+			t.Errorf("a cut-off, %s: %v", name, err)
+		}
+	}
+	for name, token := range map[string]revoke.Token{"not UTF-8": {ID: "\xff"}, "a subject that is not": {ID: "a", Subject: "\xff"}, "nothing": {}, "1 MiB": {ID: big}, "1 MiB subject": {ID: "a", Subject: big}} {
 		if v := p.Check(token); v.Status != revoke.Unknown || v.Allowed() {
 			t.Errorf("%s: %v", name, v)
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 // In Redis an entry is a member of a sorted set, scored by the second of its
-// expiry: a letter, the hash, and for a subject its cut-off.
+// expiry: a letter, the hash, and for a subject the second of its cut-off, whose
+// parts are in the score.
 const (
 	idBytes      = 1 + 16
 	subjectBytes = idBytes + 4
@@ -21,10 +22,18 @@ func (e entry) member() string {
 		return string(append(append(b, kindID), e.key[:]...))
 	}
 	b = append(append(b, kindSubject), e.key[:]...)
-	return string(binary.BigEndian.AppendUint32(b, e.cut))
+	return string(binary.BigEndian.AppendUint32(b, e.second()))
 }
 
-func (e entry) score() string { return strconv.FormatUint(uint64(e.exp), 10) }
+// second is that of the cut-off.
+func (e entry) second() uint32 { return uint32(e.cut / perSecond) }
+
+func (e entry) score() string {
+	if !e.subject {
+		return strconv.FormatUint(uint64(e.exp), 10)
+	}
+	return strconv.FormatFloat(subjectScore(e.exp, e.cut), 'f', -1, 64)
+}
 
 // parseEntry reads a member and its score. Anybody can have written them.
 func parseEntry(member, score string) (e entry, ok bool) {
@@ -32,7 +41,6 @@ func parseEntry(member, score string) (e entry, ok bool) {
 	case len(member) == idBytes && member[0] == kindID:
 	case len(member) == subjectBytes && member[0] == kindSubject:
 		e.subject = true
-		e.cut = binary.BigEndian.Uint32([]byte(member[idBytes:]))
 	default:
 		return entry{}, false
 	}
@@ -40,6 +48,10 @@ func parseEntry(member, score string) (e entry, ok bool) {
 	f, err := strconv.ParseFloat(score, 64)
 	if err != nil || math.IsNaN(f) || f < 1 {
 		return entry{}, false
+	}
+	if e.subject {
+		e.exp, e.cut = readSubjectScore(f, binary.BigEndian.Uint32([]byte(member[idBytes:])))
+		return e, true
 	}
 	e.exp = uint32(min(math.Ceil(f), math.MaxUint32)) // too long is safe
 	return e, true

@@ -12,7 +12,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	for _, e := range []entry{
 		{key: h.key(kindID, "a"), exp: 1},
 		{key: h.key(kindID, "b"), exp: 1<<32 - 1},
-		{key: h.key(kindSubject, "a"), subject: true, exp: 17, cut: 1<<32 - 1},
+		{key: h.key(kindSubject, "a"), subject: true, exp: 17, cut: wholeSecond(1<<32 - 1)},
 	} {
 		if got, ok := parseEntry(e.member(), e.score()); !ok || got != e {
 			t.Errorf("parseEntry = %v, %v, want %v", got, ok, e)

@@ -37,7 +37,8 @@ type Policy struct {
 	// all processes of a list, for ever (a process with another one knows
 	// nothing, and says so). Without it the ids in Redis cannot be read back
 	// either, but somebody who reads Redis can test whether an id that he can
-	// guess, such as the name of a subject, is in the list. With it he cannot.
+	// guess, such as the number of a subject, is in the list. With it he cannot.
+	// Give it 16 random bytes or more.
 	Key evercache.Secret
 
 	// Durability is what Revoke asks for: Journaled, Master or Replicated. Default
@@ -70,6 +71,12 @@ type Policy struct {
 	// believed, with a warning, when no marker has appeared for five seconds,
 	// which is longer than any living process needs to put back what was lost.
 	NoFirstUse bool
+
+	// OnDemand: the list does nothing, and leaves nothing in Redis, until it is used:
+	// by a check, a revocation, WaitReady, or what an earlier process has left in the
+	// journal. What is not revoked here is Unknown from then on, until a complete set
+	// has been read. Until then this process holds nothing that Redis could lose.
+	OnDemand bool
 }
 
 const (
@@ -79,10 +86,11 @@ const (
 )
 
 var (
-	// ErrID means that an id or subject is empty or longer than MaxIDBytes.
+	// ErrID means that an id or subject is empty, longer than MaxIDBytes, or not UTF-8.
 	ErrID = errors.New("revoke: bad id")
 	// ErrExpiry means that an expiry is zero, over for longer than the clock skew,
-	// or further away than the longest life of a token.
+	// or further away than the longest life of a token; or that a cut-off is ahead,
+	// or so long ago that every token of then has expired.
 	ErrExpiry = errors.New("revoke: bad expiry")
 	// ErrFull means that the list holds as much as Policy.MaxEntries allows: this
 	// revocation is not in force.

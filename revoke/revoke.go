@@ -22,25 +22,35 @@ func (l *List) Revoke(ctx context.Context, id string, expiresAt time.Time, opts 
 	return l.put(ctx, entry{key: l.hash.key(kindID, id), exp: exp}, opts)
 }
 
-// RevokeIssuedBefore refuses every token of the subject that was issued in the
-// second of t or before ("log out everywhere"), until expiresAt, when the last of
-// them has expired. It is otherwise like Revoke.
+// RevokeIssuedBefore refuses every token of the subject that was issued at t or
+// before ("log out everywhere"), until expiresAt, when the last of them has expired.
+// A t that is a whole second stands for all of it, one that is a whole millisecond
+// for all of that: whoever gave it may have cut off the rest. It is otherwise like
+// Revoke.
 func (l *List) RevokeIssuedBefore(ctx context.Context, subject string, t, expiresAt time.Time, opts ...Option) (evercache.Receipt, error) {
 	exp, err := l.expiry(subject, expiresAt)
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	if cut := t.Unix(); cut < 0 || cut > math.MaxUint32 || t.Sub(l.fastest()) > l.policy.ClockSkew {
-		return evercache.Receipt{}, ErrExpiry // it would refuse what is not issued yet
+	cut, ok := cutoffAt(t)
+	if !ok || t.Sub(l.fastest()) > l.policy.ClockSkew || l.effectless(t) {
+		return evercache.Receipt{}, ErrExpiry // it would refuse what is not issued yet, or nothing
 	}
-	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: uint32(t.Unix())}, opts)
+	return l.put(ctx, entry{key: l.hash.key(kindSubject, subject), subject: true, exp: exp, cut: cut}, opts)
+}
+
+// effectless reports whether every token that was issued at t has expired by every
+// clock: to acknowledge a cut-off there would hide a mistake, such as a wrong unit.
+func (l *List) effectless(t time.Time) bool {
+	m, _ := l.kit.Master()
+	return t.Before(time.UnixMilli(l.slowest(m)).Add(-l.policy.MaxLife - l.policy.ClockSkew))
 }
 
 // expiry checks what Revoke is given, by the clock that refuses less: a token that
 // is alive by any clock can be revoked. The second it returns is not before the
 // moment given.
 func (l *List) expiry(id string, at time.Time) (uint32, error) {
-	if id == "" || len(id) > MaxIDBytes {
+	if id == "" || !isName(id) {
 		return 0, ErrID
 	}
 	m, _ := l.kit.Master()
@@ -64,9 +74,10 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 	if err != nil {
 		return evercache.Receipt{}, err
 	}
-	if l.isClosed() {
+	if l.isOver() {
 		return evercache.Receipt{}, evercache.ErrClosed
 	}
+	l.use()
 	is, was, ok := l.set.add(e, 0)
 	if !ok {
 		l.stats.refused.Add(1)
@@ -74,7 +85,7 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 	}
 	l.stats.revoked.Add(1)
 	var drop []string
-	if e.subject && was.cut != 0 && is.cut > was.cut {
+	if e.subject && was.exp != 0 && is.second() > was.second() {
 		drop = []string{was.member()}
 	}
 	o := l.own.add(is, drop, false)
@@ -90,6 +101,12 @@ func (l *List) put(ctx context.Context, e entry, opts []Option) (evercache.Recei
 		return evercache.Receipt{}, context.Cause(ctx)
 	}
 	return r, l.enough(r, asked, cause)
+}
+
+// isOver reports whether the list or its client is closed. The client is asked: the
+// list hears of its end a moment later, where Shutdown has run out of time.
+func (l *List) isOver() bool {
+	return l.isClosed() || l.ctx.Err() != nil || !l.kit.Go(func(context.Context) {})
 }
 
 var (

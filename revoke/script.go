@@ -41,20 +41,56 @@ local function last()
   return tonumber(seq), true
 end`
 
-var (
-	// add: the stream's length, how many of the scores and members that follow to
-	// add; the rest are members to drop. What changes nothing leaves no trace. A
-	// stream that takes nothing (it is none, or has no ids left) begins again. Where
-	// that does not help either, readers find a gap, and the next attempt that there
-	// is something owed: it must not be acknowledged because the set has it already.
-	addScript = newScript(lastNumber + `
+// mergeSubjects is for add. The score of a subject holds its expiry and the part of
+// a second of its cut-off: of two, the later of each counts, and not the higher score.
+// A member that another takes the place of goes if that one lives as long at least.
+const mergeSubjects = `
+local function parts(score)
+  local exp = math.ceil(score)
+  local part = score - math.floor(score)
+  if part == 0 then part = 1 end
+  return exp, part
+end
+local function merged(n)
+  local out = {}
+  for i = 3, 2 + n, 2 do
+    local score, member = ARGV[i], ARGV[i + 1]
+    if string.sub(member, 1, 1) == 's' then
+      local was = redis.call('ZSCORE', KEYS[1], member)
+      if was and tonumber(was) ~= tonumber(score) and tonumber(was) < 2^53 then
+        local exp, part = parts(tonumber(score))
+        local exp2, part2 = parts(tonumber(was))
+        local score2 = math.max(exp, exp2) - 1 + math.max(part, part2)
+        score = string.format('%.17g', score2)
+      end
+    end
+    out[#out + 1] = score
+    out[#out + 1] = member
+  end
+  return out
+end
+local function drop(n)
+  local ends, gone, added = {}, {}, {}
+  for i = 3, 2 + n, 2 do
+    local subject = string.sub(ARGV[i + 1], 1, 17)
+    added[ARGV[i + 1]] = true
+    ends[subject] = math.max(ends[subject] or 0, math.ceil(tonumber(ARGV[i])))
+  end
+  for i = 3 + n, #ARGV do
+    local was = redis.call('ZSCORE', KEYS[1], ARGV[i])
+    if was and not added[ARGV[i]] and math.ceil(tonumber(was)) <= (ends[string.sub(ARGV[i], 1, 17)] or 0) then gone[#gone + 1] = ARGV[i] end
+  end
+  if #gone == 0 then return 0 end
+  return redis.call('ZREM', KEYS[1], unpack(gone))
+end`
+
+// addBody is that of add.
+const addBody = `
 local seq, owed = last()
 local n = tonumber(ARGV[2])
 local before = redis.call('ZCARD', KEYS[1])
-local changed = redis.call('ZADD', KEYS[1], 'GT', 'CH', unpack(ARGV, 3, 2 + n))
-if #ARGV > 2 + n then
-  changed = changed + redis.call('ZREM', KEYS[1], unpack(ARGV, 3 + n))
-end
+local changed = redis.call('ZADD', KEYS[1], 'GT', 'CH', unpack(merged(n)))
+changed = changed + drop(n)
 if changed == 0 and not owed then return 0 end
 redis.call('HINCRBY', KEYS[3], 'count', redis.call('ZCARD', KEYS[1]) - before)
 redis.call('HINCRBY', KEYS[3], 'seq', 1)
@@ -71,7 +107,45 @@ if type(told) == 'table' then
   return told
 end
 if owed then redis.call('HSET', KEYS[3], 'owed', 0) end
-return changed`)
+return changed`
+
+var (
+	// add: the stream's length, how many of the scores and members that follow to
+	// add; the rest are members to drop. What changes nothing leaves no trace. A
+	// stream that takes nothing (it is none, or has no ids left) begins again. Where
+	// that does not help either, readers find a gap, and the next attempt that there
+	// is something owed: it must not be acknowledged because the set has it already.
+	addScript = newScript(lastNumber + mergeSubjects + addBody)
+
+	// compare is add for a set that is complete as far as can be seen; -1: it is not.
+	// The last argument is the number up to which the stream was read. -2: something is
+	// missing, but by the stream there is news that may explain it. Else how many were
+	// missing, and how many were put back: of a subject also one with less of it, since
+	// two processes that cut it off at the same time may leave that.
+	compareScript = newScript(lastNumber + mergeSubjects + `
+if #redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf', 'LIMIT', 0, 1) == 0 then return {-1, 0} end
+local is = redis.pcall('HMGET', KEYS[3], 'count', 'seq')
+if is.err or tonumber(is[1] or '') ~= redis.call('ZCARD', KEYS[1]) then return {-1, 0} end
+local missing, less = 0, 0
+for i = 3, #ARGV - 1, 2 do
+  local was, score = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[i + 1]) or ''), tonumber(ARGV[i])
+  if not was then
+    missing = missing + 1
+  elseif string.sub(ARGV[i + 1], 1, 1) ~= 's' then
+    if was < score then missing = missing + 1 end
+  elseif was < 2^53 then
+    local exp, part = parts(score)
+    local exp2, part2 = parts(was)
+    if exp2 < exp or part2 < part then less = less + 1 end
+  end
+end
+if missing + less == 0 then return {0, 0} end
+if is[2] ~= table.remove(ARGV) then return {-2, 0} end
+local function add()` + addBody + `
+end
+local changed = add()
+if type(changed) == 'table' then return changed end
+return {missing, changed}`)
 
 	// look at what tells whether the set is complete. Numbers that are not ours are none.
 	lookScript = newScript(`

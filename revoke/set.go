@@ -3,17 +3,18 @@ package revoke
 import (
 	"hash/maphash"
 	"iter"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 )
 
 // entry is one revocation: of an id, or of a subject's tokens that were issued
-// in the second cut or before. Seconds are Unix seconds.
+// at the cut-off or before (see cutoffAt). Seconds are Unix seconds.
 type entry struct {
 	key     key
 	subject bool
 	exp     uint32
-	cut     uint32
+	cut     uint64
 }
 
 // merge takes the later of each.
@@ -48,7 +49,10 @@ type shard struct {
 type held struct{ exp, seen uint32 }
 
 // heldSubject has what the reading had as well: it may come in pieces.
-type heldSubject struct{ exp, cut, seen, seenExp, seenCut uint32 }
+type heldSubject struct {
+	cut, seenCut       uint64
+	exp, seen, seenExp uint32
+}
 
 func newSet(bound int) *set {
 	s := &set{bound: int64(bound), seed: maphash.MakeSeed()}
@@ -65,8 +69,8 @@ func (s *set) shard(k key) *shard {
 
 func (s *set) hasID(k key) bool { return s.shard(k).ids.Load().has(k) }
 
-// cutoff is the last second of the subject's tokens that are revoked.
-func (s *set) cutoff(k key) (cut uint32, ok bool) {
+// cutoff is that of the subject's tokens.
+func (s *set) cutoff(k key) (cut uint64, ok bool) {
 	sh := s.shard(k)
 	sh.mu.RLock()
 	h, ok := sh.subjects[k]
@@ -104,6 +108,9 @@ func (s *set) add(e entry, reading uint32) (is, was entry, ok bool) {
 	was.exp = h.exp
 	if reading != 0 && e.exp >= h.exp {
 		h.seen = reading
+	}
+	if reading == 0 && e.exp > h.exp {
+		h.seen = 0 // not with this life
 	}
 	h.exp = max(h.exp, e.exp)
 	is.exp = h.exp
@@ -193,4 +200,60 @@ func (sh *shard) unseen(reading uint32) (es []entry) {
 		}
 	}
 	return es
+}
+
+// seen yields what some reading has shown, without holding a lock meanwhile.
+func (s *set) seen() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		first := rand.N(shardCount) // processes that started together do not go in step
+		for i := range s.shards {
+			for _, e := range s.shards[(first+i)%shardCount].wasSeen() {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (sh *shard) wasSeen() (es []entry) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for k, h := range sh.ids.Load().all() {
+		if h.seen != 0 {
+			es = append(es, entry{key: k, exp: h.exp})
+		}
+	}
+	for k, h := range sh.subjects {
+		if h.whole() {
+			es = append(es, entry{key: k, subject: true, exp: h.exp, cut: h.cut})
+		}
+	}
+	return es
+}
+
+// whole reports whether some reading has shown all of it.
+func (h heldSubject) whole() bool { return h.seen != 0 && h.seenExp >= h.exp && h.seenCut >= h.cut }
+
+// again are the entries as they are held now, if some reading has shown them so, but
+// for those that expire before that second.
+func (s *set) again(es []entry, before uint32) []entry {
+	kept := es[:0]
+	for _, e := range es {
+		sh := s.shard(e.key)
+		sh.mu.RLock()
+		ok := false
+		if e.subject {
+			h := sh.subjects[e.key]
+			e.exp, e.cut, ok = h.exp, h.cut, h.whole()
+		} else {
+			h := sh.ids.Load().get(e.key)
+			e.exp, ok = h.exp, h.seen != 0
+		}
+		sh.mu.RUnlock()
+		if ok && e.exp >= before {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }

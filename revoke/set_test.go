@@ -14,7 +14,7 @@ func TestMergingIsInAnyOrder(t *testing.T) {
 	for i := range 300 {
 		id := fmt.Sprint(i % 40)
 		all = append(all, entry{key: h.key(kindID, id), exp: uint32(2 + rand.N(50))},
-			entry{key: h.key(kindSubject, id), subject: true, exp: uint32(2 + rand.N(50)), cut: uint32(1 + rand.N(50))})
+			entry{key: h.key(kindSubject, id), subject: true, exp: uint32(2 + rand.N(50)), cut: uint64(1 + rand.N(50))})
 	}
 	want := map[key]entry{}
 	for _, e := range all {

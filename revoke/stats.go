@@ -25,6 +25,8 @@ type Stats struct {
 	Pruned    uint64 // entries that had expired in Redis
 	Garbage   uint64 // things in Redis that are not ours
 
+	Dormant bool // Policy.OnDemand, and nobody has used it
+
 	Strict       uint64 // strict checks that had to ask the master
 	StrictFailed uint64 // of them, those that it did not answer in time
 }
@@ -34,6 +36,7 @@ func (l *List) Stats() Stats {
 	s := Stats{
 		Entries:   int(l.set.count.Load()),
 		Ready:     l.Ready(),
+		Dormant:   l.asleep.Load(),
 		Revoked:   l.stats.revoked.Load(),
 		Taken:     l.stats.taken.Load(),
 		Refused:   l.stats.refused.Load(),

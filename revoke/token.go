@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evercache/evercache"
 )
@@ -13,8 +14,8 @@ type Token struct {
 	// ID is the token's own id (jti), or RawID of the token.
 	ID string
 	// Subject and IssuedAt (sub, iat) are for RevokeIssuedBefore. Without
-	// IssuedAt any cut-off of the subject revokes the token. They may be empty
-	// where that is not used.
+	// IssuedAt, or with one that is further ahead than Policy.ClockSkew, any cut-off
+	// of the subject revokes the token. They may be empty where that is not used.
 	Subject  string
 	IssuedAt time.Time
 }
@@ -22,8 +23,12 @@ type Token struct {
 // usable reports whether there is something to look up, and nothing that could
 // never have been revoked.
 func (t Token) usable() bool {
-	return (t.ID != "" || t.Subject != "") && len(t.ID) <= MaxIDBytes && len(t.Subject) <= MaxIDBytes
+	return (t.ID != "" || t.Subject != "") && isName(t.ID) && isName(t.Subject)
 }
+
+// isName reports whether an id or a subject is one, or is empty. What is not UTF-8
+// cannot be sent as JSON: two of them would be the same id there.
+func isName(s string) bool { return len(s) <= MaxIDBytes && utf8.ValidString(s) }
 
 // RawID is an id for a token that has none: a hash of the whole token. A token
 // that can be written in several ways (the padding of base64, a signature that

@@ -10,6 +10,7 @@ type Denylist struct {
 	Lag         time.Duration // how long ago that was
 	Unconfirmed int           // revocations of this process that a failover could still lose
 	Untaken     int           // those of them that no master has taken
+	Dormant     bool          // nobody uses it: it is not shown
 }
 
 // SetDenylist lets Health show a denylist. It is called before the handlers are
@@ -31,6 +32,9 @@ func (s *Status) newDenylist() *denylist {
 		return nil
 	}
 	d := s.denylist()
+	if d.Dormant {
+		return nil
+	}
 	return &denylist{
 		Entries: d.Entries, Ready: d.Ready,
 		AsOf:        unless(d.AsOf.IsZero(), d.AsOf.UTC()),

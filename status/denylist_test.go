@@ -28,9 +28,12 @@ func TestHealthShowsTheDenylist(t *testing.T) {
 	if got := ask(nil); strings.Contains(got, "revocations") {
 		t.Errorf("without one: %s", got)
 	}
+	if got := ask(&status.Denylist{Dormant: true}); strings.Contains(got, "revocations") {
+		t.Errorf("one that nobody uses: %s", got)
+	}
 	for want, d := range map[string]status.Denylist{
 		`"revocations":{"entries":0,"ready":false,"asOf":null,"lagMs":null,"unconfirmed":0,"untaken":0}`:                  {},
-		`"revocations":{"entries":3,"ready":true,"asOf":"1970-01-01T00:00:09Z","lagMs":1500,"unconfirmed":2,"untaken":1}`: {3, true, time.Unix(9, 0), 1500 * time.Millisecond, 2, 1},
+		`"revocations":{"entries":3,"ready":true,"asOf":"1970-01-01T00:00:09Z","lagMs":1500,"unconfirmed":2,"untaken":1}`: {3, true, time.Unix(9, 0), 1500 * time.Millisecond, 2, 1, false},
 	} {
 		if got := ask(&d); !strings.Contains(got, want) {
 			t.Errorf("%s\nis not in\n%s", want, got)

@@ -24,7 +24,8 @@ Do it once before first use with EVERCACHE_REVOCATIONS=required, and after Redis
 has lost its data while no evercache was running, when you know that no token
 which was revoked before is still alive (or have revoked those again).
 
-Redis is found through the same settings as by evercache serve.
+Redis is found through the same settings as by evercache serve, and
+EVERCACHE_REVOCATIONS_KEY must be the same.
 
 Flags:
   --timeout 10s    how long to wait for Redis
@@ -81,7 +82,7 @@ func markDenylist(cfg config.Config, timeout time.Duration) (already bool, err e
 	if err != nil {
 		return false, err
 	}
-	already, err = revoke.Init(ctx, client, revoke.Policy{})
+	already, err = revoke.Init(ctx, client, revoke.Policy{Key: cfg.Server.RevocationsKey})
 	_ = client.Close() // nothing was written through it that could be lost
 	return already, err
 }

@@ -31,7 +31,8 @@ when Redis comes.
 Settings, from the environment (docs/configuration.md has them all):
   EVERCACHE_LISTEN         address, default 127.0.0.1:3000; any other than
                            loopback needs a token, or EVERCACHE_INSECURE=true
-  EVERCACHE_TOKEN          bearer token, or EVERCACHE_TOKEN_FILE
+  EVERCACHE_TOKEN          bearer token for everything, or EVERCACHE_TOKEN_FILE;
+                           there are others for some calls only
   EVERCACHE_HOSTS          names that requests may use besides localhost
   EVERCACHE_TTL            how long a value lives without ?ttl=, default 1h
   REDIS_HOST, REDIS_PORT   or REDIS_URL; default localhost:6379

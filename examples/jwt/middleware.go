@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/revoke"
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -47,16 +48,34 @@ func (g Guard) Protect(next http.Handler) http.Handler {
 	})
 }
 
-// Logout revokes the request's token. 503 means that it is refused here already,
-// but that others may not know yet: the client asks again.
+// Logout revokes the request's token. What 503 means, its text says: either the token
+// is refused here already and others may not know yet, or nothing has changed. In
+// both cases the client asks again, and must not tell its user that all is done.
 func (g Guard) Logout(w http.ResponseWriter, r *http.Request) {
 	c := Claims(r.Context())
-	if _, err := g.List.Revoke(r.Context(), c.ID, c.ExpiresAt.Time); err != nil {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "logged out here, not everywhere yet", http.StatusServiceUnavailable)
-		return
+	_, err := g.List.Revoke(r.Context(), c.ID, c.ExpiresAt.Time)
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+	case inForce(err):
+		again(w, "logged out here, not everywhere yet")
+	case errors.Is(err, revoke.ErrID), errors.Is(err, revoke.ErrExpiry):
+		http.Error(w, "not logged out: this token cannot be revoked", http.StatusUnprocessableEntity)
+	default: // the list is full, or it is being closed
+		again(w, "not logged out")
 	}
-	w.WriteHeader(http.StatusNoContent)
+}
+
+// inForce reports whether a revocation that has failed is in force in this process:
+// it was stored less safely than asked for, or the caller has gone meanwhile.
+func inForce(err error) bool {
+	_, stored := errors.AsType[*evercache.DurabilityError](err)
+	return stored || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func again(w http.ResponseWriter, text string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, text, http.StatusServiceUnavailable)
 }
 
 var errIncomplete = errors.New("the token has no jti or iat")

@@ -97,7 +97,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 }
 
 func TestTokenIsAskedForEverywhereButByMonitors(t *testing.T) {
-	s := serveAPI(t, "EVERCACHE_TOKEN=the-token")
+	s := serveAPI(t, "EVERCACHE_TOKEN=the-long-token-1")
 	guarded := []string{"GET /", "GET /metrics", "GET /v1/cache/demo/a", "PUT /v1/cache/demo/a", "DELETE /v1/cache/demo/a", "DELETE /v1/cache/demo?prefix=", "POST /v1/revocations", "GET /nothing", "OPTIONS /"}
 	for _, call := range guarded {
 		method, path, _ := strings.Cut(call, " ")
@@ -106,11 +106,11 @@ func TestTokenIsAskedForEverywhereButByMonitors(t *testing.T) {
 			{"Authorization", "Bearer wrong"},
 			{"Authorization", "Bearer "},
 			{"Authorization", "Bearer"},
-			{"Authorization", "the-token"},
-			{"Authorization", "Bearer the-token2"},
-			{"Authorization", "Token the-token"},
+			{"Authorization", "the-long-token-1"},
+			{"Authorization", "Bearer the-long-token-12"},
+			{"Authorization", "Token the-long-token-1"},
 			{"Authorization", "Basic !"},
-			{"Authorization", basic("the-token", "")},
+			{"Authorization", basic("the-long-token-1", "")},
 		} {
 			a := s.do(method, path, "", h...)
 			a.wants(t, 401, "unauthorized")
@@ -118,20 +118,20 @@ func TestTokenIsAskedForEverywhereButByMonitors(t *testing.T) {
 				t.Errorf("%s: WWW-Authenticate = %q", call, c)
 			}
 		}
-		for _, h := range []string{"Bearer the-token", "bearer  the-token"} {
+		for _, h := range []string{"Bearer the-long-token-1", "bearer  the-long-token-1"} {
 			if a := s.do(method, path, "", "Authorization", h); a.StatusCode == 401 {
 				t.Errorf("%s with the token = 401", call)
 			}
 		}
 	}
 	for _, path := range []string{"/", "/metrics"} {
-		s.do("GET", path, "", "Authorization", basic("anybody", "the-token")).wantsStatus(t, 200)
+		s.do("GET", path, "", "Authorization", basic("anybody", "the-long-token-1")).wantsStatus(t, 200)
 		s.do("GET", path, "", "Authorization", basic("", "wrong")).wants(t, 401, "unauthorized")
 		if c := s.do("GET", path, "").Header.Values("Www-Authenticate"); len(c) != 2 || !strings.HasPrefix(c[1], "Basic ") {
 			t.Errorf("%s: WWW-Authenticate = %q, want Bearer and Basic", path, c)
 		}
 	}
-	s.do("PUT", "/v1/cache/demo/a", "v", "Authorization", basic("", "the-token")).wants(t, 401, "unauthorized")
+	s.do("PUT", "/v1/cache/demo/a", "v", "Authorization", basic("", "the-long-token-1")).wants(t, 401, "unauthorized")
 	for _, path := range []string{"/health", "/livez", "/readyz"} {
 		s.do("GET", path, "").wantsStatus(t, 200)
 	}
@@ -151,7 +151,7 @@ func TestARotatedTokenFileIsFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("first\n")
+	write("the-first-token-of-all\n")
 	s := serveAPI(t, "EVERCACHE_TOKEN_FILE="+file)
 	ask := func(token string) int {
 		return s.do("GET", "/", "", "Authorization", "Bearer "+token).StatusCode
@@ -166,16 +166,16 @@ func TestARotatedTokenFileIsFollowed(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	becomes("first", 200)
-	write("second")
-	becomes("second", 200)
-	if c := ask("first"); c != 401 {
+	becomes("the-first-token-of-all", 200)
+	write("the-second-token-of-all")
+	becomes("the-second-token-of-all", 200)
+	if c := ask("the-first-token-of-all"); c != 401 {
 		t.Errorf("the first token after the rotation = %d, want 401", c)
 	}
-	write("third")
-	becomes("second", 401) // without anybody who knows the third
+	write("the-third-token-of-all")
+	becomes("the-second-token-of-all", 401) // without anybody who knows the third
 	write("")
-	becomes("third", 200) // an empty file is no token
+	becomes("the-third-token-of-all", 200) // an empty file is no token
 	time.Sleep(2 * doubtedFor)
 	if c := ask(""); c != 401 {
 		t.Errorf("no token with an empty file = %d, want 401", c)
@@ -187,7 +187,7 @@ func TestARotatedTokenFileIsFollowed(t *testing.T) {
 	if c := ask("wrong"); c != 401 {
 		t.Errorf("a wrong token without a file = %d, want 401", c)
 	}
-	if c := ask("third"); c != 200 {
+	if c := ask("the-third-token-of-all"); c != 200 {
 		t.Errorf("the last token without a file = %d, want 200", c)
 	}
 	if n := strings.Count(s.logs.String(), "token file cannot be read"); n != 1 {

@@ -30,7 +30,7 @@ type api struct {
 	client   client
 	classes  *classes
 	status   *status.Status
-	token    *token
+	tokens   *tokens
 	hosts    hosts
 	limits   limits
 	rooms    *rooms
@@ -102,13 +102,27 @@ func (a *api) admit(q *request) *apiError {
 	if acc == public {
 		return nil
 	}
-	if err := a.token.check(q.Request, acc == withBearerOrBasic); err != nil {
+	if a.tokens == nil {
+		return nil
+	}
+	if err := a.tokens.check(q.Request, acc == withBearerOrBasic, wanted(q)); err != nil {
+		a.tokens.failures.add(q, err)
 		return err
 	}
-	if a.token != nil {
-		q.slot().trust()
-	}
+	q.slot().trust()
 	return nil
+}
+
+// wanted is what a token must be good for, any of it: any token at all where there
+// is no such call.
+func wanted(q *request) right {
+	if q.route == nil {
+		return mayAll
+	}
+	if r, ok := q.route.rights[q.Method]; ok {
+		return r
+	}
+	return mayAll
 }
 
 // giveUpBody lets net/http look for the rest of a body that nobody wants for a

@@ -70,9 +70,9 @@ func TestASlowHeaderMakesRoom(t *testing.T) {
 
 // TestThoseWithoutATokenMakeRoomForThoseWithOne, quiet or in the middle of a body.
 func TestThoseWithoutATokenMakeRoomForThoseWithOne(t *testing.T) {
-	r := few(t, 4, "EVERCACHE_TOKEN=letmein")
+	r := few(t, 4, "EVERCACHE_TOKEN=letmein-letmein-")
 	with := func(c *raw) answer {
-		c.send("GET /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer letmein\r\n\r\n")
+		c.send("GET /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer letmein-letmein-\r\n\r\n")
 		return c.read("GET")
 	}
 	known := r.raw()

@@ -117,7 +117,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		client:  c,
 		classes: newClasses(s.MaxClasses, open),
 		status:  st,
-		token:   newToken(s.Token, s.TokenFile, d.log),
+		tokens:  newTokens(s.Tokens, d.log),
 		hosts:   newHosts(s.Hosts),
 		rooms:   newRooms(s.BodyMemory),
 		deletes: make(chan struct{}, mostDeletes),
@@ -166,7 +166,7 @@ func (d *Daemon) announce(c *evercache.Client, ln net.Listener) {
 		slog.String("mode", h.Mode.String()),
 		slog.String("requested_mode", h.RequestedMode.String()),
 		slog.Bool("tls", d.cfg.Server.TLSCertFile != ""),
-		slog.Bool("token", d.cfg.Server.Token != ""),
+		slog.Bool("token", d.cfg.Server.Tokens.Any()),
 		slog.String("version", evercacheprom.ReadBuild().Version))
 	d.addr = ln.Addr()
 	close(d.listening)

@@ -92,8 +92,15 @@ func errVersion() *apiError {
 func errUnauthorized(challenges ...string) *apiError {
 	return &apiError{
 		status: http.StatusUnauthorized, code: "unauthorized",
-		message: "this needs the token of EVERCACHE_TOKEN: Authorization: Bearer …",
+		message: "this needs a token that the server knows (EVERCACHE_TOKEN): Authorization: Bearer …",
 		header:  http.Header{"Www-Authenticate": challenges},
+	}
+}
+
+func errForbiddenToken() *apiError {
+	return &apiError{
+		status: http.StatusForbidden, code: "token_not_for_this",
+		message: "this token is good for other calls; EVERCACHE_TOKEN is good for all",
 	}
 }
 

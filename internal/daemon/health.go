@@ -2,12 +2,12 @@ package daemon
 
 import "net/http"
 
-// health tells everything on loopback, and where the token is shown; else the words
-// that monitors go by.
+// health tells everything on loopback, and where a token is shown that may see metrics,
+// or where there is none; else the words that monitors go by.
 func (a *api) health() handler {
 	whole, short := plain(a.status.Health()), plain(a.status.ShortHealth())
 	return func(w http.ResponseWriter, q *request) *apiError {
-		if a.inside || a.token.check(q.Request, true) == nil {
+		if a.inside || a.tokens == nil || a.tokens.check(q.Request, true, maySeeMetrics) == nil {
 			return whole(w, q)
 		}
 		return short(w, q)

@@ -30,6 +30,8 @@ func revocationPolicy(s config.Server) revoke.Policy {
 		MaxLife:    s.RevocationsMaxLife,
 		MaxEntries: s.RevocationsMaxEntries,
 		NoFirstUse: s.Revocations == config.RevocationsRequired,
+		Key:        s.RevocationsKey,
+		OnDemand:   s.Revocations == config.RevocationsAuto,
 	}
 	if s.RevocationsOnUnknown == "allow" {
 		p.OnUnknown = revoke.Allow
@@ -57,7 +59,7 @@ func denylistMetrics(list *revoke.List) prometheus.Collector {
 func denylistHealth(s revoke.Stats) status.Denylist {
 	return status.Denylist{
 		Entries: s.Entries, Ready: s.Ready, AsOf: s.AsOf, Lag: s.Lag,
-		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken,
+		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken, Dormant: s.Dormant,
 	}
 }
 
@@ -162,9 +164,9 @@ func revocationFailed(err error) *apiError {
 	case errors.Is(err, errRevocationBody):
 		return errBadBody(`a revocation is {"id","expiresAt"} or {"subject","issuedBefore","expiresAt"}`)
 	case errors.Is(err, revoke.ErrID):
-		return badRequest("bad_id", "an id or subject has 1 to 4096 bytes")
+		return badRequest("bad_id", "an id or subject has 1 to 4096 bytes of UTF-8")
 	case errors.Is(err, revoke.ErrExpiry):
-		return badRequest("bad_expiry", "expiresAt must be ahead, and at most EVERCACHE_REVOCATIONS_MAX_LIFE; issuedBefore must not be")
+		return badRequest("bad_expiry", "expiresAt must be ahead, and at most EVERCACHE_REVOCATIONS_MAX_LIFE; issuedBefore must not be, and at most as long ago")
 	case errors.Is(err, revoke.ErrFull):
 		return &apiError{status: http.StatusInsufficientStorage, code: "revocations_full", message: "this process holds as many revocations as it may; this one is not in force", cause: err}
 	}

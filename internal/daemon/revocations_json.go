@@ -3,45 +3,14 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/evercache/evercache/revoke"
 )
-
-// moment is a time in a body: RFC 3339, or Unix seconds.
-type moment struct{ time.Time }
-
-var errMoment = errors.New("a time is RFC 3339 or Unix seconds")
-
-func (m *moment) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
-	}
-	text := string(b)
-	if text[0] == '"' {
-		if err := json.Unmarshal(b, &text); err != nil {
-			return errMoment
-		}
-		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			m.Time = t
-			return nil
-		}
-	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > 1<<50 {
-		return errMoment
-	}
-	whole, part := math.Modf(seconds)
-	m.Time = time.Unix(int64(whole), int64(part*1e9))
-	return nil
-}
 
 type revocationBody struct {
 	ID           string `json:"id"`
@@ -112,10 +81,13 @@ func (a *api) readJSON(q *request, v any) *apiError {
 	if fault != nil {
 		return fault
 	}
+	if !isText(body) {
+		return errBadBody("the body is not UTF-8, or has half of a surrogate pair (\\ud800): an id would be another one")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if d.Decode(v) != nil {
-		return errBadBody("the body is not the JSON of this call; times are RFC 3339 or Unix seconds")
+		return errBadBody("the body is not the JSON of this call; times are RFC 3339, or Unix seconds in digits")
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errBadBody("something follows the JSON of the body")

@@ -80,8 +80,14 @@ func TestARevocationIsAcknowledgedAndChecked(t *testing.T) {
 	now := time.Now()
 	s.post("/v1/revocations", fmt.Sprintf(`{"subject":"anna","issuedBefore":%q,"expiresAt":"%s"}`,
 		now.Format(time.RFC3339Nano), now.Add(time.Hour).Format(time.RFC3339))).wantsStatus(t, 201)
-	if v := s.check(fmt.Sprintf(`{"id":"c","subject":"anna","issuedAt":%d}`, now.Unix())); v.Status != revoke.Revoked {
-		t.Errorf("a token of the subject: %+v", v)
+	at := func(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+	for issuedAt, want := range map[string]revoke.Status{
+		at(now.Truncate(time.Second)): revoke.Revoked, at(now): revoke.Revoked, at(now.Add(time.Millisecond)): revoke.NotRevoked,
+		at(now.Add(time.Hour)): revoke.Revoked, "0": revoke.Revoked, "null": revoke.Revoked, "9999999999": revoke.Revoked,
+	} {
+		if v := s.check(`{"id":"c","subject":"anna","issuedAt":` + issuedAt + `}`); v.Status != want {
+			t.Errorf("a token of the subject, issued at %s: %+v, want %v", issuedAt, v, want)
+		}
 	}
 	batch := s.post("/v1/revocations/check", fmt.Sprintf(`{"strict":true,"tokens":[{"id":"a"},{"id":"b"},{"id":"c","subject":"anna","issuedAt":%d},{"id":%q}]}`, now.Unix()+1, strings.Repeat("x", 5000)))
 	var got struct{ Results []struct{ Status string } }
@@ -111,17 +117,24 @@ func TestABodyThatIsNotUnderstoodIsRefused(t *testing.T) {
 		`{"id":"a","expiresAt":1e99}`:   "bad_body",
 		`{"id":"a"}`:                    "bad_expiry",
 		`{"id":"a","expiresAt":1}`:      "bad_expiry",
-		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*1000):                         "bad_expiry",
-		fmt.Sprintf(`{"expiresAt":%d}`, soon):                                       "bad_body",
-		fmt.Sprintf(`{"id":"a","subject":"b","expiresAt":%d}`, soon):                "bad_body",
-		fmt.Sprintf(`{"subject":"b","expiresAt":%d}`, soon):                         "bad_body",
-		fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, strings.Repeat("a", 5000), soon):    "bad_id",
-		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon, soon): "bad_expiry",
+		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*1000):                              "bad_body",
+		fmt.Sprintf(`{"id":"a","expiresAt":%d}`, soon*10):                                "bad_expiry",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":0,"expiresAt":%d}`, soon):             "bad_expiry",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":-1,"expiresAt":%d}`, soon):            "bad_body",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon/1000, soon): "bad_expiry",
+		fmt.Sprintf(`{"expiresAt":%d}`, soon):                                            "bad_body",
+		fmt.Sprintf(`{"id":"a","subject":"b","expiresAt":%d}`, soon):                     "bad_body",
+		fmt.Sprintf(`{"subject":"b","expiresAt":%d}`, soon):                              "bad_body",
+		fmt.Sprintf(`{"id":%q,"expiresAt":%d}`, strings.Repeat("a", 5000), soon):         "bad_id",
+		fmt.Sprintf(`{"subject":"b","issuedBefore":%d,"expiresAt":%d}`, soon, soon):      "bad_expiry",
 	} {
 		s.post("/v1/revocations", body).wants(t, 400, code)
 	}
 	full := `{"tokens":[` + strings.Repeat(`{"id":"a"},`, mostChecks-1) + `{"id":"a"}`
 	s.post("/v1/revocations/check", full+`]}`).wantsStatus(t, 200)
+	for _, at := range []string{`-1`, `1e300`, `1.7e9`, `"NaN"`, `1764455824000`, `"soon"`} {
+		s.post("/v1/revocations/check", `{"subject":"b","issuedAt":`+at+`}`).wants(t, 400, "bad_body")
+	}
 	for _, body := range []string{`{`, `{"id":1}`, `{"tokens":[{"id":"a"}],"id":"b"}`, full + `,{"id":"a"}]}`} {
 		s.post("/v1/revocations/check", body).wants(t, 400, "bad_body")
 	}
@@ -193,7 +206,7 @@ func TestARevocationInAnOutageIsInForceAndSafeToRepeat(t *testing.T) {
 // restarted empty.
 func TestBRefusesWhatWasRevokedThroughA(t *testing.T) {
 	r := redistest.Start(t)
-	a, b := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on"), serveRedis(t, r)
+	a, b := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on"), serveRedis(t, r, "EVERCACHE_REVOCATIONS=on")
 	ready := func() bool { return a.check(`{"id":"x"}`).Allowed && b.check(`{"id":"x"}`).Allowed }
 	a.eventually(10*time.Second, "both ready", ready)
 	a.post("/v1/revocations", expiring("a")).wantsStatus(t, 201)
@@ -217,4 +230,71 @@ func TestRequiredIsNotReadyBeforeTheListIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.eventually(10*time.Second, "ready", func() bool { return s.do("GET", "/readyz", "").StatusCode == 200 })
+}
+
+// The key of the settings goes into every hash: without it, who reads Redis could
+// try all numbers. A process with another key knows nothing, and says so.
+func TestTheKeyGoesIntoEveryHash(t *testing.T) {
+	r := redistest.Start(t)
+	one := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", "EVERCACHE_REVOCATIONS_KEY=key-one-0123456789")
+	if _, err := revoke.Init(t.Context(), one.client, revocationPolicy(one.daemon.cfg.Server)); err != nil {
+		t.Fatal(err)
+	}
+	one.eventually(30*time.Second, "ready", func() bool { return one.check(`{"id":"x"}`).Allowed })
+	one.post("/v1/revocations", expiring("42")).wantsStatus(t, 201)
+	for name, key := range map[string]string{"another key": "EVERCACHE_REVOCATIONS_KEY=key-two-0123456789", "no key": "EVERCACHE_REVOCATIONS_KEY="} {
+		other := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", key)
+		other.eventually(30*time.Second, name+" is told", func() bool {
+			return strings.Contains(other.do("GET", "/health", "").body, "revocations-key")
+		})
+		if v := other.check(`{"id":"42"}`); v.Status != revoke.Unknown || v.Allowed {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	same := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on", "EVERCACHE_REVOCATIONS_KEY=key-one-0123456789")
+	same.eventually(30*time.Second, "the same key knows", func() bool { return same.check(`{"id":"42"}`).Status == revoke.Revoked })
+}
+
+// Who only caches has a denylist nowhere: not in Redis, not in /health, not in the
+// metrics. Who asks has one from then on, and what it has not read yet is unknown.
+func TestTheDenylistBeginsWhenItIsUsed(t *testing.T) {
+	const revoked = `{"id":"revoked-through-another"}`
+	for name, use := range map[string]func(*service){
+		"a check":        func(s *service) { s.check(`{"id":"x"}`) },
+		"a strict check": func(s *service) { s.check(`{"id":"x","strict":true}`) },
+		"a revocation":   func(s *service) { s.post("/v1/revocations", expiring("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := redistest.Start(t)
+			s := serveRedis(t, r)
+			s.eventually(30*time.Second, "a write is in Redis", func() bool {
+				return s.do("PUT", "/v1/cache/demo/a", "v").Header.Get("Evercache-Durability") == "master"
+			})
+			time.Sleep(time.Second) // several times what a list needs for its first claim
+			if keys := r.Do("KEYS", "~r:*"); len(keys.([]any)) != 0 {
+				t.Errorf("keys of a list that nobody uses: %v", keys)
+			}
+			if h, m := s.do("GET", "/health", "").body, s.do("GET", "/metrics", "").body; strings.Contains(h, "revocations") || strings.Contains(m, "evercache_revocations_") {
+				t.Errorf("a list that nobody uses is shown: %s", h)
+			}
+			other := serveRedis(t, r, "EVERCACHE_REVOCATIONS=on")
+			if _, err := revoke.Init(t.Context(), other.client, revoke.Policy{}); err != nil {
+				t.Fatal(err)
+			}
+			other.eventually(30*time.Second, "the other is ready", func() bool { return other.check(`{"id":"x"}`).Allowed })
+			other.post("/v1/revocations", expiring("revoked-through-another")).wantsStatus(t, 201)
+			use(s)
+			s.eventually(30*time.Second, "it is known, and never allowed before", func() bool {
+				v := s.check(revoked)
+				if v.Allowed || v.Status == revoke.NotRevoked {
+					t.Fatalf("before the list was read: %+v", v)
+				}
+				return v.Status == revoke.Revoked
+			})
+			if h, m := s.do("GET", "/health", "").body, s.do("GET", "/metrics", "").body; !strings.Contains(h, `"revocations":{`) || !strings.Contains(m, "evercache_revocations_ready") {
+				t.Errorf("a list that is used is not shown: %s", h)
+			}
+		})
+	}
 }

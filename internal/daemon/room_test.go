@@ -133,7 +133,7 @@ func TestMoreDeletesByPrefixThanMayBeAreRefused(t *testing.T) {
 // TestABodyThatNobodyWantsHoldsItsConnectionForAMomentOnly: it is refused before
 // it has come.
 func TestABodyThatNobodyWantsHoldsItsConnectionForAMomentOnly(t *testing.T) {
-	s := serveAPI(t, "EVERCACHE_TOKEN=letmein")
+	s := serveAPI(t, "EVERCACHE_TOKEN=letmein-letmein-")
 	c := s.raw()
 	began := time.Now()
 	c.send("PUT /v1/cache/demo/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")

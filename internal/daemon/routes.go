@@ -30,7 +30,7 @@ func (q *request) slot() *slotConn {
 type access uint8
 
 const (
-	withBearer        access = iota // the token as Bearer
+	withBearer        access = iota // a token as Bearer
 	withBearerOrBasic               // also as Basic password: browsers, scrapers
 	public                          // no token: monitors
 	probe                           // no token, any Host: supervisors
@@ -41,8 +41,9 @@ type route struct {
 	name    string // label of metrics and logs; never the path, which holds keys
 	access  access
 	methods map[string]handler
-	allow   string // for 405
-	codes   []int  // what it answers besides the codes of every route
+	rights  map[string]right // what a token must be good for, any of it, by method
+	allow   string           // for 405
+	codes   []int            // what it answers besides the codes of every route
 }
 
 // routes is the API.
@@ -54,10 +55,11 @@ type routes struct {
 
 func (a *api) newRoutes() *routes {
 	text := func(name string, acc access, h handler, codes ...int) *route {
-		return newRoute(name, acc, map[string]handler{"GET": h, "HEAD": h}, codes...)
+		r := newRoute(name, acc, map[string]handler{"GET": h, "HEAD": h}, codes...)
+		return r.needs(maySeeMetrics, "GET", "HEAD")
 	}
-	post := func(name string, h handler, codes ...int) *route {
-		return newRoute(name, withBearer, map[string]handler{"POST": h}, codes...)
+	post := func(name string, needs right, h handler, codes ...int) *route {
+		return newRoute(name, withBearer, map[string]handler{"POST": h}, codes...).needs(needs, "POST")
 	}
 	return &routes{
 		byPath: map[string]*route{
@@ -66,21 +68,29 @@ func (a *api) newRoutes() *routes {
 			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
 			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
 			"/metrics":              text("metrics", withBearerOrBasic, plain(a.metrics.handler()), 200),
-			"/v1/revocations":       post("revocations", a.orOff(a.postRevocation), 201, 400, 413, 415, 500, 501, 503, 507),
-			"/v1/revocations/check": post("revocations_check", a.orOff(a.postCheck), 200, 400, 413, 415, 500, 501),
+			"/v1/revocations":       post("revocations", mayRevoke, a.orOff(a.postRevocation), 201, 400, 413, 415, 500, 501, 503, 507),
+			"/v1/revocations/check": post("revocations_check", mayCheck, a.orOff(a.postCheck), 200, 400, 413, 415, 500, 501),
 		},
 		cacheKey: newRoute("cache_key", withBearer, map[string]handler{
 			"GET": a.getKey, "HEAD": a.getKey, "PUT": a.putKey, "DELETE": a.deleteKey,
-		}, 200, 204, 400, 404, 413, 500, 503, 507),
+		}, 200, 204, 400, 404, 413, 500, 503, 507).needs(mayRead, "GET", "HEAD").needs(mayWrite, "PUT", "DELETE"),
 		cacheClass: newRoute("cache_class", withBearer, map[string]handler{
 			"DELETE": a.deletePrefix,
-		}, 200, 202, 400, 500, 503, 507),
+		}, 200, 202, 400, 500, 503, 507).needs(mayWrite, "DELETE"),
 	}
 }
 
 func newRoute(name string, acc access, methods map[string]handler, codes ...int) *route {
 	allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
-	return &route{name: name, access: acc, methods: methods, allow: allow, codes: codes}
+	return &route{name: name, access: acc, methods: methods, rights: map[string]right{}, allow: allow, codes: codes}
+}
+
+// needs says what a token must be good for.
+func (r *route) needs(any right, methods ...string) *route {
+	for _, m := range methods {
+		r.rights[m] = any
+	}
+	return r
 }
 
 // all yields every route, for the metrics.

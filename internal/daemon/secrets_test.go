@@ -7,7 +7,7 @@ import (
 
 // What callers and operators entrust to us is found nowhere but where they put it.
 func TestNothingSecretIsToldAnywhere(t *testing.T) {
-	const token, password, key, value, class = "canary-token", "canary-password", "canary-key", "canary-value", "canary-class"
+	const token, password, key, value, class = "canary-token-of-all", "canary-password", "canary-key", "canary-value", "canary-class"
 	env := append(redisAway(t), "EVERCACHE_TOKEN="+token, "REDIS_PASSWORD="+password, "EVERCACHE_LOG_LEVEL=debug")
 	s := serveAPI(t, env...)
 	var told strings.Builder

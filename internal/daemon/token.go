@@ -1,93 +1,104 @@
 package daemon
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/internal/censor"
 )
 
-// token is the secret that callers must show, from a setting or from a file
-// that is read again, so that it can be replaced while we run. A nil *token
-// means that the listener is open.
-type token struct {
-	path string // "" for a fixed token
-	log  *slog.Logger
+// right is what a token is good for; several are joined.
+type right uint8
 
-	mu     sync.Mutex // guards what is below
-	sum    [sha256.Size]byte
-	readAt time.Time
-	broken bool // the file could not be read the last time
-}
-
-// A token read from a file is at most trustedFor old when it lets somebody in,
-// and at most doubtedFor old when it turns somebody away.
 const (
-	trustedFor = time.Second
-	doubtedFor = 100 * time.Millisecond
+	mayRead right = 1 << iota
+	mayWrite
+	mayRevoke
+	mayCheck
+	maySeeMetrics
+
+	mayAll = mayRead | mayWrite | mayRevoke | mayCheck | maySeeMetrics
 )
 
-// newToken returns the token to check, or nil when none is configured. The
-// configuration has read the file once, so that a wrong one stops the start.
-func newToken(secret evercache.Secret, path string, log *slog.Logger) *token {
-	if secret == "" {
+// tokens are the secrets that callers must show. A nil *tokens means that the
+// listener is open.
+type tokens struct {
+	all      []granted
+	failures *failures
+}
+
+// granted are tokens with what they are good for.
+type granted struct {
+	rights right
+	source *tokenSource
+}
+
+// newTokens returns the tokens to check, or nil when none is configured.
+func newTokens(s config.Tokens, log *slog.Logger) *tokens {
+	if !s.Any() {
 		return nil
 	}
-	censor.Hide(secret.Reveal())
-	return &token{path: path, log: log, sum: sha256.Sum256([]byte(secret.Reveal())), readAt: time.Now()}
-}
-
-// matches compares in constant time; the sums have one length whatever was given.
-func (t *token) matches(given string) bool {
-	sum := sha256.Sum256([]byte(given))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, maxAge := range []time.Duration{trustedFor, doubtedFor} {
-		t.refreshLocked(maxAge)
-		if subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1 {
-			return true
+	t := &tokens{failures: newFailures(log)}
+	for _, one := range []struct {
+		rights right
+		token  config.Token
+	}{
+		{mayAll, s.All},
+		{mayRead | mayCheck, s.Read},
+		{mayRead | mayCheck | mayWrite, s.Write},
+		{mayRevoke | mayCheck, s.Revoke},
+		{maySeeMetrics, s.Metrics},
+	} {
+		if len(one.token.Values) > 0 {
+			t.all = append(t.all, granted{one.rights, newTokenSource(one.token, log)})
 		}
 	}
-	return false
+	return t
 }
 
-// refreshLocked reads the file again when the last time is maxAge ago. Without
-// a readable file the last token stays: rotation tools write in steps.
-func (t *token) refreshLocked(maxAge time.Duration) {
-	if t.path == "" || time.Since(t.readAt) < maxAge {
-		return
+type tokenSum [sha256.Size]byte
+
+// sumsOf are those of tokens, which are never shown from then on.
+func sumsOf(values []evercache.Secret) []tokenSum {
+	sums := make([]tokenSum, len(values))
+	for i, v := range values {
+		censor.Hide(v.Reveal())
+		sums[i] = sha256.Sum256([]byte(v.Reveal()))
 	}
-	err := t.readLocked()
-	if broken := err != nil; broken != t.broken {
-		t.broken = broken
-		if broken {
-			t.log.LogAttrs(context.Background(), slog.LevelWarn, "token file cannot be read; the last token stays valid",
-				slog.String("event", "token.unreadable"), slog.Any("error", err))
-		} else {
-			t.log.LogAttrs(context.Background(), slog.LevelInfo, "token file is readable again", slog.String("event", "token.read"))
+	return sums
+}
+
+// rights are those of a token; known: it is one of ours. It compares with all of
+// them, in constant time; the sums have one length whatever was given.
+func (t *tokens) rights(given string) (rights right, known bool) {
+	sum := tokenSum(sha256.Sum256([]byte(given)))
+	for _, g := range t.all {
+		if holds(g.source.fresh(trustedFor), sum) {
+			rights |= g.rights
 		}
 	}
+	if rights != 0 {
+		return rights, true
+	}
+	for _, g := range t.all { // it may have just been put there
+		if holds(g.source.fresh(doubtedFor), sum) {
+			rights |= g.rights
+		}
+	}
+	return rights, rights != 0
 }
 
-// readLocked takes the token from the file.
-func (t *token) readLocked() error {
-	t.readAt = time.Now()
-	secret, err := config.ReadSecret(t.path)
-	if err != nil {
-		return fmt.Errorf("it %w", err)
+func holds(sums []tokenSum, sum tokenSum) bool {
+	found := 0
+	for i := range sums {
+		found |= subtle.ConstantTimeCompare(sums[i][:], sum[:])
 	}
-	censor.Hide(secret.Reveal())
-	t.sum = sha256.Sum256([]byte(secret.Reveal()))
-	return nil
+	return found == 1
 }
 
 const (
@@ -95,22 +106,31 @@ const (
 	basicChallenge  = `Basic realm="evercache", charset="UTF-8"`
 )
 
-// check lets a request pass that shows the token. Where basic is true the token
-// may also be the password of Basic, for browsers and scrapers that know no
-// other way; the user name does not matter.
-func (t *token) check(r *http.Request, basic bool) *apiError {
-	if t == nil {
-		return nil
+// check lets a request pass that shows a token which is good for any of what is
+// wanted. Where basic is true the token may also be the password of Basic, for
+// browsers and scrapers that know no other way; the user name does not matter.
+func (t *tokens) check(r *http.Request, basic bool, wanted right) *apiError {
+	rights, known := t.shown(r, basic)
+	switch {
+	case !known:
+		challenges := []string{bearerChallenge}
+		if basic {
+			challenges = append(challenges, basicChallenge)
+		}
+		return errUnauthorized(challenges...)
+	case rights&wanted == 0:
+		return errForbiddenToken()
 	}
+	return nil
+}
+
+func (t *tokens) shown(r *http.Request, basic bool) (rights right, known bool) {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") && t.matches(strings.TrimSpace(given)) {
-		return nil
+	if strings.EqualFold(scheme, "Bearer") {
+		return t.rights(strings.TrimSpace(given))
 	}
-	if !basic {
-		return errUnauthorized(bearerChallenge)
+	if _, password, ok := r.BasicAuth(); basic && ok {
+		return t.rights(password)
 	}
-	if _, password, ok := r.BasicAuth(); ok && t.matches(password) {
-		return nil
-	}
-	return errUnauthorized(bearerChallenge, basicChallenge)
+	return 0, false
 }
