@@ -278,7 +278,11 @@ func TestAServerThatAnswersNonsenseIsNotRedis(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			within(t, 2*c.DialTimeout, "Dial", func() {
 				_, err := Dial(t.Context(), c, heartbeat, &seen{})
-				wantKind(t, err, Other)
+				want := Other
+				if name == "TLS" {
+					want = TLS
+				}
+				wantKind(t, err, want)
 				if !errors.Is(err, ErrNotRedis) {
 					t.Errorf("error %v", err)
 				}
