@@ -304,3 +304,29 @@ func TestALargeWriteLeavesNothingRunning(t *testing.T) {
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, len(e.Value), err, 100_000)
 }
+
+// A value that waits to be sent answers reads. When it has been sent, Redis is asked
+// again: what another process wrote later may have been announced meanwhile.
+func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	var w write
+	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
+	patience := newPatience(t.Context(), time.Now(), 20*time.Second)
+	defer patience.release()
+	lane, err := client.lanes.lock(&patience, w.rec.Key) // it is being sent, for all that a replay knows
+	wantErr(t, err, nil)
+	defer client.lanes.unlock(lane)
+	c.inTurn(&w)
+	wantErr(t, client.outbox.Put(w.rec), nil)
+	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")
+	e, err := c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "older")
+	r, _ := client.outbox.Find("c:a")
+	client.outbox.Done("c:a", r.Seq)
+	e, err = c.Lookup(t.Context(), "a")
+	wantValue(t, e.Value, err, "newer")
+}

@@ -282,6 +282,8 @@ func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
 	return local.End{From: missed.low + left, To: high + left + 1}
 }
 
+// fromOutbox is the value of a record. Memory may hold it for an outage; but when the
+// record has been sent, something newer may be in Redis, which was announced before.
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 	now := c.client.clock.precise()
 	if r.Kind != outbox.Set || now >= r.Ends {
@@ -292,7 +294,7 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 		c.undecodable()
 		return nil, remote.Sum(r.Value)
 	}
-	return c.newItem(value, now, time.Duration(now-r.Since), time.Duration(r.Ends-now)), ""
+	return distrusted(c.newItem(value, now, time.Duration(now-r.Since), time.Duration(r.Ends-now))), ""
 }
 
 // expiryTolerance: an entry that Redis no longer has so shortly before its end
