@@ -60,7 +60,7 @@ func TestSentinelAMasterMadeByHandIsNotFollowed(t *testing.T) {
 		fenced := d.fencedAtMost(2 * time.Second)
 		d.inject(func() { d.replica().Do("REPLICAOF", "NO", "ONE") })
 		time.Sleep(3 * time.Second)
-		d.landAgain(time.Second)
+		d.landAgain(5 * time.Second)
 		fenced()
 		d.wantFailovers()
 		if m := d.client.Health().Master; m != d.old.Addr() {

@@ -107,10 +107,10 @@ func TestSentinelPasswordsAndTLSOfNodesAndSentinelsAreSeparate(t *testing.T) {
 		d.connect(5 * time.Second)
 		d.settle()
 		d.load(d.seed())
-		d.limits.Landing = landsWithin
+		d.limits.Landing = 2 * landsWithin // each connection begins with a handshake
 		d.inject(d.set.Failover)
-		d.landsElsewhere(5 * time.Second)
-		d.confirmed(5 * time.Second)
+		d.landsElsewhere(20 * time.Second)
+		d.confirmed(20 * time.Second)
 		d.wantFailovers("planned")
 		return d.end()
 	})

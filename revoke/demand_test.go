@@ -18,7 +18,7 @@ func TestAListOnDemandBringsWhatItsJournalHasToRedis(t *testing.T) {
 	server.Kill()
 	o := single(server)
 	o.JournalDir = t.TempDir()
-	policy := revoke.Policy{AckTimeout: 200 * time.Millisecond, Durability: evercache.Journaled, OnDemand: true}
+	policy := revoke.Policy{AckTimeout: 2 * time.Second, Durability: evercache.Journaled, OnDemand: true}
 	first := start(t, o, policy)
 	if !first.Stats().Dormant {
 		t.Error("it is awake before anybody has used it")

@@ -3,8 +3,10 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,21 +63,39 @@ func occupy(t *testing.T) (end func()) {
 	return end
 }
 
+// TestOurOwnLoadIsNotTheServersSlowness: the server gets a processor whenever it wants
+// one, where the test may arrange that. Else a machine that others load too may keep it
+// waiting, so that there are several attempts.
 func TestOurOwnLoadIsNotTheServersSlowness(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15)
+	var wrong error
+	for range 4 {
+		if wrong = busyAt(t, p); wrong == nil {
+			return
+		}
+		t.Log(wrong)
+	}
+	t.Error(wrong)
+}
+
+// busyAt asks a node while this process is too busy to be in time.
+func busyAt(t *testing.T, p *redisproc.Process) error {
+	t.Helper()
 	h := heartbeat
 	h.Timeout = 250 * time.Millisecond
 	n, err := Dial(t.Context(), config(p.Addr()), h, observer(func(string, time.Duration, Kind) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(n.Abandon)
+	defer n.Abandon()
 	for range breaker.Default.Probation {
 		if _, err := n.Get(t.Context(), "k", long); !IsNil(err) {
 			t.Fatal(err)
 		}
 	}
 	end := occupy(t)
+	defer end()
 	const callers, calls = 8, 6
 	var late atomic.Int32
 	var wg sync.WaitGroup
@@ -91,25 +111,20 @@ func TestOurOwnLoadIsNotTheServersSlowness(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	wantClosed(t, n)
+	if cause := n.breaker.Cause(); cause != breaker.None {
+		return fmt.Errorf("the node is given up: %s", cause)
+	}
 	if got := late.Load(); got < callers*calls/2 {
 		t.Errorf("%d of %d calls were late: this process is not busy enough to show anything", got, callers*calls)
 	}
-	// On a machine that others load too, the server itself may not get a processor.
-	const tries = 5
-	counted := 0
-	for range tries {
-		if b, err := n.Barrier(t.Context(), 0); err != nil && !n.HeldUp(err, b.SentAt) {
-			counted++
-		}
-	}
-	if counted == tries {
-		t.Error("each heartbeat of a busy process counts against the server")
+	if b, err := n.Barrier(t.Context(), 0); err != nil && !n.HeldUp(err, b.SentAt) {
+		return fmt.Errorf("a heartbeat of a busy process counts against the server: %w", err)
 	}
 	end()
 	if _, err := n.Get(t.Context(), "k", long); !IsNil(err) {
-		t.Errorf("it is not usable any more: %v", err)
+		return fmt.Errorf("it is not usable any more: %w", err)
 	}
+	return nil
 }
 
 func TestABusyProcessNoticesAServerThatHangs(t *testing.T) {
