@@ -222,7 +222,7 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 // condOf is what is known of a record for its order among those of others.
 func (c *Client) condOf(r *outbox.Record) remote.Cond {
 	cond := remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)
-	cond.Lo, cond.Hi, cond.Floor, cond.Late = r.Lo, r.Hi, r.Floor, r.Late
+	cond.Lo, cond.Hi, cond.Floor = r.Lo, r.Hi, r.Floor
 	for _, e := range r.Known() {
 		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
 	}

@@ -208,10 +208,6 @@ func (c *Client) invalidated(keys []string, all bool) {
 			}
 			continue
 		}
-		if late, ok := remote.KeyOfNotice(c.opts.KeyPrefix, key); ok {
-			c.noticed(late)
-			continue
-		}
 		of, deleted := remote.KeyOfTombstone(c.opts.KeyPrefix, key)
 		if deleted {
 			key = of

@@ -15,7 +15,7 @@ type listening struct {
 
 // tracked are the prefixes that a node which is dialled now announces.
 func (c *Client) tracked() []string {
-	prefixes := []string{remote.TombstonePrefix(c.opts.KeyPrefix), remote.MarksKey(c.opts.KeyPrefix, ""), remote.NoticePrefix(c.opts.KeyPrefix)}
+	prefixes := []string{remote.TombstonePrefix(c.opts.KeyPrefix), remote.MarksKey(c.opts.KeyPrefix, "")}
 	c.everySubscriber(func(s subscriber) { prefixes = append(prefixes, s.prefixed()) })
 	return prefixes
 }

@@ -158,7 +158,7 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 	now := client.clock.precise()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
 	client.ledger.Add(r, client.ledger.Epoch(), now)
-	client.noticed("c:a")
+	client.recallUndone("c:a")
 	waitUntil(t, 20*time.Second, func() bool {
 		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
 		_, waits := next.outbox.Find("c:a")

@@ -3,6 +3,8 @@ package evercache
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // scripts are the keys that a script of ours is writing at this moment. What a
@@ -48,4 +50,23 @@ func (s *scripts) writes(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys[key] > 0
+}
+
+// scripted is to be called before a Set is sent, and what it returns after the
+// answer. One that is to be in time is a script, which is announced to us too: see
+// scripts.
+func (c *Client) scripted(node *remote.Node, w *write) (leave func()) {
+	if !w.inTime {
+		return func() {}
+	}
+	done := c.scripts.enter(w.rec.Key)
+	return func() {
+		behind := func() {
+			_ = node.PingFeed(c.ctx, c.opts.ReadTimeout) // behind the announcement
+			done()
+		}
+		if !c.spawn(behind) {
+			done()
+		}
+	}
 }

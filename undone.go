@@ -10,20 +10,22 @@ import (
 )
 
 // A network may hold back a write of another process for seconds. When it arrives
-// it replaces what this process wrote or deleted meanwhile. Its writer finds that when
-// it sends the write again (see noticed); but it may have ended. So whoever hears that
-// a key has changed which it wrote itself a moment ago asks whether what is there now
-// is older than its own write, and then puts that back.
+// it replaces what this process wrote or deleted meanwhile. Its writer may have ended,
+// and does not know what others wrote. So whoever hears that a key has changed which
+// it wrote itself a moment ago asks whether what is there now is older than its own
+// write, and then puts that back.
 
 const (
 	// lateMost is how late such a write may be to be found.
 	lateMost = 30 * time.Second
 	// undoneMost and undoneEach bound what the questions cost the server: so many keys
-	// in that time. What is more is not asked for. Where processes write the same keys
-	// all the time there is always more: then the pause grows up to undoneRare.
-	undoneMost = 64
+	// in that time. Where processes write the same keys all the time there is always
+	// more, and nothing to be found: then the pause grows up to undoneRare.
+	undoneMost = 256
 	undoneEach = 50 * time.Millisecond
 	undoneRare = time.Second
+	// undoneKept bounds the keys that wait to be asked for. What is more is not.
+	undoneKept = 1 << 14
 )
 
 // undone are the keys to ask for.
@@ -41,7 +43,7 @@ func newUndone() *undone {
 // add notes a key, if there is room.
 func (u *undone) add(key string) {
 	u.mu.Lock()
-	if len(u.keys) < undoneMost {
+	if len(u.keys) < undoneKept {
 		u.keys[key] = struct{}{}
 	}
 	u.mu.Unlock()
@@ -51,13 +53,18 @@ func (u *undone) add(key string) {
 	}
 }
 
-// take returns the keys, and begins anew.
-func (u *undone) take() map[string]struct{} {
+// take takes out keys for one round, and reports whether more are left.
+func (u *undone) take() (keys []string, more bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	keys := u.keys
-	u.keys = map[string]struct{}{}
-	return keys
+	for key := range u.keys {
+		if len(keys) == undoneMost {
+			return keys, true
+		}
+		keys = append(keys, key)
+		delete(u.keys, key)
+	}
+	return keys, false
 }
 
 // changedByOther is called for what is announced: it must be quick.
@@ -69,26 +76,30 @@ func (c *Client) changedByOther(key string) {
 
 // watchOwn asks for what may have been undone, until ctx ends.
 func (c *Client) watchOwn(ctx context.Context) {
-	for pause := undoneEach; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.undone.wake:
+	for pause, more := undoneEach, false; ; {
+		if !more {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.undone.wake:
+			}
 		}
 		if remote.Pause(ctx, pause) != nil {
 			return
 		}
-		keys := c.undone.take()
-		pause = undoneAfter(pause, len(keys))
+		var keys []string
+		keys, more = c.undone.take()
+		found := 0
 		if node := c.node.Load(); node != nil {
-			c.findUndone(ctx, node, keys)
+			found = c.findUndone(ctx, node, keys)
 		}
+		pause = undoneAfter(pause, more && found == 0)
 	}
 }
 
-// undoneAfter is the pause after a round of so many keys.
-func undoneAfter(pause time.Duration, keys int) time.Duration {
-	if keys < undoneMost {
+// undoneAfter is the pause after a round. idle: it has found nothing, and there is more.
+func undoneAfter(pause time.Duration, idle bool) time.Duration {
+	if !idle {
 		return undoneEach
 	}
 	return min(2*pause, undoneRare)
@@ -96,27 +107,29 @@ func undoneAfter(pause time.Duration, keys int) time.Duration {
 
 // findUndone puts back those of the keys that hold something older than what this
 // process wrote. An error is the node's own affair: the next barrier meets it too.
-func (c *Client) findUndone(ctx context.Context, node *remote.Node, keys map[string]struct{}) {
+func (c *Client) findUndone(ctx context.Context, node *remote.Node, keys []string) (found int) {
 	var mine []outbox.Record
 	var asked []remote.Replay
-	for key := range keys {
+	for _, key := range keys {
 		if r, ok := c.ledger.Last(key); ok && r.Kind != outbox.Touch {
 			mine = append(mine, r)
 			asked = append(asked, remote.Replay{Key: key, Cond: c.condOf(&r)})
 		}
 	}
 	if len(asked) == 0 {
-		return
+		return 0
 	}
-	older, err := node.Older(ctx, asked, lateMost, c.opts.ReadTimeout)
+	older, err := node.Older(ctx, asked, lateMost, c.opts.WriteTimeout)
 	if err != nil {
-		return
+		return 0
 	}
 	for i := range mine {
 		if older[i] {
 			c.undoneBy(&mine[i])
+			found++
 		}
 	}
+	return found
 }
 
 // undoneBy puts a write or delete of ours back.
@@ -124,9 +137,27 @@ func (c *Client) undoneBy(r *outbox.Record) {
 	s := c.subscriberOf(r.Key)
 	switch {
 	case r.Class != "":
-		c.noticed(r.Key)
+		c.recallUndone(r.Key)
 	case s != nil: // the delete of a prefix
 		r.Class = s.prefixed()
 		c.sendAgain(*r)
 	}
+}
+
+// recallUndone takes a record out of the ledger and sends it again.
+func (c *Client) recallUndone(key string) {
+	if r, ok := c.ledger.Recall(key); ok {
+		c.sendAgain(r)
+	}
+}
+
+// sendAgain puts what a master has taken back into the outbox.
+func (c *Client) sendAgain(r outbox.Record) {
+	c.spawn(func() {
+		rs := []outbox.Record{r}
+		c.outbox.Return(rs, nil)
+		c.journal.record(r, c) // the barrier that covers what was sent before does not vouch for it
+		c.journal.dropped(c, rs)
+		c.keptWrite(errUndone)
+	})
 }

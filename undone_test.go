@@ -97,21 +97,82 @@ func TestWhatTwoProcessesWriteInTurnIsNotSentAgain(t *testing.T) {
 
 func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
 	u := newUndone()
-	pause := undoneEach
-	for range 10 {
-		for i := range 2 * undoneMost {
-			u.add(strconv.Itoa(i))
-		}
-		keys := u.take()
-		if len(keys) != undoneMost {
+	for i := range 2 * undoneKept {
+		u.add(strconv.Itoa(i))
+	}
+	pause, rounds := undoneEach, 0
+	for more := true; more; rounds++ {
+		var keys []string
+		if keys, more = u.take(); len(keys) > undoneMost {
 			t.Fatalf("%d keys in one round", len(keys))
 		}
-		pause = undoneAfter(pause, len(keys))
+		if more {
+			pause = undoneAfter(pause, true)
+		}
+	}
+	if rounds < undoneKept/undoneMost || rounds > undoneKept/undoneMost+1 {
+		t.Errorf("%d rounds", rounds)
 	}
 	if pause != undoneRare {
 		t.Errorf("a pause of %v", pause)
 	}
-	if pause = undoneAfter(pause, undoneMost-1); pause != undoneEach {
-		t.Errorf("a pause of %v after a small round", pause)
+	if pause = undoneAfter(pause, false); pause != undoneEach {
+		t.Errorf("a pause of %v after a round that found something", pause)
+	}
+}
+
+// Many writes of an ended process arrive at once.
+func TestManyLateWritesOfAnEndedProcessUndoNothing(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, redisproc.Options{})
+	client := openAt(t, server.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "warm", "up") })
+	reply := redisDo(t, server, "TIME").([]any)
+	s, _ := strconv.ParseInt(fmt.Sprint(reply[0]), 10, 64)
+	before := strconv.FormatInt((s-1)*1000+time.Hour.Milliseconds(), 10)
+	const keys = 1000
+	for i := range keys {
+		key := fmt.Sprint("k", i)
+		if i%2 == 0 {
+			wantMaster(t, func() (Receipt, error) { return c.Delete(t.Context(), key) })
+		} else {
+			wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), key, "last") })
+		}
+	}
+	redisDo(t, server, "EVAL", `for i = 0, ARGV[1] - 1 do redis.call('SET', 'c:k' .. i, 'late', 'PXAT', ARGV[2]) end`, "0", strconv.Itoa(keys), before)
+	wrong := 0
+	waitUntil(t, 30*time.Second, func() bool {
+		wrong = 0
+		for i := range keys {
+			if got := redisDo(t, server, "GET", fmt.Sprint("c:k", i)); i%2 == 0 && got != nil || i%2 == 1 && got != "last" {
+				wrong++
+			}
+		}
+		return wrong == 0
+	}, func() string { return fmt.Sprintf("%d keys are wrong", wrong) })
+}
+
+// What is put back once is not sent again and again: a stall leaves nothing running.
+func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, Policy{WriteTimeout: 100 * time.Millisecond}, Policy{})
+	wantMaster(t, func() (Receipt, error) { return p.a.Set(t.Context(), "warm", "up") })
+	wantErr(t, p.server.Pause(), nil)
+	for i := range 20 {
+		_, err := p.a.Set(t.Context(), fmt.Sprint(i), "v")
+		wantErr(t, err, nil)
+	}
+	wantErr(t, p.server.Resume(), nil)
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == Connected && p.a.client.outbox.Empty() }, func() string { return "not sent" })
+	sent := p.a.client.replayed.Load() + p.b.client.replayed.Load()
+	redisDo(t, p.server, "SET", "c:3", "of another program", "EX", "60")
+	time.Sleep(6 * time.Second) // longer than any trace of a replay lives but tombstones
+	if now := p.a.client.replayed.Load() + p.b.client.replayed.Load(); now != sent {
+		t.Errorf("%d writes were sent again", now-sent)
+	}
+	if got := redisDo(t, p.server, "GET", "c:3"); got != "of another program" {
+		t.Errorf("it is %v", got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -73,6 +74,16 @@ func revokeInit(inv invocation, args []string) int {
 	return exitOK
 }
 
+// withFindings adds why Redis cannot be used, and what to do.
+func withFindings(err error, fs []evercache.Finding) error {
+	for _, f := range fs {
+		if f.Severity == evercache.Error {
+			err = fmt.Errorf("%w\n  %s (%s): %s\n  %s", err, f.Title, f.Code, f.Detail, f.Fix)
+		}
+	}
+	return err
+}
+
 // markDenylist reports whether it was marked already.
 func markDenylist(cfg config.Config, timeout time.Duration) (already bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -83,6 +94,9 @@ func markDenylist(cfg config.Config, timeout time.Duration) (already bool, err e
 		return false, err
 	}
 	already, err = revoke.Init(ctx, client, revoke.Policy{Key: cfg.Server.RevocationsKey})
+	if err != nil {
+		err = withFindings(err, client.Health().Findings)
+	}
 	_ = client.Close() // nothing was written through it that could be lost
 	return already, err
 }

@@ -92,10 +92,27 @@ func flush(logs *logqueue.Handler) {
 // logEnd says why the end was not clean, and counts what was lost with it.
 func logEnd(log *slog.Logger, err error) {
 	attrs := []slog.Attr{slog.String("event", "server.failed"), slog.Any("error", err)}
-	if unsaved, ok := errors.AsType[*evercache.UnsavedError](err); ok {
-		attrs = append(attrs, slog.Int("unsaved_writes", unsaved.Writes), slog.Int("at_risk_writes", unsaved.AtRisk))
+	if unsaved, atRisk := unsavedIn(err); unsaved+atRisk > 0 {
+		attrs = append(attrs, slog.Int("unsaved_writes", unsaved), slog.Int("at_risk_writes", atRisk))
 	}
 	log.LogAttrs(context.Background(), slog.LevelError, "ended with an error", attrs...)
+}
+
+// unsavedIn adds up what the cache and the denylist could not save.
+func unsavedIn(err error) (writes, atRisk int) {
+	switch e := err.(type) {
+	case nil:
+	case *evercache.UnsavedError:
+		return e.Writes, e.AtRisk
+	case interface{ Unwrap() error }:
+		return unsavedIn(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			w, r := unsavedIn(one)
+			writes, atRisk = writes+w, atRisk+r
+		}
+	}
+	return writes, atRisk
 }
 
 // wrongConfig prints every fault on a line of its own.

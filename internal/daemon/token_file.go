@@ -121,8 +121,8 @@ func (s *tokenSource) tellLocked(err error) {
 	s.broken = broken
 	if broken {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "token file cannot be read; the last token stays valid",
-			slog.String("event", "token.unreadable"), slog.String("error", "it "+err.Error()))
+			slog.String("event", "token.unreadable"), slog.String("file", s.path), slog.String("error", "it "+err.Error()))
 		return
 	}
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "token file is readable again", slog.String("event", "token.read"))
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "token file is readable again", slog.String("event", "token.read"), slog.String("file", s.path))
 }

@@ -122,6 +122,9 @@ func KindOf(err error) Kind {
 	case errors.Is(err, rueidis.ErrClosing), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return Conn
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return TLS // an alert: with TLS 1.3 a certificate of ours is refused after the handshake
+	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return Conn
 	}

@@ -94,7 +94,7 @@ if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
 return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
-// tombstone, marks, lives, notice, trace; ARGV lo, hi, from, to, process, life of the
+// tombstone, marks, lives, trace; ARGV lo, hi, from, to, process, life of the
 // tombstone, the key without its class, our own ends, whether one of them may have
 // been given late. lo and hi are the times between which it was executed. from and
 // to are the same, widened by how servers' clocks have jumped: what others wrote
@@ -120,9 +120,6 @@ return 0`)
 // yet: what is older than the delete is removed. Our own are ignored: our writes of
 // a key have an order, and what is put back is the last.
 //
-// Where a late write of ours is found it may have undone what others wrote
-// meanwhile. They are told by a notice, and put back what is theirs.
-//
 // bury removes the key because nobody can tell whether what is there, or what
 // was deleted, came before our write or after. From then on nothing that was
 // written before the latest of them, by anybody, may be put back: it may be
@@ -132,7 +129,7 @@ const luaReplay = luaNow + luaTomb + luaEnds + luaMarked + luaWritten + `local l
 local from, to, life = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local t, by = tomb(life)
 local e = ends()
-local brief, whose = tomb(life, KEYS[6])
+local brief, whose = tomb(life, KEYS[5])
 if brief and string.sub(whose, 1, 1) == '` + touchedBy + `' then
   whose = string.sub(whose, 2)
   if e ~= -2 then brief = 0 end
@@ -146,7 +143,6 @@ local touched = low == 0 and given ~= 0
 if low and low > now + 1 then from, to = lo, hi end
 if own then
   low, high = 0, math.min(from, high or from) - 1
-  if ARGV[9] == '1' then redis.call('SET', KEYS[5], ARGV[5], 'PX', 5000) end
 end
 local gone = math.max(foreign and t > to and t or 0, m and m > to and m or 0)
 if gone > 0 then
@@ -216,12 +212,12 @@ const touchedBy = "~"
 //   - A delete by another between from and to: the order cannot be told. A key
 //     that is there was written after its tombstone, so an older one is wrong.
 //   - Nothing is there: our value is put back, as far as it has not ended.
-var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
 local blurred = not t or (foreign and t >= from) or not m or (m > 0 and m >= from)
 if e ~= -2 and redis.pcall('GET', K) == value then
   local later = touched and not (high and high < from)
-  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[10]) end
-  if ARGV[13] == '1' then trace(KEYS[6], lo, ARGV[5], life) end
+  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[9]) end
+  if ARGV[12] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
   return 1
 end
 if newer then return 0 end
@@ -230,11 +226,11 @@ if blurred or (e ~= -2 and not (high and high <= math.max(from - 1, floor))) the
   return 2
 end
 if till > now then
-  redis.call('SET', K, value, 'PXAT', ARGV[10])
+  redis.call('SET', K, value, 'PXAT', ARGV[9])
 elseif e ~= -2 then
   redis.call('DEL', K)
 end
-if ARGV[13] == '1' then trace(KEYS[6], lo, ARGV[5], life) end
+if ARGV[12] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
 return 1`)
 
 // scriptInvalidate puts a Delete back, and any write of which only the key is
@@ -257,7 +253,7 @@ return 1`)
 //   - Nobody knows: it stays. What another process wrote after ours must neither end
 //     too early nor live on.
 var scriptTouch = newScript(luaNow + luaEnds + luaWritten + luaTrace + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
-local from, to, till = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[10])
+local from, to, till = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[9])
 local e = ends()
 if e < 0 or e == till then return 1 end
 local _, high, given = written(e, lo - from)
@@ -265,7 +261,7 @@ if given and given > now + 1 then from, to = lo, hi end
 local older = known(e, ARGV[8]) or (high and high < from)
 if not older and given and given > to + 1 then return 0 end
 if older then
-  redis.call('PEXPIREAT', K, ARGV[10])
-  if ARGV[11] == '1' then trace(KEYS[6], hi, '` + touchedBy + `' .. ARGV[5], ARGV[6]) end
+  redis.call('PEXPIREAT', K, ARGV[9])
+  if ARGV[10] == '1' then trace(KEYS[5], hi, '` + touchedBy + `' .. ARGV[5], ARGV[6]) end
 end
 return 1`)

@@ -11,12 +11,13 @@ import (
 // much older at most, our own ends. Returns 1 if what is there was certainly written
 // before from, by another process, and by no more than that.
 //
-// A Touch, a life that nobody noted, or a key without an end leave it open: 0.
+// A life that nobody noted, or a key without an end leave it open: 0. An end that a
+// Touch gave is as good as one of a write: what had it was there before ours.
 var scriptOlder = newScript(luaNow + luaEnds + luaWritten + `local from = tonumber(ARGV[1])
 local e = ends()
 if known(e, ARGV[3]) then return 0 end
-local low, high = written(e, 0)
-if low and high < from and low >= from - tonumber(ARGV[2]) then return 1 end
+local _, high, given = written(e, 0)
+if given and high < from and given >= from - tonumber(ARGV[2]) then return 1 end
 return 0`)
 
 // Older tells which of the keys hold a value of another process that is certainly

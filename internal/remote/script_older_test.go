@@ -23,7 +23,7 @@ func TestOlderTellsOnlyWhatIsCertain(t *testing.T) {
 		"without an end":             {scene: scene{value: "v", endless: true}},
 		"no lives":                   {scene: scene{value: "v", written: lo - 1, lives: "none"}},
 		"lives that make no sense":   {scene: scene{value: "v", written: lo - 1, lives: "60000"}},
-		"perhaps touched":            {scene: scene{value: "v", written: lo - 1, mixed: true}},
+		"perhaps touched":            {scene: scene{value: "v", written: lo - 1, mixed: true}, want: true},
 		"a vague clock":              {scene: scene{value: "v", written: lo - 5, slack: 6}},
 		"older for all of the clock": {scene: scene{value: "v", written: lo - 7, slack: 6}, want: true},
 		"of another type":            {scene: scene{value: "hash", written: lo - 1}, want: true},

@@ -25,7 +25,6 @@ type Cond struct {
 	Tomb    string // of the key
 	Marks   string // of its class
 	Lives   string // of its class
-	Notice  string // of the key
 	Trace   string // of the key
 	Rest    string // the key without its class
 	Process string // ours; not empty, and without a zero byte
@@ -36,8 +35,7 @@ type Cond struct {
 	Floor    int64 // Hi of our write of the key before this one, 0: none
 	// Own are ends of values that are known to be older than this write: those of
 	// our own earlier ones, and of it itself, which a server may give it late.
-	Own  []Range
-	Late bool // one of Own may have been given late
+	Own []Range
 	// Brief: the value lives shorter than others of its class; not for Invalidate.
 	Brief bool
 }
@@ -49,7 +47,7 @@ type Range struct{ From, To int64 }
 func CondOf(prefix, key, process string) Cond {
 	return Cond{
 		Tomb: TombstoneKey(prefix, key), Marks: MarksKey(prefix, key), Lives: LivesKey(prefix, key),
-		Notice: NoticeKey(prefix, key), Trace: TraceKey(prefix, key), Rest: RestOf(prefix, key), Process: process,
+		Trace: TraceKey(prefix, key), Rest: RestOf(prefix, key), Process: process,
 	}
 }
 
@@ -108,7 +106,7 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
 
 func (r *Replay) step() step {
-	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Notice, r.Trace}, plain: r.plain}
+	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Trace}, plain: r.plain}
 	switch r.Kind {
 	case Retime:
 		s.script, s.args = scriptTouch, append(r.args(), decimal(r.Ends), flag(r.Brief))
@@ -124,7 +122,7 @@ func (c *Cond) args() []string {
 	args := make([]string, 0, 12)
 	return append(args,
 		decimal(c.Lo), decimal(c.Hi), decimal(c.from()), decimal(max(c.To, c.Hi)),
-		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, ranges(c.Own), flag(c.Late))
+		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, ranges(c.Own))
 }
 
 func (c *Cond) from() int64 {

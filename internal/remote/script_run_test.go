@@ -18,7 +18,7 @@ func (b *bed) replays(n int) []Replay {
 	for i := range rs {
 		rs[i] = Replay{Kind: ReplayKind(i % 3), Key: fmt.Sprint("app:", i), Data: fmt.Append(nil, i), Cond: b.cond()}
 		rs[i].Tomb = TombstoneKey("app:", rs[i].Key)
-		rs[i].Own = []Range{{b.now + touchedTo, b.now + touchedTo}}
+		rs[i].Own = []Range{{b.now + touchedTo - 1, b.now + touchedTo + 1}} // without PEXPIRETIME an end is known to a millisecond
 	}
 	return rs
 }

@@ -386,7 +386,7 @@ func BenchmarkScripts(b *testing.B) {
 	sets := make([]Write, MaxBatch)
 	for i := range full {
 		full[i] = Replay{Kind: Restore, Key: fmt.Sprint("app:", i), Data: pair.Data, Cond: cond}
-		full[i].Tomb, full[i].Notice = TombstoneKey("app:", full[i].Key), NoticeKey("app:", full[i].Key)
+		full[i].Tomb = TombstoneKey("app:", full[i].Key)
 		sets[i] = Write{WriteSet, Pair{Key: full[i].Key, Data: pair.Data, TTL: time.Hour}}
 	}
 	for _, bb := range []struct {

@@ -36,19 +36,6 @@ func KeyOfTombstone(prefix, tomb string) (key string, ok bool) {
 	return goesWith(prefix, TombstonePrefix(prefix), tomb)
 }
 
-// NoticePrefix is what notices begin with: see NoticeKey.
-func NoticePrefix(prefix string) string { return prefix + "~l:" }
-
-// NoticeKey is written, for a moment, when a write of key was found to have been
-// executed late: it may have undone what others have written since, and they are
-// told by the announcement. It is in the slot of key.
-func NoticeKey(prefix, key string) string { return NoticePrefix(prefix) + beside(prefix, key) }
-
-// KeyOfNotice is the key that a notice is about; ok is false when it is none.
-func KeyOfNotice(prefix, notice string) (key string, ok bool) {
-	return goesWith(prefix, NoticePrefix(prefix), notice)
-}
-
 // TraceKey is where it is kept when key was last written to live briefly: shorter
 // than other keys of its class. What is written so is gone when another process
 // comes to put back an older value that lives longer. It is in the slot of key.
