@@ -80,7 +80,7 @@ func namesTraps(master *redistest.Server, replicas, sentinels []string) func([]s
 		"SENTINELS": entries("sentinel", sentinels),
 		"sentinel":  bulk("sentinel_tilt:0\r\n"),
 	}
-	return func(words []string) string { return answers[words[1]] }
+	return func(words []string) string { return answers[words[min(1, len(words)-1)]] }
 }
 
 // TestSentinelStrangersThatOneSentinelNamesAreNotLoggedInTo: it is a liar, or it
