@@ -28,6 +28,7 @@ func (d *Daemon) awaitRedis(ctx context.Context, release func(), c redisSource) 
 	}
 	d.log.LogAttrs(ctx, slog.LevelInfo, "not ready until Redis has been reached",
 		slog.String("event", "server.waits"), slog.Float64("at_most_s", wait.Seconds()))
+	refused := false // once: a Redis that is away meanwhile has not mended that
 	for deadline := time.Now().Add(wait); ctx.Err() == nil; {
 		bounded, cancel := context.WithTimeout(ctx, readyLook)
 		err := c.WaitConnected(bounded)
@@ -35,7 +36,8 @@ func (d *Daemon) awaitRedis(ctx context.Context, release func(), c redisSource) 
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if time.Now().After(deadline) && !slices.ContainsFunc(c.Health().Findings, refusesSettings) {
+		refused = refused || slices.ContainsFunc(c.Health().Findings, refusesSettings)
+		if time.Now().After(deadline) && !refused {
 			d.log.LogAttrs(ctx, slog.LevelWarn, "ready without Redis: it was not reached in time",
 				slog.String("event", "server.waited"), slog.Float64("waited_s", wait.Seconds()))
 			return
