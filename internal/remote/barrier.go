@@ -96,6 +96,7 @@ func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
 	k, now := KindOf(err), time.Now()
 	if k == OK {
 		b.Late = n.beat.lateBy(b.SentAt, now)
+		n.lastBeat.Store(&beaten{now, max(0, now.Sub(b.SentAt)-b.Late-waitOf(replicas))})
 	}
 	n.obs.Command("heartbeat", now.Sub(b.SentAt), k)
 	switch {
@@ -115,6 +116,14 @@ func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
 		n.judge(k, 0, 0, wrap("heartbeat", err))
 	}
 	return b, wrap("heartbeat", err)
+}
+
+// waitOf is what a heartbeat may wait for replicas.
+func waitOf(replicas int) time.Duration {
+	if replicas == 0 {
+		return 0
+	}
+	return barrierWait
 }
 
 var errPassed = errors.New("another dial of the master has begun since")

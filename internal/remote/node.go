@@ -40,7 +40,8 @@ type Node struct {
 	holds     dataset // of the caller of Barrier
 
 	deadlines deadlines
-	refused   atomic.Pointer[Kind]  // why it takes no writes now; nil: it does
+	refused   atomic.Pointer[Kind] // why it takes no writes now; nil: it does
+	lastBeat  atomic.Pointer[beaten]
 	last      atomic.Pointer[error] // the last failure that counted against it
 	forbidden atomic.Pointer[forbidden]
 	noBeat    ban // the heartbeat's key: PING instead
@@ -210,6 +211,7 @@ type call struct {
 	limit time.Duration // how long it was given; beyond half of it is slow, 0: not judged
 	big   int64         // large replies before it
 	asked uint64        // commands before it
+	done  uint64        // those of them that had been answered
 	took  time.Duration // once it has ended
 }
 
@@ -222,7 +224,10 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
-	c := call{node: n, name: name, start: time.Now(), limit: limit, big: n.cmd.load.big.Load(), asked: n.cmd.conn.asked.Load()}
+	c := call{
+		node: n, name: name, start: time.Now(), limit: limit,
+		big: n.cmd.load.big.Load(), asked: n.cmd.conn.asked.Load(), done: n.cmd.conn.answered.Load(),
+	}
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
 }
@@ -252,7 +257,7 @@ func (c *call) end(caller context.Context, err error) error {
 
 // excused reports whether it took its time for a reason that is our own.
 func (c *call) excused(k Kind) bool {
-	return c.queued() || c.node.cmd.ourTime(waited{took: c.took, limit: c.limit, answered: k != Timeout}, c.asked)
+	return c.queued() || k != Timeout && paced(c.took, c.node.cmd.conn.answered.Load()-c.done, c.node.lastBeat.Load(), time.Now()) || c.node.cmd.ourTime(waited{took: c.took, limit: c.limit, answered: k != Timeout}, c.asked)
 }
 
 // late reports whether its time would count against the node.

@@ -52,7 +52,7 @@ func TestWhoseTimeItWas(t *testing.T) {
 func occupy(t *testing.T) (end func()) {
 	var quit atomic.Bool
 	var wg sync.WaitGroup
-	for range 24 {
+	for range 10 {
 		wg.Go(func() {
 			for !quit.Load() {
 			}
@@ -70,7 +70,7 @@ func TestOurOwnLoadIsNotTheServersSlowness(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15)
 	var wrong error
-	for range 4 {
+	for range 8 {
 		if wrong = busyAt(t, p); wrong == nil {
 			return
 		}
