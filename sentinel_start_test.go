@@ -65,8 +65,8 @@ func TestSentinelAProcessMayStartInAnOutage(t *testing.T) {
 func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 	set := redistest.StartSentinel(t)
 	d := prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
-	d.wait(3*time.Second, "no finding about it", func() bool {
-		return slices.ContainsFunc(d.client.Health().Findings, func(f evercache.Finding) bool {
+	d.wait(20*time.Second, "no finding about it", func() bool {
+		return d.client.Health().Sentinel.Reachable == 3 && slices.ContainsFunc(d.client.Health().Findings, func(f evercache.Finding) bool {
 			return f.Code == "sentinel-unknown-master" && strings.Contains(f.Fix, "MASTER_NAME")
 		})
 	})

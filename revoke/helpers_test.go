@@ -1,6 +1,7 @@
 package revoke_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ func single(s *redistest.Server) evercache.Options {
 
 func start(tb testing.TB, o evercache.Options, p revoke.Policy) *process {
 	tb.Helper()
+	p.AckTimeout = cmp.Or(p.AckTimeout, 10*time.Second) // the same
 	return startWith(tb, o, func(c *evercache.Client) (*revoke.List, error) { return revoke.New(c, p) })
 }
 
