@@ -14,7 +14,7 @@ import (
 func TestSentinelWithoutReplicasTheListGoesOn(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
-	policy := revoke.Policy{MaxLag: 10 * time.Second}
+	policy := revoke.Policy{MaxLag: 10 * time.Second, AckTimeout: time.Second}
 	p := startAll(t, 1, options(set), policy)[0]
 	master := set.Master()
 	for _, n := range set.Nodes() {
@@ -45,7 +45,7 @@ func TestSentinelWithoutReplicasTheListGoesOn(t *testing.T) {
 	} else {
 		t.Logf("strict check after %v", took)
 	}
-	// The default is not enough, and says so at its end.
+	// The default of a second is not enough, and says so at its end.
 	if v, err := p.CheckStrict(t.Context(), revoke.Token{ID: "x"}); !evercache.IsUnavailable(err) || v.Allowed() {
 		t.Errorf("a strict check within AckTimeout = %+v, %v", v, err)
 	}
