@@ -21,7 +21,8 @@ func healthcheckCommand() command {
 		summary: "Ask a running evercache whether it is well",
 		usage:   " [--url URL] [--timeout 3s] [--strict]",
 		help: `Asks GET /health of the address in EVERCACHE_LISTEN and prints the answer in one
-line. It is meant for Docker's HEALTHCHECK and for scripts. No token is needed.
+line. It is meant for Docker's HEALTHCHECK and for scripts. No token is asked for,
+but the settings must be valid: on an address that others can reach they name one.
 With EVERCACHE_TLS_CERT_FILE it speaks TLS and accepts that certificate only.
 
 Flags:
