@@ -60,8 +60,9 @@ func (b *Box) Put(r Record) error {
 		touch := r
 		r = *old
 		r.TakeEnd(&touch)
-	case old != nil && old.Since > r.Since: // which was given up only now
-		old.Floor = max(old.Floor, r.floor())
+	case old != nil && old.Since > r.Since:
+		// It was given up only now. What another process wrote while it was under way may
+		// have come after old, which was acknowledged before: its end is no floor.
 		old.heed(&r)
 		return nil
 	case old != nil:
