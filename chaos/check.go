@@ -221,7 +221,8 @@ func (j *judge) slow(what string, e Event, limit time.Duration) {
 }
 
 // KnownSpace is the space of the keys that every process holds in memory from
-// before the run, and nobody changes.
+// before the run, and nobody changes. A server that evicts takes a key from every
+// memory too.
 const KnownSpace = 'k'
 
 func (j *judge) failedRead(e Event) {
@@ -230,6 +231,9 @@ func (j *judge) failedRead(e Event) {
 	}
 	if slices.Contains(j.final.Overflowed, true) {
 		return // who overflows deletes the class, and everybody's memory with it
+	}
+	if j.rules.Evicts && j.final.Held[e.Key] == 0 {
+		return // what was evicted can only be asked of the server
 	}
 	j.figures.FailedReads++
 	if j.figures.FailedReads == 1 {

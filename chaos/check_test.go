@@ -33,6 +33,12 @@ func endsWith(v Value) Final {
 	return Final{At: 60_000 * ms, Held: map[Key]Value{x: v}, Away: make([][]Span, 2)}
 }
 
+func endsWithKnown(v Value) Final {
+	f := endsWith(0)
+	f.Held[known(Event{}).Key] = v
+	return f
+}
+
 func away(f Final, proc int, from, to int64) Final {
 	f.Away[proc] = append(f.Away[proc], Span{from * ms, to * ms})
 	return f
@@ -124,6 +130,8 @@ func TestWhatABrokenCacheDoesIsFoundAndWhatAGoodOneDoesIsNot(t *testing.T) {
 		{"a process answers what is there", []Event{did(0, Put, 1, AtMaster, 0, 1)}, sees(endsWith(1), 1), Rules{}, ""},
 
 		{"a known key cannot be read", []Event{known(did(0, Look, 0, Unknown, 0, 1))}, endsWith(0), Rules{}, FailedRead},
+		{"a known key that was evicted cannot be read", []Event{known(did(0, Look, 0, Unknown, 0, 1))}, endsWith(0), Rules{Evicts: true}, ""},
+		{"a known key that was not evicted cannot be read", []Event{known(did(0, Put, 1, AtMaster, 0, 1)), known(did(0, Look, 0, Unknown, 2, 3))}, endsWithKnown(1), Rules{Evicts: true}, FailedRead},
 		{"an unknown key cannot be read", []Event{did(0, Look, 0, Unknown, 0, 1)}, endsWith(0), Rules{}, ""},
 		{"a known key cannot be read by a process that has just begun", []Event{known(did(0, Look, 0, Unknown, 6, 7))}, died(endsWith(0), 5), Rules{}, ""},
 		{"a process that is dead answers nothing", []Event{known(did(0, Look, 0, Unsure, 0, 1))}, endsWith(0), Rules{}, ""},
