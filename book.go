@@ -28,12 +28,12 @@ type recoveryStats struct {
 }
 
 // book is what a client keeps for its masters (remote.Book).
-type book struct{ c *Client }
+type book struct{ sh *shard }
 
 // NextBarrier numbers a barrier.
 func (b book) NextBarrier(n *remote.Node) (number uint64, ok bool) {
-	b.c.counted(n, func(epoch uint64) bool {
-		number, ok = b.c.ledger.NextBarrier(epoch)
+	b.sh.counted(n, func(epoch uint64) bool {
+		number, ok = b.sh.ledger.NextBarrier(epoch)
 		return ok
 	})
 	return number, ok
@@ -42,12 +42,12 @@ func (b book) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 // Found takes back what the node that is being dialled does not have: all that
 // was acknowledged after the barrier that it holds was sent.
 func (b book) Found(n *remote.Node, h remote.Held) {
-	c := b.c
-	taken := c.uncover(h.Barrier)
-	earlier := c.settleEarlier(h)
-	n.Epoch.Store(c.ledger.Epoch())
-	c.countUncovered(n, taken+earlier)
-	c.datasetFound(h, c.evicting.observe(h.Evictions))
+	sh := b.sh
+	taken := sh.uncover(h.Barrier)
+	earlier := sh.settleEarlier(h)
+	n.Epoch.Store(sh.ledger.Epoch())
+	sh.countUncovered(n, taken+earlier)
+	sh.datasetFound(h, sh.evicting.observe(h.Evictions))
 }
 
 // Replaced is what somebody has done to the master: whatever memory holds may be
@@ -55,54 +55,54 @@ func (b book) Found(n *remote.Node, h remote.Held) {
 // what came from an older state of the same dataset lacks what this process has
 // written since, and is to get that.
 func (b book) Replaced(n *remote.Node, holds uint64) {
-	c := b.c
+	sh := b.sh
 	said := "redis has another dataset than before: what memory holds is dropped"
 	if holds > 0 {
 		said = "redis has gone back to an older state: it is asked for what memory holds"
 	}
-	c.log.LogAttrs(c.ctx, slog.LevelWarn, said, slog.String("event", "dataset.replaced"), slog.String("addr", n.Addr))
+	sh.log.LogAttrs(sh.ctx, slog.LevelWarn, said, slog.String("event", "dataset.replaced"), slog.String("addr", n.Addr))
 	if holds > 0 {
-		uncovered := c.uncover(holds)
-		n.Epoch.Store(c.ledger.Epoch())
-		if c.countUncovered(n, uncovered); uncovered > 0 {
-			c.keptWrite(errReplaced)
+		uncovered := sh.uncover(holds)
+		n.Epoch.Store(sh.ledger.Epoch())
+		if sh.countUncovered(n, uncovered); uncovered > 0 {
+			sh.keptWrite(errReplaced)
 		}
-		c.feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
+		sh.feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
 		return
 	}
-	c.invalidated(nil, true)
+	sh.invalidated(nil, true)
 }
 
 var errReplaced = errors.New("redis has gone back to an older dataset")
 
 // uncover moves what the ledger has after a barrier into the outbox.
-func (c *Client) uncover(barrier uint64) (writes int) {
-	rs, ps := c.ledger.Uncover(barrier)
-	c.journal.uncovered(c.ctx, barrier, c.ledger.Next(), rs, ps)
-	c.outbox.Return(rs, ps)
-	c.journal.dropped(c, rs)
+func (sh *shard) uncover(barrier uint64) (writes int) {
+	rs, ps := sh.ledger.Uncover(barrier)
+	sh.journal.uncovered(sh.ctx, barrier, sh.ledger.Next(), rs, ps)
+	sh.outbox.Return(rs, ps)
+	sh.journal.dropped(sh, rs)
 	return len(rs) + len(ps)
 }
 
-func (c *Client) countUncovered(n *remote.Node, writes int) {
-	c.recovery.uncovered.Add(uint64(writes))
+func (sh *shard) countUncovered(n *remote.Node, writes int) {
+	sh.recovery.uncovered.Add(uint64(writes))
 	if writes > 0 {
-		c.log.LogAttrs(c.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
+		sh.log.LogAttrs(sh.ctx, slog.LevelInfo, "writes that the master may not have are sent again",
 			slog.String("event", "replay.uncovered"), slog.String("addr", n.Addr), slog.Int("writes", writes))
 	}
 }
 
 // datasetFound tells when a dataset that we knew is gone.
-func (c *Client) datasetFound(h remote.Held, now evictions) {
+func (sh *shard) datasetFound(h remote.Held, now evictions) {
 	if h.Unknown {
 		return
 	}
-	r := &c.recovery
+	r := &sh.recovery
 	r.mu.Lock()
 	was, seen := r.dataset, r.seen
 	r.dataset, r.seen = h.Dataset, now
 	r.mu.Unlock()
-	if h.Barrier != 0 || !c.barriers.lately() {
+	if h.Barrier != 0 || !sh.barriers.lately() {
 		return
 	}
 	if h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
@@ -113,28 +113,28 @@ func (c *Client) datasetFound(h remote.Held, now evictions) {
 	}
 	r.resets.Add(1)
 	r.resetAt.Store(time.Now().UnixNano())
-	c.log.LogAttrs(c.ctx, slog.LevelError, "redis has come back without its data",
+	sh.log.LogAttrs(sh.ctx, slog.LevelError, "redis has come back without its data",
 		slog.String("event", "dataset.reset"), slog.String("addr", h.Addr))
 }
 
 // masterBeat is called when the master has answered a barrier: what it refused
 // may go through now.
-func (c *Client) masterBeat(n *remote.Node, b watch.Beat) {
-	sent := c.clock.at(b.SentAt)
+func (sh *shard) masterBeat(n *remote.Node, b watch.Beat) {
+	sent := sh.clock.at(b.SentAt)
 	if b.Confirms {
-		c.ledger.Confirm(b.N, c.clock.precise())
+		sh.ledger.Confirm(b.N, sh.clock.precise())
 	}
 	switch {
 	case b.Alone:
-		c.feed.provedBarrier(sent)
+		sh.feed.provedBarrier(sent)
 	case !b.AloneAt.IsZero(): // too old to call an entry coherent; package revoke can use it
-		c.feed.provedBarrier(c.clock.at(b.AloneAt))
+		sh.feed.provedBarrier(sh.clock.at(b.AloneAt))
 	}
-	c.barriers.answered(b.N, b.Replicas, n)
-	c.kit.beat(b)
-	c.ledger.Trim(c.clock.precise())
-	if !c.outbox.Empty() {
-		c.wakeReplay()
+	sh.barriers.answered(b.N, b.Replicas, n)
+	sh.beats.tell(b)
+	sh.ledger.Trim(sh.clock.precise())
+	if !sh.outbox.Empty() {
+		sh.wakeReplay()
 	}
 }
 
@@ -145,11 +145,11 @@ const (
 )
 
 // beatPace is how soon after a barrier the next one is due.
-func (c *Client) beatPace() time.Duration {
+func (sh *shard) beatPace() time.Duration {
 	switch {
-	case c.barriers.awaited():
+	case sh.barriers.awaited():
 		return beatWaited
-	case c.ledger.Unconfirmed() > 0:
+	case sh.ledger.Unconfirmed() > 0:
 		return beatUnconfirmed
 	}
 	return heartbeatEvery
@@ -233,63 +233,63 @@ func (b *barriers) await(ctx context.Context, node *remote.Node, n uint64, repli
 
 // taken enters what a master has taken into the ledger. ok is false when that
 // master is not ours any more.
-func (c *Client) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
-	c.counted(node, func(epoch uint64) bool {
-		number, ok = c.ledger.Add(r, epoch, c.clock.precise())
+func (sh *shard) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
+	sh.counted(node, func(epoch uint64) bool {
+		number, ok = sh.ledger.Add(r, epoch, sh.clock.precise())
 		return ok
 	})
-	if ok && c.ledger.Unconfirmed() == 1 {
-		c.barriers.hurry()
+	if ok && sh.ledger.Unconfirmed() == 1 {
+		sh.barriers.hurry()
 	}
 	return number, ok
 }
 
 // takenPrefix is taken for a prefix.
-func (c *Client) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
-	return c.takenPrefixes([]outbox.Prefix{p}, node)
+func (sh *shard) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
+	return sh.takenPrefixes([]outbox.Prefix{p}, node)
 }
 
 // takenPrefixes is takenPrefix for several.
-func (c *Client) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
-	return c.counted(node, func(epoch uint64) bool {
-		_, ok := c.ledger.AddPrefixes(ps, epoch, c.clock.precise())
+func (sh *shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
+	return sh.counted(node, func(epoch uint64) bool {
+		_, ok := sh.ledger.AddPrefixes(ps, epoch, sh.clock.precise())
 		return ok
 	})
 }
 
 // counted does what only counts in the node's epoch. A dial that was given up
 // can end the epoch of the node that is in use: its next one begins then.
-func (c *Client) counted(node *remote.Node, do func(epoch uint64) bool) bool {
+func (sh *shard) counted(node *remote.Node, do func(epoch uint64) bool) bool {
 	if do(node.Epoch.Load()) {
 		return true
 	}
-	if c.node.Load() != node {
+	if sh.node.Load() != node {
 		return false
 	}
-	node.Epoch.Store(c.ledger.Epoch())
+	node.Epoch.Store(sh.ledger.Epoch())
 	return do(node.Epoch.Load())
 }
 
 // keep puts a write into the outbox, in place of what the ledger has of its key,
 // and into the journal.
-func (c *Client) keep(r outbox.Record) (pending, error) {
-	c.ledger.Follow(&r)
-	if err := c.outbox.Put(r); err != nil {
+func (sh *shard) keep(r outbox.Record) (pending, error) {
+	sh.ledger.Follow(&r)
+	if err := sh.outbox.Put(r); err != nil {
 		return pending{}, err
 	}
 	if r.Kind != outbox.Touch { // which needs what it touches
-		c.ledger.Forget(r.Key)
+		sh.ledger.Forget(r.Key)
 	}
-	if c.overtaken(r) {
+	if sh.overtaken(r) {
 		return pending{}, nil // the newer one is in the journal
 	}
-	return c.journal.record(r, c), nil
+	return sh.journal.record(r, sh), nil
 }
 
 var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
 // overtaken reports whether a newer write of the key waits.
-func (c *Client) overtaken(r outbox.Record) bool {
-	waiting, ok := c.outbox.Record(r.Key)
+func (sh *shard) overtaken(r outbox.Record) bool {
+	waiting, ok := sh.outbox.Record(r.Key)
 	return ok && waiting.Since > r.Since
 }

@@ -59,7 +59,7 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 	case outbox.Touch:
 		trace := c.trace(w.rec.Key, w.ttl)
 		w.inTime = trace != "" || node.InTime(0)
-		leave := c.client.scripted(node, w)
+		leave := c.client.scripted(node, w.rec.Key, w.inTime)
 		s.found, s.span, s.err = node.Expire(ctx, remote.Pair{
 			Key: w.rec.Key, TTL: w.ttl, InTime: w.inTime, Trace: trace, Process: c.client.process,
 		}, limit)
@@ -70,7 +70,7 @@ func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit 
 		w.rec.SendAgain(outbox.End{From: end, To: end})
 		trace := c.trace(w.rec.Key, w.ttl)
 		w.inTime = trace != "" || node.InTime(len(w.rec.Value))
-		leave := c.client.scripted(node, w)
+		leave := c.client.scripted(node, w.rec.Key, w.inTime)
 		s.span, s.err = node.Set(ctx, remote.Pair{
 			Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end, InTime: w.inTime, Trace: trace, Process: c.client.process,
 		}, limit)

@@ -15,12 +15,12 @@ import (
 // answered from the outbox until they are sent, so it can go on while callers
 // are served. What the master refuses holds up nothing else; the error is about
 // what is left.
-func (c *Client) drain(ctx context.Context, node *remote.Node) error {
-	c.batches.begin()
-	d := &drainage{client: c, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
+func (sh *shard) drain(ctx context.Context, node *remote.Node) error {
+	sh.batches.begin()
+	d := &drainage{shard: sh, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
 	defer d.tellEvicted()
 	node.Sharpen(ctx) // records are dated by its clock
-	for ctx.Err() == nil && c.node.Load() == node {
+	for ctx.Err() == nil && sh.node.Load() == node {
 		more, err := d.prefixes(ctx)
 		if err != nil {
 			return err
@@ -40,7 +40,7 @@ var errInterrupted = errors.New("the replay was interrupted")
 
 // drainage is one pass over the outbox.
 type drainage struct {
-	client *Client
+	shard *shard
 	node   *remote.Node
 
 	sweeps      map[string]*sweep // by group: see waiting
@@ -60,7 +60,7 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
-	if d.client.batches.suspects(r) {
+	if d.shard.batches.suspects(r) {
 		return false
 	}
 	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
@@ -71,9 +71,9 @@ func (d *drainage) wants(r *outbox.Record) bool {
 // of the same key must not be under way. Keys that are being written are left
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
-	b := &d.client.batches
+	b := &d.shard.batches
 	d.node.Settle(ctx) // what nobody waited for may be on its way still
-	rs := b.cut(d.client.outbox.Oldest(b.most(), d.wants))
+	rs := b.cut(d.shard.outbox.Oldest(b.most(), d.wants))
 	if len(rs) == 0 {
 		if rs = d.suspect(); len(rs) == 0 {
 			return false, nil
@@ -88,16 +88,16 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	var lanes []*lane
 	defer func() {
 		for _, l := range lanes {
-			d.client.lanes.unlock(l)
+			d.shard.lanes.unlock(l)
 		}
 	}()
 	for _, r := range rs {
-		l := d.client.lanes.tryLock(r.Key)
+		l := d.shard.lanes.tryLock(r.Key)
 		if l == nil {
 			continue
 		}
 		lanes = append(lanes, l)
-		r, ok := d.client.outbox.Ready(r.Key) // it may have been replaced or sent meanwhile
+		r, ok := d.shard.outbox.Ready(r.Key) // it may have been replaced or sent meanwhile
 		if !ok {
 			continue
 		}
@@ -109,7 +109,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			continue
 		}
 		d.date(&r)
-		w := d.client.replayOf(r)
+		w := d.shard.replayOf(r)
 		r.SendAgain(outbox.End{From: w.Ends, To: w.Ends})
 		held = append(held, r)
 		ws = append(ws, w)
@@ -123,12 +123,12 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		keys[i] = ws[i].Key
 		bytes += int64(len(ws[i].Data))
 	}
-	defer d.client.scripts.enter(keys...)()
+	defer d.shard.scripts.enter(keys...)()
 	began := time.Now()
-	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.client.opts.WriteTimeout))
+	outcomes := d.send(ctx, ws, d.node.Allowance(bytes, d.shard.opts.WriteTimeout))
 	err := d.proved(ctx, held, ws, outcomes)
 	b.went(held, time.Since(began), err)
-	_ = d.node.PingFeed(ctx, d.client.opts.ReadTimeout) // behind what was announced of them
+	_ = d.node.PingFeed(ctx, d.shard.opts.ReadTimeout) // behind what was announced of them
 	return true, err
 }
 
@@ -145,12 +145,12 @@ func (d *drainage) send(ctx context.Context, ws []remote.Replay, limit time.Dura
 // suspect is a record that a connection broke on, when nothing else is left, or
 // none. One that broke it too often is given up.
 func (d *drainage) suspect() []outbox.Record {
-	for _, r := range d.client.outbox.Oldest(maxSuspects, d.client.batches.suspects) {
+	for _, r := range d.shard.outbox.Oldest(maxSuspects, d.shard.batches.suspects) {
 		if seq, no := d.refused[r.Key]; no && seq == r.Seq || d.deletesOnly {
 			continue
 		}
-		if d.client.batches.hopeless(&r) {
-			d.client.rejected(r, errBreaks)
+		if d.shard.batches.hopeless(&r) {
+			d.shard.rejected(r, errBreaks)
 			continue
 		}
 		return []outbox.Record{r}
@@ -171,16 +171,16 @@ func (d *drainage) date(r *outbox.Record) {
 
 // made is when something was made, by the clock of the master of that time.
 func (d *drainage) made(since int64) (lo, hi int64) {
-	at := d.client.clock.moment(since)
+	at := d.shard.clock.moment(since)
 	low, high := d.node.ServerTime(at)
-	jumped := d.client.clocks.Since(at)
+	jumped := d.shard.clocks.Since(at)
 	return low - jumped.High.Milliseconds(), high - jumped.Low.Milliseconds()
 }
 
 // noteLife lets the master know how long the record is to live: others have to
 // tell from its end when it was written.
 func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
-	s := d.client.subscriberOf(r.Key)
+	s := d.shard.subscriberOf(r.Key)
 	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
 		return nil
 	}
@@ -189,8 +189,8 @@ func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
 
 // widen says how much wider the times of what was made then are by the clocks of
 // others: servers' clocks may have jumped since.
-func (c *Client) widen(cond *remote.Cond, since int64) {
-	jumped := c.clocks.Since(c.clock.moment(since))
+func (sh *shard) widen(cond *remote.Cond, since int64) {
+	jumped := sh.clocks.Since(sh.clock.moment(since))
 	cond.From = cond.Lo + jumped.Fell.Milliseconds()
 	cond.To = cond.Hi + (jumped.Rose + jumped.Before).Milliseconds()
 }
@@ -199,13 +199,13 @@ func (c *Client) widen(cond *remote.Cond, since int64) {
 // key since. What has expired meanwhile, is to be loaded anew, or is older than
 // tombstones live, is deleted, or an old value would come back. A Touch only moves
 // an end, into the past too.
-func (c *Client) replayOf(r outbox.Record) remote.Replay {
-	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: c.condOf(&r)}
+func (sh *shard) replayOf(r outbox.Record) remote.Replay {
+	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: sh.condOf(&r)}
 	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
-	if s := c.subscriberOf(r.Key); s != nil {
+	if s := sh.subscriberOf(r.Key); s != nil {
 		w.Brief = s.brief(r.TTL)
 	}
-	now := c.clock.precise()
+	now := sh.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
 	case r.Kind == outbox.Touch:
@@ -214,19 +214,19 @@ func (c *Client) replayOf(r outbox.Record) remote.Replay {
 		w.Kind = remote.Invalidate
 	case ended:
 		w.Kind = remote.Invalidate
-		c.expired.Add(1)
+		sh.expired.Add(1)
 	}
 	return w
 }
 
 // condOf is what is known of a record for its order among those of others.
-func (c *Client) condOf(r *outbox.Record) remote.Cond {
-	cond := remote.CondOf(c.opts.KeyPrefix, r.Key, c.process)
+func (sh *shard) condOf(r *outbox.Record) remote.Cond {
+	cond := remote.CondOf(sh.opts.KeyPrefix, r.Key, sh.process)
 	cond.Lo, cond.Hi, cond.Floor = r.Lo, r.Hi, r.Floor
 	for _, e := range r.Known() {
 		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
 	}
-	c.widen(&cond, r.Since)
+	sh.widen(&cond, r.Since)
 	return cond
 }
 
@@ -238,10 +238,10 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 		case k == remote.OK || k == remote.Nil:
 			d.done(r, outcomes[i].Result)
 		case k == remote.Logical:
-			d.client.rejected(r, outcomes[i].Err)
-		case k == remote.NoPerm && r.Ends < d.client.clock.precise():
-			d.client.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
-			d.client.journal.done(recordKey(r.Key), r.Since)
+			d.shard.rejected(r, outcomes[i].Err)
+		case k == remote.NoPerm && r.Ends < d.shard.clock.precise():
+			d.shard.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
+			d.shard.journal.done(recordKey(r.Key), r.Since)
 		case !d.refuses(r, outcomes[i].Err):
 			outage = outcomes[i].Err
 		}
@@ -264,45 +264,45 @@ func (d *drainage) refuses(r outbox.Record, err error) bool {
 // done takes out a record that the master has taken, or has something better
 // than. What memory holds of the latter is not what Redis holds.
 func (d *drainage) done(r outbox.Record, result remote.Result) {
-	c := d.client
+	sh := d.shard
 	switch result {
 	case remote.Superseded:
-		c.recovery.superseded.Add(1)
+		sh.recovery.superseded.Add(1)
 	case remote.Unknown:
-		c.recovery.invalidated.Add(1)
+		sh.recovery.invalidated.Add(1)
 		r.Kind, r.Value = outbox.Invalidate, nil
 	default:
 		d.countDoubted(r.Key)
 	}
 	if result == remote.Superseded {
-		c.journal.done(recordKey(r.Key), r.Since)
-	} else if _, ok := c.taken(r, d.node); !ok {
+		sh.journal.done(recordKey(r.Key), r.Since)
+	} else if _, ok := sh.taken(r, d.node); !ok {
 		return // it waits for the next master
 	}
-	c.outbox.Done(r.Key, r.Seq)
-	c.replayed.Add(1)
+	sh.outbox.Done(r.Key, r.Seq)
+	sh.replayed.Add(1)
 	if result != remote.Superseded && (r.Kind == outbox.Delete || r.Kind == outbox.Invalidate) {
-		c.tombs.left(len(remote.TombstoneKey(c.opts.KeyPrefix, r.Key)), c.clock.precise())
+		sh.tombs.left(len(remote.TombstoneKey(sh.opts.KeyPrefix, r.Key)), sh.clock.precise())
 	}
-	if s := c.subscriberOf(r.Key); s != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
+	if s := sh.subscriberOf(r.Key); s != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
 		s.discard(r.Key)
 	}
 }
 
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
-func (c *Client) rejected(r outbox.Record, err error) {
-	c.rejectedAt.Store(time.Now().UnixNano())
-	if c.rejections.Add(1) == 1 {
-		c.log.LogAttrs(c.ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
+func (sh *shard) rejected(r outbox.Record, err error) {
+	sh.rejectedAt.Store(time.Now().UnixNano())
+	if sh.rejections.Add(1) == 1 {
+		sh.log.LogAttrs(sh.ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))
 	}
-	c.outbox.Done(r.Key, r.Seq)
+	sh.outbox.Done(r.Key, r.Seq)
 	if r.Kind == outbox.Set {
 		r.Kind, r.Value = outbox.Invalidate, nil
-		_ = c.outbox.Put(r)
-		c.journal.record(r, c)
+		_ = sh.outbox.Put(r)
+		sh.journal.record(r, sh)
 		return
 	}
-	c.journal.done(recordKey(r.Key), r.Since)
+	sh.journal.done(recordKey(r.Key), r.Since)
 }

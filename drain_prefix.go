@@ -64,13 +64,13 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 // all, or one for each class.
 func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
 	of = map[string][]outbox.Prefix{}
-	for _, p := range d.client.outbox.Prefixes() {
+	for _, p := range d.shard.outbox.Prefixes() {
 		if d.failed[p.Seq] {
 			continue
 		}
 		group := ""
 		if d.apart {
-			group = d.client.classText(p.Text)
+			group = d.shard.classText(p.Text)
 		}
 		if of[group] == nil {
 			groups = append(groups, group)
@@ -82,8 +82,8 @@ func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
 
 // classText is what all keys of a prefix' class begin with. A prefix that was made
 // of several classes' is a class of its own.
-func (c *Client) classText(prefix string) string {
-	rest := strings.TrimPrefix(prefix, c.opts.KeyPrefix)
+func (sh *shard) classText(prefix string) string {
+	rest := strings.TrimPrefix(prefix, sh.opts.KeyPrefix)
 	if i := strings.IndexByte(rest, ':'); i >= 0 {
 		return prefix[:len(prefix)-len(rest)+i+1]
 	}
@@ -96,13 +96,13 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 		dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{},
 	}
 	for _, p := range ps {
-		s.classes[d.client.classText(p.Text)] = true
-		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.client.opts.KeyPrefix), ":")
+		s.classes[d.shard.classText(p.Text)] = true
+		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.shard.opts.KeyPrefix), ":")
 		cond := remote.Cond{Lo: p.Lo, Hi: p.Hi}
 		if p.Hi == 0 {
 			cond.Lo, cond.Hi = d.made(p.Since)
 		}
-		d.client.widen(&cond, p.Since)
+		d.shard.widen(&cond, p.Since)
 		s.dates[p.Seq] = cond
 	}
 	return s
@@ -111,14 +111,14 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 // sweep deletes what is under its prefixes and was not written after them.
 func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 	replay := remote.PrefixReplay{
-		KeyPrefix: d.client.opts.KeyPrefix, Prefix: s.index.Common(),
-		Cond: remote.Cond{Process: d.client.process},
+		KeyPrefix: d.shard.opts.KeyPrefix, Prefix: s.index.Common(),
+		Cond: remote.Cond{Process: d.shard.process},
 		Of: func(key string) (remote.Cond, bool) {
-			if !s.mayCover(key, d.client) {
+			if !s.mayCover(key, d.shard) {
 				return remote.Cond{}, false
 			}
 			// What waits for a key under the prefix is newer, and settles the key itself.
-			_, waits := d.client.outbox.Record(key)
+			_, waits := d.shard.outbox.Record(key)
 			cond, under := s.date(key)
 			return cond, under && !waits
 		},
@@ -136,7 +136,7 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 			}
 			continue
 		}
-		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, s.cursor, d.client.opts.WriteTimeout)
+		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, s.cursor, d.shard.opts.WriteTimeout)
 		if err != nil || next == 0 {
 			return err == nil, err
 		}
@@ -147,8 +147,8 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 
 // mayCover is false for a key of no class of the sweep: most keys are, where many
 // programs share a Redis.
-func (s *sweep) mayCover(key string, c *Client) bool {
-	return s.joined || s.classes[c.classText(key)]
+func (s *sweep) mayCover(key string, sh *shard) bool {
+	return s.joined || s.classes[sh.classText(key)]
 }
 
 // date is when a key was deleted last.
@@ -168,16 +168,16 @@ func (s *sweep) date(key string) (_ remote.Cond, under bool) {
 
 // mark leaves the marks of the next of its prefixes.
 func (d *drainage) mark(ctx context.Context, s *sweep) error {
-	c := d.client
+	sh := d.shard
 	next := s.prefixes[s.marked:min(s.marked+remote.MaxBatch, len(s.prefixes))]
 	marks := make([]remote.PrefixMark, len(next))
 	for i, p := range next {
 		marks[i] = remote.PrefixMark{
-			Marks: remote.MarksKey(c.opts.KeyPrefix, p.Text), Rest: remote.RestOf(c.opts.KeyPrefix, p.Text),
-			Process: c.process, At: s.dates[p.Seq].Hi,
+			Marks: remote.MarksKey(sh.opts.KeyPrefix, p.Text), Rest: remote.RestOf(sh.opts.KeyPrefix, p.Text),
+			Process: sh.process, At: s.dates[p.Seq].Hi,
 		}
 	}
-	err := d.node.MarkPrefixes(ctx, marks, c.opts.WriteTimeout)
+	err := d.node.MarkPrefixes(ctx, marks, sh.opts.WriteTimeout)
 	if err == nil {
 		s.marked += len(next)
 	}
@@ -187,7 +187,7 @@ func (d *drainage) mark(ctx context.Context, s *sweep) error {
 // endSweep takes its prefixes out of the outbox, but for those that the master
 // refuses. It reports false when they wait for the next master.
 func (d *drainage) endSweep(s *sweep) bool {
-	c := d.client
+	sh := d.shard
 	var done []outbox.Prefix
 	for _, p := range s.prefixes {
 		if s.failed[p.Seq] {
@@ -199,14 +199,14 @@ func (d *drainage) endSweep(s *sweep) bool {
 	if len(done) == 0 {
 		return true
 	}
-	if !c.takenPrefixes(done, d.node) {
+	if !sh.takenPrefixes(done, d.node) {
 		return false
 	}
 	for _, p := range done {
-		c.outbox.DonePrefix(p.Seq)
+		sh.outbox.DonePrefix(p.Seq)
 	}
-	c.replayed.Add(uint64(len(done)))
+	sh.replayed.Add(uint64(len(done)))
 	under := outbox.NewPrefixes(done).Cover
-	c.everySubscriber(func(s subscriber) { s.flush(under) }) // memory may hold what had no room in the outbox
+	sh.everySubscriber(func(s subscriber) { s.flush(under) }) // memory may hold what had no room in the outbox
 	return true
 }

@@ -80,7 +80,7 @@ const evictionsEvery = time.Second
 
 // watchEvictions asks the master until ctx ends, so that a record knows the
 // generation that it was made in.
-func (c *Client) watchEvictions(ctx context.Context) {
+func (sh *shard) watchEvictions(ctx context.Context) {
 	tick := time.NewTicker(evictionsEvery)
 	defer tick.Stop()
 	for {
@@ -89,19 +89,19 @@ func (c *Client) watchEvictions(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if node := c.node.Load(); node != nil {
-			_, _ = c.askEvictions(ctx, node) // whoever puts something back asks again
+		if node := sh.node.Load(); node != nil {
+			_, _ = sh.askEvictions(ctx, node) // whoever puts something back asks again
 		}
 	}
 }
 
 // askEvictions asks the node. The answer is newer than the call.
-func (c *Client) askEvictions(ctx context.Context, node *remote.Node) (evictions, error) {
+func (sh *shard) askEvictions(ctx context.Context, node *remote.Node) (evictions, error) {
 	e, err := node.Evictions(ctx, heartbeatTimeout)
 	if err != nil {
 		return evictions{}, err
 	}
-	return c.evicting.observe(e), nil
+	return sh.evicting.observe(e), nil
 }
 
 // evictionsFresh is how old an answer may be when records are sent. What is evicted
@@ -111,7 +111,7 @@ const evictionsFresh = 50 * time.Millisecond
 // lookForEvictions asks the node unless it has just said.
 func (d *drainage) lookForEvictions(ctx context.Context) (err error) {
 	if at := time.Now(); at.Sub(d.asked) > evictionsFresh {
-		if d.known, err = d.client.askEvictions(ctx, d.node); err == nil {
+		if d.known, err = d.shard.askEvictions(ctx, d.node); err == nil {
 			d.asked = at
 		}
 	}
@@ -140,7 +140,7 @@ func (d *drainage) proved(ctx context.Context, rs []outbox.Record, ws []remote.R
 	for i, r := range rs {
 		restored := ws[i].Kind == remote.Restore && outcomes[i].Err == nil && outcomes[i].Result == remote.Done
 		if restored && d.known.generation != before.generation {
-			d.client.unrestore(r)
+			d.shard.unrestore(r)
 			d.evicted++
 			continue
 		}
@@ -153,17 +153,17 @@ func (d *drainage) proved(ctx context.Context, rs []outbox.Record, ws []remote.R
 }
 
 // unrestore lets the key of a record that was put back be deleted.
-func (c *Client) unrestore(r outbox.Record) {
-	c.recovery.evicted.Add(1)
-	c.outbox.Done(r.Key, r.Seq)
+func (sh *shard) unrestore(r outbox.Record) {
+	sh.recovery.evicted.Add(1)
+	sh.outbox.Done(r.Key, r.Seq)
 	r.Kind, r.Value = outbox.Invalidate, nil
-	_ = c.outbox.Put(r)
+	_ = sh.outbox.Put(r)
 }
 
 // countDoubted counts a key that was deleted for want of traces.
 func (d *drainage) countDoubted(key string) {
 	if d.doubted[key] {
-		d.client.recovery.evicted.Add(1)
+		d.shard.recovery.evicted.Add(1)
 		d.evicted++
 	}
 }
@@ -173,6 +173,6 @@ func (d *drainage) tellEvicted() {
 	if d.evicted == 0 {
 		return
 	}
-	d.client.log.LogAttrs(d.client.ctx, slog.LevelWarn, "redis may have evicted what tells whether kept writes are the newest: their keys are deleted instead",
+	d.shard.log.LogAttrs(d.shard.ctx, slog.LevelWarn, "redis may have evicted what tells whether kept writes are the newest: their keys are deleted instead",
 		slog.String("event", "replay.evicted"), slog.String("addr", d.node.Addr), slog.Int("writes", d.evicted))
 }

@@ -171,8 +171,8 @@ type subscriber interface {
 }
 
 // subscriberOf finds the Cache of a key in Redis.
-func (c *Client) subscriberOf(full string) subscriber {
-	rest, ok := strings.CutPrefix(full, c.opts.KeyPrefix)
+func (sh *shard) subscriberOf(full string) subscriber {
+	rest, ok := strings.CutPrefix(full, sh.opts.KeyPrefix)
 	if !ok {
 		return nil
 	}
@@ -180,14 +180,14 @@ func (c *Client) subscriberOf(full string) subscriber {
 	if !ok {
 		return nil
 	}
-	s, _ := c.subscribers.Load(class)
+	s, _ := sh.subscribers.Load(class)
 	sub, _ := s.(subscriber)
 	return sub
 }
 
 // everySubscriber calls f for each Cache.
-func (c *Client) everySubscriber(f func(subscriber)) {
-	c.subscribers.Range(func(_, s any) bool {
+func (sh *shard) everySubscriber(f func(subscriber)) {
+	sh.subscribers.Range(func(_, s any) bool {
 		f(s.(subscriber))
 		return true
 	})
@@ -195,28 +195,28 @@ func (c *Client) everySubscriber(f func(subscriber)) {
 
 // invalidated is called for every announcement, in order, by the connection's
 // reader: it must be quick.
-func (c *Client) invalidated(keys []string, all bool) {
+func (sh *shard) invalidated(keys []string, all bool) {
 	if all {
-		c.feed.flushed()
-		c.spawn(func() { c.everySubscriber(subscriber.flushed) })
+		sh.feed.flushed()
+		sh.spawn(func() { sh.everySubscriber(subscriber.flushed) })
 		return
 	}
 	for _, key := range keys {
-		if class, ok := strings.CutPrefix(key, remote.MarksKey(c.opts.KeyPrefix, "")); ok {
-			if s, ok := c.subscribers.Load(class); ok {
+		if class, ok := strings.CutPrefix(key, remote.MarksKey(sh.opts.KeyPrefix, "")); ok {
+			if s, ok := sh.subscribers.Load(class); ok {
 				s.(subscriber).someDeleted()
 			}
 			continue
 		}
-		of, deleted := remote.KeyOfTombstone(c.opts.KeyPrefix, key)
+		of, deleted := remote.KeyOfTombstone(sh.opts.KeyPrefix, key)
 		if deleted {
 			key = of
 		}
-		if s := c.subscriberOf(key); s != nil {
-			c.feed.announce(key)
+		if s := sh.subscriberOf(key); s != nil {
+			sh.feed.announce(key)
 			s.changed(key, deleted)
 			if !deleted {
-				c.changedByOther(key)
+				sh.changedByOther(key)
 			}
 		}
 	}
@@ -227,22 +227,22 @@ const hearEach = 200 * time.Millisecond
 
 // hear asks the feed's connection until ctx ends, and ends the epoch when no
 // answer comes for the term of a lease.
-func (c *Client) hear(ctx context.Context, n *remote.Node) {
+func (sh *shard) hear(ctx context.Context, n *remote.Node) {
 	var last, before int64 // when the last question, and the one before, was asked
-	proof := c.clock.precise()
+	proof := sh.clock.precise()
 	for ctx.Err() == nil {
-		c.trackAll(n)
-		asked := c.clock.precise()
+		sh.trackAll(n)
+		asked := sh.clock.precise()
 		if n.PingFeed(ctx, hearEach) == nil {
 			before, last = last, asked
 		}
 		if before != 0 {
 			proof = before
-			c.feed.provedHeard(before)
+			sh.feed.provedHeard(before)
 		}
-		if c.clock.precise()-proof > leaseTerm {
-			c.feed.silent()
-			last, before, proof = 0, 0, c.clock.precise()
+		if sh.clock.precise()-proof > leaseTerm {
+			sh.feed.silent()
+			last, before, proof = 0, 0, sh.clock.precise()
 		}
 		if remote.Pause(ctx, hearEach) != nil {
 			return

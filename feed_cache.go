@@ -57,14 +57,14 @@ const settlingTime = int64(10 * time.Second)
 
 // settling reports whether an announcement may be of a write that was sent again.
 // Then it need not be news, and Redis may fail once more before it is read.
-func (c *Client) settling(now int64) bool {
-	return c.node.Load() == nil || now-c.feed.begun.Load() < settlingTime
+func (sh *shard) settling(now int64) bool {
+	return sh.node.Load() == nil || now-sh.feed.begun.Load() < settlingTime
 }
 
 // bereft reports whether Redis has just lost its data: that it has no value does
 // not mean that somebody deleted it.
-func (c *Client) bereft() bool {
-	return time.Since(time.Unix(0, c.recovery.resetAt.Load())) < time.Duration(settlingTime)
+func (sh *shard) bereft() bool {
+	return time.Since(time.Unix(0, sh.recovery.resetAt.Load())) < time.Duration(settlingTime)
 }
 
 // replaced is an item that has a newer value in Redis, or had one there: it may be

@@ -14,76 +14,76 @@ type listening struct {
 }
 
 // tracked are the prefixes that a node which is dialled now announces.
-func (c *Client) tracked() []string {
-	prefixes := []string{remote.TombstonePrefix(c.opts.KeyPrefix), remote.MarksKey(c.opts.KeyPrefix, "")}
-	c.everySubscriber(func(s subscriber) { prefixes = append(prefixes, s.prefixed()) })
+func (sh *shard) tracked() []string {
+	prefixes := []string{remote.TombstonePrefix(sh.opts.KeyPrefix), remote.MarksKey(sh.opts.KeyPrefix, "")}
+	sh.everySubscriber(func(s subscriber) { prefixes = append(prefixes, s.prefixed()) })
 	return prefixes
 }
 
 // listen makes a node the feed.
-func (c *Client) listen(n *remote.Node) {
-	c.listeningMu.Lock()
-	defer c.listeningMu.Unlock()
-	c.deafen()
+func (sh *shard) listen(n *remote.Node) {
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	sh.deafen()
 	on, why := n.Tracks()
-	c.feed.begun.Store(c.clock.precise())
-	c.feed.begin(on, why)
+	sh.feed.begun.Store(sh.clock.precise())
+	sh.feed.begin(on, why)
 	if !on {
 		return
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
-	c.listening = listening{n, cancel}
+	ctx, cancel := context.WithCancel(sh.ctx)
+	sh.listening = listening{n, cancel}
 	has := n.Tracked()
-	c.everySubscriber(func(s subscriber) { s.track(slices.Contains(has, s.prefixed())) })
-	c.wg.Go(func() { c.hear(ctx, n) })
+	sh.everySubscriber(func(s subscriber) { s.track(slices.Contains(has, s.prefixed())) })
+	sh.wg.Go(func() { sh.hear(ctx, n) })
 }
 
 // trackAll lets the feed announce the classes that it does not yet: those made
 // since the node was dialled, and those for which it could not be asked in time.
-func (c *Client) trackAll(n *remote.Node) {
-	c.everySubscriber(func(s subscriber) {
+func (sh *shard) trackAll(n *remote.Node) {
+	sh.everySubscriber(func(s subscriber) {
 		if !s.tracks() {
-			c.trackOn(n, s)
+			sh.trackOn(n, s)
 		}
 	})
 }
 
 // unlisten says that there is no feed.
-func (c *Client) unlisten() {
-	c.listeningMu.Lock()
-	defer c.listeningMu.Unlock()
-	c.deafen()
-	c.feed.end()
+func (sh *shard) unlisten() {
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	sh.deafen()
+	sh.feed.end()
 }
 
 // deafen ends what the last node began; the caller holds listeningMu.
-func (c *Client) deafen() {
-	if c.listening.end != nil {
-		c.listening.end()
+func (sh *shard) deafen() {
+	if sh.listening.end != nil {
+		sh.listening.end()
 	}
-	c.listening = listening{}
-	c.everySubscriber(func(s subscriber) { s.track(false) })
+	sh.listening = listening{}
+	sh.everySubscriber(func(s subscriber) { s.track(false) })
 }
 
 // subscribe lets the feed announce a class that was made after the master was
 // reached. Until it does, what the class holds is not coherent.
-func (c *Client) subscribe(class string, s subscriber) {
-	c.subscribers.Store(class, s)
-	c.listeningMu.Lock()
-	n := c.listening.node
-	c.listeningMu.Unlock()
+func (sh *shard) subscribe(class string, s subscriber) {
+	sh.subscribers.Store(class, s)
+	sh.listeningMu.Lock()
+	n := sh.listening.node
+	sh.listeningMu.Unlock()
 	if n != nil {
-		c.spawn(func() { c.trackOn(n, s) })
+		sh.spawn(func() { sh.trackOn(n, s) })
 	}
 }
 
-func (c *Client) trackOn(n *remote.Node, s subscriber) {
-	if n.Track(c.ctx, s.prefixed(), c.opts.WriteTimeout) != nil {
+func (sh *shard) trackOn(n *remote.Node, s subscriber) {
+	if n.Track(sh.ctx, s.prefixed(), sh.opts.WriteTimeout) != nil {
 		return
 	}
-	c.listeningMu.Lock()
-	defer c.listeningMu.Unlock()
-	if c.listening.node == n {
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	if sh.listening.node == n {
 		s.track(true)
 	}
 }

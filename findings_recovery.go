@@ -44,13 +44,13 @@ type RecoveryHealth struct {
 	DatasetResets uint64 // times that Redis came back without its data
 }
 
-func (c *Client) feedHealth() FeedHealth {
-	now := c.clock.precise()
-	on, barrier, heard, why := c.feed.state()
+func (sh *shard) feedHealth() FeedHealth {
+	now := sh.clock.precise()
+	on, barrier, heard, why := sh.feed.state()
 	h := FeedHealth{
 		On: on, Cause: why, Lease: -1,
-		Coherent: now < c.feed.until.Load(), Epoch: c.feed.epoch.Load(),
-		Announced: c.feed.announced.Load(), Flushes: c.feed.flushes.Load(), Silences: c.feed.epochs.Load(),
+		Coherent: now < sh.feed.until.Load(), Epoch: sh.feed.epoch.Load(),
+		Announced: sh.feed.announced.Load(), Flushes: sh.feed.flushes.Load(), Silences: sh.feed.epochs.Load(),
 	}
 	if proof := min(barrier, heard); proof > 0 {
 		h.Lease = time.Duration(now - proof)
@@ -58,15 +58,15 @@ func (c *Client) feedHealth() FeedHealth {
 	return h
 }
 
-func (c *Client) recoveryHealth() RecoveryHealth {
-	d, r := c.ledger.Depth(), &c.recovery
+func (sh *shard) recoveryHealth() RecoveryHealth {
+	d, r := sh.ledger.Depth(), &sh.recovery
 	h := RecoveryHealth{
 		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
 		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
 		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
 	}
 	if d.Oldest != 0 {
-		h.UnconfirmedOldest = max(0, time.Duration(c.clock.precise()-d.Oldest))
+		h.UnconfirmedOldest = max(0, time.Duration(sh.clock.precise()-d.Oldest))
 	}
 	return h
 }

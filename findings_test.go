@@ -90,7 +90,7 @@ func troubled() (all []SentinelNode) {
 
 // every is one finding of each code, or more.
 func every() (fs []Finding) {
-	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
+	c := &Client{shard: &shard{opts: Options{Addr: "redis:6379"}.withDefaults()}}
 	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrSilent, watch.ErrDemoted, watch.ErrRival, watch.ErrLoading, watch.ErrReturning, watch.ErrNoMaster, watch.ErrGivenUp, remote.ErrPlain, remote.ErrWantsTLS, &net.DNSError{Err: "no such host", Name: "x"}, &remote.OpenError{Cause: breaker.Slow}}
 	for k := range byKind {
 		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
@@ -98,7 +98,7 @@ func every() (fs []Finding) {
 	for _, cause := range causes {
 		fs = append(fs, c.awayFinding(cause))
 	}
-	fs = append(fs, (&Client{opts: Options{Addr: "localhost:6379", RedisOptional: true}.withDefaults()}).awayFinding(io.EOF))
+	fs = append(fs, (&Client{shard: &shard{opts: Options{Addr: "localhost:6379", RedisOptional: true}.withDefaults()}}).awayFinding(io.EOF))
 	h := Health{
 		Connected: true, OutboxEntries: 1, Feed: FeedHealth{Cause: io.EOF},
 		Recovery: RecoveryHealth{DroppedKeys: 1, UnconfirmedOldest: time.Hour, DatasetResets: 1},

@@ -14,50 +14,50 @@ import (
 )
 
 // followSentinels is keepMaster in Sentinel mode.
-func (c *Client) followSentinels(ctx context.Context) {
-	_, password := c.passwords()
+func (sh *shard) followSentinels(ctx context.Context) {
+	_, password := sh.passwords()
 	watch.Run(ctx, watch.Config{
-		Master:    c.opts.MasterName,
-		Sentinels: c.resolveSentinels(ctx),
+		Master:    sh.opts.MasterName,
+		Sentinels: sh.resolveSentinels(ctx),
 		Login: remote.Config{
-			Username:     c.opts.SentinelUsername,
+			Username:     sh.opts.SentinelUsername,
 			Password:     password.Reveal(),
-			PasswordFile: c.opts.SentinelPasswordFile,
-			TLS:          c.opts.SentinelTLS,
-			TLSNow:       tlsNow(c.keyFiles.sentinels),
-			DialTimeout:  c.opts.DialTimeout,
+			PasswordFile: sh.opts.SentinelPasswordFile,
+			TLS:          sh.opts.SentinelTLS,
+			TLSNow:       tlsNow(sh.keyFiles.sentinels),
+			DialTimeout:  sh.opts.DialTimeout,
 			Sentinel:     true,
 		},
-		Node:      c.nodeConfig(""),
-		Map:       c.opts.AddressMap,
-		Heartbeat: c.heartbeat(),
-		Observer:  c.redis,
-		Log:       c.log,
+		Node:      sh.nodeConfig(""),
+		Map:       sh.opts.AddressMap,
+		Heartbeat: sh.heartbeat(),
+		Observer:  sh.redis,
+		Log:       sh.log,
 	}, watch.Hooks{
-		Up:     c.masterUp,
-		Down:   c.masterDown,
-		Failed: c.countDialError,
-		Beat:   c.masterBeat,
-		News:   c.setChanged,
-		Done:   c.episodesEnded,
+		Up:     sh.masterUp,
+		Down:   sh.masterDown,
+		Failed: sh.countDialError,
+		Beat:   sh.masterBeat,
+		News:   sh.setChanged,
+		Done:   sh.episodesEnded,
 	})
 }
 
 // setChanged keeps what is known of the set.
-func (c *Client) setChanged(v watch.View) {
-	c.view.Store(&v)
+func (sh *shard) setChanged(v watch.View) {
+	sh.view.Store(&v)
 	if v.Reason != nil {
-		c.blame(v.Reason)
+		sh.blame(v.Reason)
 	}
 }
 
 // resolveSentinels turns a single DNS name into its addresses, asking until it
 // has some. Several names are dialled as they are.
-func (c *Client) resolveSentinels(ctx context.Context) []string {
-	if len(c.opts.Sentinels) != 1 {
-		return c.opts.Sentinels
+func (sh *shard) resolveSentinels(ctx context.Context) []string {
+	if len(sh.opts.Sentinels) != 1 {
+		return sh.opts.Sentinels
 	}
-	host, port, _ := net.SplitHostPort(c.opts.Sentinels[0])
+	host, port, _ := net.SplitHostPort(sh.opts.Sentinels[0])
 	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
 		bounded, cancel := context.WithTimeout(ctx, time.Second)
 		ips, err := net.DefaultResolver.LookupHost(bounded, host)
@@ -69,33 +69,33 @@ func (c *Client) resolveSentinels(ctx context.Context) []string {
 			}
 			return addrs
 		}
-		at, _ := sentinel.SplitAddr(c.opts.Sentinels[0])
-		c.blame(fmt.Errorf("resolve sentinels: %w", &watch.SentinelError{Sentinel: at, Err: err}))
+		at, _ := sentinel.SplitAddr(sh.opts.Sentinels[0])
+		sh.blame(fmt.Errorf("resolve sentinels: %w", &watch.SentinelError{Sentinel: at, Err: err}))
 		if remote.Pause(ctx, delay) != nil {
 			return nil
 		}
 	}
 }
 
-func (c *Client) episodesEnded(records []sentinel.Record) {
+func (sh *shard) episodesEnded(records []sentinel.Record) {
 	for _, r := range records {
 		if r.Failover() {
-			f := c.failover(r)
-			c.failovers.add(f.Cause)
-			c.blackoutTimes.observeIn(blackoutBounds, f.Blackout)
-			c.status.failedOver(f)
-			c.logFailover(f)
+			f := sh.failover(r)
+			sh.failovers.add(f.Cause)
+			sh.blackoutTimes.observeIn(blackoutBounds, f.Blackout)
+			sh.status.failedOver(f)
+			sh.logFailover(f)
 		}
 	}
 }
 
 // logFailover is the one line about a failover that has ended.
-func (c *Client) logFailover(f Failover) {
+func (sh *shard) logFailover(f Failover) {
 	count := 0
-	if v := c.view.Load(); v != nil {
+	if v := sh.view.Load(); v != nil {
 		count = v.Status.Failovers
 	}
-	c.log.LogAttrs(c.ctx, slog.LevelWarn, "failover", slog.String("event", "failover"),
+	sh.log.LogAttrs(sh.ctx, slog.LevelWarn, "failover", slog.String("event", "failover"),
 		slog.String("from", f.From), slog.String("to", f.To), slog.String("cause", f.Cause), slog.Int64("epoch", f.Epoch),
 		slog.Float64("blackout_s", f.Blackout.Seconds()), slog.Uint64("replayed", f.Replayed), slog.Int("count", count))
 }
@@ -112,7 +112,7 @@ type Failover struct {
 	SDown, ODown, Promoted, Confirmed time.Time
 }
 
-func (c *Client) failover(r sentinel.Record) Failover {
+func (sh *shard) failover(r sentinel.Record) Failover {
 	f := Failover{
 		At: r.Adopted, From: r.From.String(), To: r.To.String(), Cause: r.Cause.String(), Epoch: r.Epoch,
 		SDown: r.SDown, ODown: r.ODown, Promoted: r.Promoted, Confirmed: r.Confirmed,
@@ -120,8 +120,8 @@ func (c *Client) failover(r sentinel.Record) Failover {
 	if f.At.IsZero() {
 		f.At = r.Opened
 	}
-	to := cmp.Or(c.opts.AddressMap[f.To], f.To)
-	f.Blackout, f.Replayed = c.blackouts.of(to, f.At, c.replayed.Load())
+	to := cmp.Or(sh.opts.AddressMap[f.To], f.To)
+	f.Blackout, f.Replayed = sh.blackouts.of(to, f.At, sh.replayed.Load())
 	return f
 }
 
@@ -195,12 +195,12 @@ type RedisNode struct {
 }
 
 // sentinelHealth is nil outside Sentinel mode.
-func (c *Client) sentinelHealth() *SentinelHealth {
-	if c.opts.mode() != Sentinel {
+func (sh *shard) sentinelHealth() *SentinelHealth {
+	if sh.opts.mode() != Sentinel {
 		return nil
 	}
-	h := &SentinelHealth{MasterName: c.opts.MasterName, Configured: c.opts.Sentinels, Stage: sentinel.Fenced.String()}
-	v := c.view.Load()
+	h := &SentinelHealth{MasterName: sh.opts.MasterName, Configured: sh.opts.Sentinels, Stage: sentinel.Fenced.String()}
+	v := sh.view.Load()
 	if v == nil {
 		return h
 	}
@@ -213,7 +213,7 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 	h.Rejected, h.Forbidden = st.Rejected, v.Forbidden
 	for _, r := range v.History {
 		if r.Failover() {
-			h.Failovers = append(h.Failovers, c.failover(r))
+			h.Failovers = append(h.Failovers, sh.failover(r))
 		}
 	}
 	for _, s := range st.Sentinels {
@@ -228,18 +228,18 @@ func (c *Client) sentinelHealth() *SentinelHealth {
 			Link: n.Link, LagBytes: n.LagBytes, Lag: n.Lag,
 		})
 	}
-	h.Plaintext = c.plaintext(h.Nodes)
+	h.Plaintext = sh.plaintext(h.Nodes)
 	return h
 }
 
 // plaintext are the nodes that get the password without TLS by others' word.
-func (c *Client) plaintext(nodes []RedisNode) (addrs []string) {
-	if n := c.nodeConfig(""); n.Password == "" && n.PasswordFile == "" || n.TLS != nil || n.TLSNow != nil {
+func (sh *shard) plaintext(nodes []RedisNode) (addrs []string) {
+	if n := sh.nodeConfig(""); n.Password == "" && n.PasswordFile == "" || n.TLS != nil || n.TLSNow != nil {
 		return nil
 	}
 	for _, n := range nodes {
 		host, _, _ := net.SplitHostPort(n.Addr)
-		_, listed := c.opts.AddressMap[n.Addr]
+		_, listed := sh.opts.AddressMap[n.Addr]
 		if ip := net.ParseIP(host); !listed && host != "localhost" && !ip.IsLoopback() {
 			addrs = append(addrs, n.Addr)
 		}
@@ -256,12 +256,12 @@ func texts(addrs []sentinel.Addr) []string {
 }
 
 // sentinelStats is nil outside Sentinel mode.
-func (c *Client) sentinelStats(h *SentinelHealth) *SentinelStats {
+func (sh *shard) sentinelStats(h *SentinelHealth) *SentinelStats {
 	if h == nil {
 		return nil
 	}
-	s := &SentinelStats{SentinelHealth: *h, FailoversByCause: c.failovers.snapshot(), Blackouts: c.blackoutTimes.snapshotOf(blackoutBounds)}
-	if v := c.view.Load(); v != nil {
+	s := &SentinelStats{SentinelHealth: *h, FailoversByCause: sh.failovers.snapshot(), Blackouts: sh.blackoutTimes.snapshotOf(blackoutBounds)}
+	if v := sh.view.Load(); v != nil {
 		s.Events = v.Events
 	}
 	return s

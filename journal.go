@@ -203,21 +203,21 @@ func (j *journaled) again(key string) {
 }
 
 // dropped forgets those of what was put back that the outbox did not keep.
-func (j *journaled) dropped(c *Client, rs []outbox.Record) {
+func (j *journaled) dropped(sh *shard, rs []outbox.Record) {
 	if j == nil {
 		return
 	}
 	for i := range rs {
-		if key := rs[i].Key; !c.holds(key) {
+		if key := rs[i].Key; !sh.holds(key) {
 			j.done(recordKey(key), rs[i].Since)
 		}
 	}
 }
 
 // holds reports whether outbox or ledger has a record of the key.
-func (c *Client) holds(key string) bool {
-	_, waits := c.outbox.Record(key)
-	_, held := c.ledger.Record(key)
+func (sh *shard) holds(key string) bool {
+	_, waits := sh.outbox.Record(key)
+	_, held := sh.ledger.Record(key)
 	return waits || held
 }
 
@@ -250,19 +250,19 @@ type pending struct {
 }
 
 // record gives the file what the outbox holds of a key after a write.
-func (j *journaled) record(r outbox.Record, c *Client) pending {
+func (j *journaled) record(r outbox.Record, sh *shard) pending {
 	if j == nil {
 		return pending{}
 	}
-	kept, ok := c.outbox.Record(r.Key) // with what it was merged with, and what it replaced
+	kept, ok := sh.outbox.Record(r.Key) // with what it was merged with, and what it replaced
 	if !ok {                           // the delete of its class is there, or a master has it
 		commit, err := j.file.Submit()
 		return pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
 	p := pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
-	kept = c.withItsSet(kept)
+	kept = sh.withItsSet(kept)
 	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
-	if !c.holds(r.Key) { // it was given up meanwhile
+	if !sh.holds(r.Key) { // it was given up meanwhile
 		j.done(recordKey(r.Key), kept.Since)
 		p.givenUp = true
 	}

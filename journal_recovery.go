@@ -38,23 +38,23 @@ type earlierPrefix struct {
 const maxProcesses = 16
 
 // openJournal opens the file in dir and takes up what a process before us left.
-func openJournal(dir string, c *Client) (*journaled, error) {
+func openJournal(dir string, sh *shard) (*journaled, error) {
 	if dir == "" {
 		return nil, nil
 	}
 	j := &journaled{
-		clock: c.clock, process: c.process, log: c.log, limit: journalLimit(c.opts.OutboxBytes, c.opts.RingBytes),
+		clock: sh.clock, process: sh.process, log: sh.log, limit: journalLimit(sh.opts.OutboxBytes, sh.opts.RingBytes),
 		entries: map[string]journalEntry{}, earlier: earlierWrites{gaps: map[string][]gap{}},
 	}
 	var err error
-	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(c) }, Recovery: &takeUp{j: j, c: c, oldest: math.MaxInt64}, Log: c.log})
+	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(sh) }, Recovery: &takeUp{j: j, sh: sh, oldest: math.MaxInt64}, Log: sh.log})
 	if err != nil {
 		return nil, fmt.Errorf("evercache: journal: %w", err)
 	}
-	c.outbox.Mirror(mirrored{j})
-	c.ledger.Mirror(mirrored{j})
-	if n := c.outbox.Depth().Entries; n > 0 {
-		c.log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
+	sh.outbox.Mirror(mirrored{j})
+	sh.ledger.Mirror(mirrored{j})
+	if n := sh.outbox.Depth().Entries; n > 0 {
+		sh.log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
 			slog.String("event", "journal.recovered"), slog.Int("writes", n))
 	}
 	return j, nil
@@ -64,7 +64,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 // within its bounds.
 type takeUp struct {
 	j      *journaled
-	c      *Client
+	sh     *shard
 	oldest int64           // Since of the oldest record so far
 	texts  map[string]bool // of the prefixes that wait, once all is found
 }
@@ -75,7 +75,7 @@ func (t *takeUp) Found(e journal.Entry) {
 		t.j.set(e.Key, journalEntry{since: since, number: number})
 		return
 	}
-	t.c.log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
+	t.sh.log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
 		slog.String("event", "journal.record"), slog.String("error", err.Error()))
 	t.j.senseless++
 }
@@ -87,7 +87,7 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 		if !ok {
 			return 0, 0, errJournalRecord
 		}
-		t.c.kit.kept[key] = e.Payload
+		t.sh.kept[key] = e.Payload
 		return 0, math.MaxUint64, nil
 	case entryGaps:
 		gaps, ok := decodeGaps(e.Payload)
@@ -99,17 +99,17 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case entryTaken, entryTakenPrefix:
 		return t.earlier(e)
 	}
-	r, p, err := decodeEntry(e, t.c.clock)
+	r, p, err := decodeEntry(e, t.sh.clock)
 	switch {
 	case err != nil:
 		return 0, 0, err
 	case r != nil:
 		t.oldest = min(t.oldest, r.Since)
-		t.c.outbox.Return([]outbox.Record{*r}, nil)
+		t.sh.outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
 	}
 	p.Since = t.before(p)
-	t.c.outbox.ReturnFirst(*p)
+	t.sh.outbox.ReturnFirst(*p)
 	return p.Since, 0, nil
 }
 
@@ -120,7 +120,7 @@ func (t *takeUp) before(p *outbox.Prefix) int64 {
 	if since < t.oldest { // as a rule; else all would be looked at for each of many
 		return since
 	}
-	t.c.outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
+	t.sh.outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
 		if strings.HasPrefix(r.Key, p.Text) {
 			since = min(since, r.Since-1)
 		}
@@ -135,7 +135,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 	if !ok {
 		return 0, 0, errJournalRecord
 	}
-	r, p, err := decodeEntry(w, t.c.clock)
+	r, p, err := decodeEntry(w, t.sh.clock)
 	all := &t.j.earlier
 	switch {
 	case err != nil:
@@ -145,7 +145,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 		return p.Since, number, nil
 	}
 	all.bytes += int64(len(e.Key) + len(e.Payload))
-	if all.bytes-t.c.opts.OutboxBytes <= t.c.opts.RingBytes && len(all.records) < 2*t.c.opts.OutboxEntries {
+	if all.bytes-t.sh.opts.OutboxBytes <= t.sh.opts.RingBytes && len(all.records) < 2*t.sh.opts.OutboxEntries {
 		all.records = append(all.records, earlierRecord{*r, process, number})
 	} else {
 		number = leftOut
@@ -172,26 +172,26 @@ func (t *takeUp) waits(key string) bool {
 	if text, ok := strings.CutPrefix(key, prefixKey("")); ok {
 		if t.texts == nil {
 			t.texts = map[string]bool{}
-			for _, p := range t.c.outbox.Prefixes() {
+			for _, p := range t.sh.outbox.Prefixes() {
 				t.texts[p.Text] = true
 			}
 		}
 		return t.texts[text]
 	}
-	_, ok := t.c.outbox.Record(strings.TrimPrefix(key, recordKey("")))
+	_, ok := t.sh.outbox.Record(strings.TrimPrefix(key, recordKey("")))
 	return ok
 }
 
 // Added is what came into being because not all had room.
 func (t *takeUp) Added() (es []journal.Entry) {
-	for _, p := range t.c.outbox.Prefixes() {
-		e := encodePrefix(p, t.c.clock)
+	for _, p := range t.sh.outbox.Prefixes() {
+		e := encodePrefix(p, t.sh.clock)
 		t.j.set(e.Key, journalEntry{since: p.Since})
 		es = append(es, e)
 	}
 	invalidates := func(r *outbox.Record) bool { return r.Kind == outbox.Invalidate }
-	for _, r := range t.c.outbox.Oldest(math.MaxInt32, invalidates) {
-		e := encodeRecord(&r, t.c.clock)
+	for _, r := range t.sh.outbox.Oldest(math.MaxInt32, invalidates) {
+		e := encodeRecord(&r, t.sh.clock)
 		t.j.set(e.Key, journalEntry{since: r.Since})
 		es = append(es, e)
 	}
@@ -260,14 +260,14 @@ func fateOf(held uint64, gaps []gap, number uint64, age time.Duration) fate {
 // settleEarlier sends again what the master does not have of what earlier
 // processes wrote there, and lets the ledger watch over the rest: the next
 // master need not have it.
-func (c *Client) settleEarlier(h remote.Held) (again int) {
-	if c.journal == nil || h.Earlier == nil {
+func (sh *shard) settleEarlier(h remote.Held) (again int) {
+	if sh.journal == nil || h.Earlier == nil {
 		return 0
 	}
-	all := c.journal.settled()
-	now := c.clock.precise()
+	all := sh.journal.settled()
+	now := sh.clock.precise()
 	fateOf := func(process string, number uint64, since int64) fate {
-		held := h.Earlier[barrierKey(c.opts.KeyPrefix, process)]
+		held := h.Earlier[barrierKey(sh.opts.KeyPrefix, process)]
 		return fateOf(held, all.gaps[process], number, time.Duration(now-since))
 	}
 	var rs []outbox.Record
@@ -277,32 +277,32 @@ func (c *Client) settleEarlier(h remote.Held) (again int) {
 		case watchOver:
 			there = append(there, p.Prefix)
 		case letGo:
-			c.journal.done(prefixKey(p.Text), p.Since)
+			sh.journal.done(prefixKey(p.Text), p.Since)
 		case sendAgain:
 			ps = append(ps, p.Prefix)
 		}
 	}
 	if len(there) > 0 {
-		c.ledger.AddPrefixes(there, c.ledger.Epoch(), now)
+		sh.ledger.AddPrefixes(there, sh.ledger.Epoch(), now)
 	}
 	for i := len(all.records) - 1; i >= 0; i-- { // oldest first
 		r := all.records[i]
 		switch fateOf(r.process, r.number, r.Since) {
 		case watchOver:
-			if _, newer := c.outbox.Record(r.Key); !newer {
-				c.ledger.Add(r.Record, c.ledger.Epoch(), now)
+			if _, newer := sh.outbox.Record(r.Key); !newer {
+				sh.ledger.Add(r.Record, sh.ledger.Epoch(), now)
 			}
 		case letGo:
-			c.journal.done(recordKey(r.Key), r.Since)
+			sh.journal.done(recordKey(r.Key), r.Since)
 		case sendAgain:
 			rs = append(rs, r.Record)
 		}
 	}
-	c.outbox.Return(rs, ps)
-	c.journal.waitAgain(rs, ps)
-	c.journal.dropped(c, rs)
+	sh.outbox.Return(rs, ps)
+	sh.journal.waitAgain(rs, ps)
+	sh.journal.dropped(sh, rs)
 	for process := range all.gaps {
-		c.journal.done(gapsKey(process), math.MaxInt64)
+		sh.journal.done(gapsKey(process), math.MaxInt64)
 	}
 	return len(rs) + len(ps)
 }

@@ -10,18 +10,18 @@ import (
 // snapshot is all that is to be in the file, for a fresh one when the old one
 // cannot be written: what earlier processes left, what the ledger holds, and,
 // since it is newer, what waits. It refers to values and copies none.
-func (j *journaled) snapshot(c *Client) []journal.Entry {
+func (j *journaled) snapshot(sh *shard) []journal.Entry {
 	es := j.snapshotEarlier()
-	c.ledger.Each(func(r *outbox.Record, number uint64) {
+	sh.ledger.Each(func(r *outbox.Record, number uint64) {
 		es = append(es, encodeTakenRecord(r, j.clock, j.process, number))
 	}, func(p *outbox.Prefix, number uint64) {
 		es = append(es, encodeTaken(encodePrefix(*p, j.clock), j.process, number))
 	})
-	for _, p := range c.outbox.Prefixes() {
+	for _, p := range sh.outbox.Prefixes() {
 		es = append(es, encodePrefix(p, j.clock))
 	}
-	for _, r := range c.outbox.Oldest(math.MaxInt32, nil) {
-		r = c.withItsSet(r)
+	for _, r := range sh.outbox.Oldest(math.MaxInt32, nil) {
+		r = sh.withItsSet(r)
 		es = append(es, encodeRecord(&r, j.clock))
 	}
 	return es
@@ -48,11 +48,11 @@ func (j *journaled) snapshotEarlier() (es []journal.Entry) {
 
 // withItsSet is what the file holds for a record that waits: it has one place for
 // a Touch and what that touches.
-func (c *Client) withItsSet(r outbox.Record) outbox.Record {
+func (sh *shard) withItsSet(r outbox.Record) outbox.Record {
 	if r.Kind != outbox.Touch {
 		return r
 	}
-	if set, ok := c.ledger.Record(r.Key); ok && set.Kind == outbox.Set && set.Since < r.Since {
+	if set, ok := sh.ledger.Record(r.Key); ok && set.Kind == outbox.Set && set.Since < r.Since {
 		set.TakeEnd(&r)
 		return set
 	}

@@ -24,13 +24,11 @@ type inside struct {
 
 	mu       sync.Mutex // guards what follows
 	next     int
-	beats    map[int]func(kit.Beat)
 	findings map[int]func() []kit.Finding
-	kept     map[string][]byte // of an earlier process, by key
 }
 
 func newInside(c *Client) *inside {
-	return &inside{c: c, beats: map[int]func(kit.Beat){}, findings: map[int]func() []kit.Finding{}, kept: map[string][]byte{}}
+	return &inside{c: c, findings: map[int]func() []kit.Finding{}}
 }
 
 // kitMaster is a node as kit.Master.
@@ -99,24 +97,9 @@ func (i *inside) Lease() time.Time {
 }
 
 func (i *inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.next++
-	id := i.next
-	i.beats[id] = f
-	return func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		delete(i.beats, id)
-	}
-}
-
-func (i *inside) beat(b watch.Beat) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, f := range i.beats {
+	return i.c.beats.add(func(b watch.Beat) {
 		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
-	}
+	})
 }
 
 func (i *inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) int {
@@ -146,10 +129,8 @@ func (i *inside) Forget(key string) {
 }
 
 func (i *inside) Kept(prefix string) map[string][]byte {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	found := map[string][]byte{}
-	for key, payload := range i.kept {
+	for key, payload := range i.c.kept {
 		if strings.HasPrefix(key, prefix) {
 			found[key] = payload
 		}

@@ -17,97 +17,97 @@ const (
 
 // keepMaster keeps a verified master in c.node until ctx ends. It alone writes
 // c.node.
-func (c *Client) keepMaster(ctx context.Context) {
-	if c.opts.mode() == Sentinel {
-		c.followSentinels(ctx)
+func (sh *shard) keepMaster(ctx context.Context) {
+	if sh.opts.mode() == Sentinel {
+		sh.followSentinels(ctx)
 		return
 	}
-	remote.KeepStandalone(ctx, c.nodeConfig(c.opts.Addr), c.heartbeat(), c.redis, remote.Hooks{
-		Up:     c.masterUp,
-		Down:   c.masterDown,
-		Failed: c.dialFailed,
+	remote.KeepStandalone(ctx, sh.nodeConfig(sh.opts.Addr), sh.heartbeat(), sh.redis, remote.Hooks{
+		Up:     sh.masterUp,
+		Down:   sh.masterDown,
+		Failed: sh.dialFailed,
 		Beat: func(n *remote.Node, b remote.Barrier) {
 			// A single server is the only master, and there is none to be promoted.
-			c.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+			sh.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
 		},
 	})
 }
 
 // nodeConfig says how to reach a node.
-func (c *Client) nodeConfig(addr string) remote.Config {
-	password, _ := c.passwords()
+func (sh *shard) nodeConfig(addr string) remote.Config {
+	password, _ := sh.passwords()
 	return remote.Config{
 		Addr:         addr,
-		Username:     c.opts.Username,
+		Username:     sh.opts.Username,
 		Password:     password.Reveal(),
-		PasswordFile: c.opts.PasswordFile,
-		DB:           c.opts.DB,
-		TLS:          c.opts.TLS,
-		TLSNow:       tlsNow(c.keyFiles.redis),
-		DialTimeout:  c.opts.DialTimeout,
-		MaxValue:     c.opts.MaxValueBytes,
-		Sizes:        &c.sizes,
-		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
+		PasswordFile: sh.opts.PasswordFile,
+		DB:           sh.opts.DB,
+		TLS:          sh.opts.TLS,
+		TLSNow:       tlsNow(sh.keyFiles.redis),
+		DialTimeout:  sh.opts.DialTimeout,
+		MaxValue:     sh.opts.MaxValueBytes,
+		Sizes:        &sh.sizes,
+		Track:        &remote.Tracking{More: sh.tracked, Invalidated: sh.invalidated},
 	}
 }
 
-func (c *Client) heartbeat() remote.Heartbeat {
+func (sh *shard) heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
-		Key:     c.opts.KeyPrefix + "~b:" + c.process,
-		Marker:  c.opts.KeyPrefix + "~dataset",
-		Earlier: c.journal.processes(c.opts.KeyPrefix),
-		Book:    book{c},
-		Clocks:  c.clocks,
-		Left:    c.left,
-		Pace:    c.beatPace,
-		Kick:    c.barriers.kick,
+		Key:     sh.opts.KeyPrefix + "~b:" + sh.process,
+		Marker:  sh.opts.KeyPrefix + "~dataset",
+		Earlier: sh.journal.processes(sh.opts.KeyPrefix),
+		Book:    book{sh},
+		Clocks:  sh.clocks,
+		Left:    sh.left,
+		Pace:    sh.beatPace,
+		Kick:    sh.barriers.kick,
 		TTL:     heartbeatTTL,
 		Every:   heartbeatEvery,
 		Timeout: heartbeatTimeout,
-		Slow:    c.opts.ReadTimeout / 2,
+		Slow:    sh.opts.ReadTimeout / 2,
 	}
 }
 
-func (c *Client) masterUp(n *remote.Node) {
-	c.redis.dials.add("ok")
-	c.reached.Store(true)
-	c.status.mastered(n.Addr)
-	c.blackouts.end(n.Addr, c.replayed.Load())
-	n.Epoch.Store(c.ledger.Epoch())
-	c.listen(n)
-	c.publish(n)
-	c.status.apply(masterVerified, nil)
-	c.wakeReplay()
+func (sh *shard) masterUp(n *remote.Node) {
+	sh.redis.dials.add("ok")
+	sh.reached.Store(true)
+	sh.status.mastered(n.Addr)
+	sh.blackouts.end(n.Addr, sh.replayed.Load())
+	n.Epoch.Store(sh.ledger.Epoch())
+	sh.listen(n)
+	sh.publish(n)
+	sh.status.apply(masterVerified, nil)
+	sh.wakeReplay()
 }
 
-func (c *Client) masterDown(cause error) {
-	c.publish(nil)
-	c.unlisten()
-	c.blackouts.begin()
+func (sh *shard) masterDown(cause error) {
+	sh.publish(nil)
+	sh.unlisten()
+	sh.blackouts.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
-		c.redis.opened.add(string(opened.Cause))
+		sh.redis.opened.add(string(opened.Cause))
 	}
-	c.status.apply(masterLost, cause)
+	sh.status.apply(masterLost, cause)
 }
 
-func (c *Client) dialFailed(err error) {
-	c.countDialError(err)
-	c.blame(err)
+func (sh *shard) dialFailed(err error) {
+	sh.countDialError(err)
+	sh.blame(err)
 }
 
 // blame keeps why there is no master. The log learns it as a finding: see bulletin.
-func (c *Client) blame(err error) { c.status.blame(err) }
+func (sh *shard) blame(err error) { sh.status.blame(err) }
 
-func (c *Client) countDialError(err error) {
-	c.redis.dials.add("error")
-	c.redis.errors.add(string(remote.KindOf(err)))
+func (sh *shard) countDialError(err error) {
+	sh.redis.dials.add("error")
+	sh.redis.errors.add(string(remote.KindOf(err)))
 }
 
 // publish lets every caller use the node, or none, and wakes who waits for one.
-func (c *Client) publish(n *remote.Node) {
-	c.node.Store(n)
+func (sh *shard) publish(n *remote.Node) {
+	sh.node.Store(n)
 	changed := make(chan struct{})
-	close(*c.nodeChanged.Swap(&changed))
+	close(*sh.nodeChanged.Swap(&changed))
 }
 
 // episodePatience is how old an episode may be for a write to wait for the next
@@ -115,23 +115,23 @@ func (c *Client) publish(n *remote.Node) {
 const episodePatience = 5 * time.Second
 
 // patientMaster is awaitMaster for a write that has not tried any yet.
-func (c *Client) patientMaster(p *patience) *remote.Node {
-	if n := c.node.Load(); n != nil {
+func (sh *shard) patientMaster(p *patience) *remote.Node {
+	if n := sh.node.Load(); n != nil {
 		return n
 	}
-	return c.awaitMaster(p.bounded(), nil)
+	return sh.awaitMaster(p.bounded(), nil)
 }
 
 // awaitMaster returns a master other than not: at once if there is one, and in
 // Sentinel mode, where the next one is on its way, as soon as there is, within
 // ctx. nil: there is none.
-func (c *Client) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
+func (sh *shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
 	for {
-		changed := *c.nodeChanged.Load()
-		if n := c.node.Load(); n != nil && n != not {
+		changed := *sh.nodeChanged.Load()
+		if n := sh.node.Load(); n != nil && n != not {
 			return n
 		}
-		if c.opts.mode() != Sentinel || c.blackouts.age() > episodePatience {
+		if sh.opts.mode() != Sentinel || sh.blackouts.age() > episodePatience {
 			return nil
 		}
 		select {

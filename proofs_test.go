@@ -13,7 +13,7 @@ import (
 // TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster: one that was replaced
 // unseen answers as well.
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
-	c := &Client{feed: newFeed()}
+	c := &Client{shard: &shard{feed: newFeed()}}
 	c.feed.begin(true, nil)
 	c.feed.provedHeard(5)
 	if c.vouches(&local.Item{}, SourceRedis, 5) {

@@ -283,7 +283,7 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
-	book{client}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.evicting.known().last})
+	book{client.shard}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.evicting.known().last})
 	r, err := c.Set(t.Context(), "after", "v")
 	wantValue(t, r.Durability, err, Master)
 	waitUntil(t, 20*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 && client.outbox.Empty() },

@@ -15,46 +15,46 @@ const replayJitter = 20 * time.Millisecond
 const replayAgain = 100 * time.Millisecond
 
 // wakeReplay asks the replayer to look at the outbox.
-func (c *Client) wakeReplay() {
+func (sh *shard) wakeReplay() {
 	select {
-	case c.wake <- struct{}{}:
+	case sh.wake <- struct{}{}:
 	default:
 	}
 }
 
 // keptWrite notes that the outbox has got a write, and asks for its replay.
-func (c *Client) keptWrite(cause error) {
-	if c.node.Load() != nil {
-		c.status.apply(writesPending, cause)
+func (sh *shard) keptWrite(cause error) {
+	if sh.node.Load() != nil {
+		sh.status.apply(writesPending, cause)
 	}
-	c.wakeReplay()
+	sh.wakeReplay()
 }
 
 // replay sends what the outbox holds whenever there is a master, until ctx ends.
-func (c *Client) replay(ctx context.Context) {
+func (sh *shard) replay(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.wake:
+		case <-sh.wake:
 		}
-		node := c.node.Load()
+		node := sh.node.Load()
 		if node == nil {
 			continue
 		}
-		if !c.outbox.Empty() {
+		if !sh.outbox.Empty() {
 			_ = remote.Pause(ctx, rand.N(replayJitter))
 		}
-		switch err := c.drain(ctx, node); {
-		case c.node.Load() != node:
+		switch err := sh.drain(ctx, node); {
+		case sh.node.Load() != node:
 		case err != nil:
-			c.status.blame(err)
+			sh.status.blame(err)
 			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
 				_ = remote.Pause(ctx, replayAgain)
-				c.wakeReplay()
+				sh.wakeReplay()
 			}
 		default:
-			c.status.replayed(c.outbox.Empty)
+			sh.status.replayed(sh.outbox.Empty)
 		}
 	}
 }

@@ -55,17 +55,17 @@ func (s *scripts) writes(key string) bool {
 // scripted is to be called before a Set is sent, and what it returns after the
 // answer. One that is to be in time is a script, which is announced to us too: see
 // scripts.
-func (c *Client) scripted(node *remote.Node, w *write) (leave func()) {
-	if !w.inTime {
+func (sh *shard) scripted(node *remote.Node, key string, inTime bool) (leave func()) {
+	if !inTime {
 		return func() {}
 	}
-	done := c.scripts.enter(w.rec.Key)
+	done := sh.scripts.enter(key)
 	return func() {
 		behind := func() {
-			_ = node.PingFeed(c.ctx, c.opts.ReadTimeout) // behind the announcement
+			_ = node.PingFeed(sh.ctx, sh.opts.ReadTimeout) // behind the announcement
 			done()
 		}
-		if !c.spawn(behind) {
+		if !sh.spawn(behind) {
 			done()
 		}
 	}

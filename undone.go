@@ -68,30 +68,30 @@ func (u *undone) take() (keys []string, more bool) {
 }
 
 // changedByOther is called for what is announced: it must be quick.
-func (c *Client) changedByOther(key string) {
-	if at := c.ledger.LastSince(key); at != 0 && at > c.clock.precise()-int64(lateMost) {
-		c.undone.add(key)
+func (sh *shard) changedByOther(key string) {
+	if at := sh.ledger.LastSince(key); at != 0 && at > sh.clock.precise()-int64(lateMost) {
+		sh.undone.add(key)
 	}
 }
 
 // watchOwn asks for what may have been undone, until ctx ends.
-func (c *Client) watchOwn(ctx context.Context) {
+func (sh *shard) watchOwn(ctx context.Context) {
 	for pause, more := undoneEach, false; ; {
 		if !more {
 			select {
 			case <-ctx.Done():
 				return
-			case <-c.undone.wake:
+			case <-sh.undone.wake:
 			}
 		}
 		if remote.Pause(ctx, pause) != nil {
 			return
 		}
 		var keys []string
-		keys, more = c.undone.take()
+		keys, more = sh.undone.take()
 		found := 0
-		if node := c.node.Load(); node != nil {
-			found = c.findUndone(ctx, node, keys)
+		if node := sh.node.Load(); node != nil {
+			found = sh.findUndone(ctx, node, keys)
 		}
 		pause = undoneAfter(pause, more && found == 0)
 	}
@@ -107,25 +107,25 @@ func undoneAfter(pause time.Duration, idle bool) time.Duration {
 
 // findUndone puts back those of the keys that hold something older than what this
 // process wrote. An error is the node's own affair: the next barrier meets it too.
-func (c *Client) findUndone(ctx context.Context, node *remote.Node, keys []string) (found int) {
+func (sh *shard) findUndone(ctx context.Context, node *remote.Node, keys []string) (found int) {
 	var mine []outbox.Record
 	var asked []remote.Replay
 	for _, key := range keys {
-		if r, ok := c.ledger.Last(key); ok && r.Kind != outbox.Touch {
+		if r, ok := sh.ledger.Last(key); ok && r.Kind != outbox.Touch {
 			mine = append(mine, r)
-			asked = append(asked, remote.Replay{Key: key, Cond: c.condOf(&r)})
+			asked = append(asked, remote.Replay{Key: key, Cond: sh.condOf(&r)})
 		}
 	}
 	if len(asked) == 0 {
 		return 0
 	}
-	older, err := node.Older(ctx, asked, lateMost, c.opts.WriteTimeout)
+	older, err := node.Older(ctx, asked, lateMost, sh.opts.WriteTimeout)
 	if err != nil {
 		return 0
 	}
 	for i := range mine {
 		if older[i] {
-			c.undoneBy(&mine[i])
+			sh.undoneBy(&mine[i])
 			found++
 		}
 	}
@@ -133,31 +133,31 @@ func (c *Client) findUndone(ctx context.Context, node *remote.Node, keys []strin
 }
 
 // undoneBy puts a write or delete of ours back.
-func (c *Client) undoneBy(r *outbox.Record) {
-	s := c.subscriberOf(r.Key)
+func (sh *shard) undoneBy(r *outbox.Record) {
+	s := sh.subscriberOf(r.Key)
 	switch {
 	case r.Class != "":
-		c.recallUndone(r.Key)
+		sh.recallUndone(r.Key)
 	case s != nil: // the delete of a prefix
 		r.Class = s.prefixed()
-		c.sendAgain(*r)
+		sh.sendAgain(*r)
 	}
 }
 
 // recallUndone takes a record out of the ledger and sends it again.
-func (c *Client) recallUndone(key string) {
-	if r, ok := c.ledger.Recall(key); ok {
-		c.sendAgain(r)
+func (sh *shard) recallUndone(key string) {
+	if r, ok := sh.ledger.Recall(key); ok {
+		sh.sendAgain(r)
 	}
 }
 
 // sendAgain puts what a master has taken back into the outbox.
-func (c *Client) sendAgain(r outbox.Record) {
-	c.spawn(func() {
+func (sh *shard) sendAgain(r outbox.Record) {
+	sh.spawn(func() {
 		rs := []outbox.Record{r}
-		c.outbox.Return(rs, nil)
-		c.journal.record(r, c) // the barrier that covers what was sent before does not vouch for it
-		c.journal.dropped(c, rs)
-		c.keptWrite(errUndone)
+		sh.outbox.Return(rs, nil)
+		sh.journal.record(r, sh) // the barrier that covers what was sent before does not vouch for it
+		sh.journal.dropped(sh, rs)
+		sh.keptWrite(errUndone)
 	})
 }
