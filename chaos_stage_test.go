@@ -439,11 +439,12 @@ func (s *stage) ask(master string, keys []chaos.Key) {
 }
 
 // answer is what a process says of a key in the end. One that could not ask Redis
-// in time says what it has, and that it is stale: it is asked again.
+// in time says that it does not know, or what it has and that it is stale: it is
+// asked again.
 func (s *stage) answer(p chaos.Party, k chaos.Key) chaos.Value {
 	a := p.Do(s.Context(), chaos.Look, k.String(), chaos.Nothing)
 	for range 20 {
-		if a.Outcome != chaos.Found || a.Fresh {
+		if a.Outcome == chaos.Missing || a.Outcome == chaos.Found && a.Fresh {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -102,13 +102,13 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			continue
 		}
 		d.doubt(&r)
-		if err := d.noteLife(ctx, &r); err != nil {
+		blur := d.date(&r)
+		if err := d.noteLife(ctx, &r, blur); err != nil {
 			if !d.refuses(r, err) {
 				return false, err
 			}
 			continue
 		}
-		d.date(&r)
 		w := d.shard.replayOf(r)
 		r.SendAgain(outbox.End{From: w.Ends, To: w.Ends})
 		held = append(held, r)
@@ -161,12 +161,15 @@ func (d *drainage) suspect() []outbox.Record {
 var errBreaks = errors.New("the connection ends whenever it is sent")
 
 // date gives a record its time on a master's clock, where it has none: it was
-// never sent. That is the clock of the time when it was made.
-func (d *drainage) date(r *outbox.Record) {
+// never sent. That is the clock of the time when it was made, and blur is how well
+// it is known. One that was sent had its life noted then.
+func (d *drainage) date(r *outbox.Record) (blur int64) {
 	if r.Hi == 0 {
 		r.Lo, r.Hi = d.made(r.Since)
+		blur = r.Hi - r.Lo
 	}
 	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
+	return blur
 }
 
 // made is when something was made, by the clock of the master of that time.
@@ -179,12 +182,12 @@ func (d *drainage) made(since int64) (lo, hi int64) {
 
 // noteLife lets the master know how long the record is to live: others have to
 // tell from its end when it was written.
-func (d *drainage) noteLife(ctx context.Context, r *outbox.Record) error {
+func (d *drainage) noteLife(ctx context.Context, r *outbox.Record, blur int64) error {
 	s := d.shard.subscriberOf(r.Key)
 	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
 		return nil
 	}
-	return s.noteLife(ctx, d.node, r.TTL, r.Touched())
+	return s.noteLife(ctx, d.node, r.TTL, r.Touched(), blur)
 }
 
 // widen says how much wider the times of what was made then are by the clocks of
@@ -201,7 +204,8 @@ func (sh *shard) widen(cond *remote.Cond, since int64) {
 // an end, into the past too.
 func (sh *shard) replayOf(r outbox.Record) remote.Replay {
 	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: sh.condOf(&r)}
-	w.Ends = r.Hi + time.Duration(r.Ends-r.Since).Milliseconds()
+	// Its end tells others when it was written at the earliest: see remote.Life.
+	w.Ends = r.Lo + time.Duration(r.Ends-r.Since).Milliseconds()
 	if s := sh.subscriberOf(r.Key); s != nil {
 		w.Brief = s.brief(r.TTL)
 	}

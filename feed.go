@@ -162,8 +162,9 @@ type subscriber interface {
 	flushed()                           // everything is gone
 	flush(under func(full string) bool) // drop what memory holds of these keys in Redis
 	prefixed() string                   // of its keys in Redis
-	// noteLife lets Redis know of a life before it is used in what is put back.
-	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error
+	// noteLife lets Redis know of a life before it is used in what is put back, and
+	// how badly the clock is known that dates it, in milliseconds.
+	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error
 	brief(ttl time.Duration) bool // whether what lives so long may be gone before it is told
 	track(on bool)                // whether the feed announces its keys
 	tracks() bool

@@ -33,6 +33,7 @@ type noted struct {
 	evicted uint64 // the generation of evictions: they may take it too
 	until   int64  // in the client's time
 	slack   int64
+	blur    int64 // how well the server's clock is known, in milliseconds: a slack that is less tells nothing
 }
 
 // maxNoted bounds the lives that are remembered. Others are noted at each write.
@@ -57,13 +58,20 @@ func slackFor(blur int64) int64 {
 // covers reports whether a write at that time that wants w needs no other note.
 func (l *noted) covers(w *noted, now int64) bool {
 	return l != nil && l.lifeKey == w.lifeKey && l.node == w.node && l.flushes == w.flushes && l.evicted == w.evicted &&
-		now < l.until && w.node.Blur() <= l.slack
+		now < l.until && w.blur <= l.slack
 }
 
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
 func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	now, w := c.client.clock.precise(), c.lifeOf(node, ttl, touch)
+	return c.noteBlurred(ctx, c.lifeOf(node, ttl, touch), 0, limit)
+}
+
+// noteBlurred is note for what is dated by a clock that was known no better than to
+// blur, in milliseconds. A slack does not shrink: what was written with it is there.
+func (c *Cache[V]) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
+	node, now := w.node, c.client.clock.precise()
+	w.blur = max(w.blur, blur)
 	if c.lived.last.Load().covers(&w, now) {
 		return nil
 	}
@@ -73,7 +81,10 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
 		ctx, limit = remainder(ctx, limit, time.Duration(c.client.clock.precise()-now))
-		life := remote.Life{Lives: c.livesKey(), TTL: ttl, Slack: slackFor(node.Blur()), Touch: touch}
+		life := remote.Life{Lives: c.livesKey(), TTL: w.ttl, Slack: slackFor(max(node.Blur(), blur)), Touch: w.touch}
+		if l != nil {
+			life.Slack = max(life.Slack, l.slack)
+		}
 		longest, err := node.NoteLife(ctx, life, limit)
 		if err != nil {
 			return err
@@ -89,7 +100,7 @@ func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duratio
 // lifeOf is what a write wants to be noted.
 func (c *Cache[V]) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
 	return noted{
-		lifeKey: lifeKey{ttl, touch}, node: node,
+		lifeKey: lifeKey{ttl, touch}, node: node, blur: node.Blur(),
 		flushes: c.client.feed.flushes.Load(), evicted: c.client.evicting.generation.Load(),
 	}
 }
@@ -148,6 +159,6 @@ func (c *Cache[V]) trace(full string, ttl time.Duration) string {
 }
 
 // noteLife is note for a record of the class that is put back.
-func (c *Cache[V]) noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool) error {
-	return c.note(ctx, node, ttl, touch, c.policy.WriteTimeout)
+func (c *Cache[V]) noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
+	return c.noteBlurred(ctx, c.lifeOf(node, ttl, touch), blur, c.policy.WriteTimeout)
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/faultnet"
+	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
 )
 
 // slowCodec encodes the values that begin with "slow" only when it is let go on.
@@ -329,4 +331,34 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	client.outbox.Done("c:a", r.Seq)
 	e, err = c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "newer")
+}
+
+// A write that is dated by a clock which is badly known may have been carried out
+// before another one, although it can be dated later, or after it. Then nobody knows
+// the order, and neither of the two may be called the newer one.
+func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
+	t.Parallel()
+	ours := startPair(t, Policy{}, Policy{})
+	const blur = 60
+	base, _ := ours.b.client.node.Load().ServerTime(time.Now())
+	put := func(c *Cache[string], value string, lo, hi int64) remote.Result {
+		t.Helper()
+		node, clock := c.client.node.Load(), c.client.clock
+		now := clock.precise()
+		r := outbox.Record{
+			Kind: outbox.Set, Key: "c:k", Class: "c:", Value: []byte(value), TTL: c.policy.TTL,
+			Since: now, Ends: now + int64(c.policy.TTL), Lo: lo, Hi: hi,
+		}
+		wantErr(t, c.noteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
+		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.replayOf(r)}, 10*time.Second)
+		wantErr(t, err, nil)
+		return outcomes[0].Result
+	}
+	if got := put(ours.a, `"blurred"`, base-blur, base+blur); got != remote.Done {
+		t.Fatalf("the first is %v", got)
+	}
+	time.Sleep(2 * blur * time.Millisecond) // until then it is dated by a time that has not come
+	if got := put(ours.b, `"exact"`, base-5, base); got != remote.Unknown {
+		t.Errorf("the one that lies between is %v, want unknown: %v", got, remote.Unknown)
+	}
 }

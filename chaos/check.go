@@ -120,6 +120,7 @@ func Check(events []Event, f Final, r Rules) ([]Violation, Figures) {
 			prefixes[e.Key.group()] = append(prefixes[e.Key.group()], e)
 		}
 	}
+	j.prolonged = prolongs(events)
 	order := keyed(events)
 	for len(order) > 0 {
 		k := events[order[0]].Key
@@ -163,7 +164,19 @@ func keyed(events []Event) []int32 {
 	return order
 }
 
+// prolongs are the calls that only moved the end of a key, by key.
+func prolongs(events []Event) map[Key][]Event {
+	of := map[Key][]Event{}
+	for _, e := range events {
+		if e.Act == Prolong {
+			of[e.Key] = append(of[e.Key], e)
+		}
+	}
+	return of
+}
+
 type judge struct {
+	prolonged  map[Key][]Event
 	final      Final
 	rules      Rules
 	violations []Violation

@@ -106,6 +106,9 @@ func TestWhatABrokenCacheDoesIsFoundAndWhatAGoodOneDoesIsNot(t *testing.T) {
 		{"written after its prefix was deleted, and gone", []Event{did(1, RemovePrefix, 0, AtMaster, 5, 6), did(0, Put, 1, AtMaster, 100, 101)}, endsWith(0), Rules{}, Lost},
 		{"written after its prefix was to be deleted, and gone", []Event{did(1, RemovePrefix, 0, InMemory, 5, 6), did(0, Put, 1, AtMaster, 100, 101)}, endsWith(0), Rules{}, ""},
 		{"written after its own process deleted the prefix, and gone", []Event{did(0, RemovePrefix, 0, InMemory, 5, 6), did(0, Put, 1, AtMaster, 100, 101)}, endsWith(0), Rules{}, Lost},
+		{"its old value was touched by another since, and gone", []Event{did(0, Put, 1, InMemory, 0, 1), did(1, Prolong, 0, AtMaster, 300, 301)}, endsWith(0), Rules{}, ""},
+		{"touched by another before, and gone", []Event{did(1, Prolong, 0, AtMaster, 0, 1), did(0, Put, 1, InMemory, 300, 301)}, endsWith(0), Rules{}, Lost},
+		{"touched by its own process since, and gone", []Event{did(0, Put, 1, InMemory, 0, 1), did(0, Prolong, 0, AtMaster, 300, 301)}, endsWith(0), Rules{}, Lost},
 		{"nobody wrote it", []Event{did(0, Put, 1, AtMaster, 0, 1)}, endsWith(9), Rules{}, Invented},
 
 		{"an overwritten value is read as coherent", []Event{did(0, Put, 1, AtMaster, 0, 1), did(1, Put, 2, AtMaster, 5, 6), did(0, Look, 1, Found, 1200, 1201)}, endsWith(2), Rules{}, Stale},

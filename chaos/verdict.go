@@ -116,6 +116,11 @@ func (j *judge) excuse(s *story, w mutation) string {
 			return "order unknown"
 		}
 	}
+	for _, e := range j.prolonged[s.key] { // it gave an older value an end that nobody can date a write by
+		if e.Proc != w.Proc && e.Outcome == AtMaster && e.End >= w.Start {
+			return "touched by another"
+		}
+	}
 	return ""
 }
 
