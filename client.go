@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
@@ -233,7 +234,7 @@ func (c *Client) release(class string) bool {
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() State { return c.status.get().state }
+func (c *Client) State() health.State { return c.status.get().state }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -244,9 +245,9 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 	for {
 		s, changed := c.status.watch()
 		switch s.state {
-		case Connected:
+		case health.Connected:
 			return nil
-		case Closed:
+		case health.Closed:
 			return ErrClosed
 		}
 		select {
@@ -258,7 +259,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 }
 
 // closed reports whether Close has begun.
-func (c *Client) closed() bool { return c.status.get().state == Closed }
+func (c *Client) closed() bool { return c.status.get().state == health.Closed }
 
 // memoryIsAll reports that there is no Redis that could know more.
 func (c *Client) memoryIsAll() bool {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
 )
@@ -18,7 +19,7 @@ const (
 // keepMaster keeps a verified master in c.node until ctx ends. It alone writes
 // c.node.
 func (c *Client) keepMaster(ctx context.Context) {
-	if c.opts.mode() == Sentinel {
+	if c.opts.mode() == health.ModeSentinel {
 		c.followSentinels(ctx)
 		return
 	}
@@ -131,7 +132,7 @@ func (c *Client) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node
 		if n := c.node.Load(); n != nil && n != not {
 			return n
 		}
-		if c.opts.mode() != Sentinel || c.blackouts.age() > episodePatience {
+		if c.opts.mode() != health.ModeSentinel || c.blackouts.age() > episodePatience {
 			return nil
 		}
 		select {
