@@ -8,6 +8,7 @@ import (
 
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
 )
 
 // Add stores a value only if the key has none, and reports whether it did.
@@ -17,7 +18,7 @@ import (
 func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOption) (bool, Receipt, error) {
 	var w write
 	if err := c.setOf(&w, key, v, options); err != nil {
-		c.client.requests.add(OpAdd, TierNone, ResultRejected)
+		c.client.requests.add(stats.OpAdd, stats.TierNone, stats.ResultRejected)
 		return false, Receipt{}, err
 	}
 	start := time.Now()
@@ -26,7 +27,7 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
 	c.client.countAdd(added, r, err)
-	c.client.durations[OpAdd].observe(time.Since(start))
+	c.client.durations[stats.OpAdd].observe(time.Since(start))
 	return added, r, err
 }
 

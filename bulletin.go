@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -30,7 +31,7 @@ func newBulletin() *bulletin {
 
 // next takes the findings of this moment and says which are to be told, and which
 // codes of those that were told are over.
-func (b *bulletin) next(now time.Time, fs []Finding) (news []Finding, over []string) {
+func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Finding, over []string) {
 	var codes []string
 	for _, f := range fs {
 		codes = append(codes, f.Code)
@@ -67,21 +68,11 @@ func (c *Client) announce(ctx context.Context) {
 		fs := c.Health().Findings
 		news, over := b.next(time.Now(), fs[min(len(fs), len(c.opts.Findings)):])
 		for _, f := range news {
-			c.log.LogAttrs(ctx, f.Severity.level(), f.Title,
-				slog.String("event", "finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
+			c.log.LogAttrs(ctx, f.Severity.Level(), f.Title,
+				append([]slog.Attr{slog.String("event", "finding")}, f.LogAttrs()...)...)
 		}
 		for _, code := range over {
 			c.log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
 		}
 	}
-}
-
-func (s Severity) level() slog.Level {
-	switch s {
-	case Error:
-		return slog.LevelError
-	case Warning:
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache/health"
 )
 
 // TestAFindingIsNewsOnceItHasSettled: what comes and goes within a moment is none, and
@@ -29,9 +31,9 @@ func TestAFindingIsNewsOnceItHasSettled(t *testing.T) {
 		{63 * time.Second, []string{"a", "b"}, []string{"a"}, nil},
 		{64 * time.Second, nil, nil, []string{"a", "b"}},
 	} {
-		var fs []Finding
+		var fs []health.Finding
 		for _, code := range step.now {
-			fs = append(fs, Finding{Code: code})
+			fs = append(fs, health.Finding{Code: code})
 		}
 		news, over := b.next(start.Add(step.at), fs)
 		var codes []string

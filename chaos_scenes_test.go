@@ -8,6 +8,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -283,7 +284,7 @@ func attachReplica(s *stage, r *rand.Rand) {
 	s.replicas(m)[0].Start()
 	s.nap(r, 3000, 4000)
 	for proc, c := range s.clients {
-		if h := c.Health(); h.Sentinel.FailoverCount != 0 || h.State != evercache.Connected || h.Since.After(s.trace.Began.Add(time.Duration(before))) {
+		if h := c.Health(); h.Sentinel.FailoverCount != 0 || h.State != health.Connected || h.Since.After(s.trace.Began.Add(time.Duration(before))) {
 			s.Errorf("process %d: %d failovers, %v since %v", proc, h.Sentinel.FailoverCount, h.State, h.Since)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -273,7 +274,7 @@ func masterIs(c *evercache.Client, addr string) bool {
 // settled is well but for an alarm, which may take long to clear.
 func settled(c *evercache.Client) bool {
 	h := c.Health()
-	return h.State == evercache.Connected && h.OutboxEntries == 0 && (h.Sentinel == nil || !h.Sentinel.Provisional)
+	return h.State == health.Connected && h.OutboxEntries == 0 && (h.Sentinel == nil || !h.Sentinel.Provisional)
 }
 
 // well asks a process, whichever kind it is.
@@ -377,7 +378,7 @@ func (s *stage) judge() result {
 			st := c.Stats()
 			s.final.Overflowed[proc] = st.OutboxOverflowed > 0
 			out.replayed += st.OutboxReplayed
-			out.superseded += st.Recovery.Superseded
+			out.superseded += c.Health().Recovery.Superseded
 		}
 	}
 	violations, figures := chaos.Check(events, s.final, s.scene.limits(s.final.Stolen))

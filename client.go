@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
@@ -137,7 +138,7 @@ func (c *Client) release(class string) bool {
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() State { return c.status.get().state }
+func (c *Client) State() health.State { return c.status.get().state }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -148,9 +149,9 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 	for {
 		s, changed := c.status.watch()
 		switch s.state {
-		case Connected:
+		case health.Connected:
 			return nil
-		case Closed:
+		case health.Closed:
 			return ErrClosed
 		}
 		select {

@@ -1,53 +1,57 @@
 package evercache
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/evercache/evercache/stats"
+)
 
 // countRead counts a read that was not a plain hit.
-func (c *Client) countRead(op Op, src Source, fresh bool, err error) {
+func (c *Client) countRead(op stats.Op, src Source, fresh bool, err error) {
 	switch {
 	case errors.Is(err, ErrKey):
-		c.requests.add(op, TierNone, ResultRejected)
+		c.requests.add(op, stats.TierNone, stats.ResultRejected)
 	case errors.Is(err, ErrNotFound), err == nil && src == SourceLoader:
-		c.requests.add(op, TierNone, ResultMiss)
+		c.requests.add(op, stats.TierNone, stats.ResultMiss)
 	case err != nil:
-		c.requests.add(op, TierNone, ResultError)
+		c.requests.add(op, stats.TierNone, stats.ResultError)
 	case src == SourceRedis:
-		c.requests.add(op, TierL2, ResultHit)
+		c.requests.add(op, stats.TierL2, stats.ResultHit)
 	case !fresh:
-		c.requests.add(op, TierL1, ResultStale)
+		c.requests.add(op, stats.TierL1, stats.ResultStale)
 	default:
-		c.requests.add(op, TierL1, ResultHit)
+		c.requests.add(op, stats.TierL1, stats.ResultHit)
 	}
 }
 
 // countWrite counts a write by where it is.
-func (c *Client) countWrite(op Op, r Receipt, err error) {
+func (c *Client) countWrite(op stats.Op, r Receipt, err error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
-		c.requests.add(op, TierL2, ResultMiss)
+		c.requests.add(op, stats.TierL2, stats.ResultMiss)
 	case err != nil:
-		c.requests.add(op, TierNone, ResultError)
+		c.requests.add(op, stats.TierNone, stats.ResultError)
 	case r.Durability >= Master:
-		c.requests.add(op, TierL2, ResultOK)
+		c.requests.add(op, stats.TierL2, stats.ResultOK)
 	default:
-		c.requests.add(op, TierL1, ResultOK)
+		c.requests.add(op, stats.TierL1, stats.ResultOK)
 	}
 }
 
 func (c *Client) countAdd(added bool, r Receipt, err error) {
 	if err == nil && !added {
-		c.requests.add(OpAdd, TierL2, ResultMiss)
+		c.requests.add(stats.OpAdd, stats.TierL2, stats.ResultMiss)
 		return
 	}
-	c.countWrite(OpAdd, r, err)
+	c.countWrite(stats.OpAdd, r, err)
 }
 
 // Stats is a snapshot of the counters; taking it never dials.
-func (c *Client) Stats() Stats {
-	h := c.Health()
-	s := Stats{
+func (c *Client) Stats() stats.Snapshot {
+	up := c.node.Load() != nil && !c.closed()
+	s := stats.Snapshot{
 		Requests:         c.requests.snapshot(),
-		Durations:        map[Op]Histogram{},
+		Durations:        map[stats.Op]stats.Histogram{},
 		L1CapacityBytes:  c.opts.MemoryBytes,
 		Loads:            c.loads.results.snapshot(),
 		LoadDurations:    c.loads.durations.snapshot(),
@@ -60,24 +64,14 @@ func (c *Client) Stats() Stats {
 		RedisErrors:      c.redis.errors.snapshot(),
 		RedisDurations:   c.redis.durations.snapshot(),
 		RedisDials:       c.redis.dials.snapshot(),
-		Sentinel:         c.sentinelStats(h.Sentinel),
-		State:            h.State,
-		Mode:             h.Mode,
-		RequestedMode:    h.RequestedMode,
-		RedisUp:          h.Connected,
-		CircuitOpen:      !h.Connected && c.reached.Load(),
+		Sentinel:         c.sentinelStats(),
+		CircuitOpen:      !up && c.reached.Load(),
 		CircuitOpened:    c.redis.opened.snapshot(),
-		OutboxEntries:    h.OutboxEntries,
-		OutboxBytes:      h.OutboxBytes,
 		OutboxReplayed:   c.replayed.Load(),
 		OutboxExpired:    c.expired.Load(),
 		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
 		Tombstones:       c.tombs.live(c.clock.precise()),
-		Journal:          c.journal.health(),
-		Feed:             h.Feed,
-		Recovery:         h.Recovery,
-		Clock:            h.Clock,
 		EventsDropped:    c.status.dropped.Load(),
 		LogDropped:       c.logs.Dropped(),
 	}
@@ -89,11 +83,11 @@ func (c *Client) Stats() Stats {
 	}
 	s.StateTransitions, s.Degraded = c.status.totals()
 	c.memoryStats(&s)
-	s.sum()
+	sum(&s)
 	return s
 }
 
-func (c *Client) memoryStats(s *Stats) {
+func (c *Client) memoryStats(s *stats.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, store := range c.stores {
@@ -111,18 +105,18 @@ func (c *Client) memoryStats(s *Stats) {
 }
 
 // sum fills in the totals that /health shows.
-func (s *Stats) sum() {
+func sum(s *stats.Snapshot) {
 	for _, r := range s.Requests {
 		switch {
-		case r.Op.reads() && (r.Result == ResultHit || r.Result == ResultStale):
+		case reads(r.Op) && (r.Result == stats.ResultHit || r.Result == stats.ResultStale):
 			s.Hits += r.Count
-		case r.Op.reads() && r.Result == ResultMiss:
+		case reads(r.Op) && r.Result == stats.ResultMiss:
 			s.Misses += r.Count
-		case r.Result == ResultError:
+		case r.Result == stats.ResultError:
 			s.Errors += r.Count
-		case r.Op == OpSet && r.Result == ResultOK, r.Op == OpAdd && r.Result == ResultOK:
+		case r.Op == stats.OpSet && r.Result == stats.ResultOK, r.Op == stats.OpAdd && r.Result == stats.ResultOK:
 			s.Sets += r.Count
-		case r.Op == OpDelete && r.Result == ResultOK, r.Op == OpDeletePrefix && r.Result == ResultOK:
+		case r.Op == stats.OpDelete && r.Result == stats.ResultOK, r.Op == stats.OpDeletePrefix && r.Result == stats.ResultOK:
 			s.Deletes += r.Count
 		}
 	}

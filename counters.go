@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/evercache/evercache/stats"
 )
 
 // stripes is how many copies of the request counters there are. Callers on
@@ -21,7 +23,7 @@ type requests struct {
 	stripes [stripes]stripe
 }
 
-func (r *requests) add(op Op, t Tier, res Result) {
+func (r *requests) add(op stats.Op, t stats.Tier, res stats.Result) {
 	r.stripes[stripeOfCaller()].n[op][t][res].Add(1)
 }
 
@@ -33,7 +35,7 @@ func stripeOfCaller() uintptr {
 	return (at ^ at>>7) % stripes
 }
 
-func (r *requests) sum(op Op, t Tier, res Result) (n uint64) {
+func (r *requests) sum(op stats.Op, t stats.Tier, res stats.Result) (n uint64) {
 	for i := range r.stripes {
 		n += r.stripes[i].n[op][t][res].Load()
 	}
@@ -42,13 +44,13 @@ func (r *requests) sum(op Op, t Tier, res Result) (n uint64) {
 
 // snapshot lists every combination that can occur, so that all are shown from
 // the start.
-func (r *requests) snapshot() []RequestCount {
-	var rows []RequestCount
+func (r *requests) snapshot() []stats.RequestCount {
+	var rows []stats.RequestCount
 	for op := range opCount {
 		for t := range tierCount {
 			for res := range resultCount {
 				if canOccur(op, t, res) {
-					rows = append(rows, RequestCount{op, t, res, r.sum(op, t, res)})
+					rows = append(rows, stats.RequestCount{Op: op, Tier: t, Result: res, Count: r.sum(op, t, res)})
 				}
 			}
 		}
@@ -56,20 +58,27 @@ func (r *requests) snapshot() []RequestCount {
 	return rows
 }
 
-func (o Op) reads() bool { return o == OpGet || o == OpLookup }
+// How many of them there are.
+const (
+	opCount     = stats.OpTouch + 1
+	tierCount   = stats.TierL2 + 1
+	resultCount = stats.ResultRejected + 1
+)
 
-func canOccur(op Op, t Tier, res Result) bool {
+func reads(o stats.Op) bool { return o == stats.OpGet || o == stats.OpLookup }
+
+func canOccur(op stats.Op, t stats.Tier, res stats.Result) bool {
 	switch res {
-	case ResultHit:
-		return op.reads() && t != TierNone
-	case ResultStale:
-		return op.reads() && t == TierL1
-	case ResultMiss:
-		return op.reads() && t != TierL1 || (op == OpTouch || op == OpAdd) && t != TierNone
-	case ResultOK:
-		return !op.reads() && t != TierNone
+	case stats.ResultHit:
+		return reads(op) && t != stats.TierNone
+	case stats.ResultStale:
+		return reads(op) && t == stats.TierL1
+	case stats.ResultMiss:
+		return reads(op) && t != stats.TierL1 || (op == stats.OpTouch || op == stats.OpAdd) && t != stats.TierNone
+	case stats.ResultOK:
+		return !reads(op) && t != stats.TierNone
 	}
-	return t == TierNone // errors and refusals are nobody's
+	return t == stats.TierNone // errors and refusals are nobody's
 }
 
 // durationBounds are those of cache and Redis requests, in seconds.
@@ -95,10 +104,10 @@ func (h *histogram) observeIn(bounds []float64, d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-func (h *histogram) snapshot() Histogram { return h.snapshotOf(durationBounds) }
+func (h *histogram) snapshot() stats.Histogram { return h.snapshotOf(durationBounds) }
 
-func (h *histogram) snapshotOf(bounds []float64) Histogram {
-	out := Histogram{Bounds: bounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
+func (h *histogram) snapshotOf(bounds []float64) stats.Histogram {
+	out := stats.Histogram{Bounds: bounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
 	for i := range h.counts {
 		out.Counts[i] = h.counts[i].Load()
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache/stats"
 )
 
 func requestSum(s *requests) (n uint64) {
@@ -27,7 +29,7 @@ func TestEveryRequestIsShownOnce(t *testing.T) {
 		}
 	}
 	errs := []error{nil, ErrNotFound, fmt.Errorf("wrapped: %w", ErrNotFound), ErrUnavailable, ErrKey, ErrClosed, &DurabilityError{}}
-	for _, op := range []Op{OpGet, OpLookup} {
+	for _, op := range []stats.Op{stats.OpGet, stats.OpLookup} {
 		for src := SourceNone; src <= SourceLoader; src++ {
 			for _, fresh := range []bool{true, false} {
 				for _, err := range errs {
@@ -38,8 +40,8 @@ func TestEveryRequestIsShownOnce(t *testing.T) {
 	}
 	for d := Memory; d <= Replicated; d++ {
 		for _, err := range errs {
-			for _, op := range []Op{OpSet, OpDelete, OpDeletePrefix, OpTouch} {
-				if err != nil && op != OpTouch && (err == errs[1] || err == errs[2]) {
+			for _, op := range []stats.Op{stats.OpSet, stats.OpDelete, stats.OpDeletePrefix, stats.OpTouch} {
+				if err != nil && op != stats.OpTouch && (err == errs[1] || err == errs[2]) {
 					continue // only a Touch finds nothing
 				}
 				shown(fmt.Sprintf("%v as %v, %v", op, d, err), func() { client.countWrite(op, Receipt{Durability: d}, err) })
@@ -50,7 +52,7 @@ func TestEveryRequestIsShownOnce(t *testing.T) {
 		}
 	}
 	for op := range opCount {
-		shown(fmt.Sprint(op, " rejected"), func() { client.requests.add(op, TierNone, ResultRejected) })
+		shown(fmt.Sprint(op, " rejected"), func() { client.requests.add(op, stats.TierNone, stats.ResultRejected) })
 	}
 }
 
@@ -58,22 +60,22 @@ func TestARequestIsCountedByWhoAnswered(t *testing.T) {
 	tests := []struct {
 		name  string
 		count func(*Client)
-		want  RequestCount
+		want  stats.RequestCount
 	}{
-		{"from memory", func(c *Client) { c.countRead(OpGet, SourceMemory, true, nil) }, RequestCount{OpGet, TierL1, ResultHit, 1}},
-		{"stale from memory", func(c *Client) { c.countRead(OpGet, SourceMemory, false, nil) }, RequestCount{OpGet, TierL1, ResultStale, 1}},
-		{"from Redis", func(c *Client) { c.countRead(OpLookup, SourceRedis, true, nil) }, RequestCount{OpLookup, TierL2, ResultHit, 1}},
-		{"loaded", func(c *Client) { c.countRead(OpGet, SourceLoader, true, nil) }, RequestCount{OpGet, TierNone, ResultMiss, 1}},
-		{"not found", func(c *Client) { c.countRead(OpGet, SourceNone, false, ErrNotFound) }, RequestCount{OpGet, TierNone, ResultMiss, 1}},
-		{"unavailable", func(c *Client) { c.countRead(OpGet, SourceNone, false, ErrUnavailable) }, RequestCount{OpGet, TierNone, ResultError, 1}},
-		{"a bad key", func(c *Client) { c.countRead(OpGet, SourceNone, false, ErrKey) }, RequestCount{OpGet, TierNone, ResultRejected, 1}},
-		{"kept", func(c *Client) { c.countWrite(OpSet, Receipt{Durability: Memory}, nil) }, RequestCount{OpSet, TierL1, ResultOK, 1}},
-		{"written", func(c *Client) { c.countWrite(OpSet, Receipt{Durability: Master}, nil) }, RequestCount{OpSet, TierL2, ResultOK, 1}},
-		{"not written", func(c *Client) { c.countWrite(OpSet, Receipt{}, ErrUnavailable) }, RequestCount{OpSet, TierNone, ResultError, 1}},
-		{"not as safe as asked", func(c *Client) { c.countWrite(OpSet, Receipt{Durability: Master}, &DurabilityError{}) }, RequestCount{OpSet, TierNone, ResultError, 1}},
-		{"nothing to touch", func(c *Client) { c.countWrite(OpTouch, Receipt{}, ErrNotFound) }, RequestCount{OpTouch, TierL2, ResultMiss, 1}},
-		{"it was there", func(c *Client) { c.countAdd(false, Receipt{}, nil) }, RequestCount{OpAdd, TierL2, ResultMiss, 1}},
-		{"added", func(c *Client) { c.countAdd(true, Receipt{Durability: Master}, nil) }, RequestCount{OpAdd, TierL2, ResultOK, 1}},
+		{"from memory", func(c *Client) { c.countRead(stats.OpGet, SourceMemory, true, nil) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierL1, Result: stats.ResultHit, Count: 1}},
+		{"stale from memory", func(c *Client) { c.countRead(stats.OpGet, SourceMemory, false, nil) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierL1, Result: stats.ResultStale, Count: 1}},
+		{"from Redis", func(c *Client) { c.countRead(stats.OpLookup, SourceRedis, true, nil) }, stats.RequestCount{Op: stats.OpLookup, Tier: stats.TierL2, Result: stats.ResultHit, Count: 1}},
+		{"loaded", func(c *Client) { c.countRead(stats.OpGet, SourceLoader, true, nil) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierNone, Result: stats.ResultMiss, Count: 1}},
+		{"not found", func(c *Client) { c.countRead(stats.OpGet, SourceNone, false, ErrNotFound) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierNone, Result: stats.ResultMiss, Count: 1}},
+		{"unavailable", func(c *Client) { c.countRead(stats.OpGet, SourceNone, false, ErrUnavailable) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierNone, Result: stats.ResultError, Count: 1}},
+		{"a bad key", func(c *Client) { c.countRead(stats.OpGet, SourceNone, false, ErrKey) }, stats.RequestCount{Op: stats.OpGet, Tier: stats.TierNone, Result: stats.ResultRejected, Count: 1}},
+		{"kept", func(c *Client) { c.countWrite(stats.OpSet, Receipt{Durability: Memory}, nil) }, stats.RequestCount{Op: stats.OpSet, Tier: stats.TierL1, Result: stats.ResultOK, Count: 1}},
+		{"written", func(c *Client) { c.countWrite(stats.OpSet, Receipt{Durability: Master}, nil) }, stats.RequestCount{Op: stats.OpSet, Tier: stats.TierL2, Result: stats.ResultOK, Count: 1}},
+		{"not written", func(c *Client) { c.countWrite(stats.OpSet, Receipt{}, ErrUnavailable) }, stats.RequestCount{Op: stats.OpSet, Tier: stats.TierNone, Result: stats.ResultError, Count: 1}},
+		{"not as safe as asked", func(c *Client) { c.countWrite(stats.OpSet, Receipt{Durability: Master}, &DurabilityError{}) }, stats.RequestCount{Op: stats.OpSet, Tier: stats.TierNone, Result: stats.ResultError, Count: 1}},
+		{"nothing to touch", func(c *Client) { c.countWrite(stats.OpTouch, Receipt{}, ErrNotFound) }, stats.RequestCount{Op: stats.OpTouch, Tier: stats.TierL2, Result: stats.ResultMiss, Count: 1}},
+		{"it was there", func(c *Client) { c.countAdd(false, Receipt{}, nil) }, stats.RequestCount{Op: stats.OpAdd, Tier: stats.TierL2, Result: stats.ResultMiss, Count: 1}},
+		{"added", func(c *Client) { c.countAdd(true, Receipt{Durability: Master}, nil) }, stats.RequestCount{Op: stats.OpAdd, Tier: stats.TierL2, Result: stats.ResultOK, Count: 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,16 +89,18 @@ func TestARequestIsCountedByWhoAnswered(t *testing.T) {
 }
 
 func TestTotalsAreTheSumsOfTheirRequests(t *testing.T) {
-	row := func(op Op, t Tier, r Result) RequestCount { return RequestCount{op, t, r, 1} }
-	s := Stats{Requests: []RequestCount{
-		row(OpGet, TierL1, ResultHit), row(OpGet, TierL2, ResultHit), row(OpLookup, TierL1, ResultStale), // 3 hits
-		row(OpGet, TierNone, ResultMiss), row(OpLookup, TierL2, ResultMiss), // 2 misses
-		row(OpSet, TierL1, ResultOK), row(OpSet, TierL2, ResultOK), row(OpAdd, TierL2, ResultOK), // 3 sets
-		row(OpDelete, TierL1, ResultOK), row(OpDeletePrefix, TierL2, ResultOK), // 2 deletes
-		row(OpGet, TierNone, ResultError), row(OpSet, TierNone, ResultError), // 2 errors
-		row(OpAdd, TierL2, ResultMiss), row(OpTouch, TierL2, ResultMiss), row(OpTouch, TierL2, ResultOK), row(OpSet, TierNone, ResultRejected), // none of these
+	row := func(op stats.Op, t stats.Tier, r stats.Result) stats.RequestCount {
+		return stats.RequestCount{Op: op, Tier: t, Result: r, Count: 1}
+	}
+	s := stats.Snapshot{Requests: []stats.RequestCount{
+		row(stats.OpGet, stats.TierL1, stats.ResultHit), row(stats.OpGet, stats.TierL2, stats.ResultHit), row(stats.OpLookup, stats.TierL1, stats.ResultStale), // 3 hits
+		row(stats.OpGet, stats.TierNone, stats.ResultMiss), row(stats.OpLookup, stats.TierL2, stats.ResultMiss), // 2 misses
+		row(stats.OpSet, stats.TierL1, stats.ResultOK), row(stats.OpSet, stats.TierL2, stats.ResultOK), row(stats.OpAdd, stats.TierL2, stats.ResultOK), // 3 sets
+		row(stats.OpDelete, stats.TierL1, stats.ResultOK), row(stats.OpDeletePrefix, stats.TierL2, stats.ResultOK), // 2 deletes
+		row(stats.OpGet, stats.TierNone, stats.ResultError), row(stats.OpSet, stats.TierNone, stats.ResultError), // 2 errors
+		row(stats.OpAdd, stats.TierL2, stats.ResultMiss), row(stats.OpTouch, stats.TierL2, stats.ResultMiss), row(stats.OpTouch, stats.TierL2, stats.ResultOK), row(stats.OpSet, stats.TierNone, stats.ResultRejected), // none of these
 	}}
-	s.sum()
+	sum(&s)
 	if s.Hits != 3 || s.Misses != 2 || s.Sets != 3 || s.Deletes != 2 || s.Errors != 2 {
 		t.Errorf("hits %d, misses %d, sets %d, deletes %d, errors %d", s.Hits, s.Misses, s.Sets, s.Deletes, s.Errors)
 	}
@@ -113,7 +117,7 @@ func TestNoCountIsLost(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for range each {
-				r.add(OpGet, TierL1, ResultHit)
+				r.add(stats.OpGet, stats.TierL1, stats.ResultHit)
 				h.observe(time.Millisecond)
 				l.add("a")
 				if i := stripeOfCaller(); i >= stripes {
@@ -123,7 +127,7 @@ func TestNoCountIsLost(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := r.sum(OpGet, TierL1, ResultHit); got != callers*each {
+	if got := r.sum(stats.OpGet, stats.TierL1, stats.ResultHit); got != callers*each {
 		t.Errorf("%d requests are counted", got)
 	}
 	if got := l.snapshot()["a"]; got != callers*each {
@@ -179,7 +183,7 @@ func TestAnUnknownLabelIsCountedAsOther(t *testing.T) {
 
 func TestEveryRowIsShownFromTheStartWithZero(t *testing.T) {
 	rows := new(requests).snapshot()
-	seen := map[RequestCount]bool{}
+	seen := map[stats.RequestCount]bool{}
 	for _, row := range rows {
 		if row.Count != 0 || seen[row] {
 			t.Errorf("%+v", row)
@@ -187,7 +191,7 @@ func TestEveryRowIsShownFromTheStartWithZero(t *testing.T) {
 		seen[row] = true
 	}
 	for op := range opCount {
-		if !seen[RequestCount{op, TierNone, ResultError, 0}] {
+		if !seen[stats.RequestCount{Op: op, Tier: stats.TierNone, Result: stats.ResultError, Count: 0}] {
 			t.Errorf("errors of %v are not shown", op)
 		}
 	}

@@ -1,6 +1,10 @@
 package evercache
 
-import "time"
+import (
+	"time"
+
+	"github.com/evercache/evercache/health"
+)
 
 // Events are callbacks for an application that wants to know. Each may be nil.
 // They are called one at a time, in order, by one goroutine that holds no lock;
@@ -11,12 +15,12 @@ type Events struct {
 	State func(StateChange)
 	// Failover is called when a failover has ended: confirmed by a majority of
 	// the sentinels, or overtaken by the next one. Sentinel mode only.
-	Failover func(Failover)
+	Failover func(health.Failover)
 }
 
 // StateChange is one change of the client's state.
 type StateChange struct {
-	From, To State
+	From, To health.State
 	At       time.Time
 	Cause    error // why; nil on the way up
 }

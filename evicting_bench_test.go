@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/redisproc"
 )
@@ -67,7 +68,7 @@ func replayWhereRedisEvicts(b *testing.B, memory string, pause time.Duration) {
 		}
 	}()
 	f.Blackhole(true)
-	for client.State() != Degraded {
+	for client.State() != health.Degraded {
 		time.Sleep(time.Millisecond)
 	}
 	const kept = 200

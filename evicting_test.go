@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -91,7 +92,7 @@ func cutOff(t *testing.T, p *redisproc.Process, n int) (client *Client, c *Cache
 	connect(t, client, 10*time.Second)
 	c = cacheOf[string](t, client, "c", Policy{})
 	f.Blackhole(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	for i := range n {
 		_, err := c.Set(t.Context(), fmt.Sprint("k", i), "kept")
 		wantErr(t, err, nil)
@@ -167,7 +168,7 @@ func TestWhatAReplayLetsRedisEvictIsMissedToo(t *testing.T) {
 	connect(t, other, 10*time.Second)
 	c, there := cacheOf[string](t, client, "c", Policy{TTL: time.Hour}), cacheOf[string](t, other, "c", Policy{TTL: time.Hour})
 	f.Blackhole(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	const large, deleted = 30, 30
 	for i := range large {
 		_, err := c.Set(t.Context(), fmt.Sprint("large", i), strings.Repeat("x", 100_000))

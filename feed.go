@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -168,7 +169,7 @@ type subscriber interface {
 	brief(ttl time.Duration) bool // whether what lives so long may be gone before it is told
 	track(on bool)                // whether the feed announces its keys
 	tracks() bool
-	values() classValues
+	values() findings.Class
 }
 
 // subscriberOf finds the Cache of a key in Redis.

@@ -8,9 +8,12 @@ import (
 	"net"
 	"time"
 
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/sentinel"
 	"github.com/evercache/evercache/internal/watch"
+	"github.com/evercache/evercache/stats"
 )
 
 // followSentinels is keepMaster in Sentinel mode.
@@ -90,7 +93,7 @@ func (sh *shard) episodesEnded(records []sentinel.Record) {
 }
 
 // logFailover is the one line about a failover that has ended.
-func (sh *shard) logFailover(f Failover) {
+func (sh *shard) logFailover(f health.Failover) {
 	count := 0
 	if v := sh.view.Load(); v != nil {
 		count = v.Status.Failovers
@@ -100,20 +103,8 @@ func (sh *shard) logFailover(f Failover) {
 		slog.Float64("blackout_s", f.Blackout.Seconds()), slog.Uint64("replayed", f.Replayed), slog.Int("count", count))
 }
 
-// Failover is one change of master. Times that are not known are zero.
-type Failover struct {
-	At       time.Time     // when we adopted the new master
-	From, To string        // addresses as the sentinels announce them
-	Cause    string        // failure, planned, manual
-	Epoch    int64         // Sentinel's config epoch; 0 when it had none
-	Blackout time.Duration // how long callers had no master
-	Replayed uint64        // writes of this process that were sent to the new master
-	// The steps, as they were seen from here.
-	SDown, ODown, Promoted, Confirmed time.Time
-}
-
-func (sh *shard) failover(r sentinel.Record) Failover {
-	f := Failover{
+func (sh *shard) failover(r sentinel.Record) health.Failover {
+	f := health.Failover{
 		At: r.Adopted, From: r.From.String(), To: r.To.String(), Cause: r.Cause.String(), Epoch: r.Epoch,
 		SDown: r.SDown, ODown: r.ODown, Promoted: r.Promoted, Confirmed: r.Confirmed,
 	}
@@ -125,81 +116,12 @@ func (sh *shard) failover(r sentinel.Record) Failover {
 	return f
 }
 
-// SentinelHealth is what is known of a Sentinel set.
-type SentinelHealth struct {
-	MasterName    string
-	Configured    []string
-	CurrentMaster string // as announced; "" while none is known
-	Stage         string // clear, suspect, fenced, degraded
-	Provisional   bool   // no majority of the sentinels names the master yet
-	Epoch         int64
-
-	FailoverCount int
-	Failovers     []Failover // the last ones, oldest first
-
-	// Sentinels: all that are known, those that answer, those that name our
-	// master, how many a majority needs, and the configured quorum.
-	Known, Reachable, Agreeing, Needed, Quorum int
-	// Monitoring: those of Reachable that watch a master of our name.
-	Monitoring  int
-	CanFailOver bool
-	// HoldDown is how many of them hold our master down. They do when it has not
-	// answered for DownAfter.
-	HoldDown  int
-	DownAfter time.Duration
-	Rejected  uint64 // messages and answers of sentinels that made no sense and were ignored
-	Sentinels []SentinelNode
-	Nodes     []RedisNode
-	// Forbidden is what the nodes' ACL keeps from us and is missed: commands, and
-	// "heartbeat key".
-	Forbidden []string
-	// Plaintext are the addresses that the password is sent to without TLS because
-	// sentinels or nodes announce them: those beyond this machine that AddressMap
-	// does not list.
-	Plaintext []string
-}
-
-// SentinelNode is one sentinel.
-type SentinelNode struct {
-	Addr      string
-	Reachable bool // it answers
-	// Monitoring: it watches a master of our name.
-	Monitoring bool
-	// Err is why the last question was not answered, or why it cannot be listened
-	// to; nil: neither.
-	Err      error
-	Names    string // the master it names
-	Epoch    int64
-	Tilt     bool
-	Rejected uint64 // what it said that made no sense
-	// Differs: for three seconds or longer it has named another master than most,
-	// or nodes that nobody else names. Those are in Alone; no password is sent to
-	// them, and a failover to one of them is not followed.
-	Differs bool
-	Alone   []string
-}
-
-// RedisNode is one data node.
-type RedisNode struct {
-	Addr       string
-	Role       string // master, replica, unknown
-	Reachable  bool
-	Follows    string // a replica's master
-	Promotable bool
-	// Of a replica of the master in use, by that one's word: the state of the
-	// link (online, wait_bgsave, send_bulk; "" for none), what the replica has
-	// yet to acknowledge, and for how long it has acknowledged nothing.
-	Link     string
-	LagBytes int64
-	Lag      time.Duration
-}
-
 // sentinelHealth is nil outside Sentinel mode.
-func (sh *shard) sentinelHealth() *SentinelHealth {
-	if sh.opts.mode() != Sentinel {
+func (sh *shard) sentinelHealth() *health.Sentinel {
+	if sh.opts.mode() != health.ModeSentinel {
 		return nil
 	}
-	h := &SentinelHealth{MasterName: sh.opts.MasterName, Configured: sh.opts.Sentinels, Stage: sentinel.Fenced.String()}
+	h := &health.Sentinel{MasterName: sh.opts.MasterName, Configured: sh.opts.Sentinels, Stage: sentinel.Fenced.String()}
 	v := sh.view.Load()
 	if v == nil {
 		return h
@@ -217,13 +139,13 @@ func (sh *shard) sentinelHealth() *SentinelHealth {
 		}
 	}
 	for _, s := range st.Sentinels {
-		h.Sentinels = append(h.Sentinels, SentinelNode{
-			Addr: s.Addr.String(), Reachable: s.Reachable, Monitoring: s.Monitoring, Err: v.Troubles[s.Addr], Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
+		h.Sentinels = append(h.Sentinels, health.SentinelNode{
+			Addr: s.Addr.String(), Reachable: s.Reachable, Monitoring: s.Monitoring, Err: v.Troubles[s.Addr], Code: troubleCode(v.Troubles[s.Addr]), Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
 			Differs: s.Differs, Alone: texts(s.Alone),
 		})
 	}
 	for _, n := range st.Nodes {
-		h.Nodes = append(h.Nodes, RedisNode{
+		h.Nodes = append(h.Nodes, health.Node{
 			Addr: n.Addr.String(), Role: n.Role.String(), Reachable: n.Reachable, Follows: n.Follows.String(), Promotable: n.Promotable,
 			Link: n.Link, LagBytes: n.LagBytes, Lag: n.Lag,
 		})
@@ -233,7 +155,7 @@ func (sh *shard) sentinelHealth() *SentinelHealth {
 }
 
 // plaintext are the nodes that get the password without TLS by others' word.
-func (sh *shard) plaintext(nodes []RedisNode) (addrs []string) {
+func (sh *shard) plaintext(nodes []health.Node) (addrs []string) {
 	if n := sh.nodeConfig(""); n.Password == "" && n.PasswordFile == "" || n.TLS != nil || n.TLSNow != nil {
 		return nil
 	}
@@ -256,13 +178,21 @@ func texts(addrs []sentinel.Addr) []string {
 }
 
 // sentinelStats is nil outside Sentinel mode.
-func (sh *shard) sentinelStats(h *SentinelHealth) *SentinelStats {
-	if h == nil {
+func (sh *shard) sentinelStats() *stats.Sentinel {
+	if sh.opts.mode() != health.ModeSentinel {
 		return nil
 	}
-	s := &SentinelStats{SentinelHealth: *h, FailoversByCause: sh.failovers.snapshot(), Blackouts: sh.blackoutTimes.snapshotOf(blackoutBounds)}
+	s := &stats.Sentinel{FailoversByCause: sh.failovers.snapshot(), Blackouts: sh.blackoutTimes.snapshotOf(blackoutBounds)}
 	if v := sh.view.Load(); v != nil {
 		s.Events = v.Events
 	}
 	return s
+}
+
+// troubleCode is the code of the finding about the error of a sentinel.
+func troubleCode(err error) string {
+	if err == nil {
+		return ""
+	}
+	return findings.SentinelCode(blames[watch.BlameFor(err)])
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/redisproc"
 )
@@ -171,7 +172,7 @@ func TestASetThatIsExecutedLateIsStillTheOlderOne(t *testing.T) {
 	s.landed(b, "k", "first")
 	wantErr(t, away.Refuse(true), nil)
 	away.ResetAll()
-	waitUntil(t, 20*time.Second, func() bool { return third.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return third.State() == health.Degraded }, func() string { return "connected" })
 
 	wantErr(t, s.redis.Pause(), nil)
 	r, err := s.a.Set(t.Context(), "k", "older")

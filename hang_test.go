@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -57,7 +58,7 @@ func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 	waitUntil(t, 20*time.Second, func() bool {
 		_, err := c.Set(t.Context(), "other", "v")
 		wantErr(t, err, nil)
-		return client.State() == Degraded
+		return client.State() == health.Degraded
 	}, func() string { return "connected" })
 	_, err := c.Set(t.Context(), "a", "last", TTL(time.Minute))
 	wantErr(t, err, nil)

@@ -1,52 +1,113 @@
 package evercache
 
-import "time"
+import (
+	"slices"
+	"time"
 
-// Severity orders findings.
-type Severity string
-
-const (
-	Info    Severity = "info"
-	Warning Severity = "warning"
-	Error   Severity = "error"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/findings"
+	"github.com/evercache/evercache/internal/remote"
 )
 
-// Finding is one thing an operator should know and can act on. Code is stable:
-// /health, doctor, alerts and the runbook use the same. It never holds a
-// secret, a key or a value.
-type Finding struct {
-	Code     string   `json:"code"`
-	Severity Severity `json:"severity"`
-	Title    string   `json:"title"`
-	Detail   string   `json:"detail,omitempty"`
-	Fix      string   `json:"fix,omitempty"`
+// Health is a snapshot of what the client knows; taking it never dials.
+func (c *Client) Health() health.Report {
+	now, node, depth := c.status.get(), c.node.Load(), c.outbox.Depth()
+	h := health.Report{
+		State:         now.state,
+		Since:         now.since,
+		Mode:          c.opts.mode(),
+		RequestedMode: *c.opts.RequestedMode,
+		Connected:     node != nil && now.state != health.Closed,
+		Master:        now.master,
+		Cause:         now.cause,
+		Findings:      slices.Clone(c.opts.Findings),
+		Sentinel:      c.sentinelHealth(),
+		OutboxEntries: depth.Entries,
+		OutboxBytes:   depth.Bytes,
+		Feed:          c.feedHealth(),
+		Recovery:      c.recoveryHealth(),
+		Journal:       c.journal.health(),
+		Clock:         clockHealth(node),
+	}
+	if c.opts.MemoryOnly || now.state == health.Connected {
+		h.Cause = nil
+	}
+	if depth.Oldest != 0 {
+		h.OutboxOldest = max(0, time.Duration(c.clock.precise()-depth.Oldest))
+	}
+	h.Findings = append(h.Findings, findings.Of(c.findingsInput(h, now.cause, node, depth.Overflowed))...)
+	return h
 }
 
-// Health is a snapshot of what the client knows. Taking it never dials and
-// never waits.
-type Health struct {
-	State         State
-	Since         time.Time // when State began
-	Mode          Mode
-	RequestedMode Mode
-	// Connected: a verified master answers.
-	Connected bool
-	// Master is the address of the last verified master, or "".
-	Master string
-	// Cause says why Redis is not used at this moment; nil when it is.
-	Cause    error
-	Findings []Finding
+// findingsInput is what is known of what may be wrong.
+func (c *Client) findingsInput(h health.Report, cause error, node *remote.Node, overflowed uint64) findings.Input {
+	in := findings.Input{
+		Report:       h,
+		Now:          time.Now(),
+		Unconfigured: c.unconfigured(cause),
+		Overflowed:   overflowed,
+		Rejected:     c.rejections.Load(),
+		RejectedAt:   time.Unix(0, c.rejectedAt.Load()),
+		ResetAt:      time.Unix(0, c.recovery.resetAt.Load()),
+		Tombstones:   c.tombs.live(c.clock.precise()),
+		MaxMemory:    c.evicting.known().last.MaxMemory,
+		KeyFiles:     c.keyFiles.known(),
+		Classes:      c.valueFaults(),
+		Journal:      c.journal.found(),
+		Others:       c.kit.found(),
+	}
+	switch {
+	case c.opts.MemoryOnly || h.State == health.Closed:
+	case node == nil:
+		in.Away = c.away(cause)
+	default:
+		in.Master = c.sayings(node)
+	}
+	return in
+}
 
-	// Sentinel is nil outside Sentinel mode.
-	Sentinel *SentinelHealth
+// away says why no master is in use.
+func (c *Client) away(cause error) *findings.Away {
+	if cause == nil {
+		cause = errNotYet
+	}
+	a := &findings.Away{Reason: reasonOf(cause), Cause: cause.Error()}
+	if c.opts.mode() == health.ModeStandalone {
+		a.Addr = c.opts.Addr
+	}
+	if c.unconfigured(cause) {
+		a.Default = c.opts.Addr
+	}
+	return a
+}
 
-	OutboxEntries int
-	OutboxBytes   int64
-	// OutboxOldest is how long the oldest kept write has waited.
-	OutboxOldest time.Duration
+// unconfigured reports that nobody has said where Redis is and that none is at the
+// default address: memory is all there is, and nothing is missing.
+func (c *Client) unconfigured(cause error) bool {
+	return !c.opts.MemoryOnly && c.memoryIsAll() && (cause == errNotYet || reasonOf(cause) == findings.Unreachable)
+}
 
-	Feed     FeedHealth
-	Recovery RecoveryHealth
-	Journal  JournalHealth
-	Clock    ClockHealth
+// sayings are what the master in use says.
+func (c *Client) sayings(n *remote.Node) *findings.Master {
+	server, evictions := n.Server(), c.evicting.known().last
+	s := &findings.Master{
+		Refused:     reasons[n.Refused()],
+		Forbidden:   n.Forbidden(),
+		NoScripts:   n.ScriptsForbidden(),
+		Puzzled:     n.Puzzled(),
+		TooLong:     n.Oversize(),
+		Apart:       n.Apart(),
+		NeverEvicts: evictions.Never,
+		Evicts:      evictions.Policy,
+		Version:     server.Version,
+		Before6_0:   server.Before(6, 0),
+		Before6_2:   server.Before(6, 2),
+	}
+	for _, m := range n.Missing() {
+		s.Missing = append(s.Missing, findings.Command{Name: m.Command, Forbidden: m.Forbidden})
+	}
+	if n.HeartbeatForbidden() {
+		s.Mute = c.opts.KeyPrefix + "~b:*"
+	}
+	return s
 }

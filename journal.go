@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 )
@@ -296,4 +298,26 @@ func (p pending) receipt(ctx context.Context, limit time.Duration) (Receipt, err
 		return Receipt{Durability: Memory}, nil
 	}
 	return Receipt{Durability: Journaled}, nil
+}
+
+func (j *journaled) health() health.Journal {
+	if j == nil {
+		return health.Journal{}
+	}
+	s := j.file.Status()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return health.Journal{
+		Enabled: true, Entries: s.Live, Waiting: j.waiting, Bytes: s.FileBytes, LiveBytes: s.LiveBytes, Limit: j.limit,
+		Refused: j.refused, RefusedAt: j.refusedAt, Unsaved: j.lacking, Err: s.Err,
+	}
+}
+
+// found is what was found in the file of an earlier process.
+func (j *journaled) found() findings.JournalFile {
+	if j == nil {
+		return findings.JournalFile{}
+	}
+	r := j.file.Report()
+	return findings.JournalFile{Damage: r.Damage, SetAside: r.SetAside, Senseless: j.senseless}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -35,7 +36,7 @@ func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	return client, c
 }
 

@@ -156,7 +156,7 @@ func TestClocksThatDifferAreTold(t *testing.T) {
 	for _, d := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour, 0} {
 		clock.Set(d)
 		until(t, "the difference is known", func() bool {
-			h := c.Stats().Clock
+			h := c.Health().Clock
 			return h.Known && (h.Ahead-d).Abs() <= h.Uncertainty+100*time.Millisecond && told(c, "redis-clock") == (d != 0)
 		})
 	}

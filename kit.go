@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/kit"
 	"github.com/evercache/evercache/internal/remote"
@@ -24,11 +25,11 @@ type inside struct {
 
 	mu       sync.Mutex // guards what follows
 	next     int
-	findings map[int]func() []kit.Finding
+	findings map[int]func() []health.Finding
 }
 
 func newInside(c *Client) *inside {
-	return &inside{c: c, findings: map[int]func() []kit.Finding{}}
+	return &inside{c: c, findings: map[int]func() []health.Finding{}}
 }
 
 // kitMaster is a node as kit.Master.
@@ -150,7 +151,7 @@ func (i *inside) Go(f func(context.Context)) bool {
 	return i.c.spawn(func() { f(i.c.ctx) })
 }
 
-func (i *inside) AddFindings(f func() []kit.Finding) (stop func()) {
+func (i *inside) AddFindings(f func() []health.Finding) (stop func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.next++
@@ -163,13 +164,11 @@ func (i *inside) AddFindings(f func() []kit.Finding) (stop func()) {
 	}
 }
 
-func (i *inside) told() (fs []Finding) {
+func (i *inside) found() (fs []health.Finding) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, f := range i.findings {
-		for _, k := range f() {
-			fs = append(fs, Finding{Code: k.Code, Severity: Severity(k.Severity), Title: k.Title, Detail: k.Detail, Fix: k.Fix})
-		}
+		fs = append(fs, f()...)
 	}
 	return fs
 }

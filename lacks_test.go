@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -79,7 +80,7 @@ func TestAServerWithoutHELLOAndCLIENTIsUsed(t *testing.T) {
 func wantNamed(t *testing.T, c *Client, code, command string) {
 	t.Helper()
 	waitUntil(t, 10*time.Second, func() bool {
-		return slices.ContainsFunc(c.Health().Findings, func(f Finding) bool {
+		return slices.ContainsFunc(c.Health().Findings, func(f health.Finding) bool {
 			return f.Code == code && strings.Contains(f.Title+f.Detail, command) && f.Fix != ""
 		})
 	}, func() string { return fmt.Sprintf("no finding %s names %s: %+v", code, command, c.Health().Findings) })
@@ -129,7 +130,7 @@ func usedWithLess(t *testing.T, p *redisproc.Process, o Options, noScan, incoher
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err = c.Set(ctx, "outage", "v")
 	wantErr(t, err, nil)
 	_, err = c.Delete(ctx, "kept")

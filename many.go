@@ -12,6 +12,7 @@ import (
 
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
 )
 
 // GetMany reads several keys at once: from memory, then Redis in pipelines,
@@ -28,7 +29,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 			missing = append(missing, key)
 			continue
 		}
-		c.client.requests.add(OpGet, TierL1, ResultHit)
+		c.client.requests.add(stats.OpGet, stats.TierL1, stats.ResultHit)
 		if !it.Absent {
 			got[key] = c.own(valueOf[V](it))
 		}
@@ -38,7 +39,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 	}
 	start := time.Now()
 	err := c.readMany(ctx, unique(missing), load, got)
-	c.client.durations[OpGet].observe(time.Since(start))
+	c.client.durations[stats.OpGet].observe(time.Since(start))
 	return got, err
 }
 
@@ -64,7 +65,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 			f := fs[i].flight
 			if f == nil {
 				errs = append(errs, fs[i].err)
-				c.client.countRead(OpGet, SourceNone, false, fs[i].err)
+				c.client.countRead(stats.OpGet, SourceNone, false, fs[i].err)
 				continue
 			}
 			if err := c.await(ctx, f); err != nil {
@@ -75,7 +76,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 				continue
 			}
 			e, err := c.shared(f, fs[i].leader)
-			c.client.countRead(OpGet, e.Source, e.Fresh, err)
+			c.client.countRead(stats.OpGet, e.Source, e.Fresh, err)
 			if err == nil {
 				got[key] = e.Value
 			} else if !errors.Is(err, ErrNotFound) {
@@ -275,7 +276,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	for key, v := range values {
 		w := &all[len(ws)]
 		if err := c.setOf(w, key, v, options); err != nil {
-			c.client.requests.add(OpSet, TierNone, ResultRejected)
+			c.client.requests.add(stats.OpSet, stats.TierNone, stats.ResultRejected)
 			return Receipt{}, err
 		}
 		ws = append(ws, w)
@@ -294,14 +295,14 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
 			}
-			c.client.countWrite(OpSet, res.receipt, res.err)
+			c.client.countWrite(stats.OpSet, res.receipt, res.err)
 			if res.err != nil {
 				errs = append(errs, res.err)
 			}
 			worst = weaker(worst, res.receipt)
 		}
 	}
-	c.client.durations[OpSet].observe(time.Since(start))
+	c.client.durations[stats.OpSet].observe(time.Since(start))
 	return worst, oneOf(errs)
 }
 

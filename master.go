@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
 )
@@ -18,7 +19,7 @@ const (
 // keepMaster keeps a verified master in c.node until ctx ends. It alone writes
 // c.node.
 func (sh *shard) keepMaster(ctx context.Context) {
-	if sh.opts.mode() == Sentinel {
+	if sh.opts.mode() == health.ModeSentinel {
 		sh.followSentinels(ctx)
 		return
 	}
@@ -131,7 +132,7 @@ func (sh *shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node
 		if n := sh.node.Load(); n != nil && n != not {
 			return n
 		}
-		if sh.opts.mode() != Sentinel || sh.blackouts.age() > episodePatience {
+		if sh.opts.mode() != health.ModeSentinel || sh.blackouts.age() > episodePatience {
 			return nil
 		}
 		select {

@@ -9,26 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/evercache/evercache/health"
 )
-
-// Mode is how Redis is reached.
-type Mode uint8
-
-const (
-	// Standalone is one server.
-	Standalone Mode = iota
-	// Sentinel is a set watched by Redis Sentinel.
-	Sentinel
-	// Cluster is Redis Cluster.
-	Cluster
-	// MemoryOnly is no Redis at all: see Options.MemoryOnly.
-	MemoryOnly
-)
-
-func (m Mode) String() string { return name(int(m), "standalone", "sentinel", "cluster", "memory") }
-
-// MarshalText writes the name, for JSON.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Options says where Redis is and how long to wait for it. The zero value
 // reaches a Redis on localhost:6379 without a password. Every fault is an
@@ -127,8 +110,8 @@ type Options struct {
 
 	// RequestedMode is what the configuration asked for, when a fallback made
 	// the mode another. It is shown in Health, as are Findings.
-	RequestedMode *Mode
-	Findings      []Finding
+	RequestedMode *health.Mode
+	Findings      []health.Finding
 }
 
 // TLSFiles are paths of PEM files of at most 2 MiB each, read at every connection: what
@@ -174,16 +157,16 @@ func (o Options) withDefaults() Options {
 }
 
 // mode follows from which addresses are given.
-func (o Options) mode() Mode {
+func (o Options) mode() health.Mode {
 	switch {
 	case o.MemoryOnly:
-		return MemoryOnly
+		return health.ModeMemoryOnly
 	case len(o.ClusterNodes) > 0:
-		return Cluster
+		return health.ModeCluster
 	case len(o.Sentinels) > 0 || o.MasterName != "":
-		return Sentinel
+		return health.ModeSentinel
 	}
-	return Standalone
+	return health.ModeStandalone
 }
 
 // validate lists every fault of options whose defaults are filled in.
@@ -194,8 +177,8 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf(format, a...))
 		}
 	}
-	fault(o.mode() == Cluster, "ClusterNodes: %v mode is not built yet", Cluster)
-	if o.mode() == Sentinel {
+	fault(o.mode() == health.ModeCluster, "ClusterNodes: %v mode is not built yet", health.ModeCluster)
+	if o.mode() == health.ModeSentinel {
 		errs = append(errs, o.sentinelFaults()...)
 	}
 	if err := validAddr(o.Addr); err != nil {

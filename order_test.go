@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -123,7 +124,7 @@ func (p pair) cut(t *testing.T) {
 	t.Helper()
 	wantErr(t, p.link.Refuse(true), nil)
 	p.link.ResetAll()
-	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == Degraded }, func() string { return "not cut off" })
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Degraded }, func() string { return "not cut off" })
 }
 
 func (p pair) heal(t *testing.T) {
@@ -256,7 +257,7 @@ func TestAWriteThatArrivesLateUndoesNothingOfAnotherProcess(t *testing.T) {
 			time.Sleep(time.Second) // what is on the way arrives
 			p.link.SetLatency(faultnet.ToTarget, 0)
 			for _, c := range []*Client{p.a.client, p.b.client} {
-				waitUntil(t, 30*time.Second, func() bool { return c.State() == Connected && c.outbox.Empty() }, func() string { return "not sent" })
+				waitUntil(t, 30*time.Second, func() bool { return c.State() == health.Connected && c.outbox.Empty() }, func() string { return "not sent" })
 			}
 			waitUntil(t, 30*time.Second, func() bool { // or nothing, on a machine too busy to tell the order
 				got := redisDo(t, p.server, "GET", "c:overwritten")

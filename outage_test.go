@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
@@ -68,7 +69,7 @@ func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
 			if err := o.begin(p, f); err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "the circuit stays closed" })
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "the circuit stays closed" })
 			goroutines, dials := runtime.NumGoroutine(), client.Stats().RedisDials
 			load.mark()
 			load.run(t, 3*time.Second)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
 )
 
 // mostPrefixes is how many DeletePrefix go over the keyspace themselves at the same
@@ -28,8 +29,8 @@ const prefixTimeout = 30 * time.Second
 func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Receipt, err error) {
 	start := time.Now()
 	n, r, err = c.deletePrefix(ctx, prefix)
-	c.client.countWrite(OpDeletePrefix, r, err)
-	c.client.durations[OpDeletePrefix].observe(time.Since(start))
+	c.client.countWrite(stats.OpDeletePrefix, r, err)
+	c.client.durations[stats.OpDeletePrefix].observe(time.Since(start))
 	return n, r, err
 }
 

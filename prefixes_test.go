@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -43,7 +44,7 @@ func deletePrefixes(t *testing.T, c *Cache[string], n int) {
 
 func drained(t *testing.T, c *Client) {
 	t.Helper()
-	waitUntil(t, time.Minute, func() bool { return c.State() == Connected && c.outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
+	waitUntil(t, time.Minute, func() bool { return c.State() == health.Connected && c.outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
 func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {
@@ -59,7 +60,7 @@ func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {
 				_, _ = c.Set(t.Context(), fmt.Sprint("user:", i, ":k"), "old")
 			}
 			kill(t, p)
-			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "no outage" })
 			setKept(t, c)
 			deletePrefixes(t, c, n)
 			_, _, _ = c.DeletePrefix(t.Context(), "other:") // what is common to all covers the whole class
@@ -117,7 +118,7 @@ func TestManyPrefixesDeletedByAnotherTakeNothingElse(t *testing.T) {
 			_, _ = b.Set(t.Context(), "user:1:k", "online") // the class's lives are known
 			waitUntil(t, 20*time.Second, func() bool { return away.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 			f.Blackhole(true)
-			waitUntil(t, 20*time.Second, func() bool { return away.State() == Degraded }, func() string { return "no outage" })
+			waitUntil(t, 20*time.Second, func() bool { return away.State() == health.Degraded }, func() string { return "no outage" })
 			setKept(t, b)
 			_, _ = b.Set(t.Context(), fmt.Sprint("user:", n-1, ":k"), "before the delete")
 			time.Sleep(50 * time.Millisecond) // the server's time is known to the millisecond
@@ -169,7 +170,7 @@ func TestManyPrefixesAreDeletedInOneWayOverTheKeys(t *testing.T) {
   redis.call('SET', 'c:user:' .. i % 2000 .. ':' .. i, 'old', 'PX', 600000)
 end`, "0", strconv.Itoa(keys))
 	f.Blackhole(true)
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "no outage" })
 	deletePrefixes(t, c, prefixes)
 	redisDo(t, p, "CONFIG", "RESETSTAT")
 	if err := f.Heal(); err != nil {
@@ -201,7 +202,7 @@ func TestAKeyUnderTwoDeletedPrefixesWasDeletedByTheLater(t *testing.T) {
 	waitUntil(t, 20*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	_, _ = there.Set(t.Context(), "ax", "old") // the class's lives are known
 	f.Blackhole(true)
-	waitUntil(t, 20*time.Second, func() bool { return one.State() == Degraded }, func() string { return "no outage" })
+	waitUntil(t, 20*time.Second, func() bool { return one.State() == health.Degraded }, func() string { return "no outage" })
 	pause := func() { time.Sleep(50 * time.Millisecond) } // the server's time is known to the millisecond
 	_, _, _ = away.DeletePrefix(t.Context(), "a")
 	pause()
@@ -247,7 +248,7 @@ for i = 0, ARGV[2] - 1 do
   redis.call('SET', 'c' .. i .. ':b:k', 'old', 'PX', 600000)
 end`, "0", strconv.Itoa(keys), strconv.Itoa(classes))
 	f.Blackhole(true)
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "no outage" })
 	for _, c := range cs {
 		if _, _, err := c.DeletePrefix(t.Context(), "a:"); err != nil {
 			t.Fatal(err)

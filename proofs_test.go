@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -140,7 +141,7 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	waitUntil(t, 20*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)
-	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Degraded }, func() string { return "connected" })
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "v")
 	if e.Coherent {

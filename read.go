@@ -9,6 +9,7 @@ import (
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
 )
 
 // Get reads a key through: memory, else Redis, else load (one run for each key
@@ -17,27 +18,27 @@ import (
 // loader's own, or that of ctx; it is never just that Redis failed.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
 	if it, _ := c.hit(key); it != nil {
-		c.client.requests.add(OpGet, TierL1, ResultHit)
+		c.client.requests.add(stats.OpGet, stats.TierL1, stats.ResultHit)
 		return c.served(it)
 	}
-	e, err := c.read(ctx, OpGet, key, load)
+	e, err := c.read(ctx, stats.OpGet, key, load)
 	return e.Value, err
 }
 
 // GetEntry is Get with what is known about the value.
 func (c *Cache[V]) GetEntry(ctx context.Context, key string, load Loader[V]) (Entry[V], error) {
-	return c.getEntry(ctx, OpGet, key, load)
+	return c.getEntry(ctx, stats.OpGet, key, load)
 }
 
 // Lookup reads a key without a loader. ErrNotFound: Redis, or a good entry,
 // said that there is none; ErrUnavailable: nobody can know.
 func (c *Cache[V]) Lookup(ctx context.Context, key string) (Entry[V], error) {
-	return c.getEntry(ctx, OpLookup, key, nil)
+	return c.getEntry(ctx, stats.OpLookup, key, nil)
 }
 
-func (c *Cache[V]) getEntry(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
+func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load Loader[V]) (Entry[V], error) {
 	if it, now := c.hit(key); it != nil {
-		c.client.requests.add(op, TierL1, ResultHit)
+		c.client.requests.add(op, stats.TierL1, stats.ResultHit)
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
@@ -94,7 +95,7 @@ func (c *Cache[V]) served(it *local.Item) (V, error) {
 }
 
 // read is a read that memory alone could not answer.
-func (c *Cache[V]) read(ctx context.Context, op Op, key string, load Loader[V]) (Entry[V], error) {
+func (c *Cache[V]) read(ctx context.Context, op stats.Op, key string, load Loader[V]) (Entry[V], error) {
 	start := time.Now()
 	e, err := c.readShared(ctx, key, load)
 	c.client.countRead(op, e.Source, e.Fresh, err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -13,11 +14,13 @@ import (
 func returned(t *testing.T, c *Client, transitions uint64) {
 	t.Helper()
 	waitUntil(t, 10*time.Second, func() bool {
-		return c.State() == Connected && c.Stats().StateTransitions[[2]State{Recovering, Connected}] > transitions
+		return c.State() == health.Connected && c.Stats().StateTransitions[transition(health.Recovering, health.Connected)] > transitions
 	}, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
-func times(c *Client) uint64 { return c.Stats().StateTransitions[[2]State{Recovering, Connected}] }
+func times(c *Client) uint64 {
+	return c.Stats().StateTransitions[transition(health.Recovering, health.Connected)]
+}
 
 func wantStored(t *testing.T, p *redisproc.Process, key, want string) {
 	t.Helper()
@@ -145,7 +148,7 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 		set(there, w.key, "old")
 	}
 	f.Blackhole(true)
-	waitUntil(t, 20*time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return one.State() == health.Degraded }, func() string { return "connected" })
 	for _, w := range writes {
 		w.first(w.key)
 	}
@@ -179,7 +182,7 @@ func TestWhatExpiredInAnOutageDoesNotUncoverWhatItReplaced(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, _ = c.Set(t.Context(), "a", "short", TTL(50*time.Millisecond))
 	time.Sleep(60 * time.Millisecond)
 	n := times(client)
@@ -240,7 +243,7 @@ func TestWithoutRoomNoOldValueComesBack(t *testing.T) {
 			if err := p.Pause(); err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+			waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 			_, _ = c.SetMany(t.Context(), values("new"))
 			if client.Stats().OutboxOverflowed == 0 {
 				t.Error("nothing overflowed")

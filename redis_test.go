@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/redisproc"
 )
@@ -67,8 +68,8 @@ func redisDo(t *testing.T, p *redisproc.Process, args ...string) any {
 	return reply
 }
 
-func hasFinding(h Health, code string) bool {
-	return slices.ContainsFunc(h.Findings, func(f Finding) bool { return f.Code == code && f.Fix != "" && f.Title != "" })
+func hasFinding(h health.Report, code string) bool {
+	return slices.ContainsFunc(h.Findings, func(f health.Finding) bool { return f.Code == code && f.Fix != "" && f.Title != "" })
 }
 
 func waitFinding(t *testing.T, c *Client, code string) {
@@ -155,7 +156,7 @@ func TestAWriteElsewhereIsSeenAfterL1TTL(t *testing.T) {
 	if err := p.Kill(); err != nil { // a deleted key does not come back from memory
 		t.Fatal(err)
 	}
-	waitUntil(t, time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err = c.Lookup(t.Context(), "a")
 	wantErr(t, err, ErrUnavailable)
 }
@@ -190,7 +191,7 @@ func TestAddIsAtomicAtTheMaster(t *testing.T) {
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, time.Second, func() bool { return one.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, time.Second, func() bool { return one.State() == health.Degraded }, func() string { return "connected" })
 	_, _, err := a.Add(t.Context(), "b", "v")
 	wantErr(t, err, ErrUnavailable)
 }
@@ -232,7 +233,7 @@ func TestDeletePrefixInAnOutageIsCarriedOutBeforeItsKeysAreRead(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	n, r, err := c.DeletePrefix(t.Context(), "x")
 	wantValue(t, n, err, -1)
 	wantValue(t, r.Durability, err, Memory)
@@ -240,7 +241,7 @@ func TestDeletePrefixInAnOutageIsCarriedOutBeforeItsKeysAreRead(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	for client.State() != Connected {
+	for client.State() != health.Connected {
 		for key, want := range map[string]string{"x1": "", "x2": "", "x3": "new", "y": "old"} {
 			if e, err := c.Lookup(t.Context(), key); e.Value != want && !IsUnavailable(err) {
 				t.Fatalf("%s while recovering = %q, %v, want %q", key, e.Value, err, want)
@@ -295,7 +296,7 @@ func TestAnUndecodableValueIsAMissThatTheNextFillOverwrites(t *testing.T) {
 	if n := client.Stats().DecodeFailures; n != 3 {
 		t.Errorf("%d decode failures are counted, want 3", n)
 	}
-	if client.State() != Connected {
+	if client.State() != health.Connected {
 		t.Error("a value that does not decode counted as an outage")
 	}
 }
@@ -354,7 +355,7 @@ func TestWhatExpiredInAnOutageIsDeletedNotLeft(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, _ = c.Set(t.Context(), "a", "new", TTL(50*time.Millisecond))
 	waitUntil(t, time.Second, func() bool { _, err := c.Lookup(t.Context(), "a"); return err != nil }, func() string { return "lives on" })
 	if err := p.Resume(); err != nil {
@@ -378,7 +379,7 @@ func TestInvalidateDeletesInsteadOfRestoring(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, _ = c.Set(t.Context(), "a", "new")
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "new")
@@ -399,7 +400,7 @@ func TestCloseSendsWhatIsKept(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, _ = c.Set(t.Context(), "a", "v")
 	time.AfterFunc(300*time.Millisecond, func() { _ = p.Resume() })
 	if err := client.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/redistest"
 )
@@ -20,7 +21,7 @@ func away(t *testing.T, p *redisproc.Process, o Options) *Client {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	return client
 }
 

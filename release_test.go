@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -40,7 +41,7 @@ func TestAClassThatWasReleasedCanBeMadeAgain(t *testing.T) {
 	}
 	waitUntil(t, 20*time.Second, func() bool { e, _ := again.Lookup(t.Context(), "k"); return e.Value == "newer" }, func() string { return "a change is not heard of" })
 	kill(t, p)
-	waitUntil(t, 20*time.Second, func() bool { return client.State() == Degraded }, func() string { return "no outage" })
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "no outage" })
 	if _, err := again.Set(t.Context(), "k", "kept"); err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,14 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/sentinel", "internal/watch", "internal/heapsize", "internal/roundtrip"},
+		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/sentinel", "internal/watch", "internal/heapsize", "internal/roundtrip"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
+	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
+	{"stats", nil, "counters are plain values, and what is counted is known elsewhere"},
+	{"internal/findings", []string{"health", "stats", "internal/censor"}, "a finding is a function of values: tables test it, and no network is near"},
 	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
-	{"internal/kit", nil, "types only: the client gives them to packages that build on it, without exporting them"},
+	{"internal/kit", []string{"health"}, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
 	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
 	{"internal/suites", nil, "a list"},
@@ -54,15 +57,15 @@ var mayImport = []struct {
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 
-	{"revoke", []string{".", "internal/kit"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
-	{"config", []string{"."}, "the environment becomes Options, and nothing is opened"},
-	{"status", []string{".", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
-	{"evercacheprom", []string{"."}, "it pulls from Stats; only who asks for metrics links Prometheus"},
+	{"revoke", []string{".", "internal/kit", "internal/findings", "health", "stats"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
+	{"config", []string{".", "health"}, "the environment becomes Options, and nothing is opened"},
+	{"status", []string{"health", "stats", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
+	{"evercacheprom", []string{"health", "stats"}, "it pulls from Health and Stats; only who asks for metrics links Prometheus"},
 
-	{"internal/daemon", []string{".", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
-	{"cmd/evercache", []string{".", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
+	{"internal/daemon", []string{".", "health", "stats", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
+	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
-	{"chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+	{"chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
 }
 
 // onlyIn says which packages may import a module of others.

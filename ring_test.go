@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -41,7 +42,7 @@ func TestTheRingIsAsLargeAsItsOptionsSay(t *testing.T) {
 				return h.Unconfirmed == 0 && h.Ring >= tt.least && h.Ring <= tt.most
 			})
 			r.Restart(redistest.Empty)
-			eventually(t, func() bool { return client.State() == Connected && client.Health().Recovery.DatasetResets > 0 })
+			eventually(t, func() bool { return client.State() == health.Connected && client.Health().Recovery.DatasetResets > 0 })
 			n := 0
 			for i := range writes {
 				if r.Do("EXISTS", fmt.Sprint("c:", i)) == int64(1) {

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -151,7 +151,7 @@ func TestSentinelTheSentinelsMayForgetEverything(t *testing.T) {
 		}
 		d.wait(20*time.Second, "the sentinels' new memory is not believed", func() bool {
 			s := d.client.Health().Sentinel
-			return s.Agreeing == 3 && !s.Provisional && d.client.State() == evercache.Connected
+			return s.Agreeing == 3 && !s.Provisional && d.client.State() == health.Connected
 		})
 		d.wantFailovers("planned")
 		d.set.WaitHealthy(20 * time.Second)

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -133,7 +133,7 @@ func TestSentinelWithoutSentinelsAHealthyMasterIsKeptAndADeadOneIsReplacedWhenTh
 			d.Errorf("%d writes did not land on a healthy master", s.KeptWrites)
 		}
 		d.inject(d.old.Kill)
-		d.wait(2*time.Second, "the dead master is not noticed", func() bool { return d.client.State() == evercache.Degraded })
+		d.wait(2*time.Second, "the dead master is not noticed", func() bool { return d.client.State() == health.Degraded })
 		time.Sleep(500 * time.Millisecond)
 		for _, s := range d.set.Sentinels() {
 			s.Start()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -122,7 +123,7 @@ type drill struct {
 
 	mu        sync.Mutex // guards what the events tell
 	degraded  []time.Time
-	failovers []evercache.Failover
+	failovers []health.Failover
 }
 
 const (
@@ -173,12 +174,12 @@ func prepare(t *testing.T, set *redistest.Sentinel, changes ...func(*evercache.O
 func (d *drill) stateChanged(ch evercache.StateChange) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if ch.To == evercache.Degraded {
+	if ch.To == health.Degraded {
 		d.degraded = append(d.degraded, ch.At)
 	}
 }
 
-func (d *drill) failedOver(f evercache.Failover) {
+func (d *drill) failedOver(f health.Failover) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.failovers = append(d.failovers, f)
@@ -299,7 +300,7 @@ func (d *drill) confirmed(within time.Duration) {
 	d.Helper()
 	d.wait(within, "the master was not confirmed", func() bool {
 		s := d.client.Health().Sentinel
-		return !s.Provisional && s.CurrentMaster != "" && !slices.ContainsFunc(s.Failovers, func(f evercache.Failover) bool { return f.Confirmed.IsZero() })
+		return !s.Provisional && s.CurrentMaster != "" && !slices.ContainsFunc(s.Failovers, func(f health.Failover) bool { return f.Confirmed.IsZero() })
 	})
 }
 
@@ -312,7 +313,7 @@ func (d *drill) end() chaos.Summary {
 	d.run.Stop()
 	d.wait(20*time.Second, "the client does not end its replay", func() bool {
 		h := d.client.Health()
-		return h.State == evercache.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional && h.Master == d.set.Master().Addr()
+		return h.State == health.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional && h.Master == d.set.Master().Addr()
 	})
 	final := d.set.Master()
 	p, _ := d.truth.Promoted(d.fault, final.Addr(), d.old.Addr())
@@ -325,7 +326,7 @@ func (d *drill) endUnsettled() chaos.Summary {
 	d.run.Stop()
 	d.wait(40*time.Second, "the sentinels and the client do not agree", func() bool {
 		h := d.client.Health()
-		return h.State == evercache.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" &&
+		return h.State == health.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" &&
 			!h.Sentinel.Provisional && h.Sentinel.Agreeing == h.Sentinel.Known
 	})
 	first, _ := d.truth.Promoted(d.fault, "", d.old.Addr())

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -66,7 +66,7 @@ func TestSentinelAnElectionThatNobodyWinsIsRepeated(t *testing.T) {
 		d.finding("sentinel-no-quorum", 3*time.Second)
 		d.inject(d.old.Kill)
 		d.untilLogged("-failover-abort-not-elected", 15*time.Second)
-		if s := d.client.State(); s != evercache.Degraded {
+		if s := d.client.State(); s != health.Degraded {
 			d.Errorf("state %v without a master", s)
 		}
 		for _, s := range d.set.Sentinels()[1:] {
@@ -87,7 +87,7 @@ func TestSentinelTiltIsSeen(t *testing.T) {
 		halted := d.set.Sentinels()[0]
 		halted.Do("SENTINEL", "DEBUG", "TILT-TRIGGER", "1000", "TILT-PERIOD", "1500")
 		tilts := func() bool {
-			return slices.ContainsFunc(d.client.Health().Sentinel.Sentinels, func(s evercache.SentinelNode) bool { return s.Tilt })
+			return slices.ContainsFunc(d.client.Health().Sentinel.Sentinels, func(s health.SentinelNode) bool { return s.Tilt })
 		}
 		d.inject(halted.Pause)
 		d.wait(4*time.Second, "the halt is not noticed", func() bool { return d.client.Health().Sentinel.Reachable == 2 })

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -12,18 +13,18 @@ import (
 func TestAModeChangesByRestart(t *testing.T) {
 	set := redistest.StartSentinel(t, redistest.WithDownAfter(5*time.Second))
 	modes := []struct {
-		mode Mode
+		mode health.Mode
 		o    Options
 	}{
-		{Standalone, Options{Addr: set.Master().Addr()}},
-		{Sentinel, Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}},
-		{Standalone, Options{Addr: set.Master().Addr()}},
+		{health.ModeStandalone, Options{Addr: set.Master().Addr()}},
+		{health.ModeSentinel, Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}},
+		{health.ModeStandalone, Options{Addr: set.Master().Addr()}},
 	}
 	for i, m := range modes {
 		client := open(t, m.o)
 		connect(t, client, 10*time.Second)
 		h := client.Health()
-		if h.Mode != m.mode || (h.Sentinel != nil) != (m.mode == Sentinel) || h.Sentinel != nil && h.Sentinel.FailoverCount != 0 {
+		if h.Mode != m.mode || (h.Sentinel != nil) != (m.mode == health.ModeSentinel) || h.Sentinel != nil && h.Sentinel.FailoverCount != 0 {
 			t.Errorf("health = %+v", h)
 		}
 		c := cacheOf[string](t, client, "c", Policy{})

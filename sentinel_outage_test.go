@@ -9,16 +9,17 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
 // finding waits until health says it.
-func (d *drill) finding(code string, within time.Duration) evercache.Finding {
+func (d *drill) finding(code string, within time.Duration) health.Finding {
 	d.Helper()
-	var found evercache.Finding
+	var found health.Finding
 	d.wait(within, "no finding "+code, func() bool {
 		fs := d.client.Health().Findings
-		i := slices.IndexFunc(fs, func(f evercache.Finding) bool { return f.Code == code })
+		i := slices.IndexFunc(fs, func(f health.Finding) bool { return f.Code == code })
 		if i >= 0 {
 			found = fs[i]
 		}
@@ -135,7 +136,7 @@ func TestSentinelEverybodyMayGoAndComeBack(t *testing.T) {
 		}
 		time.Sleep(300 * time.Millisecond)
 		d.inject(d.old.Kill)
-		d.wait(2*time.Second, "the dead master is not noticed", func() bool { return d.client.State() == evercache.Degraded })
+		d.wait(2*time.Second, "the dead master is not noticed", func() bool { return d.client.State() == health.Degraded })
 		time.Sleep(500 * time.Millisecond)
 		d.old.Start()
 		for _, s := range d.set.Sentinels() {
@@ -195,10 +196,10 @@ func TestSentinelAMasterThatNobodyCanReplaceIsWaitedFor(t *testing.T) {
 		d.inject(d.old.Kill)
 		d.untilLogged("-failover-abort-no-good-slave", 10*time.Second)
 		d.finding("sentinel-no-failover", 2*time.Second) // none is expected before twice the failover timeout
-		if f := d.finding("sentinel-no-replica", time.Second); f.Severity != evercache.Error {
+		if f := d.finding("sentinel-no-replica", time.Second); f.Severity != health.SeverityError {
 			d.Errorf("finding %+v", f)
 		}
-		if s := d.client.State(); s != evercache.Degraded {
+		if s := d.client.State(); s != health.Degraded {
 			d.Errorf("state %v without a master", s)
 		}
 		d.old.Start()
@@ -219,7 +220,7 @@ func TestSentinelAMasterThatDiesRightAfterItsPromotionIsReplacedToo(t *testing.T
 		d.set.Node(p.Node).Kill()
 		d.wait(20*time.Second, "the third node is not used", func() bool {
 			m := d.client.Health().Master
-			return m != p.Node && m != d.old.Addr() && d.client.State() == evercache.Connected
+			return m != p.Node && m != d.old.Addr() && d.client.State() == health.Connected
 		})
 		d.landAgain(2 * time.Second)
 		return d.end()

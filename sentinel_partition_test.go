@@ -16,6 +16,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 )
 
 // These tests need root, ip(8) and network namespaces; `make test-net` runs
@@ -215,7 +216,7 @@ func (s *separated) end(fault time.Time, limits chaos.Limits) chaos.Summary {
 	s.run.Stop()
 	s.until(5*time.Second, "the replay does not end", func() bool {
 		h := s.client.Health()
-		return h.State == evercache.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional
+		return h.State == health.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional
 	})
 	h := s.client.Health()
 	facts := s.run.Facts()
@@ -274,7 +275,7 @@ func TestPartitionTheClientIsWithTheMinority(t *testing.T) {
 		fault := time.Now()
 		s.cutLink()
 		s.until(3*time.Second, "the minority is not noticed", func() bool {
-			return slices.ContainsFunc(s.client.Health().Findings, func(f evercache.Finding) bool { return f.Code == "sentinel-no-quorum" })
+			return slices.ContainsFunc(s.client.Health().Findings, func(f health.Finding) bool { return f.Code == "sentinel-no-quorum" })
 		})
 		t.Logf("minority noticed after %v", time.Since(fault))
 		time.Sleep(4 * time.Second)

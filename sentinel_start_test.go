@@ -9,6 +9,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -66,7 +67,7 @@ func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 	set := redistest.StartSentinel(t)
 	d := prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
 	d.wait(20*time.Second, "no finding about it", func() bool {
-		return d.client.Health().Sentinel.Reachable == 3 && slices.ContainsFunc(d.client.Health().Findings, func(f evercache.Finding) bool {
+		return d.client.Health().Sentinel.Reachable == 3 && slices.ContainsFunc(d.client.Health().Findings, func(f health.Finding) bool {
 			return f.Code == "sentinel-unknown-master" && strings.Contains(f.Fix, "MASTER_NAME")
 		})
 	})
@@ -79,7 +80,7 @@ func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 			d.Errorf("it is not so: %+v", f)
 		}
 	}
-	if h.Connected || h.State != evercache.Degraded {
+	if h.Connected || h.State != health.Degraded {
 		d.Errorf("state %v, connected %v", h.State, h.Connected)
 	}
 	if r, err := d.cache.Set(t.Context(), "k", "v"); err != nil || r.Durability != evercache.Memory {

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -17,14 +17,14 @@ func TestSentinelAMasterThatDiesInTheMiddleOfAReplayLosesNothing(t *testing.T) {
 		d.cutReplication(700 * time.Millisecond)
 		d.inject(d.old.Kill)
 		d.wait(10*time.Second, "nothing is replayed", func() bool {
-			return d.client.State() == evercache.Recovering && d.client.Stats().OutboxReplayed > 0
+			return d.client.State() == health.Recovering && d.client.Stats().OutboxReplayed > 0
 		})
 		second := d.set.Node(d.client.Health().Master)
 		second.Kill()
 		d.Logf("killed the second master with %d writes in the outbox", d.client.Health().OutboxEntries)
 		d.wait(20*time.Second, "the third node is not used", func() bool {
 			m := d.client.Health().Master
-			return m != second.Addr() && m != d.old.Addr() && d.client.State() != evercache.Degraded
+			return m != second.Addr() && m != d.old.Addr() && d.client.State() != health.Degraded
 		})
 		d.landAgain(5 * time.Second)
 		return d.end()
@@ -61,7 +61,7 @@ func TestSentinelAPlannedFailoverRightAfterACrashLosesNothing(t *testing.T) {
 		d.fault = killed
 		d.wait(20*time.Second, "the third node is not used", func() bool {
 			m := d.client.Health().Master
-			return m != p.Node && m != d.old.Addr() && d.client.State() == evercache.Connected
+			return m != p.Node && m != d.old.Addr() && d.client.State() == health.Connected
 		})
 		d.landAgain(5 * time.Second)
 		return d.end()

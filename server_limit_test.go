@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -39,7 +40,7 @@ func TestAValueThatTheServerDoesNotTakeFailsAlone(t *testing.T) {
 	if _, err := c.Lookup(t.Context(), "big"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("what was refused is read: %v", err)
 	}
-	if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != Connected {
+	if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != health.Connected {
 		t.Errorf("%s after %d connections", client.State(), n)
 	}
 }

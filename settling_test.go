@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -30,7 +31,7 @@ func wantStale(t *testing.T, c *Cache[string], key, want string) {
 
 func degraded(t *testing.T, c *Client) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return c.State() == Degraded }, func() string { return fmt.Sprintf("%+v", c.Health()) })
+	waitUntil(t, 20*time.Second, func() bool { return c.State() == health.Degraded }, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
 func TestWhatAnotherProcessSendsAgainIsStillThereInTheNextOutage(t *testing.T) {

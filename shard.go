@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -153,7 +154,7 @@ func (sh *shard) end() <-chan struct{} {
 }
 
 // closed reports whether Close has begun.
-func (sh *shard) closed() bool { return sh.status.get().state == Closed }
+func (sh *shard) closed() bool { return sh.status.get().state == health.Closed }
 
 // memoryIsAll reports that there is no Redis that could know more.
 func (sh *shard) memoryIsAll() bool {

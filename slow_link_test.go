@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -60,7 +61,7 @@ func carry(to, from net.Conn, rate int) {
 // waitKept waits until nothing is left to be sent, and says how many masters it took.
 func waitKept(t *testing.T, client *Client, within time.Duration) {
 	t.Helper()
-	waitUntil(t, within, func() bool { return client.State() == Connected && client.outbox.Empty() }, func() string {
+	waitUntil(t, within, func() bool { return client.State() == health.Connected && client.outbox.Empty() }, func() string {
 		return fmt.Sprintf("%s, %+v wait, dialled %v", client.State(), client.outbox.Depth(), client.Stats().RedisDials)
 	})
 }
@@ -85,7 +86,7 @@ func TestAnOutageEndsOverASlowLink(t *testing.T) {
 			connect(t, client, 10*time.Second)
 			c := cacheOf[[]byte](t, client, "c", Policy{})
 			kill(t, p)
-			waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+			waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 			for i := range tt.n {
 				_, err := c.Set(t.Context(), fmt.Sprint(i), make([]byte, tt.one))
 				wantErr(t, err, nil)
@@ -173,7 +174,7 @@ func TestAValueThatTheServerWillNotSendFailsAlone(t *testing.T) {
 		_, err = c.Set(t.Context(), fmt.Sprint(i), []byte("v"))
 		wantErr(t, err, nil)
 	}
-	if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != Connected {
+	if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != health.Connected {
 		t.Errorf("%s after %d connections", client.State(), n)
 	}
 }
@@ -216,7 +217,7 @@ func TestOthersDoNotWaitBehindALargeValueThatIsPutBack(t *testing.T) {
 	connect(t, client, 10*time.Second)
 	c := cacheOf[[]byte](t, client, "c", Policy{ReadTimeout: 2 * time.Second})
 	kill(t, p)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err := c.Set(t.Context(), "big", make([]byte, 6e6))
 	wantErr(t, err, nil)
 	restart(t, p, redisproc.Empty)

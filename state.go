@@ -1,23 +1,6 @@
 package evercache
 
-// State is what the client can do at this moment.
-type State uint8
-
-const (
-	// Degraded: no usable master; memory answers.
-	Degraded State = iota
-	// Recovering: a master is back and the outbox is being replayed.
-	Recovering
-	// Connected: a verified master answers and nothing is left to replay.
-	Connected
-	// Closed: the client has been closed.
-	Closed
-)
-
-func (s State) String() string { return name(int(s), "degraded", "recovering", "connected", "closed") }
-
-// MarshalText writes the name, for JSON.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+import "github.com/evercache/evercache/health"
 
 // stateEvent is what can change the state.
 type stateEvent uint8
@@ -30,20 +13,20 @@ const (
 	clientClosed
 )
 
-// next is the whole state machine: no clock, no lock, no I/O. An event that
+// nextState is the whole state machine: no clock, no lock, no I/O. An event that
 // does not belong to the state changes nothing.
-func (s State) next(ev stateEvent) State {
+func nextState(s health.State, ev stateEvent) health.State {
 	switch {
-	case s == Closed || ev == clientClosed:
-		return Closed
+	case s == health.Closed || ev == clientClosed:
+		return health.Closed
 	case ev == masterLost:
-		return Degraded
-	case ev == masterVerified && s == Degraded:
-		return Recovering
-	case ev == writesReplayed && s == Recovering:
-		return Connected
-	case ev == writesPending && s == Connected:
-		return Recovering
+		return health.Degraded
+	case ev == masterVerified && s == health.Degraded:
+		return health.Recovering
+	case ev == writesReplayed && s == health.Recovering:
+		return health.Connected
+	case ev == writesPending && s == health.Connected:
+		return health.Recovering
 	}
 	return s
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/evercache/evercache/health"
 )
 
 func TestEveryEventInEveryState(t *testing.T) {
@@ -16,28 +18,28 @@ func TestEveryEventInEveryState(t *testing.T) {
 		ev   stateEvent
 		name string
 		// the state after it, from Degraded, Recovering, Connected and Closed
-		to [4]State
+		to [4]health.State
 	}{
-		{masterVerified, "a master is verified", [4]State{Recovering, Recovering, Connected, Closed}},
-		{masterLost, "the master is lost", [4]State{Degraded, Degraded, Degraded, Closed}},
-		{writesPending, "a write is kept", [4]State{Degraded, Recovering, Recovering, Closed}},
-		{writesReplayed, "nothing is left to send", [4]State{Degraded, Connected, Connected, Closed}},
-		{clientClosed, "the client is closed", [4]State{Closed, Closed, Closed, Closed}},
+		{masterVerified, "a master is verified", [4]health.State{health.Recovering, health.Recovering, health.Connected, health.Closed}},
+		{masterLost, "the master is lost", [4]health.State{health.Degraded, health.Degraded, health.Degraded, health.Closed}},
+		{writesPending, "a write is kept", [4]health.State{health.Degraded, health.Recovering, health.Recovering, health.Closed}},
+		{writesReplayed, "nothing is left to send", [4]health.State{health.Degraded, health.Connected, health.Connected, health.Closed}},
+		{clientClosed, "the client is closed", [4]health.State{health.Closed, health.Closed, health.Closed, health.Closed}},
 	}
 	if len(events) != int(clientClosed)+1 {
 		t.Error("an event is missing in this table")
 	}
 	for _, e := range events {
 		for from, want := range e.to {
-			if got := State(from).next(e.ev); got != want {
-				t.Errorf("%v, %s: %v, want %v", State(from), e.name, got, want)
+			if got := nextState(health.State(from), e.ev); got != want {
+				t.Errorf("%v, %s: %v, want %v", health.State(from), e.name, got, want)
 			}
 		}
 	}
 }
 
 func TestStatesHaveTheirNamesInJSON(t *testing.T) {
-	got, err := json.Marshal([]any{Degraded, Recovering, Connected, Closed, State(9), Standalone, MemoryOnly})
+	got, err := json.Marshal([]any{health.Degraded, health.Recovering, health.Connected, health.Closed, health.State(9), health.ModeStandalone, health.ModeMemoryOnly})
 	if want := `["degraded","recovering","connected","closed","unknown(9)","standalone","memory"]`; string(got) != want || err != nil {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
@@ -111,7 +113,7 @@ func TestASlowCallbackLosesTheOldestChanges(t *testing.T) {
 		if lost := s.dropped.Load(); lost != 2*rounds-uint64(len(told)) {
 			t.Errorf("%d of %d are counted as lost, %d were told", lost, 2*rounds, len(told))
 		}
-		if last := told[len(told)-1]; last.To != Degraded {
+		if last := told[len(told)-1]; last.To != health.Degraded {
 			t.Errorf("the last that was told is %v", last.To)
 		}
 	})
@@ -155,11 +157,11 @@ func TestTheTimeWithoutAMasterIsAddedUp(t *testing.T) {
 			}
 		}
 		transitions, _ := s.totals()
-		for change, want := range map[[2]State]uint64{
-			{Degraded, Recovering}: 1, {Recovering, Connected}: 2, {Connected, Recovering}: 1,
-			{Connected, Degraded}: 1, {Degraded, Closed}: 1, {Recovering, Degraded}: 0, {Connected, Closed}: 0, {Recovering, Closed}: 0,
+		for change, want := range map[[2]health.State]uint64{
+			{health.Degraded, health.Recovering}: 1, {health.Recovering, health.Connected}: 2, {health.Connected, health.Recovering}: 1,
+			{health.Connected, health.Degraded}: 1, {health.Degraded, health.Closed}: 1, {health.Recovering, health.Degraded}: 0, {health.Connected, health.Closed}: 0, {health.Recovering, health.Closed}: 0,
 		} {
-			if got, shown := transitions[change]; got != want || !shown {
+			if got, shown := transitions[transition(change[0], change[1])]; got != want || !shown {
 				t.Errorf("%v: %d (shown: %v), want %d", change, got, shown, want)
 			}
 		}
@@ -174,11 +176,11 @@ func TestARecoveryEndsOnlyWhenNothingWaits(t *testing.T) {
 	s := newStatus(Events{}, quiet)
 	s.apply(masterVerified, nil)
 	s.replayed(func() bool { return false })
-	if got := s.get().state; got != Recovering {
+	if got := s.get().state; got != health.Recovering {
 		t.Errorf("with a write that waits: %v", got)
 	}
 	s.replayed(func() bool { return true })
-	if got := s.get().state; got != Connected {
+	if got := s.get().state; got != health.Connected {
 		t.Errorf("with none: %v", got)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 )
 
 // status owns the client's state: who changes it, what is remembered of it,
@@ -21,13 +24,13 @@ type status struct {
 
 	mu          sync.Mutex // guards what follows, and writing current
 	changed     chan struct{}
-	transitions map[[2]State]uint64
+	transitions map[stats.Transition]uint64
 	degraded    time.Duration // total before the present state
 }
 
 // condition is one state with what is known about it; it is never modified.
 type condition struct {
-	state  State
+	state  health.State
 	since  time.Time
 	cause  error // why it is not Connected
 	master string
@@ -38,12 +41,12 @@ type condition struct {
 const eventQueue = 256
 
 func newStatus(e Events, log *slog.Logger) *status {
-	s := &status{log: log, events: e, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[[2]State]uint64{}}
-	s.current.Store(&condition{state: Degraded, since: time.Now()})
-	for from := Degraded; from <= Closed; from++ {
+	s := &status{log: log, events: e, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[stats.Transition]uint64{}}
+	s.current.Store(&condition{state: health.Degraded, since: time.Now()})
+	for from := health.Degraded; from <= health.Closed; from++ {
 		for ev := masterVerified; ev <= clientClosed; ev++ {
-			if to := from.next(ev); to != from {
-				s.transitions[[2]State{from, to}] = 0
+			if to := nextState(from, ev); to != from {
+				s.transitions[transition(from, to)] = 0
 			}
 		}
 	}
@@ -71,7 +74,7 @@ func (s *status) applyLocked(ev stateEvent, cause error) {
 	was := s.current.Load()
 	now := *was
 	now.cause = cause
-	if now.state = was.state.next(ev); now.state != was.state {
+	if now.state = nextState(was.state, ev); now.state != was.state {
 		s.change(was, &now)
 	}
 	s.current.Store(&now)
@@ -108,11 +111,11 @@ func (s *status) mastered(addr string) {
 // change notes a transition; the caller holds mu.
 func (s *status) change(was, now *condition) {
 	now.since = time.Now()
-	now.brief = was.state == Connected && now.state == Recovering
-	if was.state != Connected {
+	now.brief = was.state == health.Connected && now.state == health.Recovering
+	if was.state != health.Connected {
 		s.degraded += now.since.Sub(was.since)
 	}
-	s.transitions[[2]State{was.state, now.state}]++
+	s.transitions[transition(was.state, now.state)]++
 	close(s.changed)
 	s.changed = make(chan struct{})
 	if f := s.events.State; f != nil {
@@ -123,7 +126,7 @@ func (s *status) change(was, now *condition) {
 }
 
 // failedOver queues a failover for the callback.
-func (s *status) failedOver(f Failover) {
+func (s *status) failedOver(f health.Failover) {
 	if call := s.events.Failover; call != nil {
 		s.tell(func() { call(f) })
 	}
@@ -166,14 +169,14 @@ func (s *status) deliver(ctx context.Context) {
 func (s *status) logChange(was, now *condition) {
 	level, msg := slog.LevelInfo, "redis connected"
 	switch now.state {
-	case Degraded:
+	case health.Degraded:
 		level, msg = slog.LevelWarn, "redis away: memory answers"
-	case Recovering:
+	case health.Recovering:
 		msg = "redis back: sending kept writes"
-	case Closed:
+	case health.Closed:
 		msg = "closed"
 	}
-	if was.state == Connected && now.state == Recovering || was.state == Recovering && was.brief {
+	if was.state == health.Connected && now.state == health.Recovering || was.state == health.Recovering && was.brief {
 		level = slog.LevelDebug // a single write that took a second try
 	}
 	attrs := []slog.Attr{
@@ -189,14 +192,18 @@ func (s *status) logChange(was, now *condition) {
 }
 
 // totals are the transitions so far and the time spent not Connected.
-func (s *status) totals() (map[[2]State]uint64, time.Duration) {
+func (s *status) totals() (map[stats.Transition]uint64, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	total := s.degraded
-	if now := s.current.Load(); now.state != Connected && now.state != Closed {
+	if now := s.current.Load(); now.state != health.Connected && now.state != health.Closed {
 		total += time.Since(now.since)
 	}
-	out := make(map[[2]State]uint64, len(s.transitions))
+	out := make(map[stats.Transition]uint64, len(s.transitions))
 	maps.Copy(out, s.transitions)
 	return out, total
+}
+
+func transition(from, to health.State) stats.Transition {
+	return stats.Transition{From: from.String(), To: to.String()}
 }

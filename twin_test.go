@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/kit"
 	"github.com/evercache/evercache/internal/redisproc"
 )
@@ -19,7 +20,7 @@ func inTurn(ps ...*redisproc.Process) func(int) string {
 // wantTwoServers waits for the finding, and for nothing to be used.
 func wantTwoServers(t *testing.T, c *Client) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return hasFinding(c.Health(), "redis-two-servers") && c.State() == Degraded },
+	waitUntil(t, 20*time.Second, func() bool { return hasFinding(c.Health(), "redis-two-servers") && c.State() == health.Degraded },
 		func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
@@ -143,7 +144,7 @@ func TestAnOldServerIsUsedAndToldWhatItGets(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err = c.Set(t.Context(), "outage", "v")
 	wantErr(t, err, nil)
 	resume(t, p)
@@ -158,7 +159,7 @@ func TestANodeOfAClusterIsNotUsedAndToldSo(t *testing.T) {
 	p := startRedis(t, redisproc.Options{Config: []string{"cluster-enabled yes"}})
 	client := openAt(t, p.Addr())
 	waitFinding(t, client, "redis-cluster-node")
-	if client.State() != Degraded {
+	if client.State() != health.Degraded {
 		t.Errorf("state %v", client.State())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -165,7 +166,7 @@ func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
 		wantErr(t, err, nil)
 	}
 	wantErr(t, p.server.Resume(), nil)
-	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == Connected && p.a.client.outbox.Empty() }, func() string { return "not sent" })
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Connected && p.a.client.outbox.Empty() }, func() string { return "not sent" })
 	sent := p.a.client.replayed.Load() + p.b.client.replayed.Load()
 	redisDo(t, p.server, "SET", "c:3", "of another program", "EX", "60")
 	time.Sleep(6 * time.Second) // longer than any trace of a replay lives but tombstones

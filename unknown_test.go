@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -96,7 +97,7 @@ func TestAnUnknownReplyToAReadIsNotAMiss(t *testing.T) {
 	if got := redisDo(t, p, "GET", "c:bad"); got != "v" {
 		t.Errorf("Redis holds %v", got)
 	}
-	if client.State() != Connected {
+	if client.State() != health.Connected {
 		t.Errorf("state %v", client.State())
 	}
 }
@@ -127,7 +128,7 @@ func TestAServerThatAnswersAllWithAnUnknownErrorIsNotUsed(t *testing.T) {
 	client := open(t, Options{Addr: tr.addr()})
 	connect(t, client, 10*time.Second)
 	broken.Store(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == Degraded }, func() string { return "connected" })
+	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	waitFinding(t, client, "redis-unknown-reply")
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, err := c.Set(t.Context(), "a", "v")

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/evercache/evercache/internal/findings"
 )
 
 // happened counts what should not happen, and when it did last.
@@ -18,18 +20,12 @@ func (h *happened) note() (first bool) {
 	return h.n.Add(1) == 1
 }
 
-func (h *happened) snapshot() occurrences {
-	o := occurrences{n: h.n.Load()}
-	if o.n > 0 {
-		o.last = time.Unix(0, h.last.Load())
+func (h *happened) count() findings.Count {
+	c := findings.Count{N: h.n.Load()}
+	if c.N > 0 {
+		c.Last = time.Unix(0, h.last.Load())
 	}
-	return o
-}
-
-// occurrences is a snapshot of happened.
-type occurrences struct {
-	n    uint64
-	last time.Time
+	return c
 }
 
 // unread is what is known of the values in Redis that a class cannot decode.
@@ -119,4 +115,8 @@ func (s *keySet) add(key string) {
 	first, second := b.places(key)
 	b.set(first)
 	b.set(second)
+}
+
+func (c *Cache[V]) values() findings.Class {
+	return findings.Class{Name: c.class, Unread: c.unread.count(), Again: c.unread.again.count(), Lost: c.unstored.count()}
 }

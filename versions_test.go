@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -110,7 +111,7 @@ func TestWhatAnOutageKeptOfAVersionIsPutBackThere(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == Connected && c.client.outbox.Empty() }, func() string { return "not put back" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.outbox.Empty() }, func() string { return "not put back" })
 	for key, want := range map[string]string{"d@2:a": "v", "d@2:old:a": "<nil>", "d:kept": "of another version"} {
 		if got := fmt.Sprint(redisDo(t, p, "GET", key)); got != want {
 			t.Errorf("%s is %s in Redis, want %s", key, got, want)

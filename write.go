@@ -8,6 +8,7 @@ import (
 
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/stats"
 )
 
 // Set stores a value for the class's TTL or that of the TTL option. While
@@ -17,7 +18,7 @@ import (
 func (c *Cache[V]) Set(ctx context.Context, key string, v V, options ...WriteOption) (Receipt, error) {
 	var w write
 	err := c.setOf(&w, key, v, options)
-	return c.write(ctx, OpSet, &w, err)
+	return c.write(ctx, stats.OpSet, &w, err)
 }
 
 // Delete removes a key, here at once and in Redis. While Redis is away the
@@ -25,7 +26,7 @@ func (c *Cache[V]) Set(ctx context.Context, key string, v V, options ...WriteOpt
 func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
 	var w write
 	err := c.begin(&w, outbox.Delete, key, options)
-	return c.write(ctx, OpDelete, &w, err)
+	return c.write(ctx, stats.OpDelete, &w, err)
 }
 
 // Touch lets a key end a whole TTL from now: later than it would have, or sooner
@@ -42,13 +43,13 @@ func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption
 	now := w.rec.Since
 	it := c.peek(key)
 	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory && nearly(time.Duration(it.FreshUntil-now), w.ttl) {
-		c.client.requests.add(OpTouch, TierL1, ResultOK)
+		c.client.requests.add(stats.OpTouch, stats.TierL1, stats.ResultOK)
 		return Receipt{}, nil
 	}
 	if err == nil {
 		c.mixed.Store(true)
 	}
-	return c.write(ctx, OpTouch, &w, err)
+	return c.write(ctx, stats.OpTouch, &w, err)
 }
 
 // nearly reports whether what is left is as good as a whole ttl.
@@ -139,9 +140,9 @@ func (c *Client) fits(data []byte) error {
 }
 
 // write carries w out and counts it.
-func (c *Cache[V]) write(ctx context.Context, op Op, w *write, err error) (Receipt, error) {
+func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) (Receipt, error) {
 	if err != nil {
-		c.client.requests.add(op, TierNone, ResultRejected)
+		c.client.requests.add(op, stats.TierNone, stats.ResultRejected)
 		return Receipt{}, err
 	}
 	p := &w.patience

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -137,7 +138,7 @@ func clear(client *evercache.Client) func() error {
 	return func() error {
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			h := client.Health()
-			if h.State == evercache.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional {
+			if h.State == health.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional {
 				return nil
 			}
 			if time.Now().After(deadline) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // memory is files for tests: path to content; a content "!private" may be read
@@ -86,7 +87,7 @@ func expectCodes(t *testing.T, cfg Config, want ...string) {
 	}
 }
 
-func find(t *testing.T, cfg Config, code string) evercache.Finding {
+func find(t *testing.T, cfg Config, code string) health.Finding {
 	t.Helper()
 	for _, f := range cfg.Redis.Findings {
 		if f.Code == code {
@@ -94,7 +95,7 @@ func find(t *testing.T, cfg Config, code string) evercache.Finding {
 		}
 	}
 	t.Fatalf("no finding %s in %v", code, codes(cfg))
-	return evercache.Finding{}
+	return health.Finding{}
 }
 
 const (

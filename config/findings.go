@@ -8,73 +8,73 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // findingKind is one thing an environment can be found to have that does not
 // stop the start. Each is found at most once, about everything it concerns.
 type findingKind struct {
 	code     string
-	severity evercache.Severity
+	severity health.Severity
 	title    string
 	when     string // for the documentation
 }
 
-func (k findingKind) finding(detail, fix string) evercache.Finding {
-	return evercache.Finding{Code: k.code, Severity: k.severity, Title: k.title, Detail: detail, Fix: fix}
+func (k findingKind) finding(detail, fix string) health.Finding {
+	return health.Finding{Code: k.code, Severity: k.severity, Title: k.title, Detail: detail, Fix: fix}
 }
 
 var (
 	sentinelFallback = findingKind{
-		"config-sentinel-fallback", evercache.Error, "Sentinel mode is asked for, a single server is used",
+		"config-sentinel-fallback", health.SeverityError, "Sentinel mode is asked for, a single server is used",
 		"`REDIS_SENTINEL_ENABLED=true` without a master name or with fewer than three sentinels, and not `REDIS_STRICT=true`.",
 	}
 	sentinelNotEnabled = findingKind{
-		"config-sentinel-not-enabled", evercache.Warning, "Sentinel settings have no effect",
+		"config-sentinel-not-enabled", health.SeverityWarning, "Sentinel settings have no effect",
 		"`REDIS_SENTINEL*` is set, `REDIS_SENTINEL_ENABLED` is not true. Info where it says false.",
 	}
 	sentinelEven = findingKind{
-		"config-sentinel-even", evercache.Warning, "An even number of sentinels",
+		"config-sentinel-even", health.SeverityWarning, "An even number of sentinels",
 		"`REDIS_SENTINELS` lists 4, 6, … addresses: no more of them may fail than with one fewer.",
 	}
 	sentinelPort = findingKind{
-		"config-sentinel-port", evercache.Warning, "A sentinel on the port of Redis",
+		"config-sentinel-port", health.SeverityWarning, "A sentinel on the port of Redis",
 		"`REDIS_SENTINELS` lists an address with port 6379.",
 	}
 	redisPort = findingKind{
-		"config-redis-port", evercache.Warning, "Redis on the port of a sentinel",
+		"config-redis-port", health.SeverityWarning, "Redis on the port of a sentinel",
 		"The port of `REDIS_PORT` or `REDIS_URL` is 26379.",
 	}
 	severalModes = findingKind{
-		"config-several-modes", evercache.Info, "Several ways to Redis are set",
+		"config-several-modes", health.SeverityInfo, "Several ways to Redis are set",
 		"A server is set beside Sentinel or Cluster mode, which wins.",
 	}
 	settingUnused = findingKind{
-		"config-setting-unused", evercache.Info, "A setting has no effect",
+		"config-setting-unused", health.SeverityInfo, "A setting has no effect",
 		"`REDIS_ADDRESS_MAP` for a single server, or `EVERCACHE_INSECURE=true` beside a token.",
 	}
 	tlsOff = findingKind{
-		"config-tls-off", evercache.Warning, "TLS to Redis is set up and switched off",
+		"config-tls-off", health.SeverityWarning, "TLS to Redis is set up and switched off",
 		"`REDIS_TLS=false` beside other `REDIS_TLS_*` settings.",
 	}
 	memoryShort = findingKind{
-		"config-memory", evercache.Warning, "The settings need more memory than the process may have",
+		"config-memory", health.SeverityWarning, "The settings need more memory than the process may have",
 		"What `EVERCACHE_MEMORY`, `EVERCACHE_OUTBOX_MEMORY` and `EVERCACHE_RING_MEMORY` allow does not fit the limit of the control group, or `GOMEMLIMIT`.",
 	}
 	listenerOpen = findingKind{
-		"config-listener-open", evercache.Warning, "Anyone who reaches the port can read and write",
+		"config-listener-open", health.SeverityWarning, "Anyone who reaches the port can read and write",
 		"`EVERCACHE_INSECURE=true` on an address that is not loopback.",
 	}
 	secretReadable = findingKind{
-		"config-secret-file-mode", evercache.Info, "A secret's file is readable by everybody on this machine",
+		"config-secret-file-mode", health.SeverityInfo, "A secret's file is readable by everybody on this machine",
 		"A `_FILE` of a secret, or a private key, has mode bit 0004, and is not under `/run/secrets`, where a container engine sets the mode.",
 	}
 	unknownName = findingKind{
-		"config-unknown-name", evercache.Warning, "An unknown setting",
+		"config-unknown-name", health.SeverityWarning, "An unknown setting",
 		"A `REDIS_*` or `EVERCACHE_*` variable that is no setting.",
 	}
 	kubernetesNames = findingKind{
-		"config-kubernetes-names", evercache.Info, "Variables made by Kubernetes are ignored",
+		"config-kubernetes-names", health.SeverityInfo, "Variables made by Kubernetes are ignored",
 		"`REDIS_PORT=tcp://…`, `REDIS_SERVICE_HOST` and the like, made for a Service called redis or evercache.",
 	}
 )
@@ -85,7 +85,7 @@ var findingKinds = []findingKind{
 }
 
 // allFindings adds to what was found on the way what is known at the end.
-func (r *reader) allFindings() []evercache.Finding {
+func (r *reader) allFindings() []health.Finding {
 	out := r.findings
 	if len(r.unused) > 0 {
 		out = append(out, settingUnused.finding(strings.Join(r.unused, " "), "Unset what is not needed."))

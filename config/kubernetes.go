@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 var (
@@ -20,11 +20,11 @@ func injectedByKubernetes(name, value string) bool {
 	return serviceName.MatchString(name) || strings.HasSuffix(name, "_PORT") && serviceURL.MatchString(value)
 }
 
-func (r *reader) kubernetesFinding() []evercache.Finding {
+func (r *reader) kubernetesFinding() []health.Finding {
 	if len(r.injected) == 0 {
 		return nil
 	}
-	return []evercache.Finding{kubernetesNames.finding(
+	return []health.Finding{kubernetesNames.finding(
 		fmt.Sprintf("Ignored, as made by Kubernetes for a Service: %s.", listed(r.injected)),
 		"Nothing needs doing; enableServiceLinks: false in the pod spec keeps them away.",
 	)}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // maxValueBytes bounds the value of a variable, and the file of a secret.
@@ -22,7 +23,7 @@ type reader struct {
 	bad    map[string]bool // settings without a usable value
 	shown  map[string]Line // settings whose value was decided elsewhere
 
-	findings     []evercache.Finding
+	findings     []health.Finding
 	unused       []string // settings without effect, each with its reason
 	openToOthers []string // files of secrets that everybody may read
 }

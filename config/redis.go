@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // minSentinels survive the loss of one with a majority.
@@ -150,7 +151,7 @@ func (r *reader) useSentinel(o *evercache.Options) {
 			r.fault(g.Name, g.Problem, g.Fix)
 		}
 	default:
-		o.RequestedMode = new(evercache.Sentinel)
+		o.RequestedMode = new(health.ModeSentinel)
 		r.findings = append(r.findings, fallbackFinding(gaps))
 	}
 }
@@ -171,7 +172,7 @@ func (r *reader) sentinelGaps() (gaps []Fault) {
 	return gaps
 }
 
-func fallbackFinding(gaps []Fault) evercache.Finding {
+func fallbackFinding(gaps []Fault) health.Finding {
 	missing := make([]string, len(gaps))
 	fixes := make([]string, len(gaps))
 	for i, g := range gaps {
@@ -217,7 +218,7 @@ func (r *reader) noteIdleSentinels() {
 		"Set REDIS_SENTINEL_ENABLED=true, or unset them.",
 	)
 	if r.set("REDIS_SENTINEL_ENABLED") {
-		f.Severity = evercache.Info
+		f.Severity = health.SeverityInfo
 	}
 	r.findings = append(r.findings, f)
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 func TestSentinelAskedForByFullConfiguration(t *testing.T) {
@@ -29,17 +29,17 @@ func TestSentinelAskedForByFullConfiguration(t *testing.T) {
 	expectCodes(t, cfg)
 }
 
-func expectFallback(t *testing.T, cfg Config) evercache.Finding {
+func expectFallback(t *testing.T, cfg Config) health.Finding {
 	t.Helper()
 	o := cfg.Redis
 	if o.Addr != "redis:6379" || len(o.Sentinels) > 0 || o.MasterName != "" || o.SentinelPassword != "" {
 		t.Errorf("Addr %q, Sentinels %v, MasterName %q: want the single server and nothing of Sentinel", o.Addr, o.Sentinels, o.MasterName)
 	}
-	if o.RequestedMode == nil || *o.RequestedMode != evercache.Sentinel {
+	if o.RequestedMode == nil || *o.RequestedMode != health.ModeSentinel {
 		t.Errorf("RequestedMode = %v, want sentinel", o.RequestedMode)
 	}
 	f := find(t, cfg, "config-sentinel-fallback")
-	if f.Severity != evercache.Error {
+	if f.Severity != health.SeverityError {
 		t.Errorf("Severity = %s, want error", f.Severity)
 	}
 	return f
@@ -47,8 +47,8 @@ func expectFallback(t *testing.T, cfg Config) evercache.Finding {
 
 func TestFallsBackToStandaloneWithoutAList(t *testing.T) {
 	cfg := accept(t, sentinelOn, "REDIS_HOST=redis", "REDIS_SENTINEL_PASSWORD=watch")
-	want := evercache.Finding{
-		Code: "config-sentinel-fallback", Severity: evercache.Error, Title: "Sentinel mode is asked for, a single server is used",
+	want := health.Finding{
+		Code: "config-sentinel-fallback", Severity: health.SeverityError, Title: "Sentinel mode is asked for, a single server is used",
 		Detail: "REDIS_SENTINEL_ENABLED is true, but REDIS_SENTINEL_MASTER_NAME is not set and REDIS_SENTINELS is not set. " +
 			"Only the server of REDIS_HOST and REDIS_PORT is used: its failover will not be followed.",
 		Fix: "REDIS_SENTINEL_MASTER_NAME: give the name in the line `sentinel monitor <name>`, often mymaster. " +
@@ -159,7 +159,7 @@ func TestSentinelFindings(t *testing.T) {
 func TestSentinelsKeptForTheWayBackAreNoWarning(t *testing.T) {
 	cfg := accept(t, three, masterIs, "REDIS_SENTINEL_ENABLED=false", "REDIS_HOST=redis")
 	f := find(t, cfg, "config-sentinel-not-enabled")
-	if f.Severity != evercache.Info {
+	if f.Severity != health.SeverityInfo {
 		t.Errorf("Severity = %s, want info", f.Severity)
 	}
 	if want := "REDIS_SENTINEL_ENABLED is not true; no effect have REDIS_SENTINELS, REDIS_SENTINEL_MASTER_NAME."; f.Detail != want {

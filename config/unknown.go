@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
-func (r *reader) unknownFinding() []evercache.Finding {
+func (r *reader) unknownFinding() []health.Finding {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
 		if position(name) >= 0 {
@@ -23,7 +23,7 @@ func (r *reader) unknownFinding() []evercache.Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return []evercache.Finding{unknownName.finding(
+	return []health.Finding{unknownName.finding(
 		"Not a setting, and ignored: "+listed(names)+".",
 		"Correct the name, or unset it. docs/configuration.md lists every setting.",
 	)}

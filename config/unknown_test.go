@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 func TestSuggestsTheNearestName(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSuggestsTheNearestName(t *testing.T) {
 	}
 	cfg := accept(t, "REDIS_HSOT=redis", "EVERCACHE_COLOUR=blue", "REDIS_BAD NAME\n=x")
 	want := "Not a setting, and ignored: EVERCACHE_COLOUR, REDIS_BAD?NAME?, REDIS_HSOT (did you mean REDIS_HOST?)."
-	if f := find(t, cfg, "config-unknown-name"); f.Detail != want || f.Severity != evercache.Warning {
+	if f := find(t, cfg, "config-unknown-name"); f.Detail != want || f.Severity != health.SeverityWarning {
 		t.Errorf("%s %q, want %q", f.Severity, f.Detail, want)
 	}
 	expectCodes(t, cfg, "config-unknown-name")
@@ -95,7 +95,7 @@ func TestIgnoresWhatKubernetesInjects(t *testing.T) {
 		t.Errorf("Addr %q, RedisOptional %v", cfg.Redis.Addr, cfg.Redis.RedisOptional)
 	}
 	expectCodes(t, cfg, "config-kubernetes-names")
-	if f := find(t, cfg, "config-kubernetes-names"); f.Severity != evercache.Info {
+	if f := find(t, cfg, "config-kubernetes-names"); f.Severity != health.SeverityInfo {
 		t.Errorf("Severity = %s", f.Severity)
 	}
 

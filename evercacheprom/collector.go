@@ -3,12 +3,14 @@ package evercacheprom
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 )
 
 // Source is what is read at a scrape; *evercache.Client is one.
 type Source interface {
-	Stats() evercache.Stats
+	Health() health.Report
+	Stats() stats.Snapshot
 }
 
 // Collector is a prometheus.Collector over one client. The names of its metrics
@@ -36,23 +38,23 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect sends what one snapshot says.
+// Collect sends what one snapshot of each says.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- c.build
-	s, e := c.source.Stats(), emitter{ch}
+	h, s, e := c.source.Health(), c.source.Stats(), emitter{ch}
 	e.requests(s)
 	e.memory(s)
 	e.loads(s)
-	e.redis(s)
-	e.state(s)
-	e.outbox(s)
-	e.recovery(s)
-	if s.Sentinel != nil {
-		e.sentinel(*s.Sentinel)
+	e.redis(h, s)
+	e.state(h, s)
+	e.outbox(h, s)
+	e.recovery(h)
+	if h.Sentinel != nil && s.Sentinel != nil {
+		e.sentinel(*h.Sentinel, *s.Sentinel)
 	}
 }
 
-func (e emitter) requests(s evercache.Stats) {
+func (e emitter) requests(s stats.Snapshot) {
 	for _, r := range s.Requests {
 		e.counter(descRequests, float64(r.Count), r.Op.String(), r.Tier.String(), r.Result.String())
 	}
@@ -65,14 +67,14 @@ func (e emitter) requests(s evercache.Stats) {
 	e.counter(descEventsDropped, float64(s.EventsDropped))
 }
 
-func (e emitter) memory(s evercache.Stats) {
+func (e emitter) memory(s stats.Snapshot) {
 	e.gauge(descL1Entries, float64(s.L1Entries))
 	e.gauge(descL1Bytes, float64(s.L1Bytes))
 	e.gauge(descL1Capacity, float64(s.L1CapacityBytes))
 	e.counters(descL1Evictions, s.L1Evictions)
 }
 
-func (e emitter) loads(s evercache.Stats) {
+func (e emitter) loads(s stats.Snapshot) {
 	e.counters(descLoads, s.Loads)
 	e.histogram(descLoadDuration, s.LoadDurations)
 	e.gauge(descLoadsInFlight, float64(s.LoadsInFlight))
@@ -80,7 +82,7 @@ func (e emitter) loads(s evercache.Stats) {
 	e.counter(descLoadShed, float64(s.LoadsShed))
 }
 
-func (e emitter) redis(s evercache.Stats) {
+func (e emitter) redis(h health.Report, s stats.Snapshot) {
 	for command, outcomes := range s.RedisRequests {
 		for outcome, n := range outcomes {
 			e.counter(descRedisRequests, float64(n), command, outcome)
@@ -89,40 +91,40 @@ func (e emitter) redis(s evercache.Stats) {
 	e.counters(descRedisErrors, s.RedisErrors)
 	e.histogram(descRedisDuration, s.RedisDurations, "master")
 	e.counters(descRedisDials, s.RedisDials)
-	e.gauge(descRedisUp, truth(s.RedisUp))
+	e.gauge(descRedisUp, truth(h.Connected))
 	e.gauge(descCircuitOpen, truth(s.CircuitOpen))
 	e.counters(descCircuitOpened, s.CircuitOpened)
 }
 
-func (e emitter) state(s evercache.Stats) {
-	for st := evercache.Degraded; st <= evercache.Closed; st++ {
-		e.gauge(descState, truth(s.State == st), st.String())
+func (e emitter) state(h health.Report, s stats.Snapshot) {
+	for st := health.Degraded; st <= health.Closed; st++ {
+		e.gauge(descState, truth(h.State == st), st.String())
 	}
-	e.gauge(descDegraded, truth(isDegraded(s)))
+	e.gauge(descDegraded, truth(isDegraded(h)))
 	e.counter(descDegradedSeconds, s.Degraded.Seconds())
 	for change, n := range s.StateTransitions {
-		e.counter(descTransitions, float64(n), change[0].String(), change[1].String())
+		e.counter(descTransitions, float64(n), change.From, change.To)
 	}
-	e.gauge(descMode, 1, s.Mode.String(), s.RequestedMode.String())
+	e.gauge(descMode, 1, h.Mode.String(), h.RequestedMode.String())
 }
 
-func (e emitter) outbox(s evercache.Stats) {
-	e.gauge(descOutboxEntries, float64(s.OutboxEntries))
-	e.gauge(descOutboxBytes, float64(s.OutboxBytes))
+func (e emitter) outbox(h health.Report, s stats.Snapshot) {
+	e.gauge(descOutboxEntries, float64(h.OutboxEntries))
+	e.gauge(descOutboxBytes, float64(h.OutboxBytes))
 	e.counter(descOutboxReplayed, float64(s.OutboxReplayed))
 	e.counter(descOutboxExpired, float64(s.OutboxExpired))
 	e.counter(descOutboxRejected, float64(s.OutboxRejected))
 	e.counter(descOutboxOverflowed, float64(s.OutboxOverflowed))
 	e.gauge(descTombstones, float64(s.Tombstones.Live))
 	e.gauge(descTombstoneBytes, float64(s.Tombstones.Bytes))
-	e.journal(s.Journal)
+	e.journal(h.Journal)
 }
 
 // isDegraded agrees with the status word of /health: memory answers in place of
 // a Redis that is wanted.
-func isDegraded(s evercache.Stats) bool {
-	wanted := s.Mode != evercache.MemoryOnly
-	return wanted && (s.State == evercache.Degraded || s.State == evercache.Recovering)
+func isDegraded(h health.Report) bool {
+	wanted := h.Mode != health.ModeMemoryOnly
+	return wanted && (h.State == health.Degraded || h.State == health.Recovering)
 }
 
 func truth(b bool) float64 {

@@ -12,23 +12,43 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 )
 
-type fake struct{ stats evercache.Stats }
+type fake struct {
+	health health.Report
+	stats  stats.Snapshot
+}
 
-func (f fake) Stats() evercache.Stats { return f.stats }
+func (f fake) Health() health.Report { return f.health }
+func (f fake) Stats() stats.Snapshot { return f.stats }
 
-func stats() evercache.Stats {
-	h := evercache.Histogram{Bounds: []float64{0.001, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 1.5}
-	return evercache.Stats{
-		Clock: evercache.ClockHealth{Known: true, Ahead: 2 * time.Second},
-		Requests: []evercache.RequestCount{
-			{Op: evercache.OpGet, Tier: evercache.TierL1, Result: evercache.ResultHit, Count: 7},
-			{Op: evercache.OpSet, Tier: evercache.TierL2, Result: evercache.ResultOK, Count: 0},
+func counters() fake {
+	h := stats.Histogram{Bounds: []float64{0.001, 0.1}, Counts: []uint64{3, 2, 1}, Sum: 1.5}
+	return fake{health.Report{
+		State:         health.Recovering,
+		RequestedMode: health.ModeSentinel,
+		Clock:         health.Clock{Known: true, Ahead: 2 * time.Second},
+		OutboxEntries: 4,
+		Journal:       health.Journal{Enabled: true},
+		Sentinel: &health.Sentinel{
+			MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,
+			Failovers: []health.Failover{{At: time.UnixMilli(1500), Blackout: 1200 * time.Millisecond}},
+			Nodes: []health.Node{
+				{Addr: "10.0.0.2:6379", Role: "master"},
+				{Addr: "10.0.0.3:6379", Role: "replica", Link: "online", LagBytes: 140, Lag: time.Second},
+				{Addr: "10.0.0.4:6379", Role: "replica"},
+			},
+			Sentinels: []health.SentinelNode{{Addr: "10.0.0.9:26379", Tilt: true}},
 		},
-		Durations:        map[evercache.Op]evercache.Histogram{evercache.OpGet: h, evercache.OpSet: {}},
+	}, stats.Snapshot{
+		Requests: []stats.RequestCount{
+			{Op: stats.OpGet, Tier: stats.TierL1, Result: stats.ResultHit, Count: 7},
+			{Op: stats.OpSet, Tier: stats.TierL2, Result: stats.ResultOK, Count: 0},
+		},
+		Durations:        map[stats.Op]stats.Histogram{stats.OpGet: h, stats.OpSet: {}},
 		L1Entries:        3,
 		L1Evictions:      map[string]uint64{"capacity": 1, "expired": 0},
 		Loads:            map[string]uint64{"ok": 5, "error": 0},
@@ -37,33 +57,19 @@ func stats() evercache.Stats {
 		RedisErrors:      map[string]uint64{"timeout": 0, "readonly": 2},
 		RedisDurations:   h,
 		RedisDials:       map[string]uint64{"ok": 1, "error": 0},
-		State:            evercache.Recovering,
-		StateTransitions: map[[2]evercache.State]uint64{{evercache.Degraded, evercache.Recovering}: 1},
+		StateTransitions: map[stats.Transition]uint64{{From: "degraded", To: "recovering"}: 1},
 		Degraded:         90 * time.Second,
-		RequestedMode:    evercache.Sentinel,
 		CircuitOpened:    map[string]uint64{"errors": 0, "slow": 1},
-		OutboxEntries:    4,
-		Journal:          evercache.JournalHealth{Enabled: true},
-		Sentinel: &evercache.SentinelStats{
-			SentinelHealth: evercache.SentinelHealth{
-				MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,
-				Failovers: []evercache.Failover{{At: time.UnixMilli(1500), Blackout: 1200 * time.Millisecond}},
-				Nodes: []evercache.RedisNode{
-					{Addr: "10.0.0.2:6379", Role: "master"},
-					{Addr: "10.0.0.3:6379", Role: "replica", Link: "online", LagBytes: 140, Lag: time.Second},
-					{Addr: "10.0.0.4:6379", Role: "replica"},
-				},
-				Sentinels: []evercache.SentinelNode{{Addr: "10.0.0.9:26379", Tilt: true}},
-			},
+		Sentinel: &stats.Sentinel{
 			FailoversByCause: map[string]uint64{"failure": 1, "planned": 0},
 			Blackouts:        h,
 			Events:           map[string]uint64{"+odown": 4},
 		},
-	}
+	}}
 }
 
 func TestNamesAndValues(t *testing.T) {
-	c := evercacheprom.New(fake{stats()})
+	c := evercacheprom.New(counters())
 	for _, want := range []string{
 		`# HELP evercache_cache_requests_total Callers' requests by call, by the level that answered, and by how they ended.
 # TYPE evercache_cache_requests_total counter
@@ -141,7 +147,7 @@ evercache_sentinel_tilt{sentinel="10.0.0.9:26379"} 1
 }
 
 func TestMemoryOnlyIsNotDegraded(t *testing.T) {
-	c := evercacheprom.New(fake{evercache.Stats{Mode: evercache.MemoryOnly}})
+	c := evercacheprom.New(fake{health: health.Report{Mode: health.ModeMemoryOnly}})
 	want := "# HELP evercache_degraded 1 while memory answers in place of Redis, the replay afterwards included.\n" +
 		"# TYPE evercache_degraded gauge\nevercache_degraded 0\n"
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "evercache_degraded"); err != nil {
@@ -152,7 +158,7 @@ func TestMemoryOnlyIsNotDegraded(t *testing.T) {
 // A pedantic registry checks that what Collect sends agrees with Describe.
 func TestCollectAgreesWithDescribe(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(evercacheprom.New(fake{stats()}))
+	r.MustRegister(evercacheprom.New(counters()))
 	got, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +172,7 @@ func TestCollectAgreesWithDescribe(t *testing.T) {
 
 func TestMetricsPassTheLinters(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(evercacheprom.New(fake{stats()}))
+	r.MustRegister(evercacheprom.New(counters()))
 	problems, err := testutil.GatherAndLint(r)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,7 @@ package evercacheprom
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/stats"
 )
 
 // emitter sends constant metrics to one scrape.
@@ -26,7 +26,7 @@ func (e emitter) counters(d *prometheus.Desc, byLabel map[string]uint64) {
 
 // histogram turns counts per bucket into Prometheus' cumulative ones. A
 // snapshot without bounds (nothing was measured) has only the total.
-func (e emitter) histogram(d *prometheus.Desc, h evercache.Histogram, labels ...string) {
+func (e emitter) histogram(d *prometheus.Desc, h stats.Histogram, labels ...string) {
 	buckets := make(map[float64]uint64, len(h.Bounds))
 	var total uint64
 	for i, n := range h.Counts {

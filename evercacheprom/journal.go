@@ -1,9 +1,11 @@
 package evercacheprom
 
-import "github.com/evercache/evercache"
+import (
+	"github.com/evercache/evercache/health"
+)
 
 // journal tells of the file, where there is one.
-func (e emitter) journal(j evercache.JournalHealth) {
+func (e emitter) journal(j health.Journal) {
 	if !j.Enabled {
 		return
 	}

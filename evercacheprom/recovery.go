@@ -1,6 +1,6 @@
 package evercacheprom
 
-import "github.com/evercache/evercache"
+import "github.com/evercache/evercache/health"
 
 var (
 	descFeedUp        = desc("feed_up", "1 while the master announces what other processes change.")
@@ -25,15 +25,15 @@ var (
 	descResets            = desc("dataset_resets_total", "Times that Redis came back without its data.")
 )
 
-func (e emitter) recovery(s evercache.Stats) {
-	f, r := s.Feed, s.Recovery
+func (e emitter) recovery(h health.Report) {
+	f, r := h.Feed, h.Recovery
 	e.gauge(descFeedUp, truth(f.On))
 	e.gauge(descFeedCoherent, truth(f.Coherent))
 	if f.Lease >= 0 {
 		e.gauge(descFeedLease, f.Lease.Seconds())
 	}
-	if s.Clock.Known {
-		e.gauge(descClockAhead, s.Clock.Ahead.Seconds())
+	if h.Clock.Known {
+		e.gauge(descClockAhead, h.Clock.Ahead.Seconds())
 	}
 	e.counter(descFeedAnnounced, float64(f.Announced))
 	e.counter(descFeedFlushes, float64(f.Flushes))

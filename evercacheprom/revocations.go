@@ -1,41 +1,22 @@
 package evercacheprom
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/evercache/evercache/stats"
 )
-
-// RevocationStats is revoke.Stats, field by field, so that a conversion makes the
-// one of the other and nobody links a denylist for its metrics:
-//
-//	prometheus.MustRegister(evercacheprom.NewRevocations(func() evercacheprom.RevocationStats {
-//		return evercacheprom.RevocationStats(list.Stats())
-//	}))
-type RevocationStats struct {
-	Entries int
-	Ready   bool
-	AsOf    time.Time
-	Lag     time.Duration
-
-	Unconfirmed, Untaken, Unsaved int
-
-	Revoked, Taken, Refused                uint64
-	Snapshots, Gaps, Lost, PutBack, Pruned uint64
-	Garbage                                uint64
-	Dormant                                bool // then there are no metrics
-	Strict, StrictFailed                   uint64
-}
 
 // Revocations is a prometheus.Collector over a denylist. The names of its metrics
 // begin with evercache_revocations_ and are a contract too. Checks are not among
 // them: a counter that all processors share would cost more than a check.
-type Revocations struct{ stats func() RevocationStats }
+type Revocations struct{ stats func() stats.Denylist }
 
 var _ prometheus.Collector = Revocations{}
 
-// NewRevocations returns a collector that calls stats at each scrape.
-func NewRevocations(stats func() RevocationStats) Revocations { return Revocations{stats} }
+// NewRevocations returns a collector that asks f at each scrape:
+//
+//	prometheus.MustRegister(evercacheprom.NewRevocations(list.Stats))
+func NewRevocations(f func() stats.Denylist) Revocations { return Revocations{f} }
 
 var revocationDescs []*prometheus.Desc
 

@@ -9,19 +9,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/evercache/evercache/evercacheprom"
-	"github.com/evercache/evercache/revoke"
+	"github.com/evercache/evercache/stats"
 )
 
-// The conversion is what an application writes: it stops to compile when the two
-// drift apart.
-func denylist(s revoke.Stats) prometheus.Collector {
-	return evercacheprom.NewRevocations(func() evercacheprom.RevocationStats {
-		return evercacheprom.RevocationStats(s)
-	})
+func denylist(s stats.Denylist) prometheus.Collector {
+	return evercacheprom.NewRevocations(func() stats.Denylist { return s })
 }
 
 func TestNamesAndValuesOfRevocations(t *testing.T) {
-	s := revoke.Stats{
+	s := stats.Denylist{
 		Entries: 7, Ready: true, AsOf: time.Now(), Lag: 1500 * time.Millisecond,
 		Unconfirmed: 4, Untaken: 3, Unsaved: 2,
 		Revoked: 11, Taken: 10, Refused: 1,
@@ -85,20 +81,20 @@ evercache_revocations_untaken 3
 
 // A lag of 0 would say that everything is known.
 func TestADenylistThatKnowsNothingHasNoLag(t *testing.T) {
-	if n := testutil.CollectAndCount(denylist(revoke.Stats{}), "evercache_revocations_lag_seconds"); n != 0 {
+	if n := testutil.CollectAndCount(denylist(stats.Denylist{}), "evercache_revocations_lag_seconds"); n != 0 {
 		t.Errorf("%d series", n)
 	}
-	if n := testutil.CollectAndCount(denylist(revoke.Stats{Dormant: true})); n != 0 {
+	if n := testutil.CollectAndCount(denylist(stats.Denylist{Dormant: true})); n != 0 {
 		t.Errorf("%d metrics of a list that nobody uses", n)
 	}
-	if n := testutil.CollectAndCount(denylist(revoke.Stats{}), "evercache_revocations_lost_total"); n != 1 {
+	if n := testutil.CollectAndCount(denylist(stats.Denylist{}), "evercache_revocations_lost_total"); n != 1 {
 		t.Errorf("%d series of a counter, want one from the start", n)
 	}
 }
 
 func TestRevocationMetricsPassTheLintersBesideTheOthers(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(evercacheprom.New(fake{stats()}), denylist(revoke.Stats{AsOf: time.Now()}))
+	r.MustRegister(evercacheprom.New(counters()), denylist(stats.Denylist{AsOf: time.Now()}))
 	problems, err := testutil.GatherAndLint(r)
 	if err != nil {
 		t.Fatal(err)

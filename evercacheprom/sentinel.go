@@ -1,6 +1,9 @@
 package evercacheprom
 
-import "github.com/evercache/evercache"
+import (
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
+)
 
 var (
 	descFailovers        = desc("failovers_total", "Failovers that have ended, by cause.", "master_name", "cause")
@@ -21,32 +24,32 @@ var (
 	descSentinelEvents   = desc("sentinel_events_total", "Messages that the sentinels published, by channel.", "event")
 )
 
-func (e emitter) sentinel(s evercache.SentinelStats) {
-	name := s.MasterName
+func (e emitter) sentinel(h health.Sentinel, s stats.Sentinel) {
+	name := h.MasterName
 	for cause, n := range s.FailoversByCause {
 		e.counter(descFailovers, float64(n), name, cause)
 	}
 	e.histogram(descFailoverDuration, s.Blackouts, name)
 	var at, took float64
-	if n := len(s.Failovers); n > 0 {
-		last := s.Failovers[n-1]
+	if n := len(h.Failovers); n > 0 {
+		last := h.Failovers[n-1]
 		at, took = float64(last.At.UnixMilli())/1000, last.Blackout.Seconds()
 	}
 	e.gauge(descFailoverLast, at, name)
 	e.gauge(descFailoverLastTook, took, name)
-	if s.CurrentMaster != "" {
-		e.gauge(descMaster, 1, name, s.CurrentMaster)
+	if h.CurrentMaster != "" {
+		e.gauge(descMaster, 1, name, h.CurrentMaster)
 	}
-	e.gauge(descMasterEpoch, float64(s.Epoch), name)
-	e.gauge(descProvisional, truth(s.Provisional), name)
-	e.gauge(descSentinels, float64(s.Known), name)
-	e.gauge(descReachable, float64(s.Reachable), name)
-	e.gauge(descAgreeing, float64(s.Agreeing), name)
-	e.gauge(descCanFailOver, truth(s.CanFailOver), name)
-	for _, n := range s.Sentinels {
+	e.gauge(descMasterEpoch, float64(h.Epoch), name)
+	e.gauge(descProvisional, truth(h.Provisional), name)
+	e.gauge(descSentinels, float64(h.Known), name)
+	e.gauge(descReachable, float64(h.Reachable), name)
+	e.gauge(descAgreeing, float64(h.Agreeing), name)
+	e.gauge(descCanFailOver, truth(h.CanFailOver), name)
+	for _, n := range h.Sentinels {
 		e.gauge(descTilt, truth(n.Tilt), n.Addr)
 	}
-	for _, n := range s.Nodes {
+	for _, n := range h.Nodes {
 		e.replica(name, n)
 	}
 	for event, n := range s.Events {
@@ -55,7 +58,7 @@ func (e emitter) sentinel(s evercache.SentinelStats) {
 }
 
 // replica has a lag only while the master knows it.
-func (e emitter) replica(name string, n evercache.RedisNode) {
+func (e emitter) replica(name string, n health.Node) {
 	if n.Role != "replica" {
 		return
 	}

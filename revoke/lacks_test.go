@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 	"github.com/evercache/evercache/revoke"
 )
@@ -30,7 +30,7 @@ func TestAServerThatLacksWhatTheDenylistNeedsIsNamed(t *testing.T) {
 	p := start(t, single(s), revoke.Policy{})
 	_, _ = p.Revoke(t.Context(), "a", inAnHour())
 	eventually(t, 30*time.Second, "a finding names the command", func() bool {
-		return slices.ContainsFunc(p.client.Health().Findings, func(f evercache.Finding) bool {
+		return slices.ContainsFunc(p.client.Health().Findings, func(f health.Finding) bool {
 			return strings.HasPrefix(f.Code, "revocations-") && strings.Contains(f.Fix, "EVAL")
 		})
 	})

@@ -1,21 +1,14 @@
 package status
 
-import "time"
+import (
+	"time"
 
-// Denylist is what Health shows of a denylist, beside the findings about it.
-type Denylist struct {
-	Entries     int           // in force in this process
-	Ready       bool          // a complete list has been read
-	AsOf        time.Time     // everything acknowledged before is known; zero: nothing is
-	Lag         time.Duration // how long ago that was
-	Unconfirmed int           // revocations of this process that a failover could still lose
-	Untaken     int           // those of them that no master has taken
-	Dormant     bool          // nobody uses it: it is not shown
-}
+	"github.com/evercache/evercache/stats"
+)
 
-// SetDenylist lets Health show a denylist. It is called before the handlers are
-// used.
-func (s *Status) SetDenylist(f func() Denylist) { s.denylist = f }
+// SetDenylist lets Health show a denylist, which it asks of f (List.Stats of
+// package revoke). It is called before the handlers are used.
+func (s *Status) SetDenylist(f func() stats.Denylist) { s.denylist = f }
 
 type denylist struct {
 	Entries     int        `json:"entries"`

@@ -11,7 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
 
@@ -90,13 +91,13 @@ func fields(path string, v any) (all []string) {
 // whole has every field.
 func whole() *status.Status {
 	f := afterFailover()
-	f.health.Findings = []evercache.Finding{{
-		Code: "sentinel-unreachable", Severity: evercache.Warning, Title: "A sentinel does not answer",
+	f.health.Findings = []health.Finding{{
+		Code: "sentinel-unreachable", Severity: health.SeverityWarning, Title: "A sentinel does not answer",
 		Detail: "sentinel3:26379: dial: connection refused", Fix: "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
 	}}
 	s := status.New(f)
-	s.SetDenylist(func() status.Denylist {
-		return status.Denylist{Entries: 3, Ready: true, AsOf: since, Lag: 15_000_000}
+	s.SetDenylist(func() stats.Denylist {
+		return stats.Denylist{Entries: 3, Ready: true, AsOf: since, Lag: 15_000_000}
 	})
 	return s
 }

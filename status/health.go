@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // StatusHeader repeats the top-level status word of Health in a header, for
@@ -88,11 +88,11 @@ func (w word) code(strict bool) int {
 
 // statusOf is the one decision of this package. A process that uses no Redis on
 // purpose is up: nothing that it wants is missing.
-func statusOf(h evercache.Health, draining bool) word {
+func statusOf(h health.Report, draining bool) word {
 	switch {
-	case draining || h.State == evercache.Closed:
+	case draining || h.State == health.Closed:
 		return down
-	case h.State == evercache.Connected || h.Mode == evercache.MemoryOnly:
+	case h.State == health.Connected || h.Mode == health.ModeMemoryOnly:
 		return up
 	}
 	return degraded

@@ -13,36 +13,37 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
 
 // fake is a client in whatever condition a test needs.
 type fake struct {
-	health evercache.Health
-	stats  evercache.Stats
+	health health.Report
+	stats  stats.Snapshot
 }
 
-func (f fake) Health() evercache.Health { return f.health }
-func (f fake) Stats() evercache.Stats   { return f.stats }
+func (f fake) Health() health.Report { return f.health }
+func (f fake) Stats() stats.Snapshot { return f.stats }
 
 var since = time.Date(2026, 11, 21, 23, 25, 57, 0, time.FixedZone("CET", 3600))
 
 func healthy() fake {
 	return fake{
-		health: evercache.Health{State: evercache.Connected, Since: since, Connected: true, Master: "redis:6379"},
-		stats:  evercache.Stats{Hits: 1000, Misses: 50, Sets: 500, Deletes: 20},
+		health: health.Report{State: health.Connected, Since: since, Connected: true, Master: "redis:6379"},
+		stats:  stats.Snapshot{Hits: 1000, Misses: 50, Sets: 500, Deletes: 20},
 	}
 }
 
 func inOutage() fake {
 	f := healthy()
-	f.health.State, f.health.Connected = evercache.Degraded, false
+	f.health.State, f.health.Connected = health.Degraded, false
 	f.health.Cause = errors.Join(errors.New("dial redis:6379: connection refused"), errors.New("breaker is open"))
-	f.health.RequestedMode = evercache.Sentinel
+	f.health.RequestedMode = health.ModeSentinel
 	f.health.OutboxEntries, f.health.OutboxBytes, f.health.OutboxOldest = 1, 321, 1500*time.Millisecond
-	f.health.Findings = []evercache.Finding{{
-		Code: "mode-fallback", Severity: evercache.Error, Title: "Running on one server although Sentinel was asked for",
+	f.health.Findings = []health.Finding{{
+		Code: "mode-fallback", Severity: health.SeverityError, Title: "Running on one server although Sentinel was asked for",
 		Detail: "REDIS_SENTINELS names 2 sentinels", Fix: "name 3 or more",
 	}}
 	f.stats.Errors = 3
@@ -51,27 +52,27 @@ func inOutage() fake {
 
 func afterFailover() fake {
 	f := healthy()
-	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
+	f.health.Mode, f.health.RequestedMode = health.ModeSentinel, health.ModeSentinel
 	f.health.Master = "10.0.0.12:6379"
-	f.health.Feed = evercache.FeedHealth{On: true, Coherent: true, Lease: 412 * time.Millisecond, Epoch: 7, Announced: 900, Silences: 1}
-	f.health.Recovery = evercache.RecoveryHealth{
+	f.health.Feed = health.Feed{On: true, Coherent: true, Lease: 412 * time.Millisecond, Epoch: 7, Announced: 900, Silences: 1}
+	f.health.Recovery = health.Recovery{
 		Unconfirmed: 12, UnconfirmedBytes: 3400, UnconfirmedOldest: 250 * time.Millisecond, Ring: 300, RingBytes: 90000,
 		Uncovered: 96, Superseded: 2, Invalidated: 1, DroppedValues: 4, DroppedKeys: 5, DatasetResets: 1,
 	}
-	f.health.Sentinel = &evercache.SentinelHealth{
+	f.health.Sentinel = &health.Sentinel{
 		MasterName: "mymaster", Configured: []string{"sentinel1:26379", "[fd00::1]:26379"}, CurrentMaster: "10.0.0.12:6379",
 		Stage: "clear", Epoch: 7, FailoverCount: 1, Known: 3, Reachable: 2, Monitoring: 2, Agreeing: 2, Needed: 2, Quorum: 2, CanFailOver: true,
-		Sentinels: []evercache.SentinelNode{
+		Sentinels: []health.SentinelNode{
 			{Addr: "sentinel1:26379", Reachable: true, Monitoring: true, Names: "10.0.0.12:6379", Epoch: 7},
 			{Addr: "[fd00::1]:26379", Reachable: true, Monitoring: true, Names: "10.0.0.12:6379", Epoch: 7},
 			{Addr: "sentinel3:26379", Err: errors.New("dial: connection refused")},
 		},
-		Nodes: []evercache.RedisNode{
+		Nodes: []health.Node{
 			{Addr: "10.0.0.12:6379", Role: "master", Reachable: true},
 			{Addr: "10.0.0.11:6379", Role: "replica", Follows: "10.0.0.12:6379"},
 			{Addr: "10.0.0.13:6379", Role: "replica", Reachable: true, Follows: "10.0.0.12:6379", Promotable: true, Link: "online", LagBytes: 140, Lag: time.Second},
 		},
-		Failovers: []evercache.Failover{{
+		Failovers: []health.Failover{{
 			At: since, From: "10.0.0.11:6379", To: "10.0.0.12:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
 		}},
 	}
@@ -80,10 +81,10 @@ func afterFailover() fake {
 
 func atStart() fake {
 	f := healthy()
-	f.health.State, f.health.Connected, f.health.Master, f.stats = evercache.Degraded, false, "", evercache.Stats{}
-	f.health.Mode, f.health.RequestedMode = evercache.Sentinel, evercache.Sentinel
-	f.health.Feed = evercache.FeedHealth{Cause: errors.New("track: NOPERM"), Lease: -1}
-	f.health.Sentinel = &evercache.SentinelHealth{MasterName: "mymaster", Configured: []string{"sentinels:26379"}, Stage: "fenced"}
+	f.health.State, f.health.Connected, f.health.Master, f.stats = health.Degraded, false, "", stats.Snapshot{}
+	f.health.Mode, f.health.RequestedMode = health.ModeSentinel, health.ModeSentinel
+	f.health.Feed = health.Feed{Cause: errors.New("track: NOPERM"), Lease: -1}
+	f.health.Sentinel = &health.Sentinel{MasterName: "mymaster", Configured: []string{"sentinels:26379"}, Stage: "fenced"}
 	return f
 }
 
@@ -136,7 +137,7 @@ func TestHealthHasNoSentinelBlockInStandaloneMode(t *testing.T) {
 }
 
 func TestHealthWordsAndCodes(t *testing.T) {
-	with := func(change func(*evercache.Health)) fake {
+	with := func(change func(*health.Report)) fake {
 		f := healthy()
 		change(&f.health)
 		return f
@@ -150,12 +151,12 @@ func TestHealthWordsAndCodes(t *testing.T) {
 		code, strict int
 	}{
 		{"connected", healthy(), false, "up", "Redis is healthy (Standalone mode)", 200, 200},
-		{"sentinel", with(func(h *evercache.Health) { h.Mode = evercache.Sentinel }), false, "up", "Redis is healthy (Sentinel mode)", 200, 200},
-		{"degraded", with(func(h *evercache.Health) { h.State, h.Connected = evercache.Degraded, false }), false, "degraded", "Redis is unavailable, memory answers (Standalone mode)", 200, 503},
-		{"recovering", with(func(h *evercache.Health) { h.State, h.OutboxEntries = evercache.Recovering, 12 }), false, "degraded", "Redis is back, 12 writes are being sent to it (Standalone mode)", 200, 503},
-		{"memory only", with(func(h *evercache.Health) { h.State, h.Mode = evercache.Degraded, evercache.MemoryOnly }), false, "up", "Memory answers; no Redis is used (Memory mode)", 200, 200},
+		{"sentinel", with(func(h *health.Report) { h.Mode = health.ModeSentinel }), false, "up", "Redis is healthy (Sentinel mode)", 200, 200},
+		{"degraded", with(func(h *health.Report) { h.State, h.Connected = health.Degraded, false }), false, "degraded", "Redis is unavailable, memory answers (Standalone mode)", 200, 503},
+		{"recovering", with(func(h *health.Report) { h.State, h.OutboxEntries = health.Recovering, 12 }), false, "degraded", "Redis is back, 12 writes are being sent to it (Standalone mode)", 200, 503},
+		{"memory only", with(func(h *health.Report) { h.State, h.Mode = health.Degraded, health.ModeMemoryOnly }), false, "up", "Memory answers; no Redis is used (Memory mode)", 200, 200},
 		{"draining", healthy(), true, "down", "Shutting down (Standalone mode)", 503, 503},
-		{"closed", with(func(h *evercache.Health) { h.State = evercache.Closed }), false, "down", "The client is closed (Standalone mode)", 503, 503},
+		{"closed", with(func(h *health.Report) { h.State = health.Closed }), false, "down", "The client is closed (Standalone mode)", 503, 503},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := status.New(tc.source)

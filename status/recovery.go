@@ -3,7 +3,7 @@ package status
 import (
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // feed is what the announcements of others' changes are worth.
@@ -19,7 +19,7 @@ type feed struct {
 	Silences  uint64 `json:"silences"`
 }
 
-func newFeed(h evercache.FeedHealth) feed {
+func newFeed(h health.Feed) feed {
 	return feed{
 		On: h.On, Cause: cause(h.Cause), Coherent: h.Coherent,
 		LeaseMs: unless(h.Lease < 0, h.Lease.Milliseconds()),
@@ -44,7 +44,7 @@ type recovery struct {
 	DatasetResets            uint64  `json:"datasetResets"`
 }
 
-func newRecovery(h evercache.RecoveryHealth) recovery {
+func newRecovery(h health.Recovery) recovery {
 	return recovery{
 		Unconfirmed: h.Unconfirmed, UnconfirmedBytes: h.UnconfirmedBytes,
 		UnconfirmedOldestSeconds: h.UnconfirmedOldest.Round(time.Millisecond).Seconds(),

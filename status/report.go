@@ -6,17 +6,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/censor"
+	"github.com/evercache/evercache/stats"
 )
 
 // report is the JSON of Health. The order and the types of the fields down to
 // Sentinel are a contract with existing monitors; the fields after it are ours,
 // and more may follow at the end of each block.
 type report struct {
-	Status   word                `json:"status"`
-	Redis    redis               `json:"redis"`
-	Findings []evercache.Finding `json:"findings"`
+	Status   word             `json:"status"`
+	Redis    redis            `json:"redis"`
+	Findings []health.Finding `json:"findings"`
 
 	Revocations *denylist `json:"revocations,omitempty"`
 }
@@ -80,11 +81,11 @@ type outbox struct {
 	OldestSeconds float64 `json:"oldestSeconds"`
 }
 
-func newReport(h evercache.Health, s evercache.Stats, draining bool) report {
+func newReport(h health.Report, s stats.Snapshot, draining bool) report {
 	status := statusOf(h, draining)
 	findings := h.Findings
 	if findings == nil {
-		findings = []evercache.Finding{} // [], not null
+		findings = []health.Finding{} // [], not null
 	}
 	return report{
 		Status: status,
@@ -108,14 +109,14 @@ func newReport(h evercache.Health, s evercache.Stats, draining bool) report {
 	}
 }
 
-func newMetrics(s evercache.Stats) metrics {
+func newMetrics(s stats.Snapshot) metrics {
 	return metrics{
 		Hits: s.Hits, Misses: s.Misses, HitRate: hitRate(s.Hits, s.Misses),
 		Sets: s.Sets, Deletes: s.Deletes, Errors: s.Errors,
 	}
 }
 
-func newOutbox(h evercache.Health) outbox {
+func newOutbox(h health.Report) outbox {
 	return outbox{
 		Entries:       h.OutboxEntries,
 		Bytes:         h.OutboxBytes,
@@ -133,18 +134,18 @@ func hitRate(hits, misses uint64) float64 {
 }
 
 // message is one sentence for people. The first form is read by monitors too.
-func message(h evercache.Health, draining bool) string {
+func message(h health.Report, draining bool) string {
 	mode := modeName(h.Mode)
 	switch {
 	case draining:
 		return fmt.Sprintf("Shutting down (%s)", mode)
-	case h.State == evercache.Closed:
+	case h.State == health.Closed:
 		return fmt.Sprintf("The client is closed (%s)", mode)
-	case h.Mode == evercache.MemoryOnly:
+	case h.Mode == health.ModeMemoryOnly:
 		return "Memory answers; no Redis is used (Memory mode)"
-	case h.State == evercache.Connected:
+	case h.State == health.Connected:
 		return fmt.Sprintf("Redis is healthy (%s)", mode)
-	case h.State == evercache.Recovering:
+	case h.State == health.Recovering:
 		return fmt.Sprintf("Redis is back, %s are being sent to it (%s)", writes(h.OutboxEntries), mode)
 	case h.OutboxEntries > 0:
 		return fmt.Sprintf("Redis is unavailable, memory answers and keeps %s for it (%s)", writes(h.OutboxEntries), mode)
@@ -159,13 +160,13 @@ func writes(n int) string {
 	return fmt.Sprintf("%d writes", n)
 }
 
-func modeName(m evercache.Mode) string {
+func modeName(m health.Mode) string {
 	switch m {
-	case evercache.Standalone:
+	case health.ModeStandalone:
 		return "Standalone mode"
-	case evercache.Sentinel:
+	case health.ModeSentinel:
 		return "Sentinel mode"
-	case evercache.Cluster:
+	case health.ModeCluster:
 		return "Cluster mode"
 	}
 	return "Memory mode"

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // sentinel is the block that exists in Sentinel mode only. The fields down to
@@ -78,7 +78,7 @@ type failover struct {
 }
 
 // newSentinel is null outside Sentinel mode.
-func newSentinel(h *evercache.SentinelHealth) *sentinel {
+func newSentinel(h *health.Sentinel) *sentinel {
 	if h == nil {
 		return nil
 	}
@@ -116,7 +116,7 @@ func newSentinel(h *evercache.SentinelHealth) *sentinel {
 }
 
 // newNode: a replica that its master does not list has no link.
-func newNode(n evercache.RedisNode) node {
+func newNode(n health.Node) node {
 	v := node{Address: n.Addr, Role: n.Role, Reachable: n.Reachable, Follows: n.Follows, Promotable: n.Promotable, Link: n.Link}
 	switch {
 	case n.Link != "":

@@ -14,14 +14,15 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 )
 
 // Source is what the answers are read from; *evercache.Client is one. Both
 // methods return snapshots and never wait.
 type Source interface {
-	Health() evercache.Health
-	Stats() evercache.Stats
+	Health() health.Report
+	Stats() stats.Snapshot
 }
 
 // Status makes the handlers. It begins in service; an application that must
@@ -29,9 +30,9 @@ type Source interface {
 type Status struct {
 	source   Source
 	phase    atomic.Uint32
-	holds    atomic.Int32               // see Hold
-	denylist func() Denylist            // nil: there is none
-	findings func() []evercache.Finding // of the server; nil: there are none
+	holds    atomic.Int32            // see Hold
+	denylist func() stats.Denylist   // nil: there is none
+	findings func() []health.Finding // of the server; nil: there are none
 }
 
 // phase is where the process is in its life, as opposed to the state of Redis.

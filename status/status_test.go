@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/status"
 )
 
@@ -32,7 +32,7 @@ func TestReadyzFollowsTheLifeOfTheProcessOnly(t *testing.T) {
 
 func TestLivezOfAClosedClient(t *testing.T) {
 	f := healthy()
-	f.health.State = evercache.Closed
+	f.health.State = health.Closed
 	if c := get(t, status.New(f).Livez(), "GET", "/livez").Code; c != 200 {
 		t.Errorf("livez = %d, want 200: a restart is for the supervisor to decide", c)
 	}

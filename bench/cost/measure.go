@@ -12,6 +12,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/bench/machine"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -112,7 +113,7 @@ func join(ctx context.Context, set *redisproc.Set, n int) (members []member, err
 
 func (m member) well() bool {
 	h := m.client.Health()
-	return h.State == evercache.Connected && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional && h.Feed.Coherent
+	return h.State == health.Connected && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional && h.Feed.Coherent
 }
 
 func (m member) describe() string {

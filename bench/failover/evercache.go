@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/health"
 )
 
 const never = evercache.Never
@@ -81,10 +82,10 @@ func (c *everClient) settle(ctx context.Context) error {
 }
 
 func (c *everClient) flush(ctx context.Context) error {
-	var h evercache.Health
+	var h health.Report
 	err := until(ctx, func() bool {
 		h = c.client.Health()
-		return h.State == evercache.Connected && h.OutboxEntries == 0
+		return h.State == health.Connected && h.OutboxEntries == 0
 	})
 	if err != nil {
 		return fmt.Errorf("%d writes wait in it, state %v, cause %v: %w", h.OutboxEntries, h.State, h.Cause, err)
@@ -94,10 +95,10 @@ func (c *everClient) flush(ctx context.Context) error {
 
 // explain is what the client counted of its own recovery.
 func (c *everClient) explain() string {
-	s := c.client.Stats()
+	s, r := c.client.Stats(), c.client.Health().Recovery
 	return fmt.Sprintf("it says: replayed %d, uncovered %d, superseded %d, order unknown %d, expired %d, rejected %d, overflowed %d, dropped %d+%d",
-		s.OutboxReplayed, s.Recovery.Uncovered, s.Recovery.Superseded, s.Recovery.Invalidated, s.OutboxExpired, s.OutboxRejected, s.OutboxOverflowed,
-		s.Recovery.DroppedValues, s.Recovery.DroppedKeys)
+		s.OutboxReplayed, r.Uncovered, r.Superseded, r.Invalidated, s.OutboxExpired, s.OutboxRejected, s.OutboxOverflowed,
+		r.DroppedValues, r.DroppedKeys)
 }
 
 func (c *everClient) close() { _ = c.client.Close() }

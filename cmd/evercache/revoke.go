@@ -9,6 +9,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/revoke"
 )
 
@@ -75,9 +76,9 @@ func revokeInit(inv invocation, args []string) int {
 }
 
 // withFindings adds why Redis cannot be used, and what to do.
-func withFindings(err error, fs []evercache.Finding) error {
+func withFindings(err error, fs []health.Finding) error {
 	for _, f := range fs {
-		if f.Severity == evercache.Error {
+		if f.Severity == health.SeverityError {
 			err = fmt.Errorf("%w\n  %s (%s): %s\n  %s", err, f.Title, f.Code, f.Detail, f.Fix)
 		}
 	}

@@ -7,14 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
 
 // client is what the API needs of an evercache client as a whole.
 type client interface {
-	Health() evercache.Health
-	Stats() evercache.Stats
+	Health() health.Report
+	Stats() stats.Snapshot
 }
 
 // limits bound what one request may ask.

@@ -128,8 +128,8 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 	}
 	if list != nil {
 		a.denylist = list
-		a.metrics.registry.MustRegister(denylistMetrics(list))
-		st.SetDenylist(func() status.Denylist { return denylistHealth(list.Stats()) })
+		a.metrics.registry.MustRegister(evercacheprom.NewRevocations(list.Stats))
+		st.SetDenylist(list.Stats)
 		if d.cfg.Server.Revocations == config.RevocationsRequired {
 			st.SetStarting()
 		}
@@ -175,17 +175,7 @@ func (d *Daemon) announce(c *evercache.Client, ln net.Listener) {
 // tellFindings logs what the settings were found to have.
 func (d *Daemon) tellFindings() {
 	for _, f := range d.cfg.Redis.Findings {
-		d.log.LogAttrs(context.Background(), levelOf(f.Severity), f.Title,
-			slog.String("event", "config.finding"), slog.String("code", f.Code), slog.String("detail", f.Detail), slog.String("fix", f.Fix))
+		d.log.LogAttrs(context.Background(), f.Severity.Level(), f.Title,
+			append([]slog.Attr{slog.String("event", "config.finding")}, f.LogAttrs()...)...)
 	}
-}
-
-func levelOf(s evercache.Severity) slog.Level {
-	switch s {
-	case evercache.Error:
-		return slog.LevelError
-	case evercache.Warning:
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
 }

@@ -339,11 +339,3 @@ func TestFindingsOfTheConfigurationAreLogged(t *testing.T) {
 	r.stop()
 	_ = r.wait()
 }
-
-func TestLevels(t *testing.T) {
-	for s, want := range map[evercache.Severity]string{evercache.Error: "ERROR", evercache.Warning: "WARN", evercache.Info: "INFO"} {
-		if got := levelOf(s).String(); got != want {
-			t.Errorf("levelOf(%s) = %s, want %s", s, got, want)
-		}
-	}
-}

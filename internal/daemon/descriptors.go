@@ -5,6 +5,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/health"
 )
 
 // mostConnections bounds the open connections from callers, whatever the system
@@ -50,30 +51,30 @@ func connectionsFor(cfg config.Config) int {
 
 // descriptorFindings tell of a limit that leaves little for callers, or nothing
 // for Redis.
-func descriptorFindings(most int) []evercache.Finding {
+func descriptorFindings(most int) []health.Finding {
 	if most >= fewConnections {
 		return nil
 	}
-	f := evercache.Finding{
-		Code: "few-descriptors", Severity: evercache.Warning,
+	f := health.Finding{
+		Code: "few-descriptors", Severity: health.SeverityWarning,
 		Title:  "The limit on open files leaves room for few callers",
 		Detail: fmt.Sprintf("connections that are taken at the same time: %d; the rest of the limit is kept for Redis, the sentinels and the journal", most),
 		Fix:    "Raise the limit on open files to 4096 or more (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of Docker) and restart.",
 	}
 	if most == leastConnection {
-		f.Severity = evercache.Error
+		f.Severity = health.SeverityError
 		f.Detail += "; the limit is so low that connections to Redis may fail too"
 	}
-	return []evercache.Finding{f}
+	return []health.Finding{f}
 }
 
 // fullFindings tell that callers have every connection.
-func (b *bounded) fullFindings() []evercache.Finding {
+func (b *bounded) fullFindings() []health.Finding {
 	if !b.full() {
 		return nil
 	}
-	return []evercache.Finding{{
-		Code: "connections-full", Severity: evercache.Warning,
+	return []health.Finding{{
+		Code: "connections-full", Severity: health.SeverityWarning,
 		Title:  "Callers have every connection",
 		Detail: fmt.Sprintf("open: %d; closed while they were quiet: %d; refused: %d", cap(b.slots), b.madeRoom.Load(), b.refused.Load()),
 		Fix:    "Look for callers that open connections and do not use them again, or that send slowly. Where there are that many callers, run more processes.",

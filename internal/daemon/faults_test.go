@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -99,7 +99,7 @@ func tilt(set *redistest.Sentinel) {
 
 // verdictOn is what an operator reads about a fault.
 type verdictOn struct {
-	finding evercache.Finding
+	finding health.Finding
 	line    string // of the log
 }
 
@@ -163,29 +163,29 @@ func (s *service) isTold(t *testing.T, code, mends string) (v verdictOn) {
 	return v
 }
 
-func findingsIn(t *testing.T, body string) []evercache.Finding {
+func findingsIn(t *testing.T, body string) []health.Finding {
 	t.Helper()
-	var h struct{ Findings []evercache.Finding }
+	var h struct{ Findings []health.Finding }
 	if err := json.Unmarshal([]byte(body), &h); err != nil {
 		t.Fatal(err)
 	}
 	return h.Findings
 }
 
-func findingIn(t *testing.T, body, code string) evercache.Finding {
+func findingIn(t *testing.T, body, code string) health.Finding {
 	t.Helper()
 	fs := findingsIn(t, body)
-	if i := slices.IndexFunc(fs, func(f evercache.Finding) bool { return f.Code == code }); i >= 0 {
+	if i := slices.IndexFunc(fs, func(f health.Finding) bool { return f.Code == code }); i >= 0 {
 		return fs[i]
 	}
-	return evercache.Finding{}
+	return health.Finding{}
 }
 
 // otherErrors are the findings of severity error that name another cause.
 func otherErrors(t *testing.T, body, code string) (codes []string) {
 	t.Helper()
 	for _, f := range findingsIn(t, body) {
-		if f.Severity == evercache.Error && f.Code != code && !strings.HasPrefix(f.Code, "revocations-") {
+		if f.Severity == health.SeverityError && f.Code != code && !strings.HasPrefix(f.Code, "revocations-") {
 			codes = append(codes, f.Code)
 		}
 	}
@@ -219,7 +219,7 @@ func refusedStart(t *testing.T, w *faultWorld) verdictOn {
 	if err == nil || !strings.Contains(err.Error(), "REDIS_SENTINELS") {
 		t.Fatalf("two sentinels and REDIS_STRICT: %v", err)
 	}
-	return verdictOn{evercache.Finding{Title: err.Error(), Fix: err.Error()}, err.Error()}
+	return verdictOn{health.Finding{Title: err.Error(), Fix: err.Error()}, err.Error()}
 }
 
 // different fails the test where two faults read alike.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -101,12 +101,12 @@ func (s *service) awaitFinding(t *testing.T, code string) {
 // TestEveryRefusalOfSettingsIsAFinding, lest a code is written that nobody gives.
 func TestEveryRefusalOfSettingsIsAFinding(t *testing.T) {
 	for _, code := range settingsRefused {
-		if !refusesSettings(evercache.Finding{Code: code, Severity: evercache.Error}) {
+		if !refusesSettings(health.Finding{Code: code, Severity: health.SeverityError}) {
 			t.Errorf("%s does not hold readiness", code)
 		}
 	}
 	for _, code := range []string{"redis-unreachable", "redis-timeout", "redis-loading", "sentinel-unreachable", "sentinel-failover"} {
-		if refusesSettings(evercache.Finding{Code: code, Severity: evercache.Error}) {
+		if refusesSettings(health.Finding{Code: code, Severity: health.SeverityError}) {
 			t.Errorf("an outage (%s) would hold readiness for ever", code)
 		}
 	}

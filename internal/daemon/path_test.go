@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
 
@@ -120,5 +122,5 @@ func testRoutes() *routes {
 // noClient is a client that knows nothing.
 type noClient struct{}
 
-func (noClient) Health() evercache.Health { return evercache.Health{} }
-func (noClient) Stats() evercache.Stats   { return evercache.Stats{} }
+func (noClient) Health() health.Report { return health.Report{} }
+func (noClient) Stats() stats.Snapshot { return stats.Snapshot{} }

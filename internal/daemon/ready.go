@@ -6,13 +6,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/status"
 )
 
 // redisSource is what awaitRedis needs of the client.
 type redisSource interface {
-	Health() evercache.Health
+	Health() health.Report
 	WaitConnected(ctx context.Context) error
 }
 
@@ -61,6 +61,6 @@ var settingsRefused = []string{
 	"sentinel-auth", "sentinel-noperm", "sentinel-tls", "sentinel-unknown-master", "sentinel-not-sentinel",
 }
 
-func refusesSettings(f evercache.Finding) bool {
-	return f.Severity == evercache.Error && slices.Contains(settingsRefused, f.Code)
+func refusesSettings(f health.Finding) bool {
+	return f.Severity == health.SeverityError && slices.Contains(settingsRefused, f.Code)
 }

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/health"
 )
 
 // refusing refuses the settings at first, is away then, and is reached at last.
@@ -18,12 +18,12 @@ type refusing struct {
 	reachable atomic.Bool
 }
 
-func (r *refusing) Health() evercache.Health {
+func (r *refusing) Health() health.Report {
 	code := "redis-auth"
 	if time.Since(r.began) > time.Second {
 		code = "redis-unreachable"
 	}
-	return evercache.Health{Findings: []evercache.Finding{{Code: code, Severity: evercache.Error}}}
+	return health.Report{Findings: []health.Finding{{Code: code, Severity: health.SeverityError}}}
 }
 
 func (r *refusing) WaitConnected(ctx context.Context) error {

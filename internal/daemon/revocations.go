@@ -6,11 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
-	"github.com/evercache/evercache/evercacheprom"
 	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
@@ -46,21 +43,6 @@ func (d *Daemon) openDenylist(c *evercache.Client) (*revoke.List, error) {
 		return nil, nil
 	}
 	return revoke.New(c, revocationPolicy(d.cfg.Server))
-}
-
-// denylistMetrics is what /metrics shows of it.
-func denylistMetrics(list *revoke.List) prometheus.Collector {
-	return evercacheprom.NewRevocations(func() evercacheprom.RevocationStats {
-		return evercacheprom.RevocationStats(list.Stats())
-	})
-}
-
-// denylistHealth is what /health shows of it.
-func denylistHealth(s revoke.Stats) status.Denylist {
-	return status.Denylist{
-		Entries: s.Entries, Ready: s.Ready, AsOf: s.AsOf, Lag: s.Lag,
-		Unconfirmed: s.Unconfirmed, Untaken: s.Untaken, Dormant: s.Dormant,
-	}
 }
 
 // awaitDenylist lets the process be ready when the list is.

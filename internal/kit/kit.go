@@ -7,6 +7,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/evercache/evercache/health"
 )
 
 // Of returns the Kit of an *evercache.Client, which sets it.
@@ -48,7 +50,7 @@ type Kit interface {
 	// context ends then. false: it is closed already.
 	Go(f func(context.Context)) bool
 	// AddFindings adds to what the client's Health tells, until stop is called.
-	AddFindings(f func() []Finding) (stop func())
+	AddFindings(f func() []health.Finding) (stop func())
 }
 
 // Beat is an answered barrier.
@@ -57,9 +59,6 @@ type Beat struct {
 	Confirms bool // no promotion can lose what was acknowledged before it was sent
 	Alone    bool // its master was the only one when it was sent
 }
-
-// Finding is an evercache.Finding.
-type Finding struct{ Code, Severity, Title, Detail, Fix string }
 
 // Master is one connection to a verified master. It never comes back once it is
 // given up.

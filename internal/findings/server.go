@@ -1,43 +1,43 @@
-package evercache
+package findings
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/health"
 )
 
-var twoServers = Finding{
-	Code: "redis-two-servers", Severity: Error, Title: "The address of Redis reaches two servers",
+var twoServers = health.Finding{
+	Code: "redis-two-servers", Severity: health.SeverityError, Title: "The address of Redis reaches two servers",
 	Fix: "Let REDIS_HOST name one server. A balancer may stand before several only if it sends every connection to the same master; for a master with replicas use Sentinel mode.",
 }
 
-// serverFindings tell what is unusual about the server in use.
-func serverFindings(s sayings) (fs []Finding) {
-	if len(s.missing) > 0 {
-		fs = append(fs, missingFinding(s.missing))
+// server tell what is unusual about the server in use.
+func server(s Master) (fs []health.Finding) {
+	if len(s.Missing) > 0 {
+		fs = append(fs, missing(s.Missing))
 	}
-	if s.puzzled != nil {
-		f := kindFinding(remote.UnknownReply)
-		f.Severity = Warning
-		f.Detail = s.puzzled.Error() + "; a write that is answered so is kept, and sent again"
+	if s.Puzzled != nil {
+		f := explain(UnknownReply)
+		f.Severity = health.SeverityWarning
+		f.Detail = s.Puzzled.Error() + "; a write that is answered so is kept, and sent again"
 		fs = append(fs, f)
 	}
-	if s.tooLong != nil {
-		fs = append(fs, Finding{
-			Code: "redis-value-too-long", Severity: Warning,
+	if s.TooLong != nil {
+		fs = append(fs, health.Finding{
+			Code: "redis-value-too-long", Severity: health.SeverityWarning,
 			Title:  "Redis holds a value that is too long to be read",
-			Detail: s.tooLong.Error() + "; the key counts as missing",
+			Detail: s.TooLong.Error() + "; the key counts as missing",
 			Fix:    "Find out who writes it (redis-cli --bigkeys). If such values are meant, raise MaxValueBytes (EVERCACHE_MAX_BODY).",
 		})
 	}
-	if s.apart {
+	if s.Apart {
 		f := twoServers
 		f.Detail = "another connection of this process, for the denylist, has reached another server than the cache uses: it is not used"
 		fs = append(fs, f)
 	}
-	if s.server.Before(6, 2) {
-		fs = append(fs, oldFinding(s.server))
+	if s.Before6_2 {
+		fs = append(fs, old(s))
 	}
 	return fs
 }
@@ -60,18 +60,18 @@ var losses = map[string]string{
 
 const scriptsLost = "scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since"
 
-func missingFinding(missing []remote.Missing) Finding {
+func missing(commands []Command) health.Finding {
 	var names, lost, allow []string
 	gone := false
-	for _, m := range missing {
-		loss, ok := losses[m.Command]
+	for _, m := range commands {
+		loss, ok := losses[m.Name]
 		if !ok {
 			loss = scriptsLost
 		}
-		names = append(names, m.Command)
-		lost = append(lost, m.Command+": "+loss)
+		names = append(names, m.Name)
+		lost = append(lost, m.Name+": "+loss)
 		if m.Forbidden {
-			allow = append(allow, "+"+strings.ToLower(m.Command))
+			allow = append(allow, "+"+strings.ToLower(m.Name))
 		} else {
 			gone = true
 		}
@@ -83,21 +83,21 @@ func missingFinding(missing []remote.Missing) Finding {
 	if len(allow) > 0 {
 		fix = append(fix, "Allow the user these commands (ACL: "+strings.Join(allow, " ")+").")
 	}
-	return Finding{
-		Code: "redis-command-missing", Severity: Warning,
+	return health.Finding{
+		Code: "redis-command-missing", Severity: health.SeverityWarning,
 		Title:  "Redis does not have commands that evercache uses: " + strings.Join(names, ", "),
 		Detail: strings.Join(lost, "; "),
 		Fix:    strings.Join(fix, " "),
 	}
 }
 
-func oldFinding(s remote.Server) Finding {
+func old(s Master) health.Finding {
 	lost := "SET knows no absolute end, so a write that a hung server carries out late looks newer than it is; the denylist cannot be written (ZADD GT)"
-	if s.Before(6, 0) {
+	if s.Before6_0 {
 		lost += "; changes by other processes are not announced, so nothing in memory is coherent"
 	}
-	return Finding{
-		Code: "redis-old", Severity: Warning,
+	return health.Finding{
+		Code: "redis-old", Severity: health.SeverityWarning,
 		Title:  "Redis is older than 6.2",
 		Detail: fmt.Sprintf("it tells version %.20q: %s", s.Version, lost),
 		Fix:    "Use Redis 6.2 or later, or Valkey.",

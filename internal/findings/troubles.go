@@ -1,108 +1,109 @@
-package evercache
+package findings
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/evercache/evercache/internal/watch"
+	"github.com/evercache/evercache/health"
 )
 
-type troubleFinding struct {
-	blame   watch.Blame
-	finding Finding
-}
-
-// sentinelTroubles say what a sentinel fails at, in the order of their weight.
-var sentinelTroubles = []troubleFinding{
-	{watch.BlameLogin, Finding{
+// byTrouble says what a sentinel fails at, in the order of its weight.
+var byTrouble = []struct {
+	reason  Reason
+	finding health.Finding
+}{
+	{SentinelLogin, health.Finding{
 		Code: "sentinel-auth", Title: "The sentinels refuse our login",
 		Fix: "Check REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD, or REDIS_SENTINEL_PASSWORD_FILE. They are not those of Redis. Where the sentinels ask for no password, unset them.",
 	}},
-	{watch.BlameRights, Finding{
+	{SentinelRights, health.Finding{
 		Code: "sentinel-noperm", Title: "The ACL of the sentinels forbids what evercache asks",
 		Fix: "Allow the user of REDIS_SENTINEL_USERNAME what docs/operations.md lists for sentinels.",
 	}},
-	{watch.BlameMaster, Finding{
+	{SentinelMaster, health.Finding{
 		Code: "sentinel-unknown-master", Title: "The sentinels answer, and know no master of the configured name",
 		Fix: "Set REDIS_SENTINEL_MASTER_NAME to one of the names that redis-cli -p 26379 SENTINEL MASTERS lists.",
 	}},
-	{watch.BlameTLS, Finding{
+	{SentinelTLS, health.Finding{
 		Code: "sentinel-tls", Title: "The TLS handshake with the sentinels failed",
 		Fix: "Check REDIS_SENTINEL_TLS (without it REDIS_TLS counts for the sentinels too), REDIS_TLS_CA_FILE, and the port: tls-port in sentinel.conf.",
 	}},
-	{watch.BlameNoSentinel, Finding{
+	{SentinelOther, health.Finding{
 		Code: "sentinel-not-sentinel", Title: "What answers at the addresses of the sentinels is no sentinel",
 		Fix: "Let REDIS_SENTINELS list the sentinels (port 26379 mostly), not the data nodes (6379).",
 	}},
-	{watch.BlameName, Finding{
+	{SentinelName, health.Finding{
 		Code: "sentinel-unresolved", Title: "The names of the sentinels cannot be resolved",
 		Fix: "Check the names in REDIS_SENTINELS (getent hosts NAME), and the DNS of this machine.",
 	}},
-	{watch.BlameAway, Finding{
+	{SentinelAway, health.Finding{
 		Code: "sentinel-unreachable", Title: "A sentinel does not answer",
 		Fix: "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
 	}},
 }
 
-// noneAnswers is BlameAway where it is true of all.
-var noneAnswers = Finding{
+// noneAnswers is SentinelAway where it is true of all.
+var noneAnswers = health.Finding{
 	Code: "sentinel-unreachable", Title: "No sentinel answers",
 	Fix: "Check the hosts and ports in REDIS_SENTINELS, and the firewall: redis-cli -h HOST -p PORT PING. Start redis-sentinel there.",
 }
 
 // sentinelTrouble is what most sentinels fail at.
-func sentinelTrouble(b watch.Blame) Finding {
-	f := noneAnswers
-	for _, t := range sentinelTroubles {
-		if t.blame == b && b != watch.BlameAway {
-			f = t.finding
+func sentinelTrouble(r Reason) (f health.Finding, ok bool) {
+	for _, t := range byTrouble {
+		if t.reason == r {
+			f, ok = t.finding, true
 		}
 	}
-	f.Severity = Error
-	return f
+	if r == SentinelAway {
+		f = noneAnswers
+	}
+	f.Severity = health.SeverityError
+	return f, ok
 }
 
-// troubleFindings tell what each sentinel fails at, one finding for each cause.
-func (h *SentinelHealth) troubleFindings() (fs []Finding) {
-	for _, t := range sentinelTroubles {
-		texts := h.errorsOf(t.blame)
+// SentinelCode is the code of what a sentinel fails at.
+func SentinelCode(r Reason) string {
+	f, _ := sentinelTrouble(r)
+	return f.Code
+}
+
+// troubles tell what each sentinel fails at, one finding for each cause.
+func troubles(h *health.Sentinel) (fs []health.Finding) {
+	for _, t := range byTrouble {
+		texts := errorsOf(h, t.finding.Code)
 		if len(texts) == 0 {
 			continue
 		}
 		f := t.finding
-		f.Severity = Warning
+		f.Severity = health.SeverityWarning
 		if !h.CanFailOver {
-			f.Severity = Error
+			f.Severity = health.SeverityError
 		}
-		if t.blame == watch.BlameAway {
+		if t.reason == SentinelAway {
 			if h.Reachable == 0 {
 				f.Title, f.Fix = noneAnswers.Title, noneAnswers.Fix
 			} else if !h.CanFailOver && h.CurrentMaster != "" {
 				continue // that is told as a quorum that is missing
 			}
 		}
-		f.Detail = h.says(t.blame) + strings.Join(texts, "; ")
+		f.Detail = strings.Join(texts, "; ")
+		if t.reason == SentinelMaster { // the errors do not tell what was looked for
+			f.Detail = fmt.Sprintf("%q is unknown: ", h.MasterName) + f.Detail
+		}
 		fs = append(fs, f)
 	}
 	return fs
 }
 
-// says begins the detail where the errors alone do not tell what was looked for.
-func (h *SentinelHealth) says(b watch.Blame) string {
-	if b == watch.BlameMaster {
-		return fmt.Sprintf("%q is unknown: ", h.MasterName)
-	}
-	return ""
-}
-
-// errorsOf are the errors of one kind, each with its sentinel.
-func (h *SentinelHealth) errorsOf(b watch.Blame) (texts []string) {
+// errorsOf are the errors that make one finding, each with its sentinel.
+func errorsOf(h *health.Sentinel, code string) (texts []string) {
 	for _, s := range h.Sentinels {
 		switch {
-		case s.Err != nil && watch.BlameFor(s.Err) == b:
+		case s.Err != nil && s.Code == code:
 			texts = append(texts, s.Addr+": "+s.Err.Error())
-		case s.Err == nil && !s.Reachable && b == watch.BlameAway && h.asked():
+		case s.Err == nil && !s.Reachable && code == noneAnswers.Code && asked(h):
 			texts = append(texts, s.Addr)
 		}
 	}
@@ -110,12 +111,12 @@ func (h *SentinelHealth) errorsOf(b watch.Blame) (texts []string) {
 }
 
 // asked reports whether any sentinel has been asked yet.
-func (h *SentinelHealth) asked() bool {
-	return slices.ContainsFunc(h.Sentinels, func(s SentinelNode) bool { return s.Reachable || s.Err != nil })
+func asked(h *health.Sentinel) bool {
+	return slices.ContainsFunc(h.Sentinels, func(s health.SentinelNode) bool { return s.Reachable || s.Err != nil })
 }
 
 // quorum says how many sentinels there are for a failover.
-func (h *SentinelHealth) quorum() string {
+func quorum(h *health.Sentinel) string {
 	text := fmt.Sprintf("%d of %d answer", h.Reachable, h.Known)
 	if h.Monitoring < h.Reachable {
 		text += fmt.Sprintf(", %d of them know the master %q", h.Monitoring, h.MasterName)
@@ -124,7 +125,7 @@ func (h *SentinelHealth) quorum() string {
 	if h.Quorum > 0 {
 		text += fmt.Sprintf(", the quorum is %d", h.Quorum)
 	}
-	if away := h.errorsOf(watch.BlameAway); len(away) > 0 {
+	if away := errorsOf(h, noneAnswers.Code); len(away) > 0 {
 		text += ". " + strings.Join(away, "; ")
 	}
 	return text

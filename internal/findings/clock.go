@@ -1,0 +1,29 @@
+package findings
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/health"
+)
+
+// clocksApart is how much two clocks may differ: NTP keeps them within some
+// milliseconds.
+const clocksApart = time.Second
+
+// clocks tells of clocks that certainly differ.
+func clocks(c health.Clock) []health.Finding {
+	if !c.Known || c.Ahead.Abs()-c.Uncertainty <= clocksApart {
+		return nil
+	}
+	how := "ahead of"
+	if c.Ahead < 0 {
+		how = "behind"
+	}
+	return []health.Finding{{
+		Code: "redis-clock", Severity: health.SeverityWarning,
+		Title:  "The clocks of Redis and of this process differ",
+		Detail: fmt.Sprintf("that of Redis is %v %s ours (± %v); which of them is wrong cannot be told from here", c.Ahead.Abs().Round(time.Millisecond), how, c.Uncertainty.Round(time.Millisecond)),
+		Fix:    "Let NTP set the clocks of both machines (timedatectl, chronyc tracking).",
+	}}
+}

@@ -1,0 +1,121 @@
+package findings
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/stats"
+)
+
+// Denylist is what the findings about a denylist are made of.
+type Denylist struct {
+	Stats stats.Denylist
+	Set   string // its key in Redis
+
+	Matters bool // somebody would miss it
+	Young   bool // it was opened a moment ago
+	Allows  bool // a token that is not known to be revoked is let in
+
+	Foreign    bool // it is hashed with another secret
+	Full       bool
+	MaxEntries int
+	MaxLag     time.Duration
+	Evicts     string // the eviction policy that could take it; "": none could
+	Removed    int    // revocations that were taken out of Redis lately
+	RemovedAt  time.Time
+	FirstUse   bool // it was taken as it was
+
+	Reading, Writing error // why it cannot be read or written; nil: it can
+}
+
+// OfDenylist lists what is wrong with a denylist.
+func OfDenylist(in Denylist) (fs []health.Finding) {
+	if f, ok := in.knowledge(); ok {
+		fs = append(fs, f)
+	}
+	if in.Stats.Untaken > 0 && !in.Young {
+		fs = append(fs, health.Finding{
+			Code: "revocations-pending", Severity: health.SeverityWarning, Title: "Revocations wait for Redis",
+			Detail: fmt.Sprintf("%d are in force in this process only.", in.Stats.Untaken), Fix: in.obstacle(),
+		})
+	}
+	if in.Evicts != "" && in.Matters {
+		fs = append(fs, health.Finding{
+			Code: "revocations-evictable", Severity: health.SeverityWarning, Title: "Redis may evict the denylist",
+			Detail: "Its maxmemory-policy is " + in.Evicts + ". What is evicted is put back, and unknown meanwhile.",
+			Fix:    "Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.",
+		})
+	}
+	if in.Removed > 0 {
+		fs = append(fs, health.Finding{
+			Code: "revocations-removed", Severity: health.SeverityWarning, Title: "Revocations were taken out of Redis unseen",
+			Detail: fmt.Sprintf("%d were missing at %s, though the set there said that it had all of them. They are put back; a process that started meanwhile could let their tokens in.", in.Removed, in.RemovedAt.UTC().Format(time.RFC3339)),
+			Fix:    "See who else writes " + in.Set + " in Redis, and let an ACL forbid it.",
+		})
+	}
+	if in.FirstUse && in.Matters {
+		fs = append(fs, health.Finding{
+			Code: "revocations-first-use", Severity: health.SeverityInfo, Title: "The denylist was taken as it was",
+			Detail: "No process vouched for it within 5 s of the start. That is right on first use; after a loss of all data while no process lived, revocations are missing.",
+			Fix:    "Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.",
+		})
+	}
+	return fs
+}
+
+// knowledge tells why what is known of the list is not enough.
+func (in Denylist) knowledge() (f health.Finding, ok bool) {
+	s := in.Stats
+	switch {
+	case in.Foreign:
+		f = health.Finding{
+			Code: "revocations-key", Severity: health.SeverityError, Title: "The denylist in Redis is hashed with another key",
+			Detail: "What this process does not hold itself is unknown.",
+			Fix:    "Give every process the same revocation key, or the list another namespace.",
+		}
+	case in.Full:
+		f = health.Finding{
+			Code: "revocations-full", Severity: health.SeverityError, Title: "The denylist does not fit",
+			Detail: fmt.Sprintf("It has more than %d entries.", in.MaxEntries),
+			Fix:    "Raise MaxEntries (EVERCACHE_REVOCATIONS_MAX_ENTRIES) in every process, or lower the life of tokens.",
+		}
+	case !in.Matters:
+	case !s.Ready && !in.Young:
+		f = health.Finding{
+			Code: "revocations-not-ready", Severity: health.SeverityWarning, Title: "The denylist is not loaded",
+			Detail: "No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are " + in.decided() + ".",
+			Fix:    in.obstacle() + " If no process was alive when Redis was emptied, run evercache revoke init.",
+		}
+	case s.Ready && s.Lag > in.MaxLag:
+		f = health.Finding{
+			Code: "revocations-lag", Severity: health.SeverityError, Title: "The denylist is out of date",
+			Detail: fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), in.MaxLag, in.decided()),
+			Fix:    in.obstacle(),
+		}
+	}
+	return f, f.Code != ""
+}
+
+// obstacle says what to do about a list that cannot be read or written.
+func (in Denylist) obstacle() string {
+	for _, err := range []error{in.Reading, in.Writing} {
+		switch {
+		case err == nil:
+		case strings.Contains(err.Error(), "WRONGTYPE"):
+			return "Another program has overwritten " + in.Set + " in Redis: delete that key, and what this process holds is put back."
+		case strings.Contains(strings.ToLower(err.Error()), "unknown command"):
+			text, _, _ := strings.Cut(err.Error(), ", with args")
+			return "Redis lacks a command that the denylist needs (" + text + "): take it out of rename-command."
+		}
+	}
+	return "See why Redis cannot be used."
+}
+
+func (in Denylist) decided() string {
+	if in.Allows {
+		return "let in"
+	}
+	return "refused"
+}

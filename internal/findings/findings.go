@@ -1,0 +1,99 @@
+// Package findings decides what an operator is told. Each finding is a function
+// of plain values: one file for each subject, without a clock, a lock or a
+// network. Whoever holds the values fills an [Input], and [Of] lists what is
+// wrong. A finding always has a code, a severity, a title, a detail and a fix.
+package findings
+
+import (
+	"slices"
+	"time"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/censor"
+	"github.com/evercache/evercache/stats"
+)
+
+// Input is what findings are made of: what a Report says, and what is missing in
+// it.
+type Input struct {
+	Report health.Report // its Findings are not read
+	Now    time.Time
+
+	// Away says why no master is in use; nil: one is, or none is wanted.
+	Away *Away
+	// Master is what the master in use says of us; nil: none is in use.
+	Master *Master
+	// Unconfigured: nobody has said where Redis is, and none is at the default
+	// address.
+	Unconfigured bool
+
+	Overflowed uint64 // writes that the outbox kept as deletes
+	Rejected   uint64 // kept writes that no master takes
+	RejectedAt time.Time
+	ResetAt    time.Time // when Redis came back without its data
+
+	Tombstones stats.Tombstones
+	MaxMemory  uint64 // of Redis, in bytes; 0: none, or not known
+
+	KeyFiles []KeyFiles
+	Classes  []Class
+	Journal  JournalFile
+
+	// Others are findings that are made elsewhere.
+	Others []health.Finding
+}
+
+// Of lists what is wrong.
+func Of(in Input) []health.Finding {
+	r := in.Report
+	sentinels := sentinels(r.Sentinel)
+	var master, kept []health.Finding
+	if !in.Unconfigured { // else there is nowhere to send anything
+		kept = outbox(r, in.Overflowed)
+	}
+	switch {
+	case in.Away != nil:
+		master = without(sentinels, away(*in.Away, r))
+	case in.Master != nil:
+		master = masters(*in.Master, r)
+	}
+	return shown(slices.Concat(
+		master,
+		tombstones(in.Tombstones, in.MaxMemory),
+		keyFiles(in.KeyFiles, in.Now),
+		clocks(r.Clock),
+		sentinels,
+		set(r.Sentinel),
+		kept,
+		recovery(r, in.ResetAt, in.Now),
+		rejected(in.Rejected, in.RejectedAt, in.Now),
+		values(in.Classes, in.Now),
+		journal(r.Journal, in.Journal, in.Now),
+		in.Others,
+	))
+}
+
+// without is f, unless others tell of it: they know more.
+func without(others []health.Finding, f health.Finding) []health.Finding {
+	if slices.ContainsFunc(others, func(o health.Finding) bool { return o.Code == f.Code }) {
+		return nil
+	}
+	return []health.Finding{f}
+}
+
+// maxDetail bounds the detail of a finding, in bytes.
+const maxDetail = 2 << 10
+
+// maxTitle bounds the title.
+const maxTitle = 300
+
+// shown are findings whose details can be shown: a server may have said what is in
+// them.
+func shown(fs []health.Finding) []health.Finding {
+	for i := range fs {
+		fs[i].Title = censor.Text(fs[i].Title, maxTitle)
+		fs[i].Detail = censor.Text(fs[i].Detail, maxDetail)
+		fs[i].Fix = censor.Text(fs[i].Fix, maxDetail)
+	}
+	return fs
+}

@@ -1,0 +1,49 @@
+package findings
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evercache/evercache/health"
+)
+
+// KeyFiles are TLS files that are read again at every connection.
+type KeyFiles struct {
+	Whose   string // "for Redis", "for the sentinels"
+	Fault   error  // why they cannot be used
+	Expires time.Time
+}
+
+// expiresSoon is how long before its end a certificate is told of.
+const expiresSoon = 7 * 24 * time.Hour
+
+// keyFiles tell of files that cannot be used and of certificates that end.
+func keyFiles(all []KeyFiles, now time.Time) (fs []health.Finding) {
+	for _, k := range all {
+		if k.Fault != nil {
+			fs = append(fs, health.Finding{
+				Code: "redis-tls-files", Severity: health.SeverityWarning,
+				Title:  "A TLS file cannot be used",
+				Detail: fmt.Sprintf("%s: %v; the last files that could be used are used", k.Whose, k.Fault),
+				Fix:    "Write whole files that belong together. They are read again at every connection, and every 10 s.",
+			})
+		}
+		if !k.Expires.IsZero() && k.Expires.Sub(now) < expiresSoon {
+			fs = append(fs, expiring(k.Whose, k.Expires, now))
+		}
+	}
+	return fs
+}
+
+func expiring(whose string, at, now time.Time) health.Finding {
+	f := health.Finding{
+		Code: "redis-tls-expiring", Severity: health.SeverityWarning,
+		Title:  "Our TLS certificate is over soon",
+		Detail: fmt.Sprintf("that %s ends at %s", whose, at.UTC().Format(time.RFC3339)),
+		Fix:    "Renew it in the same files: no restart is needed.",
+	}
+	if at.Before(now) {
+		f.Severity, f.Title = health.SeverityError, "Our TLS certificate is over"
+	}
+	return f
+}
