@@ -20,9 +20,11 @@ import (
 // it does not, memory answers and writes are kept. Make one with Open, close
 // it with Close. It is safe for concurrent use.
 type Client struct {
-	*shard                    // the master, and what is owed to it
-	logs    *logqueue.Handler // what log puts its lines into
-	ownLogs bool              // logs is nobody else's
+	*shard           // the master, and what is owed to it
+	opts     Options // without its passwords
+	keyFiles keyFiles
+	logs     *logqueue.Handler // what log puts its lines into
+	ownLogs  bool              // logs is nobody else's
 
 	memory    *local.Store // shared by classes without a bound of their own
 	evictions local.Evictions
@@ -66,6 +68,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	if !o.MemoryOnly {
+		if c.keyFiles.any() {
+			c.goes(c.keyFiles.watch)
+		}
 		c.goes(c.announce)
 	}
 	return c, nil
@@ -75,9 +80,11 @@ func newClient(o Options) *Client {
 	secrets := passwordsOf(&o)
 	logs, own := queued(o.Logger.Handler())
 	o.Logger = slog.New(censor.Handler(logs))
-	clock := newCoarseClock()
+	files, clock := newKeyFiles(o), newCoarseClock()
 	c := &Client{
-		shard:     newShard(o, secrets, rand.Text()[:12], clock),
+		shard:     newShard(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
+		opts:      o,
+		keyFiles:  files,
 		logs:      logs,
 		ownLogs:   own,
 		fills:     newFills(),
@@ -96,13 +103,13 @@ func newClient(o Options) *Client {
 
 // passwords are kept in a function: fmt, which cannot call the methods of what
 // is in unexported fields, would print them with the Client.
-type passwords func() (redis, sentinel Secret)
+type passwords func() (redis, sentinel string)
 
 // passwordsOf takes the passwords out of the options.
 func passwordsOf(o *Options) passwords {
 	redis, sentinel := o.Password, o.SentinelPassword
 	o.Password, o.SentinelPassword = "", ""
-	return func() (Secret, Secret) { return redis, sentinel }
+	return func() (string, string) { return redis.Reveal(), sentinel.Reveal() }
 }
 
 // register gives a class its number and its memory.
@@ -198,15 +205,16 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if !memoryIsAll {
 		c.flush(ctx)
 	}
-	unsaved := c.unsaved()
-	ended := waitFor(ctx, c.end())
+	unsaved := new(UnsavedError)
+	unsaved.Writes, unsaved.AtRisk = c.unsaved()
+	ended := waitFor(ctx, c.end(ErrClosed))
 	c.mu.Lock()
 	for _, s := range c.stores {
 		s.Close()
 	}
 	c.mu.Unlock()
 	var errs []error
-	if unsaved != nil && !memoryIsAll {
+	if *unsaved != (UnsavedError{}) && !memoryIsAll {
 		errs = append(errs, unsaved)
 	}
 	if err := c.journal.close(ctx); err != nil {

@@ -41,7 +41,7 @@ var errInterrupted = errors.New("the replay was interrupted")
 // drainage is one pass over the outbox.
 type drainage struct {
 	shard *shard
-	node   *remote.Node
+	node  *remote.Node
 
 	sweeps      map[string]*sweep // by group: see waiting
 	apart       bool              // each class has a sweep of its own

@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -108,4 +109,16 @@ func name(i int, names ...string) string {
 		return fmt.Sprintf("unknown(%d)", i)
 	}
 	return names[i]
+}
+
+// kept is the receipt of a write that no master has taken. It waits for the disk.
+// Without it the write is in force, but stored less safely than the journal promises.
+func kept(ctx context.Context, p pending, limit time.Duration) (Receipt, error) {
+	switch journaled, err := p.wait(ctx, limit); {
+	case err != nil:
+		return Receipt{Durability: Memory}, &DurabilityError{Asked: Journaled, Got: Memory, Cause: err}
+	case journaled:
+		return Receipt{Durability: Journaled}, nil
+	}
+	return Receipt{Durability: Memory}, nil
 }

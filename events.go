@@ -1,10 +1,6 @@
 package evercache
 
-import (
-	"time"
-
-	"github.com/evercache/evercache/health"
-)
+import "github.com/evercache/evercache/health"
 
 // Events are callbacks for an application that wants to know. Each may be nil.
 // They are called one at a time, in order, by one goroutine that holds no lock;
@@ -12,15 +8,8 @@ import (
 // oldest are dropped and counted in Stats.EventsDropped).
 type Events struct {
 	// State is called at every change of state.
-	State func(StateChange)
+	State func(health.Change)
 	// Failover is called when a failover has ended: confirmed by a majority of
 	// the sentinels, or overtaken by the next one. Sentinel mode only.
 	Failover func(health.Failover)
-}
-
-// StateChange is one change of the client's state.
-type StateChange struct {
-	From, To health.State
-	At       time.Time
-	Cause    error // why; nil on the way up
 }

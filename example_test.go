@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 )
 
 // Product is what the examples cache.
@@ -216,7 +217,7 @@ func ExampleEvents() {
 	client, err := evercache.Open(context.Background(), evercache.Options{
 		MemoryOnly: true,
 		Events: evercache.Events{
-			State: func(change evercache.StateChange) {
+			State: func(change health.Change) {
 				fmt.Println("from", change.From, "to", change.To)
 			},
 		},

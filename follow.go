@@ -18,16 +18,16 @@ import (
 
 // followSentinels is keepMaster in Sentinel mode.
 func (sh *shard) followSentinels(ctx context.Context) {
-	_, password := sh.passwords()
+	_, password := sh.opts.Secrets()
 	watch.Run(ctx, watch.Config{
 		Master:    sh.opts.MasterName,
 		Sentinels: sh.resolveSentinels(ctx),
 		Login: remote.Config{
 			Username:     sh.opts.SentinelUsername,
-			Password:     password.Reveal(),
+			Password:     password,
 			PasswordFile: sh.opts.SentinelPasswordFile,
 			TLS:          sh.opts.SentinelTLS,
-			TLSNow:       tlsNow(sh.keyFiles.sentinels),
+			TLSNow:       sh.opts.SentinelTLSNow,
 			DialTimeout:  sh.opts.DialTimeout,
 			Sentinel:     true,
 		},
@@ -118,7 +118,7 @@ func (sh *shard) failover(r sentinel.Record) health.Failover {
 
 // sentinelHealth is nil outside Sentinel mode.
 func (sh *shard) sentinelHealth() *health.Sentinel {
-	if sh.opts.mode() != health.ModeSentinel {
+	if sh.opts.Mode != health.ModeSentinel {
 		return nil
 	}
 	h := &health.Sentinel{MasterName: sh.opts.MasterName, Configured: sh.opts.Sentinels, Stage: sentinel.Fenced.String()}
@@ -179,7 +179,7 @@ func texts(addrs []sentinel.Addr) []string {
 
 // sentinelStats is nil outside Sentinel mode.
 func (sh *shard) sentinelStats() *stats.Sentinel {
-	if sh.opts.mode() != health.ModeSentinel {
+	if sh.opts.Mode != health.ModeSentinel {
 		return nil
 	}
 	s := &stats.Sentinel{FailoversByCause: sh.failovers.snapshot(), Blackouts: sh.blackoutTimes.snapshotOf(blackoutBounds)}

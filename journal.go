@@ -257,7 +257,7 @@ func (j *journaled) record(r outbox.Record, sh *shard) pending {
 		return pending{}
 	}
 	kept, ok := sh.outbox.Record(r.Key) // with what it was merged with, and what it replaced
-	if !ok {                           // the delete of its class is there, or a master has it
+	if !ok {                            // the delete of its class is there, or a master has it
 		commit, err := j.file.Submit()
 		return pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
@@ -279,25 +279,16 @@ func (j *journaled) prefix(p outbox.Prefix) pending {
 	return pending{commit: commit, err: err, asked: true}
 }
 
-// receipt waits for the disk. Without it the write is in force, but stored less
-// safely than the journal promises.
-func (p pending) receipt(ctx context.Context, limit time.Duration) (Receipt, error) {
-	if !p.asked {
-		return Receipt{Durability: Memory}, nil
+// wait waits for the disk, and tells whether the file has it all. An error means that
+// it is stored less safely than the journal promises.
+func (p pending) wait(ctx context.Context, limit time.Duration) (journaled bool, err error) {
+	if !p.asked || p.err != nil {
+		return false, p.err
 	}
-	err := p.err
-	if err == nil {
-		bounded, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		err = p.commit.Wait(bounded)
-	}
-	if err != nil {
-		return Receipt{Durability: Memory}, &DurabilityError{Asked: Journaled, Got: Memory, Cause: err}
-	}
-	if p.givenUp {
-		return Receipt{Durability: Memory}, nil
-	}
-	return Receipt{Durability: Journaled}, nil
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err = p.commit.Wait(bounded)
+	return err == nil && !p.givenUp, err
 }
 
 func (j *journaled) health() health.Journal {

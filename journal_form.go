@@ -29,6 +29,9 @@ const (
 	entryGaps byte = 6
 )
 
+// foreignKey begins the keys of entryForeign.
+const foreignKey = "x"
+
 func gapsKey(process string) string { return "u" + process }
 
 // gap is what a master did not have when it was dialled: of the numbers above
@@ -206,7 +209,7 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 		Invalidate: b[1]&flagInvalidate != 0,
 		Late:       b[1]&flagLate != 0, Mixed: b[1]&flagMixed != 0,
 	}
-	if r.TTL < 0 || r.TTL > MaxTTL || ns[1]-ns[0] > int64(MaxTTL) {
+	if r.TTL < 0 || r.TTL > outbox.MaxTTL || ns[1]-ns[0] > int64(outbox.MaxTTL) {
 		return nil, errJournalRecord
 	}
 	return r, nil

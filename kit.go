@@ -111,8 +111,6 @@ func (i *inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) i
 	return i.c.barriers.await(ctx, own.node, i.c.ledger.Next(), replicas)
 }
 
-const foreignKey = "x" // begins the journal's keys of other packages
-
 func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
 	j := i.c.journal
 	if j == nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -29,7 +30,7 @@ func TestAHandlerThatBlocksHoldsUpNoPromise(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client, err := Open(t.Context(), Options{
 		Addr: p.Addr(), Logger: slog.New(gate), CloseTimeout: 20 * time.Second,
-		Events: Events{State: func(StateChange) { time.Sleep(time.Millisecond) }},
+		Events: Events{State: func(health.Change) { time.Sleep(time.Millisecond) }},
 	})
 	if err != nil {
 		t.Fatal(err)

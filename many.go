@@ -445,3 +445,14 @@ func (c *Cache[V]) writeOne(ctx context.Context, w *write, a *allowance) (res wr
 }
 
 var errWaited = errors.New("the call has waited for Redis as long as Policy.WriteTimeout allows")
+
+// allowance is how long all writes of one call may wait in vain together. What a
+// master takes costs nothing of it.
+type allowance struct{ left time.Duration }
+
+// spend takes off what a step has cost that began at some time and ended in r.
+func (a *allowance) spend(began time.Time, r Receipt) {
+	if r.Durability < Master {
+		a.left -= time.Since(began)
+	}
+}

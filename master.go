@@ -19,7 +19,7 @@ const (
 // keepMaster keeps a verified master in c.node until ctx ends. It alone writes
 // c.node.
 func (sh *shard) keepMaster(ctx context.Context) {
-	if sh.opts.mode() == health.ModeSentinel {
+	if sh.opts.Mode == health.ModeSentinel {
 		sh.followSentinels(ctx)
 		return
 	}
@@ -36,15 +36,15 @@ func (sh *shard) keepMaster(ctx context.Context) {
 
 // nodeConfig says how to reach a node.
 func (sh *shard) nodeConfig(addr string) remote.Config {
-	password, _ := sh.passwords()
+	password, _ := sh.opts.Secrets()
 	return remote.Config{
 		Addr:         addr,
 		Username:     sh.opts.Username,
-		Password:     password.Reveal(),
+		Password:     password,
 		PasswordFile: sh.opts.PasswordFile,
 		DB:           sh.opts.DB,
 		TLS:          sh.opts.TLS,
-		TLSNow:       tlsNow(sh.keyFiles.redis),
+		TLSNow:       sh.opts.TLSNow,
 		DialTimeout:  sh.opts.DialTimeout,
 		MaxValue:     sh.opts.MaxValueBytes,
 		Sizes:        &sh.sizes,
@@ -132,7 +132,7 @@ func (sh *shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node
 		if n := sh.node.Load(); n != nil && n != not {
 			return n
 		}
-		if sh.opts.mode() != health.ModeSentinel || sh.blackouts.age() > episodePatience {
+		if sh.opts.Mode != health.ModeSentinel || sh.blackouts.age() > episodePatience {
 			return nil
 		}
 		select {

@@ -59,14 +59,3 @@ func (p *patience) release() {
 		p.cancel()
 	}
 }
-
-// allowance is how long all writes of one call may wait in vain together. What a
-// master takes costs nothing of it.
-type allowance struct{ left time.Duration }
-
-// spend takes off what a step has cost that began at some time and ended in r.
-func (a *allowance) spend(began time.Time, r Receipt) {
-	if r.Durability < Master {
-		a.left -= time.Since(began)
-	}
-}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 	// MaxKeyBytes bounds a key.
 	MaxKeyBytes = 1024
 	// MaxTTL bounds a time to live: a year.
-	MaxTTL = 365 * 24 * time.Hour
+	MaxTTL = outbox.MaxTTL
 	// MaxRingAge bounds Options.RingAge: half of how long a tombstone lives.
 	MaxRingAge = 5 * time.Minute
 	// MaxVersion bounds Policy.Version.

@@ -123,6 +123,6 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	commit := c.client.journal.prefix(p)
 	c.dropPrefix(prefix)
 	c.client.keptWrite(cause)
-	r, err := commit.receipt(ctx, c.policy.WriteTimeout)
+	r, err := kept(ctx, commit, c.policy.WriteTimeout)
 	return -1, r, err
 }

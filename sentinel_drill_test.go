@@ -171,7 +171,7 @@ func prepare(t *testing.T, set *redistest.Sentinel, changes ...func(*evercache.O
 	return d
 }
 
-func (d *drill) stateChanged(ch evercache.StateChange) {
+func (d *drill) stateChanged(ch health.Change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch.To == health.Degraded {

@@ -18,11 +18,9 @@ import (
 // be relied on. It knows bytes, masters and durability; types, policies, memory and
 // loads are the Client's.
 type shard struct {
-	opts      Options // without its passwords
-	passwords passwords
-	keyFiles  keyFiles
-	log       *slog.Logger // never waits: see logs
-	process   string       // names this process in Redis
+	opts    shardConfig
+	log     *slog.Logger // never waits
+	process string       // names this process in Redis
 
 	clock  *coarseClock
 	clocks *remote.Clocks // the servers'
@@ -73,21 +71,19 @@ type shard struct {
 	tasks  gate           // goroutines that end by themselves
 }
 
-func newShard(o Options, secrets passwords, process string, clock *coarseClock) *shard {
+func newShard(o shardConfig, clock *coarseClock) *shard {
 	sh := &shard{
 		opts:      o,
-		passwords: secrets,
-		keyFiles:  newKeyFiles(o),
-		log:       o.Logger,
-		process:   process,
+		log:       o.Log,
+		process:   o.Process,
 		clock:     clock,
 		clocks:    new(remote.Clocks),
 		left:      new(remote.Left),
-		status:    newStatus(o.Events, o.Logger),
+		status:    newStatus(o),
 		blackouts: newBlackouts(),
 		redis:     newRedisStats(),
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
-		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: off(o.RingAge)}),
+		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: o.RingAge}),
 		kept:      map[string][]byte{},
 		lanes:     newLanes(),
 		barriers:  newBarriers(),
@@ -110,13 +106,10 @@ func (sh *shard) open() (err error) {
 	}
 	sh.goes(sh.clock.run)
 	sh.goes(sh.status.deliver)
-	if sh.opts.MemoryOnly {
+	if sh.opts.Mode == health.ModeMemoryOnly {
 		return nil
 	}
 	sh.goes(sh.keepMaster)
-	if sh.keyFiles.any() {
-		sh.goes(sh.keyFiles.watch)
-	}
 	sh.goes(sh.replay)
 	sh.goes(sh.watchOwn)
 	sh.goes(sh.watchEvictions)
@@ -142,8 +135,8 @@ func (sh *shard) spawn(f func()) bool {
 }
 
 // end ends all goroutines, and returns a channel that is closed when they have.
-func (sh *shard) end() <-chan struct{} {
-	sh.cancel(ErrClosed)
+func (sh *shard) end(cause error) <-chan struct{} {
+	sh.cancel(cause)
 	gone := make(chan struct{})
 	go func() {
 		sh.wg.Wait()
@@ -158,12 +151,12 @@ func (sh *shard) closed() bool { return sh.status.get().state == health.Closed }
 
 // memoryIsAll reports that there is no Redis that could know more.
 func (sh *shard) memoryIsAll() bool {
-	return sh.opts.MemoryOnly || sh.opts.RedisOptional && !sh.reached.Load()
+	return sh.opts.Mode == health.ModeMemoryOnly || sh.opts.RedisOptional && !sh.reached.Load()
 }
 
 // cause is why Redis is not used, or nil while it is.
 func (sh *shard) cause() error {
-	if sh.opts.MemoryOnly || sh.node.Load() != nil {
+	if sh.opts.Mode == health.ModeMemoryOnly || sh.node.Load() != nil {
 		return nil
 	}
 	return sh.status.get().cause

@@ -6,19 +6,16 @@ import (
 	"time"
 )
 
-// unsaved counts what would be lost if the process ended now; nil: nothing.
-func (sh *shard) unsaved() error {
-	var e UnsavedError
-	if !sh.journal.safe() {
-		e.Writes = sh.outbox.Depth().Entries
+// unsaved counts what would be lost if the process ended now: what no master has
+// taken, and what only one had which is gone.
+func (sh *shard) unsaved() (writes, atRisk int) {
+	if sh.journal.safe() {
+		return 0, 0
 	}
-	if sh.node.Load() == nil && !sh.journal.safe() {
-		e.AtRisk = sh.ledger.Unconfirmed()
+	if sh.node.Load() == nil {
+		atRisk = sh.ledger.Unconfirmed()
 	}
-	if e == (UnsavedError{}) {
-		return nil
-	}
-	return &e
+	return sh.outbox.Depth().Entries, atRisk
 }
 
 // confirmPatience is how long Close waits for replicas that do not keep up.

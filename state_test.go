@@ -60,9 +60,9 @@ func deliverIn(t *testing.T, s *status) {
 func TestChangesOfStateAreToldInOrderWithTheirCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
-		s := newStatus(Events{State: func(ch StateChange) {
+		s := newStatus(shardConfig{Log: quiet, Changed: func(ch health.Change) {
 			told = append(told, fmt.Sprintf("%v to %v at %v: %v", ch.From, ch.To, ch.At.UTC().Format("04:05"), ch.Cause))
-		}}, quiet)
+		}})
 		deliverIn(t, s)
 		down := errors.New("down")
 		for _, ev := range []stateEvent{masterVerified, writesReplayed, masterLost, masterLost, masterVerified, writesReplayed, clientClosed, masterVerified} {
@@ -92,11 +92,11 @@ func TestChangesOfStateAreToldInOrderWithTheirCause(t *testing.T) {
 func TestASlowCallbackLosesTheOldestChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		var told []StateChange
-		s := newStatus(Events{State: func(ch StateChange) {
+		var told []health.Change
+		s := newStatus(shardConfig{Log: quiet, Changed: func(ch health.Change) {
 			<-release
 			told = append(told, ch)
-		}}, quiet)
+		}})
 		deliverIn(t, s)
 		synctest.Wait()
 		const rounds = eventQueue // each makes two changes
@@ -122,7 +122,7 @@ func TestASlowCallbackLosesTheOldestChanges(t *testing.T) {
 func TestWhatIsQueuedAtCloseIsToldStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := 0
-		s := newStatus(Events{State: func(StateChange) { told++ }}, quiet)
+		s := newStatus(shardConfig{Log: quiet, Changed: func(health.Change) { told++ }})
 		s.apply(masterVerified, nil)
 		s.apply(clientClosed, nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -136,7 +136,7 @@ func TestWhatIsQueuedAtCloseIsToldStill(t *testing.T) {
 
 func TestTheTimeWithoutAMasterIsAddedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStatus(Events{}, quiet)
+		s := newStatus(shardConfig{Log: quiet})
 		steps := []struct {
 			ev   stateEvent
 			want time.Duration // in all, a second later
@@ -173,7 +173,7 @@ func TestTheTimeWithoutAMasterIsAddedUp(t *testing.T) {
 
 // A write that is kept at the very moment at which a replay ends.
 func TestARecoveryEndsOnlyWhenNothingWaits(t *testing.T) {
-	s := newStatus(Events{}, quiet)
+	s := newStatus(shardConfig{Log: quiet})
 	s.apply(masterVerified, nil)
 	s.replayed(func() bool { return false })
 	if got := s.get().state; got != health.Recovering {

@@ -16,7 +16,7 @@ import (
 // and who is told.
 type status struct {
 	log     *slog.Logger
-	events  Events
+	config  shardConfig
 	queue   chan func()
 	dropped atomic.Uint64
 
@@ -40,8 +40,8 @@ type condition struct {
 // eventQueue bounds the changes that wait for a slow callback.
 const eventQueue = 256
 
-func newStatus(e Events, log *slog.Logger) *status {
-	s := &status{log: log, events: e, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[stats.Transition]uint64{}}
+func newStatus(o shardConfig) *status {
+	s := &status{log: o.Log, config: o, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[stats.Transition]uint64{}}
 	s.current.Store(&condition{state: health.Degraded, since: time.Now()})
 	for from := health.Degraded; from <= health.Closed; from++ {
 		for ev := masterVerified; ev <= clientClosed; ev++ {
@@ -118,8 +118,8 @@ func (s *status) change(was, now *condition) {
 	s.transitions[transition(was.state, now.state)]++
 	close(s.changed)
 	s.changed = make(chan struct{})
-	if f := s.events.State; f != nil {
-		ch := StateChange{From: was.state, To: now.state, At: now.since, Cause: now.cause}
+	if f := s.config.Changed; f != nil {
+		ch := health.Change{From: was.state, To: now.state, At: now.since, Cause: now.cause}
 		s.tell(func() { f(ch) })
 	}
 	s.logChange(was, now)
@@ -127,7 +127,7 @@ func (s *status) change(was, now *condition) {
 
 // failedOver queues a failover for the callback.
 func (s *status) failedOver(f health.Failover) {
-	if call := s.events.Failover; call != nil {
+	if call := s.config.FailedOver; call != nil {
 		s.tell(func() { call(f) })
 	}
 }

@@ -247,7 +247,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
 	}
-	return commit.receipt(ctx, c.policy.WriteTimeout)
+	return kept(ctx, commit, c.policy.WriteTimeout)
 }
 
 // recall notes what memory holds of a key that is being written: if that is still

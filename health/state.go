@@ -1,6 +1,9 @@
 package health
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // State is what the client can do at this moment.
 type State uint8
@@ -45,4 +48,11 @@ func name(i int, names ...string) string {
 		return fmt.Sprintf("unknown(%d)", i)
 	}
 	return names[i]
+}
+
+// Change is one change of the client's state.
+type Change struct {
+	From, To State
+	At       time.Time
+	Cause    error // why; nil on the way up
 }

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// MaxTTL bounds a time to live: a year.
+const MaxTTL = 365 * 24 * time.Hour
+
 // Kind is what a record wants done.
 type Kind uint8
 
