@@ -78,19 +78,13 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 }
 
 func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
-	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
 	ctx, limit := p.first()
-	ctx, limit, err := c.noteFirst(ctx, node, w.ttl, false, limit)
-	if err != nil {
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	end := node.EndOf(w.ttl, time.Now())
-	w.rec.SendAgain(outbox.End{From: end, To: end})
-	pair := remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}
-	stored, span, err := node.SetAbsent(ctx, pair, limit)
-	switch {
-	case err != nil && p.ctx.Err() != nil:
+	s, stored := c.keys.add(ctx, node, &w.outgoing, limit)
+	switch err := s.err; {
+	case err != nil && p.ctx.Err() != nil && !s.unsent:
 		return false, Receipt{}, context.Cause(p.ctx)
+	case s.unsent:
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case errors.Is(err, remote.ErrTooLarge): // it was not sent
 		return false, Receipt{}, rejection(err)
 	case err != nil:
@@ -98,11 +92,6 @@ func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, 
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !stored:
 		return false, Receipt{Durability: Master}, nil
-	}
-	s.span = span
-	if trace := c.trace(w.rec.Key, w.ttl); trace != "" {
-		at, _ := node.ServerTime(span.Sent)
-		_ = node.LeaveTrace(ctx, trace, c.client.process, at, limit) // without it an older value may come back
 	}
 	number, ok := c.landed(w, s)
 	if !ok {

@@ -47,9 +47,8 @@ type Cache[V any] struct {
 	sizer    *heapsize.Sizer
 	l1       *local.Store
 	flights  *flights[V]
-	tracked  atomic.Bool // the feed announces the class
-	mixed    atomic.Bool // see mixes
-	lived    lives
+	keys     *class        // in Redis
+	mixed    atomic.Bool   // see mixes
 	limiter  *rate.Limiter // of loads in an outage
 	faults   []error       // of its options; NewCache refuses them
 	unread   unread        // values that do not decode
@@ -110,7 +109,6 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	c := &Cache[V]{
 		client:   client,
 		class:    name,
-		prefix:   client.opts.KeyPrefix + name + ":",
 		policy:   p,
 		trusting: trusting,
 		codec:    defaultCodec[V](),
@@ -118,6 +116,8 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		flights:  newFlights[V](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
+	c.keys = client.newClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
+	c.prefix = c.keys.prefix
 	for _, o := range options {
 		if o != nil {
 			o(c)
@@ -130,7 +130,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if c.id, c.l1, err = client.register(name, p); err != nil {
 		return nil, err
 	}
-	client.subscribe(name, c)
+	client.subscribe(name, c.keys)
 	return c, nil
 }
 
@@ -159,7 +159,7 @@ func (c *Cache[V]) Release() bool {
 	if c.l1 != c.client.memory || !c.client.release(c.class) {
 		return false
 	}
-	c.tracked.Store(false)
+	c.keys.tracked.Store(false)
 	c.dropPrefix("")
 	return true
 }

@@ -39,10 +39,10 @@ type Client struct {
 	decodeFailures atomic.Uint64
 	encodeFailures atomic.Uint64
 
-	mu        sync.Mutex // guards what follows
-	classes   map[string]bool
-	lastClass uint32         // the number of the class that was made last
-	stores    []*local.Store // every L1, the shared one first
+	mu        sync.Mutex      // guards what follows
+	named     map[string]bool // the names of the classes
+	lastClass uint32          // the number of the class that was made last
+	stores    []*local.Store  // every L1, the shared one first
 
 	writers gate // writes under way
 	closing sync.Once
@@ -91,7 +91,7 @@ func newClient(o Options) *Client {
 		prefixing: make(chan struct{}, mostPrefixes),
 		requests:  new(requests),
 		loads:     loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
-		classes:   map[string]bool{},
+		named:     map[string]bool{},
 		done:      make(chan struct{}),
 	}
 	clock.late = c.feed.doubt
@@ -119,10 +119,10 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 	if c.closed() {
 		return 0, nil, ErrClosed
 	}
-	if c.classes[class] {
+	if c.named[class] {
 		return 0, nil, fmt.Errorf("evercache: class %s has a Cache already", class)
 	}
-	c.classes[class] = true
+	c.named[class] = true
 	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
@@ -136,11 +136,11 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 func (c *Client) release(class string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.classes[class] || !c.outbox.Empty() {
+	if !c.named[class] || !c.outbox.Empty() {
 		return false
 	}
-	delete(c.classes, class)
-	c.subscribers.Delete(class)
+	delete(c.named, class)
+	c.shard.classes.Delete(class)
 	return true
 }
 

@@ -1,82 +1,18 @@
 package evercache
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// deliver sends the write to the master, and to the next one if there is one in
-// time: repeating it is safe. The caller holds the key's lane.
+// deliver sends the write to the master, or to the next one. The caller holds the
+// key's lane.
 func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
-	ctx, limit := p.first()
-	for {
-		sent := c.send(ctx, node, w, limit)
-		if k := remote.KindOf(sent.err); !k.Outage() || k.Refused() || p.over() {
-			return c.delivered(p, w, sent)
-		}
-		c.client.blackouts.sign()
-		if node = c.client.awaitMaster(p.bounded(), node); node == nil {
-			return c.delivered(p, w, sent)
-		}
-		ctx, limit = p.left()
-	}
-}
-
-// sending is a write that was sent to a master, and what came of it.
-type sending struct {
-	node  *remote.Node
-	mark  mark
-	span  remote.Span
-	found bool  // false: a Touch of a missing key
-	done  int64 // when a Delete was executed, on the server's clock
-	err   error
-	// unsent: no master has seen it.
-	unsent bool
-}
-
-// send sends a write.
-func (c *Cache[V]) send(ctx context.Context, node *remote.Node, w *write, limit time.Duration) sending {
-	s := sending{node: node, mark: c.mark(w.rec.Key), found: true}
-	if w.rec.Kind != outbox.Delete {
-		if ctx, limit, s.err = c.noteFirst(ctx, node, w.ttl, w.rec.Kind == outbox.Touch, limit); s.err != nil {
-			s.unsent = true
-			return s
-		}
-	}
-	switch w.rec.Kind {
-	case outbox.Delete:
-		s.span.Sent = time.Now()
-		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: c.tomb(w.rec.Key), Process: c.client.process}, limit)
-		if s.done != 0 {
-			c.client.tombs.left(len(c.tomb(w.rec.Key)), c.client.clock.precise())
-		}
-	case outbox.Touch:
-		trace := c.trace(w.rec.Key, w.ttl)
-		w.inTime = trace != "" || node.InTime(0)
-		leave := c.client.scripted(node, w.rec.Key, w.inTime)
-		s.found, s.span, s.err = node.Expire(ctx, remote.Pair{
-			Key: w.rec.Key, TTL: w.ttl, InTime: w.inTime, Trace: trace, Process: c.client.process,
-		}, limit)
-		leave()
-		s.found = s.found || s.err != nil
-	default:
-		end := node.EndOf(w.ttl, time.Now())
-		w.rec.SendAgain(outbox.End{From: end, To: end})
-		trace := c.trace(w.rec.Key, w.ttl)
-		w.inTime = trace != "" || node.InTime(len(w.rec.Value))
-		leave := c.client.scripted(node, w.rec.Key, w.inTime)
-		s.span, s.err = node.Set(ctx, remote.Pair{
-			Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end, InTime: w.inTime, Trace: trace, Process: c.client.process,
-		}, limit)
-		leave()
-	}
-	return s
+	return c.delivered(p, w, c.keys.deliver(p, node, &w.outgoing))
 }
 
 // delivered concludes a write by the master's answer; the caller holds the lane.
@@ -157,19 +93,6 @@ func (c *Cache[V]) remembered(w *write, m mark) {
 		return
 	}
 	c.applied(w)
-}
-
-// executed is when the server executed the write, on its own clock.
-func (s sending) executed() (low, high int64) {
-	if s.done != 0 {
-		return s.done, s.done
-	}
-	if s.span.Answered.IsZero() {
-		s.span.Answered = time.Now()
-	}
-	low, _ = s.node.ServerTime(s.span.Sent)
-	_, high = s.node.ServerTime(s.span.Answered)
-	return low, high
 }
 
 // missing concludes a Touch of a key that Redis does not have.

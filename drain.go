@@ -183,11 +183,11 @@ func (d *drainage) made(since int64) (lo, hi int64) {
 // noteLife lets the master know how long the record is to live: others have to
 // tell from its end when it was written.
 func (d *drainage) noteLife(ctx context.Context, r *outbox.Record, blur int64) error {
-	s := d.shard.subscriberOf(r.Key)
-	if s == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
+	k := d.shard.classOf(r.Key)
+	if k == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
 		return nil
 	}
-	return s.noteLife(ctx, d.node, r.TTL, r.Touched(), blur)
+	return k.noteLife(ctx, d.node, r.TTL, r.Touched(), blur)
 }
 
 // widen says how much wider the times of what was made then are by the clocks of
@@ -206,8 +206,8 @@ func (sh *shard) replayOf(r outbox.Record) remote.Replay {
 	w := remote.Replay{Kind: remote.Restore, Key: r.Key, Data: r.Value, Cond: sh.condOf(&r)}
 	// Its end tells others when it was written at the earliest: see remote.Life.
 	w.Ends = r.Lo + time.Duration(r.Ends-r.Since).Milliseconds()
-	if s := sh.subscriberOf(r.Key); s != nil {
-		w.Brief = s.brief(r.TTL)
+	if k := sh.classOf(r.Key); k != nil {
+		w.Brief = k.brief(r.TTL)
 	}
 	now := sh.clock.precise()
 	ended := r.Ends-now < int64(time.Millisecond)
@@ -288,8 +288,8 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	if result != remote.Superseded && (r.Kind == outbox.Delete || r.Kind == outbox.Invalidate) {
 		sh.tombs.left(len(remote.TombstoneKey(sh.opts.KeyPrefix, r.Key)), sh.clock.precise())
 	}
-	if s := sh.subscriberOf(r.Key); s != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
-		s.discard(r.Key)
+	if k := sh.classOf(r.Key); k != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
+		k.listener.Discard(r.Key)
 	}
 }
 

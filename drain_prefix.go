@@ -207,6 +207,6 @@ func (d *drainage) endSweep(s *sweep) bool {
 	}
 	sh.replayed.Add(uint64(len(done)))
 	under := outbox.NewPrefixes(done).Cover
-	sh.everySubscriber(func(s subscriber) { s.flush(under) }) // memory may hold what had no room in the outbox
+	sh.everyClass(func(k *class) { k.listener.Flush(under) }) // memory may hold what had no room in the outbox
 	return true
 }

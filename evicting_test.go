@@ -286,7 +286,7 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, err := c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.livesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
 		t.Fatal("they were not noted at all")
 	}
 	was := client.evicting.known().generation
@@ -294,7 +294,7 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	waitUntil(t, 10*time.Second, func() bool { return client.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
 	_, err = c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.livesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
 		t.Error("they are not noted again")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -155,42 +154,30 @@ func (f *feed) undisturbed(m mark) bool { return f.seqs[m.slot].Load() == m.seq 
 // passed reports whether an entry of that epoch was covered once and is not now.
 func (f *feed) passed(epoch uint64) bool { return epoch != 0 && epoch != f.epoch.Load() }
 
-// subscriber is a Cache, as the feed and the findings see it.
-type subscriber interface {
-	changed(full string, deleted bool)  // somebody else has changed this key
-	someDeleted()                       // and deleted some
-	discard(full string)                // memory holds what Redis does not
-	flushed()                           // everything is gone
-	flush(under func(full string) bool) // drop what memory holds of these keys in Redis
-	prefixed() string                   // of its keys in Redis
-	// noteLife lets Redis know of a life before it is used in what is put back, and
-	// how badly the clock is known that dates it, in milliseconds.
-	noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error
-	brief(ttl time.Duration) bool // whether what lives so long may be gone before it is told
-	track(on bool)                // whether the feed announces its keys
-	tracks() bool
-	values() findings.Class
-}
-
-// subscriberOf finds the Cache of a key in Redis.
-func (sh *shard) subscriberOf(full string) subscriber {
+// classOf finds the class of a key in Redis.
+func (sh *shard) classOf(full string) *class {
 	rest, ok := strings.CutPrefix(full, sh.opts.KeyPrefix)
 	if !ok {
 		return nil
 	}
-	class, _, ok := strings.Cut(rest, ":")
+	name, _, ok := strings.Cut(rest, ":")
 	if !ok {
 		return nil
 	}
-	s, _ := sh.subscribers.Load(class)
-	sub, _ := s.(subscriber)
-	return sub
+	return sh.classNamed(name)
 }
 
-// everySubscriber calls f for each Cache.
-func (sh *shard) everySubscriber(f func(subscriber)) {
-	sh.subscribers.Range(func(_, s any) bool {
-		f(s.(subscriber))
+// classNamed is nil where there is none.
+func (sh *shard) classNamed(name string) *class {
+	k, _ := sh.classes.Load(name)
+	found, _ := k.(*class)
+	return found
+}
+
+// everyClass calls f for each class.
+func (sh *shard) everyClass(f func(*class)) {
+	sh.classes.Range(func(_, k any) bool {
+		f(k.(*class))
 		return true
 	})
 }
@@ -200,13 +187,13 @@ func (sh *shard) everySubscriber(f func(subscriber)) {
 func (sh *shard) invalidated(keys []string, all bool) {
 	if all {
 		sh.feed.flushed()
-		sh.spawn(func() { sh.everySubscriber(subscriber.flushed) })
+		sh.spawn(func() { sh.everyClass(func(k *class) { k.listener.Flushed() }) })
 		return
 	}
 	for _, key := range keys {
-		if class, ok := strings.CutPrefix(key, remote.MarksKey(sh.opts.KeyPrefix, "")); ok {
-			if s, ok := sh.subscribers.Load(class); ok {
-				s.(subscriber).someDeleted()
+		if name, ok := strings.CutPrefix(key, remote.MarksKey(sh.opts.KeyPrefix, "")); ok {
+			if k := sh.classNamed(name); k != nil {
+				k.listener.SomeDeleted()
 			}
 			continue
 		}
@@ -214,9 +201,9 @@ func (sh *shard) invalidated(keys []string, all bool) {
 		if deleted {
 			key = of
 		}
-		if s := sh.subscriberOf(key); s != nil {
+		if k := sh.classOf(key); k != nil {
 			sh.feed.announce(key)
-			s.changed(key, deleted)
+			k.listener.Changed(key, deleted)
 			if !deleted {
 				sh.changedByOther(key)
 			}

@@ -3,25 +3,21 @@ package evercache
 import (
 	"time"
 
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/local"
 )
 
-// The Cache as a subscriber of the feed.
+// hearing is a Cache as the listener of its class.
+type hearing[V any] struct{ c *Cache[V] }
 
-func (c *Cache[V]) prefixed() string { return c.prefix }
-func (c *Cache[V]) track(on bool)    { c.tracked.Store(on) }
-func (c *Cache[V]) tracks() bool     { return c.tracked.Load() }
-
-// mark is to be taken before Redis is asked or written.
-func (c *Cache[V]) mark(full string) mark {
-	f := c.client.feed
-	m := mark{slot: f.slot(full)}
-	m.seq = f.seqs[m.slot].Load()
-	if c.tracked.Load() {
-		m.epoch = f.epoch.Load()
-	}
-	return m
+func (h hearing[V]) Changed(key string, deleted bool) { h.c.changed(key, deleted) }
+func (h hearing[V]) SomeDeleted()                     { h.c.flights.disturb() } // what is being loaded is not announced
+func (h hearing[V]) Discard(key string)               { h.c.discard(key) }
+func (h hearing[V]) Flushed()                         { h.c.dropPrefix("") }
+func (h hearing[V]) Flush(under func(key string) bool) {
+	h.c.dropAll(func(key string) bool { return under(h.c.full(key)) })
 }
+func (h hearing[V]) values() findings.Class { return h.c.values() }
 
 // changed drops what somebody else has changed; a load or a read of the key
 // that began before does not put it back. An announcement at the end of an
@@ -46,10 +42,6 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 		}
 	})
 }
-
-// someDeleted says that somebody else has deleted a prefix of the class. What
-// memory holds under it is announced key by key, but not what is being loaded.
-func (c *Cache[V]) someDeleted() { c.flights.disturb() }
 
 // settlingTime is how long after a master was reached others may still send
 // again what they have kept.
@@ -95,11 +87,4 @@ func ended(it *local.Item, now int64) *local.Item {
 func (c *Cache[V]) discard(full string) {
 	key := c.bare(full)
 	c.flights.supersede(key, func() { c.drop(key) })
-}
-
-func (c *Cache[V]) flushed() { c.dropPrefix("") }
-
-// flush drops what memory holds of the keys in Redis that under reports.
-func (c *Cache[V]) flush(under func(full string) bool) {
-	c.dropAll(func(key string) bool { return under(c.full(key)) })
 }

@@ -16,7 +16,7 @@ type listening struct {
 // tracked are the prefixes that a node which is dialled now announces.
 func (sh *shard) tracked() []string {
 	prefixes := []string{remote.TombstonePrefix(sh.opts.KeyPrefix), remote.MarksKey(sh.opts.KeyPrefix, "")}
-	sh.everySubscriber(func(s subscriber) { prefixes = append(prefixes, s.prefixed()) })
+	sh.everyClass(func(k *class) { prefixes = append(prefixes, k.prefix) })
 	return prefixes
 }
 
@@ -34,16 +34,16 @@ func (sh *shard) listen(n *remote.Node) {
 	ctx, cancel := context.WithCancel(sh.ctx)
 	sh.listening = listening{n, cancel}
 	has := n.Tracked()
-	sh.everySubscriber(func(s subscriber) { s.track(slices.Contains(has, s.prefixed())) })
+	sh.everyClass(func(k *class) { k.tracked.Store(slices.Contains(has, k.prefix)) })
 	sh.wg.Go(func() { sh.hear(ctx, n) })
 }
 
 // trackAll lets the feed announce the classes that it does not yet: those made
 // since the node was dialled, and those for which it could not be asked in time.
 func (sh *shard) trackAll(n *remote.Node) {
-	sh.everySubscriber(func(s subscriber) {
-		if !s.tracks() {
-			sh.trackOn(n, s)
+	sh.everyClass(func(k *class) {
+		if !k.tracked.Load() {
+			sh.trackOn(n, k)
 		}
 	})
 }
@@ -62,28 +62,28 @@ func (sh *shard) deafen() {
 		sh.listening.end()
 	}
 	sh.listening = listening{}
-	sh.everySubscriber(func(s subscriber) { s.track(false) })
+	sh.everyClass(func(k *class) { k.tracked.Store(false) })
 }
 
 // subscribe lets the feed announce a class that was made after the master was
 // reached. Until it does, what the class holds is not coherent.
-func (sh *shard) subscribe(class string, s subscriber) {
-	sh.subscribers.Store(class, s)
+func (sh *shard) subscribe(name string, k *class) {
+	sh.classes.Store(name, k)
 	sh.listeningMu.Lock()
 	n := sh.listening.node
 	sh.listeningMu.Unlock()
 	if n != nil {
-		sh.spawn(func() { sh.trackOn(n, s) })
+		sh.spawn(func() { sh.trackOn(n, k) })
 	}
 }
 
-func (sh *shard) trackOn(n *remote.Node, s subscriber) {
-	if n.Track(sh.ctx, s.prefixed(), sh.opts.WriteTimeout) != nil {
+func (sh *shard) trackOn(n *remote.Node, k *class) {
+	if n.Track(sh.ctx, k.prefix, sh.opts.WriteTimeout) != nil {
 		return
 	}
 	sh.listeningMu.Lock()
 	defer sh.listeningMu.Unlock()
 	if sh.listening.node == n {
-		s.track(true)
+		k.tracked.Store(true)
 	}
 }

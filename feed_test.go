@@ -31,7 +31,7 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 
 func waitCovered(t *testing.T, c *Cache[string]) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return c.tracked.Load() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.keys.tracked.Load() && c.client.Health().Feed.Coherent },
 		func() string { return fmt.Sprintf("the feed covers nothing: %+v", c.client.Health().Feed) })
 }
 
@@ -408,7 +408,7 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(one, "a", "ours")
 	wantErr(t, err, nil)
-	s := one.send(t.Context(), one.client.node.Load(), w, time.Second)
+	s := one.keys.send(t.Context(), one.client.node.Load(), &w.outgoing, time.Second)
 	wantErr(t, s.err, nil)
 	before := one.client.feed.announced.Load()
 	_, _ = other.Set(t.Context(), "a", "theirs")
@@ -471,7 +471,7 @@ func TestAClassThatIsMadeLaterIsCoveredToo(t *testing.T) {
 func TestAClassIsCoveredThoughTheFirstAttemptFailed(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
-	c.track(false) // as when Redis does not answer in time
+	c.keys.tracked.Store(false) // as when Redis does not answer in time
 	waitCovered(t, c)
 }
 

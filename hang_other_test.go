@@ -128,7 +128,7 @@ func TestALoadThatWasGivenUpIsNotStoredAfterWhatAnotherWroteSince(t *testing.T) 
 		"deleted, and the trace evicted": func(s *latentLink) {
 			_, err := s.b.Delete(s.Context(), "k")
 			wantErr(s.T, err, nil)
-			redisDo(s.T, s.redis, "DEL", s.b.tomb("c:k"))
+			redisDo(s.T, s.redis, "DEL", s.b.keys.tomb("c:k"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,7 +66,11 @@ func (k keyFiles) known() (all []findings.KeyFiles) {
 
 // valueFaults are what is wrong with the values of each class, by its name.
 func (c *Client) valueFaults() (all []findings.Class) {
-	c.everySubscriber(func(s subscriber) { all = append(all, s.values()) })
+	c.everyClass(func(k *class) {
+		if l, ok := k.listener.(interface{ values() findings.Class }); ok {
+			all = append(all, l.values())
+		}
+	})
 	slices.SortFunc(all, func(a, b findings.Class) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }

@@ -283,7 +283,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.inTurn(older)
-			sent := c.send(t.Context(), node, older, time.Second)
+			sent := c.keys.send(t.Context(), node, &older.outgoing, time.Second)
 			if sent.err != nil {
 				t.Fatal(sent.err)
 			}

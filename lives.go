@@ -63,25 +63,25 @@ func (l *noted) covers(w *noted, now int64) bool {
 
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
-func (c *Cache[V]) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	return c.noteBlurred(ctx, c.lifeOf(node, ttl, touch), 0, limit)
+func (k *class) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
+	return k.noteBlurred(ctx, k.lifeOf(node, ttl, touch), 0, limit)
 }
 
 // noteBlurred is note for what is dated by a clock that was known no better than to
 // blur, in milliseconds. A slack does not shrink: what was written with it is there.
-func (c *Cache[V]) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
-	node, now := w.node, c.client.clock.precise()
+func (k *class) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
+	node, now := w.node, k.sh.clock.precise()
 	w.blur = max(w.blur, blur)
-	if c.lived.last.Load().covers(&w, now) {
+	if k.lived.last.Load().covers(&w, now) {
 		return nil
 	}
-	c.lived.mu.Lock()
-	l := c.lived.all[w.lifeKey]
-	c.lived.mu.Unlock()
+	k.lived.mu.Lock()
+	l := k.lived.all[w.lifeKey]
+	k.lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
-		ctx, limit = remainder(ctx, limit, time.Duration(c.client.clock.precise()-now))
-		life := remote.Life{Lives: c.livesKey(), TTL: w.ttl, Slack: slackFor(max(node.Blur(), blur)), Touch: w.touch}
+		ctx, limit = remainder(ctx, limit, time.Duration(k.sh.clock.precise()-now))
+		life := remote.Life{Lives: k.livesKey(), TTL: w.ttl, Slack: slackFor(max(node.Blur(), blur)), Touch: w.touch}
 		if l != nil {
 			life.Slack = max(life.Slack, l.slack)
 		}
@@ -89,29 +89,29 @@ func (c *Cache[V]) noteBlurred(ctx context.Context, w noted, blur int64, limit t
 		if err != nil {
 			return err
 		}
-		c.lived.heard(longest)
+		k.lived.heard(longest)
 		w.until, w.slack = now+int64(life.Holds()), life.Slack
 		l = new(w)
 	}
-	c.lived.keep(l)
+	k.lived.keep(l)
 	return nil
 }
 
 // lifeOf is what a write wants to be noted.
-func (c *Cache[V]) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
+func (k *class) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
 	return noted{
 		lifeKey: lifeKey{ttl, touch}, node: node, blur: node.Blur(),
-		flushes: c.client.feed.flushes.Load(), evicted: c.client.evicting.generation.Load(),
+		flushes: k.sh.feed.flushes.Load(), evicted: k.sh.evicting.generation.Load(),
 	}
 }
 
 // noteFirst is note, and returns what it leaves of the limit.
-func (c *Cache[V]) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
-	if w := c.lifeOf(node, ttl, touch); c.lived.last.Load().covers(&w, c.client.clock.precise()) {
+func (k *class) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
+	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.clock.precise()) {
 		return ctx, limit, nil
 	}
 	began := time.Now()
-	err := c.note(ctx, node, ttl, touch, limit)
+	err := k.note(ctx, node, ttl, touch, limit)
 	ctx, limit = remainder(ctx, limit, time.Since(began))
 	return ctx, limit, err
 }
@@ -134,31 +134,23 @@ func (l *lives) keep(n *noted) {
 	l.all[n.lifeKey] = n
 }
 
-func (c *Cache[V]) livesKey() string { return remote.LivesKey(c.client.opts.KeyPrefix, c.prefix) }
-
-// mixes reports whether the class was written with several lives here.
-func (c *Cache[V]) mixes(ttl time.Duration) bool {
-	if ttl != c.policy.TTL {
-		c.mixed.Store(true)
-	}
-	return c.mixed.Load()
-}
+func (k *class) livesKey() string { return remote.LivesKey(k.sh.opts.KeyPrefix, k.prefix) }
 
 // brief reports whether a value that lives for ttl may have ended when another
 // process puts back an older one that lives longer.
-func (c *Cache[V]) brief(ttl time.Duration) bool {
-	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(c.policy.TTL), c.lived.longest.Load())
+func (k *class) brief(ttl time.Duration) bool {
+	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(k.ttl), k.lived.longest.Load())
 }
 
 // trace is where a brief write is noted, "" for another.
-func (c *Cache[V]) trace(full string, ttl time.Duration) string {
-	if !c.brief(ttl) {
+func (k *class) trace(full string, ttl time.Duration) string {
+	if !k.brief(ttl) {
 		return ""
 	}
-	return remote.TraceKey(c.client.opts.KeyPrefix, full)
+	return remote.TraceKey(k.sh.opts.KeyPrefix, full)
 }
 
 // noteLife is note for a record of the class that is put back.
-func (c *Cache[V]) noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
-	return c.noteBlurred(ctx, c.lifeOf(node, ttl, touch), blur, c.policy.WriteTimeout)
+func (k *class) noteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
+	return k.noteBlurred(ctx, k.lifeOf(node, ttl, touch), blur, k.limit)
 }

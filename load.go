@@ -254,32 +254,22 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 	defer c.client.scripts.enter(full)()
 	sent := time.Now()
 	missed, ok := f.missed.since(c.client.clocks)
-	if !ok || c.note(ctx, node, c.policy.TTL, false, c.policy.WriteTimeout) != nil {
+	if !ok {
 		return
 	}
-	stored, err := node.Fill(ctx, remote.Fill{
-		Pair: remote.Pair{Key: full, Data: data, TTL: c.policy.TTL}, Tomb: c.tomb(full), Marks: c.marks(), Trace: remote.TraceKey(c.client.opts.KeyPrefix, full), Rest: f.key.key, MissedAt: missed, Replaces: replaces,
-	}, c.policy.WriteTimeout)
+	stored, err := c.keys.fill(ctx, node, filling{key: full, rest: f.key.key, data: data, missed: missed, replaces: replaces})
 	if stored && replaces != "" {
 		c.unread.overwritten.add(f.key.key)
 	}
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
-		c.unfill(ctx, node, full, sent)
+		c.keys.unfill(ctx, node, full, sent)
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time
 	case err == nil:
 		c.flights.keep(f, func() { c.put(f.key.key, it) })
 		c.cover(ctx, node, f, it, data)
 	}
-}
-
-// unfill takes a fill back, unless the key has been written since.
-func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, sent time.Time) {
-	w := remote.Replay{Kind: remote.Invalidate, Key: full, Cond: remote.CondOf(c.client.opts.KeyPrefix, full, c.client.process)}
-	w.Lo, _ = node.ServerTime(sent)
-	_, w.Hi = node.ServerTime(time.Now())
-	_, _ = node.Replay(ctx, []remote.Replay{w}, c.policy.WriteTimeout)
 }
 
 // cover lets the feed vouch for an item that was just stored. A script is
@@ -289,7 +279,7 @@ func (c *Cache[V]) unfill(ctx context.Context, node *remote.Node, full string, s
 // Where the announcement is handled only after the question, it is asked again.
 func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
 	for range 3 {
-		m := c.mark(c.full(f.key.key))
+		m := c.keys.mark(c.full(f.key.key))
 		if m.epoch == 0 || c.client.node.Load() != node {
 			return
 		}
@@ -318,11 +308,3 @@ func (c *Cache[V]) unkeep(key string, it *local.Item) {
 		}
 	})
 }
-
-// tomb is the key of a key's tombstone.
-func (c *Cache[V]) tomb(full string) string {
-	return remote.TombstoneKey(c.client.opts.KeyPrefix, full)
-}
-
-// marks is where deletes of prefixes of the class are noted.
-func (c *Cache[V]) marks() string { return remote.MarksKey(c.client.opts.KeyPrefix, c.prefix) }

@@ -243,7 +243,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	as := make([]answer[V], len(fs))
 	now := c.client.clock.precise()
 	for _, f := range fs {
-		f.asked, f.mark = now, c.mark(c.full(f.key.key))
+		f.asked, f.mark = now, c.keys.mark(c.full(f.key.key))
 	}
 	node := c.client.node.Load()
 	var full []string
@@ -368,7 +368,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		return out
 	}
 	ctx, limit := p.first()
-	ctx, limit, noted := c.noteFirst(ctx, node, ws[0].ttl, false, limit) // they have one
+	ctx, limit, noted := c.keys.noteFirst(ctx, node, ws[0].ttl, false, limit) // they have one
 	if noted != nil {
 		a.spend(began, Receipt{})
 	}
@@ -377,7 +377,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	var sends []sending
 	var lanes []*lane
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.brief(w.ttl) || noted != nil {
+		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.keys.brief(w.ttl) || noted != nil {
 			continue
 		}
 		lane := c.client.lanes.tryLock(w.rec.Key)
@@ -388,7 +388,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		c.inTurn(w)
 		end := node.EndOf(w.ttl, time.Now())
 		w.rec.SendAgain(outbox.End{From: end, To: end})
-		sends = append(sends, sending{node: node, mark: c.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
+		sends = append(sends, sending{node: node, mark: c.keys.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
 		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}})
 		index = append(index, i)
 	}

@@ -350,7 +350,7 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 			Kind: outbox.Set, Key: "c:k", Class: "c:", Value: []byte(value), TTL: c.policy.TTL,
 			Since: now, Ends: now + int64(c.policy.TTL), Lo: lo, Hi: hi,
 		}
-		wantErr(t, c.noteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
+		wantErr(t, c.keys.noteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
 		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.replayOf(r)}, 10*time.Second)
 		wantErr(t, err, nil)
 		return outcomes[0].Result

@@ -65,7 +65,7 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	defer cancel()
 	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
 	c.dropPrefix(prefix)
-	n, at, err := c.deletePrefixAt(bounded, node, prefix)
+	n, at, err := c.keys.deletePrefix(bounded, node, prefix)
 	p.Lo, p.Hi = at, at
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
@@ -87,26 +87,6 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 var errPrefixing = errors.New("others are deleting prefixes at this moment")
 
 var errNoScan = errors.New("redis has no SCAN, or its ACL forbids it: keys cannot be found by their prefix")
-
-// deletePrefixAt leaves the mark of the delete and deletes the keys. What others
-// wrote meanwhile may have been deleted too, and what they wrote before that must
-// not be put back: so the mark moves to the end. at is when it began.
-func (c *Cache[V]) deletePrefixAt(ctx context.Context, node *remote.Node, prefix string) (n int, at int64, err error) {
-	mark := remote.PrefixMark{Marks: c.marks(), Rest: prefix, Process: c.client.process}
-	at, err = node.MarkPrefix(ctx, mark, c.policy.WriteTimeout)
-	if err != nil {
-		return 0, 0, err
-	}
-	marked := at > 0
-	if !marked { // scripts are forbidden
-		at, _ = node.ServerTime(time.Now())
-	}
-	n, err = node.DeletePrefix(ctx, c.full(prefix), c.policy.WriteTimeout)
-	if err == nil && n > 0 && marked {
-		_, err = node.MarkPrefix(ctx, mark, c.policy.WriteTimeout)
-	}
-	return n, at, err
-}
 
 // keepPrefix keeps the wish for the next master.
 func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (int, Receipt, error) {

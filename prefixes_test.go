@@ -143,7 +143,7 @@ func TestAFillBesideTenThousandMarksIsStored(t *testing.T) {
 	for first := 0; first < 10_000; first += 100 {
 		marks := make([]remote.PrefixMark, 100)
 		for i := range marks {
-			marks[i] = remote.PrefixMark{Marks: c.marks(), Rest: fmt.Sprint("user:", first+i, ":"), Process: "another"}
+			marks[i] = remote.PrefixMark{Marks: c.keys.marks(), Rest: fmt.Sprint("user:", first+i, ":"), Process: "another"}
 		}
 		if err := node.MarkPrefixes(t.Context(), marks, 20*time.Second); err != nil {
 			t.Fatal(err)

@@ -158,7 +158,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 			c.flights.abandon(f)
 		}
 	}()
-	f.asked, f.mark = c.client.clock.precise(), c.mark(c.full(f.key.key))
+	f.asked, f.mark = c.client.clock.precise(), c.keys.mark(c.full(f.key.key))
 	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }

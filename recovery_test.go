@@ -265,7 +265,7 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	old := client.node.Load()
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	late := sending{node: old, mark: c.mark("c:a"), span: remote.Span{Sent: time.Now()}, found: true}
+	late := sending{node: old, mark: c.keys.mark("c:a"), span: remote.Span{Sent: time.Now()}, found: true}
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)

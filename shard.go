@@ -54,7 +54,7 @@ type shard struct {
 	// What others change.
 	feed        *feed
 	scripts     *scripts
-	subscribers sync.Map   // the Caches by class
+	classes     sync.Map   // by name
 	listeningMu sync.Mutex // guards listening
 	listening   listening
 

@@ -134,12 +134,12 @@ func (sh *shard) findUndone(ctx context.Context, node *remote.Node, keys []strin
 
 // undoneBy puts a write or delete of ours back.
 func (sh *shard) undoneBy(r *outbox.Record) {
-	s := sh.subscriberOf(r.Key)
+	k := sh.classOf(r.Key)
 	switch {
 	case r.Class != "":
 		sh.recallUndone(r.Key)
-	case s != nil: // the delete of a prefix
-		r.Class = s.prefixed()
+	case k != nil: // the delete of a prefix
+		r.Class = k.prefix
 		sh.sendAgain(*r)
 	}
 }

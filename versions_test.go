@@ -26,15 +26,15 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if full != want+key || c.bare(full) != key {
 				t.Errorf("%q is %q in Redis", key, full)
 			}
-			if got := client.subscriberOf(full); got != subscriber(c) {
+			if got := client.classOf(full); got != c.keys {
 				t.Errorf("%q is not found to be of %s", full, c.class)
 			}
-			if of, ok := remote.KeyOfTombstone("app:", c.tomb(full)); !ok || of != full {
+			if of, ok := remote.KeyOfTombstone("app:", c.keys.tomb(full)); !ok || of != full {
 				t.Errorf("the tombstone of %q is taken for one of %q", full, of)
 			}
 			cond := remote.CondOf("app:", full, "me")
-			if cond.Marks != c.marks() || cond.Lives != c.livesKey() || cond.Rest != key {
-				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.marks(), c.livesKey())
+			if cond.Marks != c.keys.marks() || cond.Lives != c.keys.livesKey() || cond.Rest != key {
+				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.keys.marks(), c.keys.livesKey())
 			}
 			if got := client.classText(full); got != want {
 				t.Errorf("the class of %q begins with %q", full, got)

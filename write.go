@@ -74,14 +74,12 @@ func (c *Cache[V]) shortens(w *write) bool {
 // write is one write of one key, from the call to its receipt. It is large and
 // lies on its caller's stack: nothing that is called keeps a pointer to it.
 type write struct {
+	outgoing
 	patience patience
-	rec      outbox.Record
 	start    time.Time
-	ttl      time.Duration
 	min      Receipt
 	item     *local.Item // of a Set: what memory will hold
 	turn     bool        // it has its place: see inTurn
-	inTime   bool        // it is a script: see remote.Node.InTime
 }
 
 func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {
@@ -305,4 +303,12 @@ func (w *write) checkMin(r Receipt, cause error) error {
 		Asked: w.min.Durability, AskedReplicas: w.min.Replicas,
 		Got: r.Durability, GotReplicas: r.Replicas, Cause: cause,
 	}
+}
+
+// mixes reports whether the class was written with several lives here.
+func (c *Cache[V]) mixes(ttl time.Duration) bool {
+	if ttl != c.policy.TTL {
+		c.mixed.Store(true)
+	}
+	return c.mixed.Load()
 }
