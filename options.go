@@ -256,3 +256,19 @@ func validAddr(addr string) error {
 	}
 	return nil
 }
+
+// shardConfig is what the shard is to know of the options.
+func (o Options) shardConfig(secrets passwords, files keyFiles, process string) shardConfig {
+	return shardConfig{
+		Mode: o.mode(), RedisOptional: o.RedisOptional, KeyPrefix: o.KeyPrefix, Process: process,
+		Secrets: secrets, Addr: o.Addr, Username: o.Username, PasswordFile: o.PasswordFile, DB: o.DB,
+		TLS: o.TLS, TLSNow: tlsNow(files.redis),
+		MasterName: o.MasterName, Sentinels: o.Sentinels, SentinelUsername: o.SentinelUsername,
+		SentinelPasswordFile: o.SentinelPasswordFile, SentinelTLS: o.SentinelTLS, SentinelTLSNow: tlsNow(files.sentinels),
+		AddressMap:  o.AddressMap,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		MaxValueBytes: o.MaxValueBytes, OutboxEntries: o.OutboxEntries, OutboxBytes: o.OutboxBytes,
+		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,
+		Log: o.Logger, Changed: o.Events.State, FailedOver: o.Events.Failover,
+	}
+}

@@ -1,13 +1,10 @@
 package evercache
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/findings"
-	"github.com/evercache/evercache/internal/keyfiles"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -49,28 +46,48 @@ func clockHealth(n *remote.Node) health.Clock {
 	return health.Clock{Known: true, Ahead: low + (high-low)/2, Uncertainty: (high - low + 1) / 2}
 }
 
-// known is what is known of the files.
-func (k keyFiles) known() (all []findings.KeyFiles) {
-	for _, s := range []struct {
-		source *keyfiles.Source
-		whose  string
-	}{{k.redis, "for Redis"}, {k.sentinels, "for the sentinels"}} {
-		if s.source == nil {
-			continue
-		}
-		at, _ := s.source.Expires()
-		all = append(all, findings.KeyFiles{Whose: s.whose, Fault: s.source.Fault(), Expires: at})
+// away says why no master is in use.
+func (sh *shard) away(cause error) *findings.Away {
+	if cause == nil {
+		cause = errNotYet
 	}
-	return all
+	a := &findings.Away{Reason: reasonOf(cause), Cause: cause.Error()}
+	if sh.opts.Mode == health.ModeStandalone {
+		a.Addr = sh.opts.Addr
+	}
+	if sh.unconfigured(cause) {
+		a.Default = sh.opts.Addr
+	}
+	return a
 }
 
-// valueFaults are what is wrong with the values of each class, by its name.
-func (c *Client) valueFaults() (all []findings.Class) {
-	c.everyClass(func(k *class) {
-		if l, ok := k.listener.(interface{ values() findings.Class }); ok {
-			all = append(all, l.values())
-		}
-	})
-	slices.SortFunc(all, func(a, b findings.Class) int { return cmp.Compare(a.Name, b.Name) })
-	return all
+// unconfigured reports that nobody has said where Redis is and that none is at the
+// default address: memory is all there is, and nothing is missing.
+func (sh *shard) unconfigured(cause error) bool {
+	return sh.opts.Mode != health.ModeMemoryOnly && sh.memoryIsAll() && (cause == errNotYet || reasonOf(cause) == findings.Unreachable)
+}
+
+// sayings are what the master in use says.
+func (sh *shard) sayings(n *remote.Node) *findings.Master {
+	server, evictions := n.Server(), sh.evicting.known().last
+	s := &findings.Master{
+		Refused:     reasons[n.Refused()],
+		Forbidden:   n.Forbidden(),
+		NoScripts:   n.ScriptsForbidden(),
+		Puzzled:     n.Puzzled(),
+		TooLong:     n.Oversize(),
+		Apart:       n.Apart(),
+		NeverEvicts: evictions.Never,
+		Evicts:      evictions.Policy,
+		Version:     server.Version,
+		Before6_0:   server.Before(6, 0),
+		Before6_2:   server.Before(6, 2),
+	}
+	for _, m := range n.Missing() {
+		s.Missing = append(s.Missing, findings.Command{Name: m.Command, Forbidden: m.Forbidden})
+	}
+	if n.HeartbeatForbidden() {
+		s.Mute = sh.opts.KeyPrefix + "~b:*"
+	}
+	return s
 }
