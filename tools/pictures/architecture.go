@@ -20,7 +20,7 @@ func architecturePicture() string {
 		"types and codecs · policies of a class · memory (internal/local)",
 		"loads, one per key · behaviour in an outage · receipts · events",
 		"knows no network and no wire")
-	c.box(700, 166, 180, 92, plain, "revoke", "the denylist: a set in", "memory, on the same shard;", "for application and daemon")
+	c.box(700, 166, 180, 92, plain, "revoke", "the denylist: a set in", "memory, on the same", "shard")
 	c.arrow(700, 212, 682, 212)
 
 	c.box(20, 300, 660, 76, mint, "shard: one master at a time, and what is owed to it",
