@@ -2,7 +2,7 @@
 
 TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
-MODULES = bench examples/jwt
+MODULES = bench examples/jwt tools
 
 .PHONY: all serve test test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
 
@@ -49,13 +49,14 @@ FUZZTIME ?= 10s
 fuzz:
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-## bench: evercache and its peers side by side (docs/performance.md)
+## bench: evercache and its peers side by side (docs/performance.md, bench/RESULTS.md)
 bench: setup
 	cd bench && go run . $(BENCHFLAGS)
 
-## generate: docs/configuration.md and deploy/env.example from the table of settings
+## generate: docs/configuration.md and deploy/env.example from the table of settings; docs/pictures
 generate:
 	go generate ./...
+	cd tools && go run ./pictures
 
 ## deploy-check: the files under deploy/ and the documents about them, without an engine
 deploy-check: setup

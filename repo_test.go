@@ -55,6 +55,7 @@ var mayImport = []struct {
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
+	{"examples/quickstart", []string{"."}, "a first program needs nothing but the library"},
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 
 	{"revoke", []string{".", "internal/kit", "internal/findings", "health", "stats"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
