@@ -215,8 +215,11 @@ func (w *wire) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResul
 	for _, word := range cmd.Commands() {
 		bytes += len(word)
 	}
-	if bytes < large {
+	switch {
+	case bytes < large && w.places.most == 0:
 		return w.Client.Do(ctx, cmd)
+	case bytes < large:
+		return w.ask(ctx, cmd)
 	}
 	return w.heavy(ctx, []rueidis.Completed{cmd}, func() []rueidis.RedisResult {
 		return []rueidis.RedisResult{w.Client.Do(context.Background(), cmd)}
@@ -225,8 +228,11 @@ func (w *wire) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResul
 
 // DoMulti is that of rueidis, with an eye on large commands.
 func (w *wire) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
-	if bytes, _ := weight(cmds); bytes < large {
+	switch bytes, _ := weight(cmds); {
+	case bytes < large && w.places.most == 0:
 		return w.Client.DoMulti(ctx, cmds...)
+	case bytes < large:
+		return w.askMany(ctx, cmds)
 	}
 	own := slices.Clone(cmds)
 	return w.heavy(ctx, own, func() []rueidis.RedisResult { return w.Client.DoMulti(context.Background(), own...) })
