@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type worker struct {
 	reads  *evercache.Cache[[]byte] // of Redis, never of memory
 	loads  *evercache.Cache[[]byte]
 	raw    rueidis.Client
+	prefix string
 	filled map[string]bool // the sizes whose keys are in Redis
 	next   atomic.Uint64
 }
@@ -39,7 +41,8 @@ const (
 func work(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
 	w := &worker{filled: map[string]bool{}}
 	var err, err1, err2, err3 error
-	w.client, err = evercache.Open(ctx, evercache.Options{Addr: addr, Logger: slog.New(slog.DiscardHandler)})
+	w.prefix = fmt.Sprintf("%d:", os.Getpid()) // what others write is not announced here
+	w.client, err = evercache.Open(ctx, evercache.Options{Addr: addr, KeyPrefix: w.prefix, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -172,7 +175,7 @@ func (w *worker) prepare(ctx context.Context, text string) (do func(key, n uint6
 		return func(_, n uint64) bool {
 			var cmds rueidis.Commands
 			for i := range 100 {
-				cmds = append(cmds, w.raw.B().Set().Key(fmt.Sprint("hits:a-", i)).Value("x").ExSeconds(100).Build())
+				cmds = append(cmds, w.raw.B().Set().Key(fmt.Sprint(w.prefix, "hits:a-", i)).Value("x").ExSeconds(100).Build())
 			}
 			for _, r := range w.raw.DoMulti(bg, cmds...) {
 				if r.Error() != nil {
