@@ -80,6 +80,7 @@ type wire struct {
 	apart  bool   // it carries large values, and nothing else
 	places places // of its ring
 
+	taken     atomic.Pointer[sizeAt] // a size that the server has said it takes
 	abandoned atomic.Bool
 }
 

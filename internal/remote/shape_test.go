@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,5 +76,37 @@ func TestConnectionsHaveTheSizeOfTheirUse(t *testing.T) {
 	}
 	if o := options(Config{}, &greeting{}, "", ""); o.RingScaleEachConn != commands.ring || o.ReadBufferEachConn != commands.read || o.WriteBufferEachConn != commands.write {
 		t.Errorf("the shared connection has %d, %d, %d", o.RingScaleEachConn, o.ReadBufferEachConn, o.WriteBufferEachConn)
+	}
+}
+
+// A large value costs a question more only where the last answer is old.
+func TestASizeThatTheServerTakesIsNotAskedForEachTime(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	n := dial(t, p.Addr(), nil)
+	set := func(size int) {
+		if _, err := n.Set(t.Context(), Pair{Key: "k", Data: make([]byte, size), TTL: time.Hour}, patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := func() int {
+		_, rest, _ := strings.Cut(ask(t, p, "INFO", "commandstats").(string), "cmdstat_getbit:calls=")
+		calls, _ := strconv.Atoi(strings.Split(rest, ",")[0])
+		return calls
+	}
+	set(2 << 20)
+	n.cmd.taken.Load().at = time.Now().Add(time.Hour) // however slow this machine is
+	set(2 << 20)
+	set(1<<20 + 1)
+	if got := asked(); got != 1 {
+		t.Errorf("asked %d times, want once", got)
+	}
+	set(3 << 20)
+	if got := asked(); got != 2 {
+		t.Errorf("a larger size: asked %d times in all, want 2", got)
+	}
+	n.cmd.taken.Load().at = time.Now().Add(-takenLife)
+	set(3 << 20)
+	if got := asked(); got != 3 {
+		t.Errorf("an old answer: asked %d times in all, want 3", got)
 	}
 }

@@ -121,14 +121,14 @@ func (l *load) move() {
 // Sizes is what a server has taught about the size of values, beyond the
 // connection on which it did: it ends that one.
 type Sizes struct {
-	refused atomic.Pointer[refusedSize]
+	refused atomic.Pointer[sizeAt]
 
 	mu    sync.Mutex // guards what follows
-	broke refusedSize
+	broke sizeAt
 	times int
 }
 
-type refusedSize struct {
+type sizeAt struct {
 	size int
 	at   time.Time
 }
@@ -144,7 +144,7 @@ func (s *Sizes) breaks(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.broke.at) > sizeLife {
-		s.broke, s.times = refusedSize{size: size}, 0
+		s.broke, s.times = sizeAt{size: size}, 0
 	}
 	s.times++
 	s.broke.size, s.broke.at = min(s.broke.size, size), time.Now()
@@ -180,7 +180,7 @@ func (s *Sizes) learn(size int, err error) bool {
 		return false
 	}
 	if s != nil {
-		s.refused.Store(&refusedSize{size: size, at: time.Now()})
+		s.refused.Store(&sizeAt{size: size, at: time.Now()})
 	}
 	return true
 }
