@@ -39,7 +39,7 @@ type refusedBulk struct {
 
 func newBulk(n *Node, c Config) *bulk {
 	b := &bulk{node: n, config: c, turn: make(chan struct{}, 1)}
-	b.config.Track, b.config.At = nil, n.at
+	b.config.Track, b.config.At, b.config.shape = nil, n.at, values
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }

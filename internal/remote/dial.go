@@ -33,6 +33,7 @@ type Config struct {
 	MaxValue     int64     // the longest value that is read, in bytes; 0: 512 MiB
 	Sentinel     bool      // it is one: its answers are short
 	watched      bool      // whoever dials watches the connection himself
+	shape        shape     // of the connection; zero: commands
 	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered
 	AskTLS       bool      // where the server hangs up without a word, ask whether it wants TLS
 }
@@ -74,10 +75,12 @@ type wire struct {
 	conn *greeting
 	raw  net.Conn // the TCP connection under TLS
 
-	load  *load
-	sizes *Sizes
-	apart bool // it carries large values, and nothing else
+	load   *load
+	sizes  *Sizes
+	apart  bool   // it carries large values, and nothing else
+	places places // of its ring
 
+	taken     atomic.Pointer[sizeAt] // a size that the server has said it takes
 	abandoned atomic.Bool
 }
 
@@ -136,13 +139,20 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		return nil, wantsTLS(ctx, c, conn, loginError(ctx, conn, c.DB, password, err))
 	}
 	conn.known.Store(true)
-	return &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}, nil
+	w := &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}
+	w.places.most = c.shaped().places()
+	return w, nil
 }
 
 // options are those of a rueidis client over conn and nothing else.
 func options(c Config, conn *greeting, name, password string) rueidis.ClientOption {
 	var spent atomic.Bool
+	size := c.shaped()
 	return rueidis.ClientOption{
+		RingScaleEachConn:   size.ring,
+		ReadBufferEachConn:  size.read,
+		WriteBufferEachConn: size.write,
+
 		InitAddress: []string{c.Addr},
 		DialCtxFn: func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
 			if spent.Swap(true) {
@@ -164,6 +174,13 @@ func options(c Config, conn *greeting, name, password string) rueidis.ClientOpti
 		DisableCache:      true, // its own tracking: see Tracking for ours
 		OnInvalidations:   c.Track.listener(conn),
 	}
+}
+
+func (c Config) shaped() shape {
+	if c.shape == (shape{}) {
+		return commands
+	}
+	return c.shape
 }
 
 func (c Config) maxValue() int64 {

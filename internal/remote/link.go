@@ -14,7 +14,7 @@ type Link struct{ wire *wire }
 // DialLink connects and logs in. No values are read over it: a string in a reply has
 // at most 1 MiB.
 func DialLink(ctx context.Context, c Config) (*Link, error) {
-	c.MaxValue = maxWord - 1
+	c.MaxValue, c.shape = maxWord-1, questions
 	w, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err

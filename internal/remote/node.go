@@ -89,7 +89,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	c.Track = nil
 	c.At = cmd.at() // a name with several addresses is one server
 	short := c
-	short.MaxValue = maxWord - 1 // it carries no values
+	short.MaxValue, short.shape = maxWord-1, questions // it carries no values
 	beat, err := dialWire(ctx, short)
 	if err != nil {
 		cmd.abandon()

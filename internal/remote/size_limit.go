@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -29,7 +30,7 @@ func (w *wire) tooLarge(ctx context.Context, cmds []rueidis.Completed, largest [
 	var asked []int
 	var ask []rueidis.Completed
 	for i, size := range largest {
-		if key, ok := keyOf(cmds[i].Commands()); ok && size > leastLimit {
+		if key, ok := keyOf(cmds[i].Commands()); ok && size > leastLimit && !w.takes(size) {
 			asked = append(asked, i)
 			ask = append(ask, w.B().Arbitrary("GETBIT", key, strconv.Itoa((size-1)*8)).Build())
 		}
@@ -39,6 +40,9 @@ func (w *wire) tooLarge(ctx context.Context, cmds []rueidis.Completed, largest [
 	}
 	for i, r := range w.Client.DoMulti(ctx, ask...) {
 		re, ok := errors.AsType[*rueidis.RedisError](r.Error())
+		if r.Error() == nil {
+			w.taken.Store(&sizeAt{size: largest[asked[i]], at: time.Now()})
+		}
 		if !ok || !strings.Contains(re.Error(), "bit offset is not") {
 			continue
 		}
@@ -48,6 +52,16 @@ func (w *wire) tooLarge(ctx context.Context, cmds []rueidis.Completed, largest [
 		refused[asked[i]] = errTooLarge(largest[asked[i]])
 	}
 	return refused
+}
+
+// takenLife is how long a size that the server takes need not be asked for again. An
+// operator who lowers the limit in that time ends the connection once.
+const takenLife = time.Second
+
+// takes reports whether the server has just said that it takes such a size.
+func (w *wire) takes(size int) bool {
+	t := w.taken.Load()
+	return t != nil && size <= t.size && time.Since(t.at) < takenLife
 }
 
 // keyOf is the key of a command that carries a value: of a script its first one.

@@ -121,14 +121,14 @@ func (l *load) move() {
 // Sizes is what a server has taught about the size of values, beyond the
 // connection on which it did: it ends that one.
 type Sizes struct {
-	refused atomic.Pointer[refusedSize]
+	refused atomic.Pointer[sizeAt]
 
 	mu    sync.Mutex // guards what follows
-	broke refusedSize
+	broke sizeAt
 	times int
 }
 
-type refusedSize struct {
+type sizeAt struct {
 	size int
 	at   time.Time
 }
@@ -144,7 +144,7 @@ func (s *Sizes) breaks(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.broke.at) > sizeLife {
-		s.broke, s.times = refusedSize{size: size}, 0
+		s.broke, s.times = sizeAt{size: size}, 0
 	}
 	s.times++
 	s.broke.size, s.broke.at = min(s.broke.size, size), time.Now()
@@ -180,7 +180,7 @@ func (s *Sizes) learn(size int, err error) bool {
 		return false
 	}
 	if s != nil {
-		s.refused.Store(&refusedSize{size: size, at: time.Now()})
+		s.refused.Store(&sizeAt{size: size, at: time.Now()})
 	}
 	return true
 }
@@ -215,8 +215,11 @@ func (w *wire) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResul
 	for _, word := range cmd.Commands() {
 		bytes += len(word)
 	}
-	if bytes < large {
+	switch {
+	case bytes < large && w.places.most == 0:
 		return w.Client.Do(ctx, cmd)
+	case bytes < large:
+		return w.ask(ctx, cmd)
 	}
 	return w.heavy(ctx, []rueidis.Completed{cmd}, func() []rueidis.RedisResult {
 		return []rueidis.RedisResult{w.Client.Do(context.Background(), cmd)}
@@ -225,8 +228,11 @@ func (w *wire) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResul
 
 // DoMulti is that of rueidis, with an eye on large commands.
 func (w *wire) DoMulti(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
-	if bytes, _ := weight(cmds); bytes < large {
+	switch bytes, _ := weight(cmds); {
+	case bytes < large && w.places.most == 0:
 		return w.Client.DoMulti(ctx, cmds...)
+	case bytes < large:
+		return w.askMany(ctx, cmds)
 	}
 	own := slices.Clone(cmds)
 	return w.heavy(ctx, own, func() []rueidis.RedisResult { return w.Client.DoMulti(context.Background(), own...) })
