@@ -65,8 +65,7 @@ func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Findi
 func (c *Client) announce(ctx context.Context) {
 	b := newBulletin()
 	for remote.Pause(ctx, findingLook) == nil {
-		fs := c.Health().Findings
-		news, over := b.next(time.Now(), fs[min(len(fs), len(c.opts.Findings)):])
+		news, over := b.next(time.Now(), c.findings())
 		for _, f := range news {
 			c.log.LogAttrs(ctx, f.Severity.Level(), f.Title,
 				append([]slog.Attr{slog.String("event", "finding")}, f.LogAttrs()...)...)

@@ -116,7 +116,8 @@ func (sh *shard) failover(r sentinel.Record) health.Failover {
 	return f
 }
 
-// sentinelHealth is nil outside Sentinel mode.
+// sentinelHealth is nil outside Sentinel mode. The failovers are not in it: only
+// who asks for the whole of Health needs them.
 func (sh *shard) sentinelHealth() *health.Sentinel {
 	if sh.opts.Mode != health.ModeSentinel {
 		return nil
@@ -133,11 +134,7 @@ func (sh *shard) sentinelHealth() *health.Sentinel {
 	h.Known, h.Reachable, h.Agreeing, h.Needed, h.Quorum, h.CanFailOver = st.Known, st.Reachable, st.Agreeing, st.Needed, st.Quorum, st.CanFailOver()
 	h.Monitoring, h.HoldDown, h.DownAfter = st.Monitoring, st.HoldDown, st.DownAfter
 	h.Rejected, h.Forbidden = st.Rejected, v.Forbidden
-	for _, r := range v.History {
-		if r.Failover() {
-			h.Failovers = append(h.Failovers, sh.failover(r))
-		}
-	}
+	h.Sentinels, h.Nodes = make([]health.SentinelNode, 0, len(st.Sentinels)), make([]health.Node, 0, len(st.Nodes))
 	for _, s := range st.Sentinels {
 		h.Sentinels = append(h.Sentinels, health.SentinelNode{
 			Addr: s.Addr.String(), Reachable: s.Reachable, Monitoring: s.Monitoring, Err: v.Troubles[s.Addr], Code: troubleCode(v.Troubles[s.Addr]), Names: s.Named.String(), Epoch: max(0, s.Epoch), Tilt: s.Tilt, Rejected: s.Rejected,
@@ -152,6 +149,20 @@ func (sh *shard) sentinelHealth() *health.Sentinel {
 	}
 	h.Plaintext = sh.plaintext(h.Nodes)
 	return h
+}
+
+// failoverHistory lists the last failovers, oldest first.
+func (sh *shard) failoverHistory() (all []health.Failover) {
+	v := sh.view.Load()
+	if v == nil {
+		return nil
+	}
+	for _, r := range v.History {
+		if r.Failover() {
+			all = append(all, sh.failover(r))
+		}
+	}
+	return all
 }
 
 // plaintext are the nodes that get the password without TLS by others' word.
@@ -170,6 +181,9 @@ func (sh *shard) plaintext(nodes []health.Node) (addrs []string) {
 }
 
 func texts(addrs []sentinel.Addr) []string {
+	if len(addrs) == 0 {
+		return nil
+	}
 	out := make([]string, len(addrs))
 	for i, a := range addrs {
 		out[i] = a.String()

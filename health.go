@@ -11,6 +11,20 @@ import (
 
 // Health is a snapshot of what the client knows; taking it never dials.
 func (c *Client) Health() health.Report {
+	in := c.known()
+	h := in.Report
+	h.Findings = append(slices.Clone(c.opts.Findings), findings.Of(in)...)
+	if h.Sentinel != nil {
+		h.Sentinel.Failovers = c.failoverHistory()
+	}
+	return h
+}
+
+// findings are what is wrong now, without what the settings were found to have.
+func (c *Client) findings() []health.Finding { return findings.Of(c.known()) }
+
+// known is what findings are made of.
+func (c *Client) known() findings.Input {
 	now, node, depth := c.status.get(), c.node.Load(), c.outbox.Depth()
 	h := health.Report{
 		State:         now.state,
@@ -20,7 +34,6 @@ func (c *Client) Health() health.Report {
 		Connected:     node != nil && now.state != health.Closed,
 		Master:        now.master,
 		Cause:         now.cause,
-		Findings:      slices.Clone(c.opts.Findings),
 		Sentinel:      c.sentinelHealth(),
 		OutboxEntries: depth.Entries,
 		OutboxBytes:   depth.Bytes,
@@ -35,12 +48,11 @@ func (c *Client) Health() health.Report {
 	if depth.Oldest != 0 {
 		h.OutboxOldest = max(0, time.Duration(c.clock.precise()-depth.Oldest))
 	}
-	h.Findings = append(h.Findings, findings.Of(c.findingsInput(h, now.cause, node, depth.Overflowed))...)
-	return h
+	return c.input(h, now.cause, node, depth.Overflowed)
 }
 
-// findingsInput is what is known of what may be wrong.
-func (c *Client) findingsInput(h health.Report, cause error, node *remote.Node, overflowed uint64) findings.Input {
+// input adds to a report what is missing in it.
+func (c *Client) input(h health.Report, cause error, node *remote.Node, overflowed uint64) findings.Input {
 	in := findings.Input{
 		Report:       h,
 		Now:          time.Now(),

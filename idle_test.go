@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -35,7 +36,7 @@ func TestIdleClients(t *testing.T) {
 		cacheOf[string](t, c, "idle", Policy{})
 		waitUntil(t, 30*time.Second, func() bool {
 			h := c.Health()
-			return h.State == Connected && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional && h.Feed.Coherent
+			return h.State == health.Connected && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional && h.Feed.Coherent
 		}, func() string { return fmt.Sprintf("it does not settle: %+v", c.Health()) })
 	}
 	fmt.Println("KiB:", (heap()-before)/1024/clients)

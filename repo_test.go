@@ -37,6 +37,7 @@ var mayImport = []struct {
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
 	{"stats", nil, "counters are plain values, and what is counted is known elsewhere"},
 	{"internal/findings", []string{"health", "stats", "internal/censor"}, "a finding is a function of values: tables test it, and no network is near"},
+	{"internal/durations", nil, "the settings and the requests of the server read durations alike"},
 	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
 	{"internal/kit", []string{"health"}, "types only: the client gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
@@ -59,11 +60,11 @@ var mayImport = []struct {
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 
 	{"revoke", []string{".", "internal/kit", "internal/findings", "health", "stats"}, "a denylist is not a cache: of the client it has what is inside, and no outbox of its own"},
-	{"config", []string{".", "health"}, "the environment becomes Options, and nothing is opened"},
+	{"config", []string{".", "health", "internal/durations"}, "the environment becomes Options, and nothing is opened"},
 	{"status", []string{"health", "stats", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"health", "stats"}, "it pulls from Health and Stats; only who asks for metrics links Prometheus"},
 
-	{"internal/daemon", []string{".", "health", "stats", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
+	{"internal/daemon", []string{".", "health", "stats", "internal/durations", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
 	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},

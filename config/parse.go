@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/durations"
 )
 
 // to stores what parse makes of a value in a field of the draft.
@@ -93,30 +94,7 @@ func parseDuration(v string) (time.Duration, bool) {
 		const most = int64(math.MaxInt64 / time.Second)
 		return time.Duration(min(max(n, -most), most)) * time.Second, true
 	}
-	d, err := time.ParseDuration(v)
-	if err != nil && beyond(v) {
-		return math.MaxInt64, true
-	}
-	return d, err == nil
-}
-
-// beyond reports whether v is a duration that is only too long for Go: it is one
-// with other digits.
-func beyond(v string) bool {
-	digits := false
-	small := strings.Map(func(r rune) rune {
-		was := digits
-		digits = r >= '0' && r <= '9'
-		switch {
-		case digits && was:
-			return -1
-		case digits:
-			return '1'
-		}
-		return r
-	}, v)
-	d, err := time.ParseDuration(small)
-	return err == nil && d > 0
+	return durations.Parse(v)
 }
 
 // short is a duration without the zeros that String adds.

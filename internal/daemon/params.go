@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/durations"
 )
 
 // query reads the one parameter that a call knows. Anything else is refused: a
@@ -61,11 +62,7 @@ func parseTTL(s string, limit time.Duration) (time.Duration, *apiError) {
 // comes back as the largest one, to be refused as too long.
 func parseDuration(s string) (time.Duration, bool) {
 	if digits := strings.TrimPrefix(s, "-"); digits == "" || strings.Trim(digits, "0123456789") != "" {
-		d, err := time.ParseDuration(s)
-		if err != nil && beyond(s) {
-			return 1<<63 - 1, true
-		}
-		return d, err == nil
+		return durations.Parse(s)
 	}
 	const most = int64(1<<63-1) / int64(time.Second)
 	n, err := strconv.ParseInt(s, 10, 64)
@@ -76,25 +73,6 @@ func parseDuration(s string) (time.Duration, bool) {
 		return 1<<63 - 1, true
 	}
 	return time.Duration(n) * time.Second, true
-}
-
-// beyond reports whether s is a duration that is only too long for Go: it is one
-// with other digits.
-func beyond(s string) bool {
-	digits := false
-	small := strings.Map(func(r rune) rune {
-		was := digits
-		digits = r >= '0' && r <= '9'
-		switch {
-		case digits && was:
-			return -1
-		case digits:
-			return '1'
-		}
-		return r
-	}, s)
-	d, err := time.ParseDuration(small)
-	return err == nil && d > 0
 }
 
 // minDurabilityHeader asks for a receipt at least this good.

@@ -57,8 +57,8 @@ const readyLook = 250 * time.Millisecond
 
 // settingsRefused are the findings of settings that no waiting mends.
 var settingsRefused = []string{
-	"redis-auth", "redis-noperm", "redis-tls", "redis-not-redis", "redis-db", "redis-replica", "redis-two-servers", "redis-cluster-node",
-	"sentinel-auth", "sentinel-noperm", "sentinel-tls", "sentinel-unknown-master", "sentinel-not-sentinel",
+	health.CodeRedisAuth, health.CodeRedisNoPerm, health.CodeRedisTLS, health.CodeRedisNotRedis, health.CodeRedisDB, health.CodeRedisReplica, health.CodeRedisTwoServers, health.CodeRedisClusterNode,
+	health.CodeSentinelAuth, health.CodeSentinelNoPerm, health.CodeSentinelTLS, health.CodeSentinelUnknownMaster, health.CodeSentinelNotSentinel,
 }
 
 func refusesSettings(f health.Finding) bool {

@@ -48,11 +48,11 @@ func explain(r Reason) health.Finding {
 
 var (
 	unconfigured = health.Finding{
-		Code: "redis-not-configured", Severity: health.SeverityInfo, Title: "No Redis is configured: memory is all there is",
+		Code: health.CodeRedisNotConfigured, Severity: health.SeverityInfo, Title: "No Redis is configured: memory is all there is",
 		Fix: "Nothing to do if that is meant. Otherwise set REDIS_HOST, REDIS_URL or REDIS_SENTINELS.",
 	}
 	outOfReach = health.Finding{
-		Code: "redis-unreachable", Severity: health.SeverityError, Title: "Redis cannot be reached",
+		Code: health.CodeRedisUnreachable, Severity: health.SeverityError, Title: "Redis cannot be reached",
 		Fix: "Check that the server runs and that its address, port and firewall are right.",
 	}
 )
@@ -60,35 +60,35 @@ var (
 // causes explain what has happened.
 var causes = map[Reason]health.Finding{
 	NotRedis: {
-		Code: "redis-not-redis", Severity: health.SeverityError, Title: "What answers there is not Redis",
+		Code: health.CodeRedisNotRedis, Severity: health.SeverityError, Title: "What answers there is not Redis",
 		Fix: "Check REDIS_HOST and REDIS_PORT.",
 	},
 	WantsTLS: {
-		Code: "redis-tls", Severity: health.SeverityError, Title: "Redis speaks TLS on this port, and we do not",
+		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "Redis speaks TLS on this port, and we do not",
 		Fix: "Set REDIS_TLS=true, and REDIS_TLS_CA_FILE where the CA is your own; or use the port without TLS (REDIS_PORT).",
 	},
 	SpeaksPlain: {
-		Code: "redis-tls", Severity: health.SeverityError, Title: "We speak TLS, and Redis does not on this port",
+		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "We speak TLS, and Redis does not on this port",
 		Fix: "Use the TLS port of the server (REDIS_PORT; tls-port in redis.conf), or unset REDIS_TLS.",
 	},
 	Unresolved: {
-		Code: "redis-unresolved", Severity: health.SeverityError, Title: "The name of Redis cannot be resolved",
+		Code: health.CodeRedisUnresolved, Severity: health.SeverityError, Title: "The name of Redis cannot be resolved",
 		Fix: "Check the name in REDIS_HOST or REDIS_URL (getent hosts NAME), and the DNS of this machine.",
 	},
 	NoDatabase: {
-		Code: "redis-db", Severity: health.SeverityError, Title: "Redis has no database of the configured number",
+		Code: health.CodeRedisDB, Severity: health.SeverityError, Title: "Redis has no database of the configured number",
 		Fix: "Lower REDIS_DB, or raise databases in redis.conf.",
 	},
 	Slow: {
-		Code: "redis-slow", Severity: health.SeverityError, Title: "Redis answers too slowly to be used",
+		Code: health.CodeRedisSlow, Severity: health.SeverityError, Title: "Redis answers too slowly to be used",
 		Fix: "Look for slow commands (SLOWLOG GET), swapping, a saturated network; raise the read and write timeouts if this latency is normal.",
 	},
 	NoMaster: {
-		Code: "sentinel-no-master", Severity: health.SeverityError, Title: "No sentinel names a master that answers as one",
+		Code: health.CodeSentinelNoMaster, Severity: health.SeverityError, Title: "No sentinel names a master that answers as one",
 		Fix: "Check whether the addresses that the sentinels announce (redis-cli -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME) can be dialled from here; if not, set REDIS_ADDRESS_MAP.",
 	},
 	NoFailover: {
-		Code: "sentinel-no-failover", Severity: health.SeverityError, Title: "The master is gone and no failover comes",
+		Code: health.CodeSentinelNoFailover, Severity: health.SeverityError, Title: "The master is gone and no failover comes",
 		Fix: "Check that a majority of the sentinels run and see each other (SENTINEL CKQUORUM), and that a replica can be promoted.",
 	},
 	TwoServers: twoServers,
@@ -97,51 +97,51 @@ var causes = map[Reason]health.Finding{
 // replies explain what Redis answers, or that it does not.
 var replies = map[Reason]health.Finding{
 	TimedOut: {
-		Code: "redis-timeout", Title: "Redis accepts connections but does not answer in time",
+		Code: health.CodeRedisTimeout, Title: "Redis accepts connections but does not answer in time",
 		Fix: "Check whether the server hangs (redis-cli PING), is paused (CLIENT PAUSE), swaps or runs a long script, and whether a firewall drops packets.",
 	},
 	Handshake: {
-		Code: "redis-tls", Title: "The TLS handshake with Redis failed",
+		Code: health.CodeRedisTLS, Title: "The TLS handshake with Redis failed",
 		Fix: "Check REDIS_TLS, the CA, the certificate's names (REDIS_TLS_SERVER_NAME) and whether the server wants a client certificate.",
 	},
 	ReadOnly: {
-		Code: "redis-replica", Title: "The configured server is a replica, not a master",
+		Code: health.CodeRedisReplica, Title: "The configured server is a replica, not a master",
 		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
 	},
 	Loading: {
-		Code: "redis-loading", Title: "Redis is loading its data from disk",
+		Code: health.CodeRedisLoading, Title: "Redis is loading its data from disk",
 		Fix: "Wait: it is used as soon as it is ready. INFO persistence shows loading_eta_seconds.",
 	},
 	MasterDown: {
-		Code: "redis-masterdown", Title: "The configured server is a replica whose master is down",
+		Code: health.CodeRedisMasterDown, Title: "The configured server is a replica whose master is down",
 		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
 	},
 	Login: {
-		Code: "redis-auth", Title: "Redis refuses our login",
+		Code: health.CodeRedisAuth, Title: "Redis refuses our login",
 		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD, or REDIS_PASSWORD_FILE, which is read again at every attempt.",
 	},
 	Rights: {
-		Code: "redis-noperm", Title: "The Redis ACL forbids what evercache needs",
+		Code: health.CodeRedisNoPerm, Title: "The Redis ACL forbids what evercache needs",
 		Fix: "Give the user the commands and the key patterns that docs/operations.md lists.",
 	},
 	MaxClients: {
-		Code: "redis-maxclients", Title: "Redis has no connection left for us",
+		Code: health.CodeRedisMaxClients, Title: "Redis has no connection left for us",
 		Fix: "Raise maxclients, or find who holds the connections (CLIENT LIST).",
 	},
 	ClusterNode: {
-		Code: "redis-cluster-node", Title: "The configured server is a node of a Redis Cluster",
+		Code: health.CodeRedisClusterNode, Title: "The configured server is a node of a Redis Cluster",
 		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
 	},
 	CommandMissing: {
-		Code: "redis-command-missing", Title: "Redis lacks a command that evercache cannot do without",
+		Code: health.CodeRedisCommandMissing, Title: "Redis lacks a command that evercache cannot do without",
 		Fix: "Take the command out of rename-command in redis.conf, or use a server that has it.",
 	},
 	UnknownReply: {
-		Code: "redis-unknown-reply", Title: "Redis answers with an error that evercache does not know",
+		Code: health.CodeRedisUnknownReply, Title: "Redis answers with an error that evercache does not know",
 		Fix: "Read the error. A proxy or a managed service between often speaks in words of its own: see its log, or connect to the server itself.",
 	},
 	Busy: {
-		Code: "redis-busy", Title: "A script blocks Redis",
+		Code: health.CodeRedisBusy, Title: "A script blocks Redis",
 		Fix: "End it with SCRIPT KILL or FUNCTION KILL.",
 	},
 }

@@ -21,7 +21,7 @@ func clocks(c health.Clock) []health.Finding {
 		how = "behind"
 	}
 	return []health.Finding{{
-		Code: "redis-clock", Severity: health.SeverityWarning,
+		Code: health.CodeRedisClock, Severity: health.SeverityWarning,
 		Title:  "The clocks of Redis and of this process differ",
 		Detail: fmt.Sprintf("that of Redis is %v %s ours (± %v); which of them is wrong cannot be told from here", c.Ahead.Abs().Round(time.Millisecond), how, c.Uncertainty.Round(time.Millisecond)),
 		Fix:    "Let NTP set the clocks of both machines (timedatectl, chronyc tracking).",

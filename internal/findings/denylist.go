@@ -37,27 +37,27 @@ func OfDenylist(in Denylist) (fs []health.Finding) {
 	}
 	if in.Stats.Untaken > 0 && !in.Young {
 		fs = append(fs, health.Finding{
-			Code: "revocations-pending", Severity: health.SeverityWarning, Title: "Revocations wait for Redis",
+			Code: health.CodeRevocationsPending, Severity: health.SeverityWarning, Title: "Revocations wait for Redis",
 			Detail: fmt.Sprintf("%d are in force in this process only.", in.Stats.Untaken), Fix: in.obstacle(),
 		})
 	}
 	if in.Evicts != "" && in.Matters {
 		fs = append(fs, health.Finding{
-			Code: "revocations-evictable", Severity: health.SeverityWarning, Title: "Redis may evict the denylist",
+			Code: health.CodeRevocationsEvictable, Severity: health.SeverityWarning, Title: "Redis may evict the denylist",
 			Detail: "Its maxmemory-policy is " + in.Evicts + ". What is evicted is put back, and unknown meanwhile.",
 			Fix:    "Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.",
 		})
 	}
 	if in.Removed > 0 {
 		fs = append(fs, health.Finding{
-			Code: "revocations-removed", Severity: health.SeverityWarning, Title: "Revocations were taken out of Redis unseen",
+			Code: health.CodeRevocationsRemoved, Severity: health.SeverityWarning, Title: "Revocations were taken out of Redis unseen",
 			Detail: fmt.Sprintf("%d were missing at %s, though the set there said that it had all of them. They are put back; a process that started meanwhile could let their tokens in.", in.Removed, in.RemovedAt.UTC().Format(time.RFC3339)),
 			Fix:    "See who else writes " + in.Set + " in Redis, and let an ACL forbid it.",
 		})
 	}
 	if in.FirstUse && in.Matters {
 		fs = append(fs, health.Finding{
-			Code: "revocations-first-use", Severity: health.SeverityInfo, Title: "The denylist was taken as it was",
+			Code: health.CodeRevocationsFirstUse, Severity: health.SeverityInfo, Title: "The denylist was taken as it was",
 			Detail: "No process vouched for it within 5 s of the start. That is right on first use; after a loss of all data while no process lived, revocations are missing.",
 			Fix:    "Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.",
 		})
@@ -71,26 +71,26 @@ func (in Denylist) knowledge() (f health.Finding, ok bool) {
 	switch {
 	case in.Foreign:
 		f = health.Finding{
-			Code: "revocations-key", Severity: health.SeverityError, Title: "The denylist in Redis is hashed with another key",
+			Code: health.CodeRevocationsKey, Severity: health.SeverityError, Title: "The denylist in Redis is hashed with another key",
 			Detail: "What this process does not hold itself is unknown.",
 			Fix:    "Give every process the same revocation key, or the list another namespace.",
 		}
 	case in.Full:
 		f = health.Finding{
-			Code: "revocations-full", Severity: health.SeverityError, Title: "The denylist does not fit",
+			Code: health.CodeRevocationsFull, Severity: health.SeverityError, Title: "The denylist does not fit",
 			Detail: fmt.Sprintf("It has more than %d entries.", in.MaxEntries),
 			Fix:    "Raise MaxEntries (EVERCACHE_REVOCATIONS_MAX_ENTRIES) in every process, or lower the life of tokens.",
 		}
 	case !in.Matters:
 	case !s.Ready && !in.Young:
 		f = health.Finding{
-			Code: "revocations-not-ready", Severity: health.SeverityWarning, Title: "The denylist is not loaded",
+			Code: health.CodeRevocationsNotReady, Severity: health.SeverityWarning, Title: "The denylist is not loaded",
 			Detail: "No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are " + in.decided() + ".",
 			Fix:    in.obstacle() + " If no process was alive when Redis was emptied, run evercache revoke init.",
 		}
 	case s.Ready && s.Lag > in.MaxLag:
 		f = health.Finding{
-			Code: "revocations-lag", Severity: health.SeverityError, Title: "The denylist is out of date",
+			Code: health.CodeRevocationsLag, Severity: health.SeverityError, Title: "The denylist is out of date",
 			Detail: fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), in.MaxLag, in.decided()),
 			Fix:    in.obstacle(),
 		}

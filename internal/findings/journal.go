@@ -30,7 +30,7 @@ func journalRoom(h health.Journal, now time.Time) (fs []health.Finding) {
 		return nil
 	}
 	return []health.Finding{{
-		Code: "journal-full", Severity: health.SeverityError,
+		Code: health.CodeJournalFull, Severity: health.SeverityError,
 		Title: "The journal has no room: some writes are in memory only",
 		Detail: fmt.Sprintf("writes that had no room: %d, of which %d wait in memory only; %d of at most %d bytes are in use; such a write was answered with an error",
 			h.Refused, h.Unsaved, h.LiveBytes, h.Limit),
@@ -42,7 +42,7 @@ func journalRoom(h health.Journal, now time.Time) (fs []health.Finding) {
 func journalFile(failed error, r JournalFile) (fs []health.Finding) {
 	if failed != nil {
 		fs = append(fs, health.Finding{
-			Code: "journal-failed", Severity: health.SeverityError,
+			Code: health.CodeJournalFailed, Severity: health.SeverityError,
 			Title:  "The journal cannot be written: what an outage keeps is in memory only",
 			Detail: failed.Error() + "; a write that Redis does not take is kept in memory and answered with an error",
 			Fix:    "Free space on the disk of EVERCACHE_JOURNAL_DIR, replace it, or make the folder possible again. It is tried again every 10 seconds; no restart is needed.",
@@ -50,7 +50,7 @@ func journalFile(failed error, r JournalFile) (fs []health.Finding) {
 	}
 	if r.Damage != nil || r.Senseless > 0 {
 		f := health.Finding{
-			Code: "journal-damaged", Severity: health.SeverityError,
+			Code: health.CodeJournalDamaged, Severity: health.SeverityError,
 			Title:  "Part of the journal of an earlier process could not be read",
 			Detail: fmt.Sprintf("records that make no sense and were left out: %d", r.Senseless),
 			Fix:    "Writes that only that process had acknowledged may be lost. Keep the file that was set aside for a look, check the disk, and restart when it is seen to.",

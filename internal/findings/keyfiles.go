@@ -22,7 +22,7 @@ func keyFiles(all []KeyFiles, now time.Time) (fs []health.Finding) {
 	for _, k := range all {
 		if k.Fault != nil {
 			fs = append(fs, health.Finding{
-				Code: "redis-tls-files", Severity: health.SeverityWarning,
+				Code: health.CodeRedisTLSFiles, Severity: health.SeverityWarning,
 				Title:  "A TLS file cannot be used",
 				Detail: fmt.Sprintf("%s: %v; the last files that could be used are used", k.Whose, k.Fault),
 				Fix:    "Write whole files that belong together. They are read again at every connection, and every 10 s.",
@@ -37,7 +37,7 @@ func keyFiles(all []KeyFiles, now time.Time) (fs []health.Finding) {
 
 func expiring(whose string, at, now time.Time) health.Finding {
 	f := health.Finding{
-		Code: "redis-tls-expiring", Severity: health.SeverityWarning,
+		Code: health.CodeRedisTLSExpiring, Severity: health.SeverityWarning,
 		Title:  "Our TLS certificate is over soon",
 		Detail: fmt.Sprintf("that %s ends at %s", whose, at.UTC().Format(time.RFC3339)),
 		Fix:    "Renew it in the same files: no restart is needed.",

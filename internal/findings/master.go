@@ -40,7 +40,7 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 	}
 	if s.Mute != "" {
 		fs = append(fs, health.Finding{
-			Code: "redis-heartbeat-forbidden", Severity: health.SeverityWarning,
+			Code: health.CodeRedisHeartbeatForbidden, Severity: health.SeverityWarning,
 			Title:  "The Redis ACL forbids the heartbeat's key",
 			Detail: "forbidden: writing " + s.Mute + ". A server that takes no writes is noticed at a caller's write only, and which writes a failover or a restart has lost cannot be told: all that are kept are sent again",
 			Fix:    "Allow the user the keys <prefix>~*.",
@@ -48,7 +48,7 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 	}
 	if r.Feed.Cause != nil {
 		fs = append(fs, health.Finding{
-			Code: "redis-feed", Severity: health.SeverityWarning,
+			Code: health.CodeRedisFeed, Severity: health.SeverityWarning,
 			Title:  "Redis does not announce what other processes change",
 			Detail: r.Feed.Cause.Error() + "; what memory holds is served for at most L1TTL (5 s) without asking, and never called coherent; what Redis itself has just answered may be",
 			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and let no proxy stand between that speaks RESP2 only.",
@@ -56,7 +56,7 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 	}
 	if s.NoScripts {
 		fs = append(fs, health.Finding{
-			Code: "redis-scripts-forbidden", Severity: health.SeverityWarning,
+			Code: health.CodeRedisScriptsForbidden, Severity: health.SeverityWarning,
 			Title:  "Redis does not let us run scripts",
 			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
 			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load), and give the server what they call (see redis-command-missing, if it is there).",
@@ -71,7 +71,7 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 // evicts is about a server that may evict keys.
 func evicts(policy string) health.Finding {
 	f := health.Finding{
-		Code: "redis-evicts", Severity: health.SeverityInfo,
+		Code: health.CodeRedisEvicts, Severity: health.SeverityInfo,
 		Title:  "Redis evicts keys when its memory is full",
 		Detail: "maxmemory-policy is " + policy + ". When keys were evicted in an outage, or Redis was restarted or replaced in it, the keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest",
 		Fix:    "Set maxmemory-policy to noeviction, and give Redis memory enough. A volatile policy does not help: what tells the order expires, so it is evicted too.",
@@ -88,15 +88,15 @@ func evicts(policy string) health.Finding {
 // refusals explain a master that answers but takes no writes.
 var refusals = map[Reason]health.Finding{
 	OOM: {
-		Code: "redis-oom", Title: "Redis has reached maxmemory and refuses writes",
+		Code: health.CodeRedisOOM, Title: "Redis has reached maxmemory and refuses writes",
 		Fix: "Raise maxmemory (redis-cli CONFIG SET maxmemory, and in redis.conf). An eviction policy makes room too, but then some kept writes are deleted instead of written (redis-evicts).",
 	},
 	Misconf: {
-		Code: "redis-misconf", Title: "Redis refuses writes because its last save failed",
+		Code: health.CodeRedisMisconf, Title: "Redis refuses writes because its last save failed",
 		Fix: "Free disk space or repair the save directory; see the server's log.",
 	},
 	NoReplicas: {
-		Code: "redis-noreplicas", Title: "Redis refuses writes because too few replicas are connected",
+		Code: health.CodeRedisNoReplicas, Title: "Redis refuses writes because too few replicas are connected",
 		Fix: "Bring the replicas back, or lower min-replicas-to-write.",
 	},
 }

@@ -11,7 +11,7 @@ import (
 func outbox(h health.Report, overflowed uint64) (fs []health.Finding) {
 	if h.OutboxEntries > 0 {
 		f := health.Finding{
-			Code: "outbox-pending", Severity: health.SeverityWarning,
+			Code: health.CodeOutboxPending, Severity: health.SeverityWarning,
 			Title:  "Acknowledged writes wait for a Redis master that takes them",
 			Detail: fmt.Sprintf("waiting: %d, %d bytes, the oldest for %v", h.OutboxEntries, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
 			Fix:    "Bring Redis back, or mend why it refuses them.",
@@ -32,7 +32,7 @@ func outbox(h health.Report, overflowed uint64) (fs []health.Finding) {
 	}
 	if overflowed > 0 {
 		fs = append(fs, health.Finding{
-			Code: "outbox-overflowed", Severity: health.SeverityError,
+			Code: health.CodeOutboxOverflowed, Severity: health.SeverityError,
 			Title:  "The outbox was full: some keys will be deleted in Redis instead of written",
 			Detail: fmt.Sprintf("%d writes", overflowed),
 			Fix:    "Raise the outbox's bounds (EVERCACHE_OUTBOX_MEMORY), or shorten the outage.",

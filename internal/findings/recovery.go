@@ -19,7 +19,7 @@ func recovery(h health.Report, resetAt, now time.Time) (fs []health.Finding) {
 	r := h.Recovery
 	if r.DroppedValues+r.DroppedKeys > 0 {
 		fs = append(fs, health.Finding{
-			Code: "ledger-overflowed", Severity: health.SeverityWarning,
+			Code: health.CodeLedgerOverflowed, Severity: health.SeverityWarning,
 			Title:  "More writes were unconfirmed than there is room for",
 			Detail: fmt.Sprintf("%d kept only their keys, %d only their classes: those are deleted if a failover loses them", r.DroppedValues, r.DroppedKeys),
 			Fix:    "Look for a replica that lags (it holds up confirmation), or raise the outbox's bounds (EVERCACHE_OUTBOX_MEMORY).",
@@ -27,7 +27,7 @@ func recovery(h health.Report, resetAt, now time.Time) (fs []health.Finding) {
 	}
 	if h.Connected && r.UnconfirmedOldest > unconfirmedLong {
 		fs = append(fs, health.Finding{
-			Code: "replication-behind", Severity: health.SeverityWarning,
+			Code: health.CodeReplicationBehind, Severity: health.SeverityWarning,
 			Title:  "Writes are not confirmed by every replica that could be promoted",
 			Detail: fmt.Sprintf("%d writes, the oldest for %v", r.Unconfirmed, r.UnconfirmedOldest.Round(time.Second)),
 			Fix:    "Look for a replica that is connected but does not keep up (INFO replication: lag), and for a failover that does not end.",
@@ -35,7 +35,7 @@ func recovery(h health.Report, resetAt, now time.Time) (fs []health.Finding) {
 	}
 	if r.DatasetResets > 0 && now.Sub(resetAt) < resetTold {
 		fs = append(fs, health.Finding{
-			Code: "dataset-reset", Severity: health.SeverityError,
+			Code: health.CodeDatasetReset, Severity: health.SeverityError,
 			Title:  "Redis came back without its data",
 			Detail: fmt.Sprintf("at %s; what this process had written in the last minute was put back", resetAt.UTC().Format(time.RFC3339)),
 			Fix:    "Find out why: a restart without persistence, a FLUSHALL, another server at this address. Turn on appendonly, and never let a master restart empty beside replicas.",
@@ -50,7 +50,7 @@ func rejected(n uint64, last, now time.Time) []health.Finding {
 		return nil
 	}
 	return []health.Finding{{
-		Code: "write-rejected", Severity: health.SeverityError,
+		Code: health.CodeWriteRejected, Severity: health.SeverityError,
 		Title:  "Redis does not take a write that was kept",
 		Detail: fmt.Sprintf("%d so far, the last at %s; the key is deleted instead", n, last.UTC().Format(time.RFC3339)),
 		Fix:    "Look at the size of the values: proto-max-bulk-len, client-query-buffer-limit, or a proxy may end the connection.",

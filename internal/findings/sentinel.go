@@ -17,28 +17,28 @@ func sentinels(h *health.Sentinel) (fs []health.Finding) {
 	fs = troubles(h)
 	if !h.CanFailOver && (h.CurrentMaster != "" || len(fs) == 0) {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-no-quorum", Severity: health.SeverityError, Title: "Too few sentinels answer for a failover",
+			Code: health.CodeSentinelNoQuorum, Severity: health.SeverityError, Title: "Too few sentinels answer for a failover",
 			Detail: quorum(h),
 			Fix:    "Bring the sentinels back (redis-cli -p 26379 SENTINEL CKQUORUM " + h.MasterName + "). Until then a dead master stays dead; memory answers then.",
 		})
 	}
 	if h.Rejected > 0 {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-nonsense", Severity: health.SeverityWarning, Title: "Sentinels have said what makes no sense; it was ignored",
+			Code: health.CodeSentinelNonsense, Severity: health.SeverityWarning, Title: "Sentinels have said what makes no sense; it was ignored",
 			Detail: fmt.Sprintf("%d messages or answers of %s", h.Rejected, those(h, func(s health.SentinelNode) bool { return s.Rejected > 0 })),
 			Fix:    "Check that the configured addresses are sentinels, and which versions they run.",
 		})
 	}
 	if tilted := func(s health.SentinelNode) bool { return s.Tilt }; slices.ContainsFunc(h.Sentinels, tilted) {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-tilt", Severity: health.SeverityWarning, Title: "A sentinel is in TILT mode and acts on nothing",
+			Code: health.CodeSentinelTilt, Severity: health.SeverityWarning, Title: "A sentinel is in TILT mode and acts on nothing",
 			Detail: those(h, tilted),
 			Fix:    "Look for a paused machine, a clock that jumps, or slow DNS where host names are announced. It ends by itself after 30 s: redis-cli -p 26379 INFO sentinel says sentinel_tilt:0.",
 		})
 	}
 	if differs := func(s health.SentinelNode) bool { return s.Differs }; slices.ContainsFunc(h.Sentinels, differs) {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-disagrees", Severity: health.SeverityWarning, Title: "A sentinel names other nodes than the others do",
+			Code: health.CodeSentinelDisagrees, Severity: health.SeverityWarning, Title: "A sentinel names other nodes than the others do",
 			Detail: differences(h),
 			Fix:    "Check that the address is your sentinel. Look at SENTINEL MASTER and SENTINEL REPLICAS there; SENTINEL RESET lets it forget what is gone.",
 		})
@@ -68,28 +68,28 @@ func set(h *health.Sentinel) (fs []health.Finding) {
 	}
 	if len(h.Forbidden) > 0 {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-unproven", Severity: health.SeverityWarning, Title: "The Redis nodes lack or forbid what a failover is followed by",
+			Code: health.CodeSentinelUnproven, Severity: health.SeverityWarning, Title: "The Redis nodes lack or forbid what a failover is followed by",
 			Detail: fmt.Sprintf("missing: %s. %s", strings.Join(h.Forbidden, ", "), unproven(h.Forbidden)),
 			Fix:    "Give the user INFO, ROLE, WAIT and the keys <prefix>~* on every node, and take these commands out of rename-command: docs/operations.md.",
 		})
 	}
 	if h.CurrentMaster != "" && !slices.ContainsFunc(h.Nodes, func(n health.Node) bool { return n.Promotable }) {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-no-replica", Severity: health.SeverityError, Title: "No replica could take over",
+			Code: health.CodeSentinelNoReplica, Severity: health.SeverityError, Title: "No replica could take over",
 			Detail: "master: " + h.CurrentMaster + "; " + replicas(h),
 			Fix:    "Bring a replica back, or give one a replica-priority above 0.",
 		})
 	}
 	if len(h.Plaintext) > 0 {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-plaintext", Severity: health.SeverityInfo, Title: "The Redis password is sent without TLS to addresses that others announce",
+			Code: health.CodeSentinelPlaintext, Severity: health.SeverityInfo, Title: "The Redis password is sent without TLS to addresses that others announce",
 			Detail: fmt.Sprintf("%s, by the word of the sentinels and the nodes. Who can answer at one of them, or listen on the way, learns the password", strings.Join(h.Plaintext, ", ")),
 			Fix:    "Set REDIS_TLS=true, so that a server proves first who it is. REDIS_ADDRESS_MAP lists nodes that you vouch for, such as 10.0.0.1:6379=10.0.0.1:6379.",
 		})
 	}
 	if h.Provisional && h.Stage != fenced {
 		fs = append(fs, health.Finding{
-			Code: "sentinel-provisional", Severity: health.SeverityInfo, Title: "The master is provisional: no majority of the sentinels names it yet",
+			Code: health.CodeSentinelProvisional, Severity: health.SeverityInfo, Title: "The master is provisional: no majority of the sentinels names it yet",
 			Detail: fmt.Sprintf("%s is used; %d of %d sentinels name it, a majority needs %d. What is written there is kept until then", cmp.Or(h.CurrentMaster, "a master"), h.Agreeing, h.Known, h.Needed),
 			Fix:    "Nothing to do: it is confirmed within about a second. If it stays so, check which master each sentinel names.",
 		})

@@ -8,7 +8,7 @@ import (
 )
 
 var twoServers = health.Finding{
-	Code: "redis-two-servers", Severity: health.SeverityError, Title: "The address of Redis reaches two servers",
+	Code: health.CodeRedisTwoServers, Severity: health.SeverityError, Title: "The address of Redis reaches two servers",
 	Fix: "Let REDIS_HOST name one server. A balancer may stand before several only if it sends every connection to the same master; for a master with replicas use Sentinel mode.",
 }
 
@@ -25,7 +25,7 @@ func server(s Master) (fs []health.Finding) {
 	}
 	if s.TooLong != nil {
 		fs = append(fs, health.Finding{
-			Code: "redis-value-too-long", Severity: health.SeverityWarning,
+			Code: health.CodeRedisValueTooLong, Severity: health.SeverityWarning,
 			Title:  "Redis holds a value that is too long to be read",
 			Detail: s.TooLong.Error() + "; the key counts as missing",
 			Fix:    "Find out who writes it (redis-cli --bigkeys). If such values are meant, raise MaxValueBytes (EVERCACHE_MAX_BODY).",
@@ -84,7 +84,7 @@ func missing(commands []Command) health.Finding {
 		fix = append(fix, "Allow the user these commands (ACL: "+strings.Join(allow, " ")+").")
 	}
 	return health.Finding{
-		Code: "redis-command-missing", Severity: health.SeverityWarning,
+		Code: health.CodeRedisCommandMissing, Severity: health.SeverityWarning,
 		Title:  "Redis does not have commands that evercache uses: " + strings.Join(names, ", "),
 		Detail: strings.Join(lost, "; "),
 		Fix:    strings.Join(fix, " "),
@@ -97,7 +97,7 @@ func old(s Master) health.Finding {
 		lost += "; changes by other processes are not announced, so nothing in memory is coherent"
 	}
 	return health.Finding{
-		Code: "redis-old", Severity: health.SeverityWarning,
+		Code: health.CodeRedisOld, Severity: health.SeverityWarning,
 		Title:  "Redis is older than 6.2",
 		Detail: fmt.Sprintf("it tells version %.20q: %s", s.Version, lost),
 		Fix:    "Use Redis 6.2 or later, or Valkey.",

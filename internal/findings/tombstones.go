@@ -25,7 +25,7 @@ func tombstones(t stats.Tombstones, maxMemory uint64) []health.Finding {
 		return nil
 	}
 	return []health.Finding{{
-		Code: "tombstones-many", Severity: health.SeverityWarning,
+		Code: health.CodeTombstonesMany, Severity: health.SeverityWarning,
 		Title:  "The traces of deletes take much of the memory of Redis",
 		Detail: fmt.Sprintf("this process has left %d tombstones within the last ten minutes, about %d MiB; %s", t.Live, t.Bytes>>20, of),
 		Fix:    "Delete a prefix instead of its keys one by one: that leaves one mark. Let keys that nobody needs expire. Else give Redis more memory: a tombstone lives for ten minutes.",

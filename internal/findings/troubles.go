@@ -14,38 +14,38 @@ var byTrouble = []struct {
 	finding health.Finding
 }{
 	{SentinelLogin, health.Finding{
-		Code: "sentinel-auth", Title: "The sentinels refuse our login",
+		Code: health.CodeSentinelAuth, Title: "The sentinels refuse our login",
 		Fix: "Check REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD, or REDIS_SENTINEL_PASSWORD_FILE. They are not those of Redis. Where the sentinels ask for no password, unset them.",
 	}},
 	{SentinelRights, health.Finding{
-		Code: "sentinel-noperm", Title: "The ACL of the sentinels forbids what evercache asks",
+		Code: health.CodeSentinelNoPerm, Title: "The ACL of the sentinels forbids what evercache asks",
 		Fix: "Allow the user of REDIS_SENTINEL_USERNAME what docs/operations.md lists for sentinels.",
 	}},
 	{SentinelMaster, health.Finding{
-		Code: "sentinel-unknown-master", Title: "The sentinels answer, and know no master of the configured name",
+		Code: health.CodeSentinelUnknownMaster, Title: "The sentinels answer, and know no master of the configured name",
 		Fix: "Set REDIS_SENTINEL_MASTER_NAME to one of the names that redis-cli -p 26379 SENTINEL MASTERS lists.",
 	}},
 	{SentinelTLS, health.Finding{
-		Code: "sentinel-tls", Title: "The TLS handshake with the sentinels failed",
+		Code: health.CodeSentinelTLS, Title: "The TLS handshake with the sentinels failed",
 		Fix: "Check REDIS_SENTINEL_TLS (without it REDIS_TLS counts for the sentinels too), REDIS_TLS_CA_FILE, and the port: tls-port in sentinel.conf.",
 	}},
 	{SentinelOther, health.Finding{
-		Code: "sentinel-not-sentinel", Title: "What answers at the addresses of the sentinels is no sentinel",
+		Code: health.CodeSentinelNotSentinel, Title: "What answers at the addresses of the sentinels is no sentinel",
 		Fix: "Let REDIS_SENTINELS list the sentinels (port 26379 mostly), not the data nodes (6379).",
 	}},
 	{SentinelName, health.Finding{
-		Code: "sentinel-unresolved", Title: "The names of the sentinels cannot be resolved",
+		Code: health.CodeSentinelUnresolved, Title: "The names of the sentinels cannot be resolved",
 		Fix: "Check the names in REDIS_SENTINELS (getent hosts NAME), and the DNS of this machine.",
 	}},
 	{SentinelAway, health.Finding{
-		Code: "sentinel-unreachable", Title: "A sentinel does not answer",
+		Code: health.CodeSentinelUnreachable, Title: "A sentinel does not answer",
 		Fix: "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
 	}},
 }
 
 // noneAnswers is SentinelAway where it is true of all.
 var noneAnswers = health.Finding{
-	Code: "sentinel-unreachable", Title: "No sentinel answers",
+	Code: health.CodeSentinelUnreachable, Title: "No sentinel answers",
 	Fix: "Check the hosts and ports in REDIS_SENTINELS, and the firewall: redis-cli -h HOST -p PORT PING. Start redis-sentinel there.",
 }
 

@@ -29,7 +29,7 @@ func values(all []Class, now time.Time) (fs []health.Finding) {
 	lost := told(all, now, func(v Class) Count { return v.Lost })
 	if unread != "" {
 		f := health.Finding{
-			Code: "value-undecodable", Severity: health.SeverityWarning,
+			Code: health.CodeValueUndecodable, Severity: health.SeverityWarning,
 			Title:  "Redis holds values that cannot be decoded",
 			Detail: unread + ". Each is a miss: the value is loaded again, and written over it once by each process",
 			Fix:    "Give the class another Policy.Version in the release that changes how its values are stored. Or look for another program that writes these keys.",
@@ -41,7 +41,7 @@ func values(all []Class, now time.Time) (fs []health.Finding) {
 	}
 	if lost != "" {
 		fs = append(fs, health.Finding{
-			Code: "value-unencodable", Severity: health.SeverityWarning,
+			Code: health.CodeValueUnencodable, Severity: health.SeverityWarning,
 			Title:  "Some values cannot be stored in Redis",
 			Detail: lost + ". Their codec does not encode them. Those that were loaded are only in the memory of the process that loaded them; a Set of one is refused",
 			Fix:    "Look for what the codec does not know (JSON: NaN, infinity, a value that contains itself, a string that is no UTF-8), or give the class another codec (WithCodec).",

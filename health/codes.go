@@ -1,0 +1,83 @@
+package health
+
+// Codes of the findings that the library makes. docs/operations.md says what to do
+// about each. Codes of settings begin with config-.
+const (
+	CodeRedisAuth               = "redis-auth"                // Redis refuses our login
+	CodeRedisBusy               = "redis-busy"                // A script blocks Redis
+	CodeRedisClock              = "redis-clock"               // The clocks of Redis and of this process differ
+	CodeRedisClusterNode        = "redis-cluster-node"        // The configured server is a node of a Redis Cluster
+	CodeRedisCommandMissing     = "redis-command-missing"     // Redis does not have a command that evercache uses
+	CodeRedisDB                 = "redis-db"                  // Redis has no database of the configured number
+	CodeRedisEvicts             = "redis-evicts"              // Redis evicts keys when its memory is full
+	CodeRedisFeed               = "redis-feed"                // Redis does not announce what other processes change
+	CodeRedisHeartbeatForbidden = "redis-heartbeat-forbidden" // The Redis ACL forbids the heartbeat's key
+	CodeRedisLoading            = "redis-loading"             // Redis is loading its data from disk
+	CodeRedisMasterDown         = "redis-masterdown"          // The configured server is a replica whose master is down
+	CodeRedisMaxClients         = "redis-maxclients"          // Redis has no connection left for us
+	CodeRedisMisconf            = "redis-misconf"             // Redis refuses writes because its last save failed
+	CodeRedisNoPerm             = "redis-noperm"              // The Redis ACL forbids what evercache needs
+	CodeRedisNoReplicas         = "redis-noreplicas"          // Redis refuses writes because too few replicas are connected
+	CodeRedisNotConfigured      = "redis-not-configured"      // No Redis is configured: memory is all there is
+	CodeRedisNotRedis           = "redis-not-redis"           // What answers there is not Redis
+	CodeRedisOld                = "redis-old"                 // Redis is older than 6.2
+	CodeRedisOOM                = "redis-oom"                 // Redis has reached maxmemory and refuses writes
+	CodeRedisReplica            = "redis-replica"             // The configured server is a replica, not a master
+	CodeRedisScriptsForbidden   = "redis-scripts-forbidden"   // Redis does not let us run scripts
+	CodeRedisSlow               = "redis-slow"                // Redis answers too slowly to be used
+	CodeRedisTimeout            = "redis-timeout"             // Redis accepts connections but does not answer in time
+	CodeRedisTLS                = "redis-tls"                 // Of us and Redis only one speaks TLS, or the handshake failed
+	CodeRedisTLSExpiring        = "redis-tls-expiring"        // Our TLS certificate is over, or soon
+	CodeRedisTLSFiles           = "redis-tls-files"           // A TLS file cannot be used
+	CodeRedisTwoServers         = "redis-two-servers"         // The address of Redis reaches two servers
+	CodeRedisUnknownReply       = "redis-unknown-reply"       // Redis answers with an error that evercache does not know
+	CodeRedisUnreachable        = "redis-unreachable"         // Redis cannot be reached
+	CodeRedisUnresolved         = "redis-unresolved"          // The name of Redis cannot be resolved
+	CodeRedisValueTooLong       = "redis-value-too-long"      // Redis holds a value that is too long to be read
+
+	CodeSentinelAuth            = "sentinel-auth"             // The sentinels refuse our login
+	CodeSentinelDisagrees       = "sentinel-disagrees"        // A sentinel names other nodes than the others do
+	CodeSentinelFailover        = "sentinel-failover"         // A failover is under way
+	CodeSentinelMasterDemoted   = "sentinel-master-demoted"   // The master has become a replica, and no sentinel names another master
+	CodeSentinelMasterLoading   = "sentinel-master-loading"   // The master was restarted and reads its data from disk
+	CodeSentinelMasterReturning = "sentinel-master-returning" // The master answers again; the sentinels have yet to show that they do not replace it
+	CodeSentinelMasterSilent    = "sentinel-master-silent"    // The master does not answer, and no sentinel has begun a failover
+	CodeSentinelNoFailover      = "sentinel-no-failover"      // The master is gone and no failover comes
+	CodeSentinelNoMaster        = "sentinel-no-master"        // No sentinel names a master that answers as one
+	CodeSentinelNoQuorum        = "sentinel-no-quorum"        // Too few sentinels answer for a failover
+	CodeSentinelNoReplica       = "sentinel-no-replica"       // No replica could take over
+	CodeSentinelNonsense        = "sentinel-nonsense"         // Sentinels have said what makes no sense; it was ignored
+	CodeSentinelNoPerm          = "sentinel-noperm"           // The ACL of the sentinels forbids what evercache asks
+	CodeSentinelNotSentinel     = "sentinel-not-sentinel"     // What answers at the addresses of the sentinels is no sentinel
+	CodeSentinelPlaintext       = "sentinel-plaintext"        // The Redis password is sent without TLS to addresses that others announce
+	CodeSentinelProvisional     = "sentinel-provisional"      // The master is provisional: no majority of the sentinels names it yet
+	CodeSentinelTilt            = "sentinel-tilt"             // A sentinel is in TILT mode and acts on nothing
+	CodeSentinelTLS             = "sentinel-tls"              // The TLS handshake with the sentinels failed
+	CodeSentinelTwoMasters      = "sentinel-two-masters"      // A replica says that it is a master, and no sentinel made it one
+	CodeSentinelUnknownMaster   = "sentinel-unknown-master"   // The sentinels answer, and know no master of the configured name
+	CodeSentinelUnproven        = "sentinel-unproven"         // The Redis nodes lack or forbid what a failover is followed by
+	CodeSentinelUnreachable     = "sentinel-unreachable"      // A sentinel does not answer, or none does
+	CodeSentinelUnresolved      = "sentinel-unresolved"       // The names of the sentinels cannot be resolved
+
+	CodeOutboxOverflowed  = "outbox-overflowed"  // The outbox was full: some keys will be deleted in Redis instead of written
+	CodeOutboxPending     = "outbox-pending"     // Acknowledged writes wait for a Redis master that takes them
+	CodeLedgerOverflowed  = "ledger-overflowed"  // More writes were unconfirmed than there is room for
+	CodeReplicationBehind = "replication-behind" // Writes are not confirmed by every replica that could be promoted
+	CodeDatasetReset      = "dataset-reset"      // Redis came back without its data
+	CodeWriteRejected     = "write-rejected"     // Redis does not take a write that was kept
+	CodeValueUndecodable  = "value-undecodable"  // Redis holds values that cannot be decoded
+	CodeValueUnencodable  = "value-unencodable"  // Some values cannot be stored in Redis
+	CodeTombstonesMany    = "tombstones-many"    // The traces of deletes take much of the memory of Redis
+	CodeJournalDamaged    = "journal-damaged"    // Part of the journal of an earlier process could not be read
+	CodeJournalFailed     = "journal-failed"     // The journal cannot be written: what an outage keeps is in memory only
+	CodeJournalFull       = "journal-full"       // The journal has no room: some writes are in memory only
+
+	CodeRevocationsEvictable = "revocations-evictable" // Redis may evict the denylist
+	CodeRevocationsFirstUse  = "revocations-first-use" // The denylist was taken as it was
+	CodeRevocationsFull      = "revocations-full"      // The denylist does not fit
+	CodeRevocationsKey       = "revocations-key"       // The denylist in Redis is hashed with another key
+	CodeRevocationsLag       = "revocations-lag"       // The denylist is out of date
+	CodeRevocationsNotReady  = "revocations-not-ready" // The denylist is not loaded
+	CodeRevocationsPending   = "revocations-pending"   // Revocations wait for Redis
+	CodeRevocationsRemoved   = "revocations-removed"   // Revocations were taken out of Redis unseen
+)
