@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -50,7 +51,7 @@ func quiet(o evercache.Options) evercache.Options {
 func (s *servers) settled(c *evercache.Client) bool {
 	h := c.Health()
 	sentinel := len(s.options.Sentinels) == 0 || h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional
-	return h.State == evercache.Connected && sentinel && h.Feed.Coherent
+	return h.State == health.Connected && sentinel && h.Feed.Coherent
 }
 
 // connections are those of evercache to all servers.
