@@ -78,6 +78,7 @@ func (c *Client) masterUp(n *remote.Node) {
 	c.publish(n)
 	c.status.apply(masterVerified, nil)
 	c.wakeReplay()
+	c.changedUnheard()
 }
 
 func (c *Client) masterDown(cause error) {
