@@ -17,6 +17,7 @@ type notes struct {
 	full     atomic.Bool
 	evicts   atomic.Pointer[string] // the eviction policy that could take it
 	removed  atomic.Pointer[removal]
+	denied   atomic.Pointer[[]trial] // what the ACL forbids
 }
 
 // memory reads INFO memory.
@@ -52,6 +53,10 @@ func (l *List) findings() (fs []kit.Finding) {
 			fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), l.policy.MaxLag, l.decided()),
 			l.obstacle())
 	}
+	if denied := l.notes.denied.Load(); denied != nil && len(*denied) > 0 && (matters || s.Untaken > 0) {
+		title, detail, fix := deniedFinding(*denied)
+		add("revocations-forbidden", "error", title, detail, fix)
+	}
 	if s.Untaken > 0 && time.Since(l.start) > graceFresh {
 		add("revocations-pending", "warning", "Revocations wait for Redis",
 			fmt.Sprintf("%d are in force in this process only.", s.Untaken), l.obstacle())
@@ -80,10 +85,17 @@ func (l *List) obstacle() string {
 		if err != nil && strings.Contains((*err).Error(), "WRONGTYPE") {
 			return "Another program has overwritten " + l.keys.set + " in Redis: delete that key, and what this process holds is put back."
 		}
+		if err != nil && strings.Contains((*err).Error(), "NOPERM") && !forbidsCommand((*err).Error()) {
+			return "The Redis ACL forbids the keys of the denylist: allow the user the keys <prefix>~r:*."
+		}
 		if err != nil && strings.Contains(strings.ToLower((*err).Error()), "unknown command") {
 			text, _, _ := strings.Cut((*err).Error(), ", with args")
 			return "Redis lacks a command that the denylist needs (" + text + "): take it out of rename-command."
 		}
+	}
+	if denied := l.notes.denied.Load(); denied != nil && len(*denied) > 0 {
+		_, _, fix := deniedFinding(*denied)
+		return fix
 	}
 	return "See why Redis cannot be used."
 }

@@ -1,0 +1,40 @@
+package evercache
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// What an outage keeps cannot be put back by a user who may not GET, though each write
+// of its own goes through: the finding says so before.
+func TestAUserWhoMayNotReadIsToldWhatIsLost(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">one", "~*", "&*", "+@all", "-get")
+	client := open(t, Options{Addr: p.Addr(), Username: "app", Password: "one"})
+	connect(t, client, 20*time.Second)
+	waitFinding(t, client, "redis-command-missing")
+	for _, f := range client.Health().Findings {
+		if f.Code == "redis-command-missing" && (!strings.HasSuffix(f.Title, "forbids commands that evercache uses: GET") ||
+			!strings.Contains(f.Detail, "deleted instead of put back") || !strings.Contains(f.Fix, "+get")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// Each is named with what is lost without it; EVAL is what runs scripts.
+func TestEveryCommandThatIsAskedForHasItsLoss(t *testing.T) {
+	for _, command := range remote.Tried() {
+		if losses[command] == "" && command != "EVAL" {
+			t.Errorf("%s has none", command)
+		}
+		f := missingFinding([]remote.Missing{{Command: command, Forbidden: true}})
+		if !strings.Contains(f.Title, command) || !strings.Contains(f.Detail, command+": ") || !strings.Contains(f.Fix, "+"+strings.ToLower(command)) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
