@@ -45,6 +45,7 @@ type Client struct {
 	feed      *feed
 	scripts   *scripts
 	undone    *undone
+	flushes   flushes
 	cycles    cycles
 	journal   *journaled // nil: there is no file
 	kit       *inside

@@ -47,7 +47,7 @@ func (c *Client) nodeConfig(addr string) remote.Config {
 		DialTimeout:  c.opts.DialTimeout,
 		MaxValue:     c.opts.MaxValueBytes,
 		Sizes:        &c.sizes,
-		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.invalidated},
+		Track:        &remote.Tracking{More: c.tracked, Invalidated: c.announcedByRedis},
 	}
 }
 
@@ -74,6 +74,7 @@ func (c *Client) masterUp(n *remote.Node) {
 	c.status.mastered(n.Addr)
 	c.blackouts.end(n.Addr, c.replayed.Load())
 	n.Epoch.Store(c.ledger.Epoch())
+	c.flushes.forget()
 	c.listen(n)
 	c.publish(n)
 	c.status.apply(masterVerified, nil)
