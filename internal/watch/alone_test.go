@@ -33,8 +33,17 @@ func TestWithoutAReplicaTheSentinelsSayWhoWasTheOnlyMaster(t *testing.T) {
 		"one lacks it, and no majority names it": {func(d *sentinel.Decision, b *sentinel.Barrier) {
 			d.Promotable, d.InSight, d.NamedAt = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, time.Time{}
 		}, time.Time{}},
-		"one lacks it, and the master is suspect": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+		"one lacks it, and so no alarm ends": {func(d *sentinel.Decision, b *sentinel.Barrier) {
 			d.Promotable, d.InSight, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Suspect
+		}, named.Add(-3 * time.Second)},
+		"one lacks it, and the master is fenced": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Fenced
+		}, time.Time{}},
+		"one lacks it, and the master is provisional": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.Confirmed = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, false
+		}, time.Time{}},
+		"all have it, but the master is suspect": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, b.By, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Suspect
 		}, time.Time{}},
 		"a replica has it": {func(d *sentinel.Decision, b *sentinel.Barrier) {
 			d.Promotable, b.By = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}

@@ -163,16 +163,17 @@ func (d *desk) beaten(b sentinel.Barrier) {
 //
 // A replica that lacks it and answers may be a former master that has come back, which
 // the sentinels make a replica only after some 10 s, or one that copies the data. It
-// could be promoted, so nothing is confirmed. But until then a majority of the sentinels
-// says who the only master was.
+// could be promoted, so nothing is confirmed, and an alarm cannot end. But until then a
+// majority of the sentinels says who the only master was.
 func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
 	lacks := func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) }
 	away := func(a sentinel.Addr) bool { return lacks(a) && !slices.Contains(now.InSight, a) }
 	all := !slices.ContainsFunc(now.Promotable, lacks)
-	proves := b.Fault == sentinel.FaultNone && now.BarriersConfirm()
-	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: proves && all}
+	proves := b.Fault == sentinel.FaultNone && now.Confirmed && now.Writes()
+	clear := now.BarriersConfirm()
+	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: proves && all && clear}
 	switch {
-	case !proves:
+	case !proves || all && !clear:
 	case all && len(now.Promotable) > 0:
 		beat.Alone = true
 	case now.NamedAt.IsZero():
