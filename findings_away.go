@@ -61,6 +61,8 @@ func explain(cause error) Finding {
 		return unresolvable
 	case errors.Is(cause, remote.ErrNotRedis):
 		return notRedis
+	case errors.Is(cause, remote.ErrSentinel):
+		return isSentinel
 	case errors.Is(cause, remote.ErrNoDatabase):
 		return noDatabase
 	case errors.Is(cause, remote.ErrTwoServers):
@@ -85,6 +87,10 @@ var (
 	notRedis = Finding{
 		Code: "redis-not-redis", Severity: Error, Title: "What answers there is not Redis",
 		Fix: "Check REDIS_HOST and REDIS_PORT.",
+	}
+	isSentinel = Finding{
+		Code: "redis-is-sentinel", Severity: Error, Title: "What answers there is a sentinel, not a Redis server with data",
+		Fix: "Set REDIS_HOST and REDIS_PORT to the server (6379 mostly); or use Sentinel mode: REDIS_SENTINEL_ENABLED, REDIS_SENTINELS and REDIS_SENTINEL_MASTER_NAME.",
 	}
 	wantsTLS = Finding{
 		Code: "redis-tls", Severity: Error, Title: "Redis speaks TLS on this port, and we do not",

@@ -91,7 +91,7 @@ func troubled() (all []SentinelNode) {
 // every is one finding of each code, or more.
 func every() (fs []Finding) {
 	c := &Client{opts: Options{Addr: "redis:6379"}.withDefaults()}
-	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrSilent, watch.ErrDemoted, watch.ErrRival, watch.ErrLoading, watch.ErrReturning, watch.ErrNoMaster, watch.ErrGivenUp, remote.ErrPlain, remote.ErrWantsTLS, &net.DNSError{Err: "no such host", Name: "x"}, &remote.OpenError{Cause: breaker.Slow}}
+	causes := []error{nil, io.EOF, remote.ErrNotRedis, remote.ErrSentinel, remote.ErrNoDatabase, remote.ErrTwoServers, remote.ErrSlow, watch.ErrFenced, watch.ErrSilent, watch.ErrDemoted, watch.ErrRival, watch.ErrLoading, watch.ErrReturning, watch.ErrNoMaster, watch.ErrGivenUp, remote.ErrPlain, remote.ErrWantsTLS, &net.DNSError{Err: "no such host", Name: "x"}, &remote.OpenError{Cause: breaker.Slow}}
 	for k := range byKind {
 		causes = append(causes, &remote.Error{Kind: k, Op: "set", Err: errors.New("it said so")})
 	}

@@ -49,7 +49,7 @@ func openJournal(dir string, c *Client) (*journaled, error) {
 	var err error
 	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(c) }, Recovery: &takeUp{j: j, c: c, oldest: math.MaxInt64}, Log: c.log})
 	if err != nil {
-		return nil, fmt.Errorf("evercache: journal: %w", err)
+		return nil, fmt.Errorf("evercache: journal (Options.JournalDir, EVERCACHE_JOURNAL_DIR): %w", err)
 	}
 	c.outbox.Mirror(mirrored{j})
 	c.ledger.Mirror(mirrored{j})

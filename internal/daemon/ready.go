@@ -57,7 +57,7 @@ const readyLook = 250 * time.Millisecond
 
 // settingsRefused are the findings of settings that no waiting mends.
 var settingsRefused = []string{
-	"redis-auth", "redis-noperm", "redis-tls", "redis-not-redis", "redis-db", "redis-replica", "redis-two-servers", "redis-cluster-node",
+	"redis-auth", "redis-noperm", "redis-tls", "redis-not-redis", "redis-is-sentinel", "redis-db", "redis-replica", "redis-two-servers", "redis-cluster-node",
 	"sentinel-auth", "sentinel-noperm", "sentinel-tls", "sentinel-unknown-master", "sentinel-not-sentinel",
 }
 

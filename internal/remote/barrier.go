@@ -293,12 +293,17 @@ func (n *Node) isMaster(ctx context.Context, answer, info rueidis.RedisResult) e
 		return wrap("ask role", err)
 	case role == "master":
 		return nil
+	case role == "sentinel":
+		return ErrSentinel
 	}
 	if other, err := roleOf(n.cmd.Do(ctx, n.b().Role().Build())); err == nil && other == "master" {
 		return errApart()
 	}
 	return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
 }
+
+// ErrSentinel means that a sentinel answers where a server with data should.
+var ErrSentinel = &Error{Kind: Other, Op: "ask role", Err: errors.New("a sentinel answers, not a server that holds data")}
 
 // roleOf is what an answer to ROLE begins with.
 func roleOf(r rueidis.RedisResult) (string, error) {
