@@ -70,6 +70,7 @@ func (b book) Replaced(n *remote.Node, holds uint64) {
 		sh.feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
 		return
 	}
+	sh.datasetGone(n)
 	sh.invalidated(nil, true)
 }
 

@@ -49,7 +49,7 @@ func openJournal(dir string, sh *shard) (*journaled, error) {
 	var err error
 	j.file, _, err = journal.Open(dir, journal.Options{MaxBytes: j.limit, Snapshot: func() []journal.Entry { return j.snapshot(sh) }, Recovery: &takeUp{j: j, sh: sh, oldest: math.MaxInt64}, Log: sh.log})
 	if err != nil {
-		return nil, fmt.Errorf("evercache: journal: %w", err)
+		return nil, fmt.Errorf("evercache: journal (Options.JournalDir, EVERCACHE_JOURNAL_DIR): %w", err)
 	}
 	sh.outbox.Mirror(mirrored{j})
 	sh.ledger.Mirror(mirrored{j})

@@ -48,7 +48,7 @@ func (sh *shard) nodeConfig(addr string) remote.Config {
 		DialTimeout:  sh.opts.DialTimeout,
 		MaxValue:     sh.opts.MaxValueBytes,
 		Sizes:        &sh.sizes,
-		Track:        &remote.Tracking{More: sh.tracked, Invalidated: sh.invalidated},
+		Track:        &remote.Tracking{More: sh.tracked, Invalidated: sh.announcedByRedis},
 	}
 }
 
@@ -75,10 +75,12 @@ func (sh *shard) masterUp(n *remote.Node) {
 	sh.status.mastered(n.Addr)
 	sh.blackouts.end(n.Addr, sh.replayed.Load())
 	n.Epoch.Store(sh.ledger.Epoch())
+	sh.flushes.forget()
 	sh.listen(n)
 	sh.publish(n)
 	sh.status.apply(masterVerified, nil)
 	sh.wakeReplay()
+	sh.changedUnheard()
 }
 
 func (sh *shard) masterDown(cause error) {

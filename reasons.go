@@ -30,6 +30,8 @@ func reasonOf(cause error) findings.Reason {
 		return findings.Unresolved
 	case errors.Is(cause, remote.ErrNotRedis):
 		return findings.NotRedis
+	case errors.Is(cause, remote.ErrSentinel):
+		return findings.IsSentinel
 	case errors.Is(cause, remote.ErrNoDatabase):
 		return findings.NoDatabase
 	case errors.Is(cause, remote.ErrTwoServers):

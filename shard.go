@@ -50,6 +50,7 @@ type shard struct {
 	recovery recoveryStats
 	tombs    tombs
 	undone   *undone
+	flushes  flushes
 
 	// What others change.
 	feed        *feed

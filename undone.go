@@ -24,28 +24,38 @@ const (
 	undoneMost = 256
 	undoneEach = 50 * time.Millisecond
 	undoneRare = time.Second
-	// undoneKept bounds the keys that wait to be asked for. What is more is not.
-	undoneKept = 1 << 14
+	// undoneKept and undoneBytes bound the keys that wait to be asked for. What is more
+	// is not.
+	undoneKept  = 1 << 14
+	undoneBytes = 4 << 20
+	// undoneTries is how often a server is asked that does not answer. After that the
+	// write is sent again unasked: the replay looks at what others wrote, too.
+	undoneTries = 60
 )
 
 // undone are the keys to ask for.
 type undone struct {
 	wake chan struct{} // holds one
 
-	mu   sync.Mutex // guards keys
-	keys map[string]struct{}
+	mu    sync.Mutex // guards what follows
+	keys  map[string]int
+	bytes int
+}
+
+// question is a key to ask for, and how often that was done without an answer.
+type question struct {
+	key   string
+	tries int
 }
 
 func newUndone() *undone {
-	return &undone{wake: make(chan struct{}, 1), keys: map[string]struct{}{}}
+	return &undone{wake: make(chan struct{}, 1), keys: map[string]int{}}
 }
 
 // add notes a key, if there is room.
 func (u *undone) add(key string) {
 	u.mu.Lock()
-	if len(u.keys) < undoneKept {
-		u.keys[key] = struct{}{}
-	}
+	u.hold(question{key: key})
 	u.mu.Unlock()
 	select {
 	case u.wake <- struct{}{}:
@@ -53,23 +63,66 @@ func (u *undone) add(key string) {
 	}
 }
 
+// hold reports whether the key waits; the caller holds mu.
+func (u *undone) hold(q question) bool {
+	if _, is := u.keys[q.key]; is {
+		return true
+	}
+	if len(u.keys) >= undoneKept || u.bytes+len(q.key) > undoneBytes {
+		return false
+	}
+	u.keys[q.key] = q.tries
+	u.bytes += len(q.key)
+	return true
+}
+
 // take takes out keys for one round, and reports whether more are left.
-func (u *undone) take() (keys []string, more bool) {
+func (u *undone) take() (qs []question, more bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for key := range u.keys {
-		if len(keys) == undoneMost {
-			return keys, true
+	for key, tries := range u.keys {
+		if len(qs) == undoneMost {
+			return qs, true
 		}
-		keys = append(keys, key)
+		qs = append(qs, question{key, tries})
+		u.bytes -= len(key)
 		delete(u.keys, key)
 	}
-	return keys, false
+	return qs, false
+}
+
+// again lets those wait for another round that got no answer, and returns those for
+// which it was the last one, or there is no room.
+func (u *undone) again(qs []question) (givenUp []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, q := range qs {
+		if q.tries++; q.tries >= undoneTries || !u.hold(q) {
+			givenUp = append(givenUp, q.key)
+		}
+	}
+	return givenUp
+}
+
+// waits reports whether there is anything to ask for.
+func (u *undone) waits() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.keys) > 0
 }
 
 // changedByOther is called for what is announced: it must be quick.
 func (sh *shard) changedByOther(key string) {
 	if at := sh.ledger.LastSince(key); at != 0 && at > sh.clock.precise()-int64(lateMost) {
+		sh.undone.add(key)
+	}
+}
+
+// changedUnheard is called when a master is reached: what others changed while it was
+// not has been announced to nobody. So whatever this process wrote a moment ago is
+// asked for.
+func (sh *shard) changedUnheard() {
+	for _, key := range sh.ledger.Recent(sh.clock.precise()-int64(lateMost), undoneKept) {
 		sh.undone.add(key)
 	}
 }
@@ -87,14 +140,27 @@ func (sh *shard) watchOwn(ctx context.Context) {
 		if remote.Pause(ctx, pause) != nil {
 			return
 		}
-		var keys []string
-		keys, more = sh.undone.take()
-		found := 0
-		if node := sh.node.Load(); node != nil {
-			found = sh.findUndone(ctx, node, keys)
-		}
+		var found int
+		found, more = sh.askUndone(ctx)
 		pause = undoneAfter(pause, more && found == 0)
 	}
+}
+
+// askUndone is one round. more: something is left to be asked for. Without a master
+// all of it waits for one.
+func (sh *shard) askUndone(ctx context.Context) (found int, more bool) {
+	node := sh.node.Load()
+	if node == nil {
+		return 0, sh.undone.waits()
+	}
+	qs, more := sh.undone.take()
+	found, unanswered := sh.findUndone(ctx, node, qs)
+	for _, key := range sh.undone.again(unanswered) {
+		if r, ok := sh.ledger.Last(key); ok && r.Kind != outbox.Touch {
+			sh.undoneBy(&r)
+		}
+	}
+	return found, more || len(unanswered) > 0
 }
 
 // undoneAfter is the pause after a round. idle: it has found nothing, and there is more.
@@ -106,30 +172,33 @@ func undoneAfter(pause time.Duration, idle bool) time.Duration {
 }
 
 // findUndone puts back those of the keys that hold something older than what this
-// process wrote. An error is the node's own affair: the next barrier meets it too.
-func (sh *shard) findUndone(ctx context.Context, node *remote.Node, keys []string) (found int) {
+// process wrote, and returns those for which the node had no answer: it hangs, reads its
+// data from disk, or is replaced.
+func (sh *shard) findUndone(ctx context.Context, node *remote.Node, qs []question) (found int, unanswered []question) {
 	var mine []outbox.Record
 	var asked []remote.Replay
-	for _, key := range keys {
-		if r, ok := sh.ledger.Last(key); ok && r.Kind != outbox.Touch {
+	var of []question
+	for _, q := range qs {
+		if r, ok := sh.ledger.Last(q.key); ok && r.Kind != outbox.Touch {
 			mine = append(mine, r)
-			asked = append(asked, remote.Replay{Key: key, Cond: sh.condOf(&r)})
+			asked = append(asked, remote.Replay{Key: q.key, Cond: sh.condOf(&r)})
+			of = append(of, q)
 		}
 	}
 	if len(asked) == 0 {
-		return 0
+		return 0, nil
 	}
-	older, err := node.Older(ctx, asked, lateMost, sh.opts.WriteTimeout)
-	if err != nil {
-		return 0
-	}
+	ages, _ := node.Older(ctx, asked, lateMost, sh.opts.WriteTimeout) // the error is in each age
 	for i := range mine {
-		if older[i] {
+		switch ages[i] {
+		case remote.CertainlyOlder:
 			sh.undoneBy(&mine[i])
 			found++
+		case remote.Unanswered:
+			unanswered = append(unanswered, of[i])
 		}
 	}
-	return found
+	return found, unanswered
 }
 
 // undoneBy puts a write or delete of ours back.

@@ -3,6 +3,8 @@ package evercache
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +36,7 @@ func TestAWriteOfAnEndedProcessThatArrivesLateUndoesNothing(t *testing.T) {
 	}
 	before := now()
 	wantErr(t, gone.Close(), nil)
-	time.Sleep(500 * time.Millisecond) // how exact the clocks are known on a busy machine
+	time.Sleep(2 * time.Second) // how exact the clocks are known on a busy machine
 
 	keys := []string{"deleted", "p-deleted", "overwritten", "newer", "longago", "shorter", "forever"}
 	for _, key := range keys {
@@ -103,7 +105,7 @@ func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
 	}
 	pause, rounds := undoneEach, 0
 	for more := true; more; rounds++ {
-		var keys []string
+		var keys []question
 		if keys, more = u.take(); len(keys) > undoneMost {
 			t.Fatalf("%d keys in one round", len(keys))
 		}
@@ -153,6 +155,139 @@ func TestManyLateWritesOfAnEndedProcessUndoNothing(t *testing.T) {
 		}
 		return wrong == 0
 	}, func() string { return fmt.Sprintf("%d keys are wrong", wrong) })
+}
+
+func TestUndoneKeepsNoMoreKeysAndBytesThanItMay(t *testing.T) {
+	u := newUndone()
+	for i := range 100 {
+		u.add(strings.Repeat("k", 64<<10) + strconv.Itoa(i))
+	}
+	if u.bytes > undoneBytes || len(u.keys) != undoneBytes/(64<<10+2) {
+		t.Errorf("%d keys of %d bytes wait", len(u.keys), u.bytes)
+	}
+	for more := true; more; {
+		_, more = u.take()
+	}
+	if u.bytes != 0 || u.waits() {
+		t.Errorf("%d bytes are left", u.bytes)
+	}
+}
+
+// A key without an answer is asked for again, so often, and a new announcement of it
+// begins anew.
+func TestUndoneAsksAgainSoOften(t *testing.T) {
+	u := newUndone()
+	u.add("k")
+	for range undoneTries - 1 {
+		qs, _ := u.take()
+		if given := u.again(qs); len(given) > 0 {
+			t.Fatalf("%v is given up", given)
+		}
+	}
+	qs, _ := u.take()
+	if len(qs) != 1 {
+		t.Fatalf("%v is asked for", qs)
+	}
+	u.add("k")
+	if given := u.again(qs); len(given) != 1 {
+		t.Errorf("%v are given up", given)
+	}
+	if qs, _ = u.take(); len(qs) != 1 || qs[0].tries != 0 {
+		t.Errorf("%v is asked for", qs)
+	}
+}
+
+// lateWrites is a client that has written keys, and the time before that: a write of
+// another process from then arrives late.
+func lateWrites(t *testing.T, client *Client, server *redisproc.Process, keys int) (c *Cache[string], late func()) {
+	t.Helper()
+	c = cacheOf[string](t, client, "c", Policy{TTL: time.Hour, WriteTimeout: 200 * time.Millisecond})
+	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "warm", "up") })
+	reply := redisDo(t, server, "TIME").([]any)
+	s, _ := strconv.ParseInt(fmt.Sprint(reply[0]), 10, 64)
+	before := strconv.FormatInt((s-1)*1000+time.Hour.Milliseconds(), 10)
+	for i := range keys {
+		wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), fmt.Sprint("k", i), "last") })
+	}
+	// A record that a new connection uncovers would be sent again without being asked for.
+	waitUntil(t, 20*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 }, func() string { return "not confirmed" })
+	return c, func() {
+		t.Helper()
+		redisDo(t, server, "EVAL", `for i = 0, ARGV[1] - 1 do redis.call('SET', 'c:k' .. i, 'late', 'PXAT', ARGV[2]) end`, "0", strconv.Itoa(keys), before)
+	}
+}
+
+func waitLast(t *testing.T, server *redisproc.Process, keys int) {
+	t.Helper()
+	for i := range keys {
+		waitInRedis(t, server, fmt.Sprint("c:k", i), "last")
+	}
+}
+
+// What arrives late while this process has no connection is announced to nobody.
+func TestWhatArrivesLateWhileNobodyListensUndoesNothing(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, redisproc.Options{})
+	link := startProxy(t, server.Addr())
+	client := openAt(t, link.Addr())
+	connect(t, client, 20*time.Second)
+	_, late := lateWrites(t, client, server, 5)
+	link.Refuse(true)
+	link.ResetAll()
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	late()
+	link.Heal()
+	waitLast(t, server, 5)
+}
+
+// What was announced is asked for although the server hangs right after that.
+func TestWhatArrivesLateBeforeTheServerHangsUndoesNothing(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, redisproc.Options{})
+	client := openAt(t, server.Addr())
+	connect(t, client, 20*time.Second)
+	_, late := lateWrites(t, client, server, 5)
+	late()
+	wantErr(t, server.Pause(), nil)
+	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	wantErr(t, server.Resume(), nil)
+	waitLast(t, server, 5)
+}
+
+// A server that answers that it reads its data, or that it is a replica, is asked again.
+func TestAServerThatCannotAnswerYetIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, says := range []string{"LOADING Redis is loading the dataset in memory", "READONLY You can't write against a read only replica.", "OOM command not allowed"} {
+		t.Run(says[:7], func(t *testing.T) {
+			t.Parallel()
+			server := startRedis(t, redisproc.Options{})
+			var asked atomic.Int64
+			link := startTranslator(t, func(words []string) []string {
+				if len(words) != 10 || words[2] != "4" || asked.Add(1) > 3 { // it is not the question, or it was asked often enough
+					return nil
+				}
+				return []string{"EVAL", "return redis.error_reply(ARGV[1])", "0", says}
+			}, func(int) string { return server.Addr() })
+			client := openAt(t, link.addr())
+			connect(t, client, 20*time.Second)
+			_, late := lateWrites(t, client, server, 1)
+			late()
+			waitLast(t, server, 1)
+			if asked.Load() < 4 {
+				t.Errorf("asked %d times", asked.Load())
+			}
+		})
+	}
+}
+
+// Without a master nothing is taken off the list.
+func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
+	client := newClient(Options{Addr: "127.0.0.1:1", Logger: quiet}.withDefaults())
+	t.Cleanup(func() { client.cancel(ErrClosed); client.memory.Close() })
+	client.undone.add("c:k")
+	if found, more := client.askUndone(t.Context()); found != 0 || !more || !client.undone.waits() {
+		t.Errorf("%d found, more: %v, waits: %v", found, more, client.undone.waits())
+	}
 }
 
 // What is put back once is not sent again and again: a stall leaves nothing running.

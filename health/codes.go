@@ -18,6 +18,7 @@ const (
 	CodeRedisMisconf            = "redis-misconf"             // Redis refuses writes because its last save failed
 	CodeRedisNoPerm             = "redis-noperm"              // The Redis ACL forbids what evercache needs
 	CodeRedisNoReplicas         = "redis-noreplicas"          // Redis refuses writes because too few replicas are connected
+	CodeRedisIsSentinel         = "redis-is-sentinel"         // What answers there is a sentinel, not a Redis server with data
 	CodeRedisNotConfigured      = "redis-not-configured"      // No Redis is configured: memory is all there is
 	CodeRedisNotRedis           = "redis-not-redis"           // What answers there is not Redis
 	CodeRedisOld                = "redis-old"                 // Redis is older than 6.2
@@ -77,6 +78,7 @@ const (
 	CodeRevocationsFull      = "revocations-full"      // The denylist does not fit
 	CodeRevocationsKey       = "revocations-key"       // The denylist in Redis is hashed with another key
 	CodeRevocationsLag       = "revocations-lag"       // The denylist is out of date
+	CodeRevocationsForbidden = "revocations-forbidden" // The Redis ACL forbids commands that the denylist needs
 	CodeRevocationsNotReady  = "revocations-not-ready" // The denylist is not loaded
 	CodeRevocationsPending   = "revocations-pending"   // Revocations wait for Redis
 	CodeRevocationsRemoved   = "revocations-removed"   // Revocations were taken out of Redis unseen

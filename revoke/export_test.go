@@ -41,3 +41,11 @@ func (l *List) Fill(ids []string, expiresAt time.Time) {
 		l.set.add(entry{key: l.hash.key(kindID, id), exp: uint32(expiresAt.Unix())}, 0)
 	}
 }
+
+// Commands are those that the ACL is asked for.
+func Commands() (all []string) {
+	for _, t := range trials {
+		all = append(all, t.words[0])
+	}
+	return all
+}

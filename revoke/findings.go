@@ -18,6 +18,7 @@ type notes struct {
 	full     atomic.Bool
 	evicts   atomic.Pointer[string] // the eviction policy that could take it
 	removed  atomic.Pointer[removal]
+	denied   atomic.Pointer[[]findings.Denied] // what the ACL forbids
 }
 
 // memory reads INFO memory.
@@ -49,6 +50,9 @@ func (l *List) findings() []health.Finding {
 	}
 	if policy := l.notes.evicts.Load(); policy != nil {
 		in.Evicts = *policy
+	}
+	if denied := l.notes.denied.Load(); denied != nil {
+		in.Denied = *denied
 	}
 	if r := recently(&l.notes.removed); r != nil {
 		in.Removed, in.RemovedAt = r.entries, r.at

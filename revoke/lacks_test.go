@@ -38,3 +38,27 @@ func TestAServerThatLacksWhatTheDenylistNeedsIsNamed(t *testing.T) {
 		t.Error("it is not in force here")
 	}
 }
+
+// Each command of the denylist is named where the ACL forbids it, with what is lost and
+// the rule that allows it.
+func TestEachCommandOfTheDenylistThatTheACLForbidsIsNamed(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for i, command := range revoke.Commands() {
+		user := fmt.Sprint("app", i)
+		s.Do("ACL", "SETUSER", user, "on", ">one", "~*", "&*", "+@all", "-"+strings.ToLower(command))
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			o := single(s)
+			o.Username, o.Password = user, "one"
+			p := start(t, o, revoke.Policy{Namespace: strings.ToLower(command), AckTimeout: 100 * time.Millisecond})
+			_, _ = p.Revoke(t.Context(), "a", inAnHour())
+			eventually(t, 30*time.Second, "a finding names the command", func() bool {
+				return slices.ContainsFunc(p.client.Health().Findings, func(f health.Finding) bool {
+					return f.Code == "revocations-forbidden" && strings.HasSuffix(f.Title, ": "+command) &&
+						strings.HasPrefix(f.Detail, command+": ") && strings.Contains(f.Fix, "+"+strings.ToLower(command)+")")
+				})
+			})
+		})
+	}
+}

@@ -61,7 +61,7 @@ func (s *session) attach(ctx context.Context) error {
 	if was != "" && was != s.life {
 		s.since = time.Now()
 	}
-	return nil
+	return s.askRights(ctx)
 }
 
 // lifeOf names the life of a dataset: another after each start of the server and

@@ -57,7 +57,7 @@ const readyLook = 250 * time.Millisecond
 
 // settingsRefused are the findings of settings that no waiting mends.
 var settingsRefused = []string{
-	health.CodeRedisAuth, health.CodeRedisNoPerm, health.CodeRedisTLS, health.CodeRedisNotRedis, health.CodeRedisDB, health.CodeRedisReplica, health.CodeRedisTwoServers, health.CodeRedisClusterNode,
+	health.CodeRedisAuth, health.CodeRedisNoPerm, health.CodeRedisTLS, health.CodeRedisNotRedis, health.CodeRedisIsSentinel, health.CodeRedisDB, health.CodeRedisReplica, health.CodeRedisTwoServers, health.CodeRedisClusterNode,
 	health.CodeSentinelAuth, health.CodeSentinelNoPerm, health.CodeSentinelTLS, health.CodeSentinelUnknownMaster, health.CodeSentinelNotSentinel,
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -86,8 +87,8 @@ func (a *api) readJSON(q *request, v any) *apiError {
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if d.Decode(v) != nil {
-		return errBadBody("the body is not the JSON of this call; times are RFC 3339, or Unix seconds in digits")
+	if err := d.Decode(v); err != nil {
+		return errBadBody(misread(err, body))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errBadBody("something follows the JSON of the body")
@@ -96,6 +97,51 @@ func (a *api) readJSON(q *request, v any) *apiError {
 		return errBadBody(fmt.Sprintf("%q is there twice", key))
 	}
 	return nil
+}
+
+// misread says what is wrong with a body that cannot be read, and names the field where
+// there is one. It shows no value: that may be a token's id.
+func misread(err error, body []byte) string {
+	const meant = "the body is not the JSON of this call"
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return fmt.Sprintf("%s: %.60q must not be a %.20s", meant, strings.TrimPrefix(e.Field, "tokenBody."), e.Value)
+	}
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("the body is not JSON: see byte %d", e.Offset)
+	}
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Sprintf("%s: it has no field %.60s", meant, field)
+	}
+	if field := badMoment("", body); field != "" {
+		return fmt.Sprintf("%s: %.60q is no time; times are RFC 3339, or Unix seconds in digits", meant, field)
+	}
+	return meant + "; times are RFC 3339, or Unix seconds in digits"
+}
+
+// badMoment is the first field of a time that cannot be read as one. The body is of few
+// levels: a batch has its tokens one below.
+func badMoment(within string, body []byte) string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return ""
+	}
+	for _, name := range []string{"expiresAt", "issuedBefore", "issuedAt"} {
+		for key, raw := range fields {
+			if strings.EqualFold(key, name) && new(moment).UnmarshalJSON(raw) != nil {
+				return within + name
+			}
+		}
+	}
+	var tokens []json.RawMessage
+	if within != "" || json.Unmarshal(fields["tokens"], &tokens) != nil {
+		return ""
+	}
+	for i, token := range tokens {
+		if field := badMoment(fmt.Sprintf("tokens[%d].", i), token); field != "" {
+			return field
+		}
+	}
+	return ""
 }
 
 // repeated is a key that an object of the next value of d has twice, in whatever

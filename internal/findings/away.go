@@ -59,6 +59,10 @@ var (
 
 // causes explain what has happened.
 var causes = map[Reason]health.Finding{
+	IsSentinel: {
+		Code: health.CodeRedisIsSentinel, Severity: health.SeverityError, Title: "What answers there is a sentinel, not a Redis server with data",
+		Fix: "Set REDIS_HOST and REDIS_PORT to the server (6379 mostly); or use Sentinel mode: REDIS_SENTINEL_ENABLED, REDIS_SENTINELS and REDIS_SENTINEL_MASTER_NAME.",
+	},
 	NotRedis: {
 		Code: health.CodeRedisNotRedis, Severity: health.SeverityError, Title: "What answers there is not Redis",
 		Fix: "Check REDIS_HOST and REDIS_PORT.",

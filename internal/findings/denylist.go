@@ -27,13 +27,26 @@ type Denylist struct {
 	RemovedAt  time.Time
 	FirstUse   bool // it was taken as it was
 
+	Denied []Denied // commands that the ACL forbids
+
 	Reading, Writing error // why it cannot be read or written; nil: it can
 }
+
+// Denied is a command that the ACL forbids, and what is lost by that.
+type Denied struct{ Command, Loss string }
 
 // OfDenylist lists what is wrong with a denylist.
 func OfDenylist(in Denylist) (fs []health.Finding) {
 	if f, ok := in.knowledge(); ok {
 		fs = append(fs, f)
+	}
+	if len(in.Denied) > 0 && (in.Matters || in.Stats.Untaken > 0) {
+		names, lost, fix := denied(in.Denied)
+		fs = append(fs, health.Finding{
+			Code: health.CodeRevocationsForbidden, Severity: health.SeverityError,
+			Title:  "The Redis ACL forbids commands that the denylist needs: " + names,
+			Detail: lost, Fix: fix,
+		})
 	}
 	if in.Stats.Untaken > 0 && !in.Young {
 		fs = append(fs, health.Finding{
@@ -105,12 +118,35 @@ func (in Denylist) obstacle() string {
 		case err == nil:
 		case strings.Contains(err.Error(), "WRONGTYPE"):
 			return "Another program has overwritten " + in.Set + " in Redis: delete that key, and what this process holds is put back."
+		case strings.Contains(err.Error(), "NOPERM") && !ForbidsCommand(err.Error()):
+			return "The Redis ACL forbids the keys of the denylist: allow the user the keys <prefix>~r:*."
 		case strings.Contains(strings.ToLower(err.Error()), "unknown command"):
 			text, _, _ := strings.Cut(err.Error(), ", with args")
 			return "Redis lacks a command that the denylist needs (" + text + "): take it out of rename-command."
 		}
 	}
+	if len(in.Denied) > 0 {
+		_, _, fix := denied(in.Denied)
+		return fix
+	}
 	return "See why Redis cannot be used."
+}
+
+// ForbidsCommand reports whether it is the ACL that has said this, of a command and
+// not of its key.
+func ForbidsCommand(said string) bool {
+	return strings.Contains(said, "NOPERM") && strings.Contains(said, "to run the")
+}
+
+// denied names what the ACL forbids, what is lost, and what to do.
+func denied(all []Denied) (names, lost, fix string) {
+	var ns, ls, allow []string
+	for _, d := range all {
+		ns = append(ns, d.Command)
+		ls = append(ls, d.Command+": "+d.Loss)
+		allow = append(allow, "+"+strings.ToLower(d.Command))
+	}
+	return strings.Join(ns, ", "), strings.Join(ls, "; "), "Allow the user these commands (ACL SETUSER with " + strings.Join(allow, " ") + ")."
 }
 
 func (in Denylist) decided() string {

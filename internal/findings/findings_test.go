@@ -80,6 +80,7 @@ func every() (fs []health.Finding) {
 	for _, d := range []Denylist{
 		{Foreign: true},
 		{Full: true},
+		{Matters: true, Denied: []Denied{{"ZADD", "nothing can be revoked"}}},
 		{Matters: true, Evicts: "allkeys-lru", FirstUse: true, Removed: 2, RemovedAt: now, Reading: errors.New("unknown command `ZADD`, with args")},
 		{Matters: true, Stats: stats.Denylist{Ready: true, Lag: time.Minute, Untaken: 1}, MaxLag: time.Second, Writing: errors.New("WRONGTYPE")},
 	} {

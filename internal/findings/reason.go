@@ -29,6 +29,7 @@ const (
 
 	// What has happened.
 	NotRedis
+	IsSentinel
 	WantsTLS    // we do not speak it
 	SpeaksPlain // we speak TLS
 	Unresolved  // the name leads nowhere

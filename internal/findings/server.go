@@ -56,9 +56,30 @@ var losses = map[string]string{
 	"CLIENT":    "changes by other processes are not announced, and the connections have no name",
 	"HELLO":     "changes by other processes are not announced",
 	"PEXPIREAT": scriptsLost,
+
+	"GET":        "values cannot be read: each read is a load, and what an outage kept is deleted instead of put back, since the traces of what others wrote cannot be read",
+	"SET":        "nothing can be written: all is kept here, and lost when this process ends without a journal",
+	"DEL":        "nothing can be deleted, and what an outage kept cannot be put back",
+	"STRLEN":     "a value that is too long is not replaced by a load",
+	"GETRANGE":   "values are read whole, and one that is too long ends the connection",
+	"GETBIT":     "a value over the server's limit ends the connection of all callers, once a minute at most",
+	"HMGET":      "marks of deleted prefixes cannot be read: what an outage kept is deleted instead of put back, and no load is stored",
+	"HDEL":       "marks of deleted prefixes become one of the whole class when there are too many",
+	"HRANDFIELD": "marks of deleted prefixes become one of the whole class when there are too many",
+	"HGET":       marksLost,
+	"HEXISTS":    marksLost,
+	"HLEN":       marksLost,
+	"HSET":       "neither lives of a class nor deletes of prefixes are noted: the order of writes of several processes cannot be told, and such keys are deleted",
+	"HGETALL":    "lives of a class cannot be read: the order of writes of several processes cannot be told, and such keys are deleted",
+	"TYPE":       marksLost,
 }
 
+const marksLost = "marks of deleted prefixes cannot be read: what an outage kept may be deleted instead of put back, and a load may not be stored"
+
 const scriptsLost = "scripts cannot be run: deletes leave no tombstone, and what an outage kept is sent without a look at what others wrote since"
+
+// KnowsLoss reports whether it is known what is lost without a command.
+func KnowsLoss(command string) bool { return losses[command] != "" }
 
 func missing(commands []Command) health.Finding {
 	var names, lost, allow []string
@@ -76,19 +97,23 @@ func missing(commands []Command) health.Finding {
 			gone = true
 		}
 	}
+	f := health.Finding{
+		Code: health.CodeRedisCommandMissing, Severity: health.SeverityWarning,
+		Title:  "Redis does not have commands that evercache uses: ",
+		Detail: strings.Join(lost, "; "),
+	}
 	var fix []string
 	if gone {
 		fix = append(fix, "Take the commands out of rename-command in redis.conf, or ask whoever runs the server or the proxy before it to allow them.")
+	} else {
+		f.Title = "The Redis ACL forbids commands that evercache uses: "
 	}
 	if len(allow) > 0 {
-		fix = append(fix, "Allow the user these commands (ACL: "+strings.Join(allow, " ")+").")
+		fix = append(fix, "Allow the user these commands (ACL SETUSER with "+strings.Join(allow, " ")+").")
 	}
-	return health.Finding{
-		Code: health.CodeRedisCommandMissing, Severity: health.SeverityWarning,
-		Title:  "Redis does not have commands that evercache uses: " + strings.Join(names, ", "),
-		Detail: strings.Join(lost, "; "),
-		Fix:    strings.Join(fix, " "),
-	}
+	f.Title += strings.Join(names, ", ")
+	f.Fix = strings.Join(fix, " ")
+	return f
 }
 
 func old(s Master) health.Finding {

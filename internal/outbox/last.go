@@ -31,3 +31,28 @@ func (l *Ledger) LastSince(key string) (since int64) {
 	}
 	return since
 }
+
+// Recent are up to n keys that this process has written or deleted since then, those
+// that a master took last first.
+func (l *Ledger) Recent(since int64, n int) (keys []string) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		keys = s.recent(since, n, keys)
+		s.mu.Unlock()
+	}
+	return keys
+}
+
+// recent goes back over the lists. An entry is there since its record was made or
+// later, so what follows one from before since is from before it too.
+func (s *ledgerShard) recent(since int64, n int, keys []string) []string {
+	for _, list := range []*ledgerList{&s.full, &s.bare, &s.ring} {
+		for e := list.root.prev; e != &list.root && e.at >= since && len(keys) < n; e = e.prev {
+			if e.rec.Since >= since && e.rec.Kind != Touch {
+				keys = append(keys, e.rec.Key)
+			}
+		}
+	}
+	return keys
+}

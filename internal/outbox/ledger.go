@@ -32,9 +32,10 @@ type Ledger struct {
 	seed   maphash.Seed
 	mirror Mirror // nil: nobody keeps a copy
 
-	epoch atomic.Uint64 // changed under all locks
-	next  atomic.Uint64 // number of the barrier to be sent next
-	base  uint64        // of the first barrier of this epoch; changed under all locks
+	epoch   atomic.Uint64 // changed under all locks
+	next    atomic.Uint64 // number of the barrier to be sent next
+	flushed atomic.Uint64 // the barrier up to which somebody has flushed the master; 0: none
+	base    uint64        // of the first barrier of this epoch; changed under all locks
 
 	records     atomic.Int64 // unconfirmed ones
 	bytes       atomic.Int64 // theirs
@@ -128,14 +129,21 @@ func (l *Ledger) Confirm(n uint64, now int64) {
 	if n >= l.next.Load() {
 		return
 	}
+	flushed := l.flushed.Load()
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
 		if n >= l.base {
+			if n > flushed {
+				s.flush(flushed)
+			}
 			s.confirm(n, now)
 		}
 		s.expire(now, -1)
 		s.mu.Unlock()
+	}
+	if n > flushed {
+		l.flushed.CompareAndSwap(flushed, 0)
 	}
 	l.confirmPrefixes(n, now)
 	l.shrinkRing()
@@ -212,6 +220,7 @@ func (l *Ledger) Uncover(held uint64) (records []Record, prefixes []Prefix) {
 	defer l.prefixes.mu.Unlock()
 
 	l.epoch.Add(1)
+	l.flushed.Store(0) // the next master may not have been flushed
 	l.base = l.next.Load()
 	if held >= l.base {
 		held = 0

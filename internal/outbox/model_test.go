@@ -195,9 +195,19 @@ func both(r, waits Record) Record {
 	if r.Since > waits.Since {
 		return newer
 	}
-	newer.Floor = max(newer.Floor, older.Floor)
-	if older.Since < newer.Since {
-		newer.Floor = max(newer.Floor, older.Hi)
+	if older.Since == newer.Since {
+		newer.Floor = max(newer.Floor, older.Floor)
+		return newer
+	}
+	return knowing(newer, older)
+}
+
+// knowing is a write that may have been acknowledged before the older one ended.
+func knowing(newer, older Record) Record {
+	for _, at := range []int64{older.Hi, older.Floor} {
+		if at <= newer.Hi && at > newer.Floor {
+			newer.Floor = at
+		}
 	}
 	return newer
 }
@@ -235,7 +245,7 @@ func naiveDates(p, q Prefix) (lo, hi int64) {
 
 func (n *naive) Taken(taken Record) {
 	if r := n.find(taken.Key); r != nil && r.Since > taken.Since && taken.Kind != Touch {
-		r.Floor = max(r.Floor, taken.Hi, taken.Floor)
+		*r = knowing(*r, taken)
 	}
 	n.remove(func(r Record) bool {
 		return r.Key == taken.Key && r.Since <= taken.Since && (taken.Kind != Touch || r.Kind == Touch)

@@ -61,9 +61,7 @@ func (b *Box) Put(r Record) error {
 		r = *old
 		r.TakeEnd(&touch)
 	case old != nil && old.Since > r.Since:
-		// It was given up only now. What another process wrote while it was under way may
-		// have come after old, which was acknowledged before: its end is no floor.
-		old.heed(&r)
+		old.yielded(&r)
 		return nil
 	case old != nil:
 		r.Floor = max(r.Floor, old.floor())
@@ -272,7 +270,8 @@ func (b *Box) DonePrefix(seq uint64) {
 
 // Taken notes that the master has taken r otherwise: what waits for its key and
 // is not newer is forgotten. A Touch takes the place of nothing but a Touch. What
-// is newer learns when r was executed, which may be later than it was made.
+// is newer learns which value r has left, and takes no floor from a time at which it was
+// acknowledged itself.
 func (b *Box) Taken(r Record) {
 	b.mu.Lock()
 	defer b.unlock()
@@ -280,8 +279,7 @@ func (b *Box) Taken(r Record) {
 	case old == nil:
 	case old.Since > r.Since && r.Kind == Touch: // it moved the end of the key, not its value
 	case old.Since > r.Since:
-		old.Floor = max(old.Floor, r.floor())
-		old.heed(&r)
+		old.yielded(&r)
 	case r.Kind != Touch || old.Kind == Touch:
 		b.remove(r.Key)
 	}

@@ -143,8 +143,26 @@ func ends(lists ...[]End) (all []End) {
 	return all[max(0, len(all)-maxPriors):]
 }
 
-// floor is the Floor of a newer write of the key.
+// floor is the Floor of a newer write of the key that is still to be acknowledged: what
+// others have written up to now came before that acknowledgement.
 func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
+
+// yielded is what a write learns of an older one of its key after it may have been
+// acknowledged itself: that one was answered or given up only then. What another process
+// wrote meanwhile may be the newest of all. So a time counts as a floor only where it is
+// not later than the write's own Hi, at which it was not acknowledged yet. A write that
+// no master has seen has none. The value that the older one has left is known by its end.
+func (r *Record) yielded(older *Record) {
+	for _, at := range [...]int64{older.Hi, older.Floor} {
+		if at <= r.Hi {
+			r.Floor = max(r.Floor, at)
+		}
+	}
+	r.heed(older)
+	if older.Hi > r.Hi && r.Prev != older.Sent {
+		r.Priors = ends(r.Priors, []End{older.Sent})
+	}
+}
 
 // follow makes of r what its key has to hold after w too, which came later but
 // need not be newer, and reports whether anything has changed. A Touch gives a
@@ -168,14 +186,11 @@ func (r *Record) follow(w *Record) (changed bool) {
 		return true
 	}
 	older := *r
-	floor := r.floor()
-	if w.Since == r.Since { // the same write once more: it is not older than itself
-		floor = r.Floor
-	}
 	*r = *w
-	r.Floor = max(r.Floor, floor)
-	if older.Since < r.Since {
-		r.heed(&older)
+	if w.Since == older.Since { // the same write once more: it is not older than itself
+		r.Floor = max(r.Floor, older.Floor)
+	} else {
+		r.yielded(&older) // a replay sends what was acknowledged long ago
 	}
 	return true
 }

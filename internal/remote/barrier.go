@@ -65,6 +65,7 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	if err := n.lookAgain(ctx); err != nil {
 		return Barrier{SentAt: time.Now()}, err
 	}
+	n.askRights(ctx)
 	b, err := n.beatOnce(ctx, replicas)
 	if n.beatLate(err, b.SentAt) && ctx.Err() == nil {
 		b, err = n.beatOnce(ctx, replicas) // we were busy; of a server that hangs the silence goes on
@@ -292,12 +293,17 @@ func (n *Node) isMaster(ctx context.Context, answer, info rueidis.RedisResult) e
 		return wrap("ask role", err)
 	case role == "master":
 		return nil
+	case role == "sentinel":
+		return ErrSentinel
 	}
 	if other, err := roleOf(n.cmd.Do(ctx, n.b().Role().Build())); err == nil && other == "master" {
 		return errApart()
 	}
 	return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
 }
+
+// ErrSentinel means that a sentinel answers where a server with data should.
+var ErrSentinel = &Error{Kind: Other, Op: "ask role", Err: errors.New("a sentinel answers, not a server that holds data")}
 
 // roleOf is what an answer to ROLE begins with.
 func roleOf(r rueidis.RedisResult) (string, error) {

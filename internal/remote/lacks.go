@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -68,11 +67,7 @@ func (n *Node) Lacks(command string) bool {
 func (n *Node) Missing() []Missing {
 	n.lacks.mu.Lock()
 	defer n.lacks.mu.Unlock()
-	var all []Missing
-	for _, c := range slices.Sorted(maps.Keys(n.lacks.missing)) {
-		all = append(all, Missing{c, n.lacks.missing[c]})
-	}
-	return all
+	return n.missingWith(n.lacks.missing)
 }
 
 // Puzzled is the last error reply of the last minute that we do not know, or nil.
@@ -130,6 +125,9 @@ func (n *Node) takeStock(ctx context.Context) error {
 		cmds = append(cmds, n.beat.B().Arbitrary(name).Build())
 	}
 	cmds = append(cmds, n.beat.B().Arbitrary("SET", n.heartbeat.Key, "", "PXAT", "0").Build())
+	if n.heartbeat.Key != "" {
+		cmds = append(cmds, n.tryCommands()...)
+	}
 	replies := n.beat.DoMulti(ctx, cmds...)
 	for i, r := range replies[:len(names)] {
 		err := r.Error()
@@ -148,5 +146,6 @@ func (n *Node) takeStock(ctx context.Context) error {
 	if err := replies[len(names)].Error(); err != nil {
 		n.lacks.noPxat.Store(strings.HasPrefix(strings.TrimPrefix(err.Error(), "ERR "), "syntax error"))
 	}
+	n.tried(replies[len(names)+1:])
 	return nil
 }

@@ -43,6 +43,7 @@ type Node struct {
 	refused   atomic.Pointer[Kind] // why it takes no writes now; nil: it does
 	lastBeat  atomic.Pointer[beaten]
 	last      atomic.Pointer[error] // the last failure that counted against it
+	rights    rights
 	forbidden atomic.Pointer[forbidden]
 	noBeat    ban // the heartbeat's key: PING instead
 	noScripts ban // plain commands instead

@@ -20,10 +20,20 @@ local _, high, given = written(e, 0)
 if given and high < from and given >= from - tonumber(ARGV[2]) then return 1 end
 return 0`)
 
+// Age is what a node says of the age of a value.
+type Age uint8
+
+const (
+	Unanswered Age = iota // the node did not answer, or not as a master that can: ask again
+	NotOlder              // or nobody can tell
+	CertainlyOlder
+)
+
 // Older tells which of the keys hold a value of another process that is certainly
 // older than our write, by at most by. It changes nothing. Where scripts are
-// forbidden nobody can tell.
-func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) ([]bool, error) {
+// forbidden nobody can tell. The error is the worst one of the Unanswered, and of those
+// that nobody can tell for what the node says of the command.
+func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) ([]Age, error) {
 	c, bounded, cancel := n.begin(ctx, "older", limit)
 	defer cancel()
 	steps := make([]step, len(rs))
@@ -36,18 +46,36 @@ func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) 
 			plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 		}
 	}
-	older := make([]bool, len(rs))
+	ages := make([]Age, len(rs))
 	var worst error
 	for i, a := range n.runMany(bounded, steps) {
-		err := a.err
-		if err == nil && !a.plain {
-			var k int64
-			k, err = a.AsInt64()
-			older[i] = err == nil && k == 1
-		}
-		if err != nil && (worst == nil || !hurts(worst)) {
+		var err error
+		if ages[i], err = a.age(); err != nil && (worst == nil || !hurts(worst)) {
 			worst = err
 		}
 	}
-	return older, c.end(ctx, worst)
+	return ages, c.end(ctx, worst)
+}
+
+func (a answer) age() (Age, error) {
+	if a.err != nil {
+		return ageAfter(KindOf(a.err)), a.err
+	}
+	if a.plain {
+		return NotOlder, nil
+	}
+	k, err := a.AsInt64()
+	if err == nil && k == 1 {
+		return CertainlyOlder, nil
+	}
+	return NotOlder, err
+}
+
+// ageAfter is what an error leaves: what is about the command or the key will be the
+// same the next time.
+func ageAfter(k Kind) Age {
+	if k == NoPerm || k == Logical || k.Puzzling() {
+		return NotOlder
+	}
+	return Unanswered
 }

@@ -37,12 +37,42 @@ func TestOlderTellsOnlyWhatIsCertain(t *testing.T) {
 			}
 			tt.prepare(b, r)
 			older, err := b.n.Older(t.Context(), []Replay{r}, by, long)
-			if err != nil || older[0] != tt.want {
+			if err != nil || (older[0] == CertainlyOlder) != tt.want || older[0] == Unanswered {
 				t.Errorf("%v, %v, want %v", older, err, tt.want)
 			}
 			if tt.value == "v" && b.get(b.key) != "v" {
 				t.Error("it was changed")
 			}
 		})
+	}
+}
+
+// A server that hangs, that reads its data, or that is no master for the time being may
+// answer later. One that forbids the command or does not know it will not.
+func TestWhoDoesNotAnswerIsWorthAskingAgain(t *testing.T) {
+	for kind, want := range map[Kind]Age{
+		Timeout: Unanswered, Conn: Unanswered, Loading: Unanswered, ReadOnly: Unanswered, MasterDown: Unanswered,
+		OOM: Unanswered, Busy: Unanswered, Auth: Unanswered, Canceled: Unanswered, Other: Unanswered,
+		NoPerm: NotOlder, Lacks: NotOlder, UnknownReply: NotOlder, Logical: NotOlder,
+	} {
+		if got := ageAfter(kind); got != want {
+			t.Errorf("%s: %d, want %d", kind, got, want)
+		}
+	}
+}
+
+func TestAServerThatHangsAnswersForNoKey(t *testing.T) {
+	b := startBed(t).fresh(t).noted()
+	r := Replay{Key: b.key, Cond: b.cond()}
+	scene{value: "v", written: lo - 1}.prepare(b, r)
+	if err := b.p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ages, err := b.n.Older(t.Context(), []Replay{r}, time.Minute, 100*time.Millisecond)
+	if err == nil || len(ages) != 1 || ages[0] != Unanswered {
+		t.Errorf("%v, %v", ages, err)
+	}
+	if err := b.p.Resume(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -38,6 +38,7 @@ type Decision struct {
 	ProbeNow  bool          // ask the nodes at once as well
 
 	Promotable []Addr   // the replicas that have to hold a barrier for it to count
+	InSight    []Addr   // those of them that have answered when they were asked last
 	Finished   []Record // episodes that this observation ended
 }
 
@@ -62,6 +63,11 @@ func (m *Machine) decision() Decision {
 	}
 	if m.cur.verified {
 		d.Master, d.Confirmed, d.NamedAt = m.cur.addr, m.cur.confirmed, m.namedAt()
+	}
+	for _, a := range d.Promotable {
+		if n := m.find(a); n.says(RoleMaster) || n.says(RoleReplica) {
+			d.InSight = append(d.InSight, a)
+		}
 	}
 	for _, n := range m.nodes {
 		d.Probes = append(d.Probes, n.addr)

@@ -24,13 +24,34 @@ func TestWithoutAReplicaTheSentinelsSayWhoWasTheOnlyMaster(t *testing.T) {
 		"provisional":         {func(d *sentinel.Decision, _ *sentinel.Barrier) { d.Confirmed = false }, time.Time{}},
 		"unproven":            {func(_ *sentinel.Decision, b *sentinel.Barrier) { b.Fault = sentinel.FaultUnproven }, time.Time{}},
 		"a replica lacks it":  {func(d *sentinel.Decision, _ *sentinel.Barrier) { d.Promotable = []sentinel.Addr{addr(2)} }, time.Time{}},
+		"a node that answers lacks it, such as a former master": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, b.By = []sentinel.Addr{addr(2), addr(3)}, []sentinel.Addr{addr(2), addr(3)}, []sentinel.Addr{addr(2)}
+		}, named.Add(-3 * time.Second)},
+		"one that does not answer lacks it, too": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight = []sentinel.Addr{addr(2), addr(3)}, []sentinel.Addr{addr(2)}
+		}, time.Time{}},
+		"one lacks it, and no majority names it": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.NamedAt = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, time.Time{}
+		}, time.Time{}},
+		"one lacks it, and so no alarm ends": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Suspect
+		}, named.Add(-3 * time.Second)},
+		"one lacks it, and the master is fenced": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Fenced
+		}, time.Time{}},
+		"one lacks it, and the master is provisional": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, d.Confirmed = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, false
+		}, time.Time{}},
+		"all have it, but the master is suspect": {func(d *sentinel.Decision, b *sentinel.Barrier) {
+			d.Promotable, d.InSight, b.By, d.Stage = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}, sentinel.Suspect
+		}, time.Time{}},
 		"a replica has it": {func(d *sentinel.Decision, b *sentinel.Barrier) {
 			d.Promotable, b.By = []sentinel.Addr{addr(2)}, []sentinel.Addr{addr(2)}
 		}, time.Time{}}, // which says more
 	} {
 		d, b := now, barrier
 		tt.change(&d, &b)
-		if got := shown(b, d); !got.AloneAt.Equal(tt.want) || got.Alone && !got.AloneAt.IsZero() {
+		if got := shown(b, d); !got.AloneAt.Equal(tt.want) || got.Alone && !got.AloneAt.IsZero() || got.Confirms && len(b.By) < len(d.Promotable) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

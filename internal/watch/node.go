@@ -156,28 +156,44 @@ func (d *desk) beaten(b sentinel.Barrier) {
 	d.hooks.Beat(d.node, shown(b, d.now))
 }
 
-// shown is what an answered barrier proves. It confirms what was written before
-// it was sent when every replica that could be promoted has it: none of them had
+// shown is what an answered barrier proves. It confirms what was written before it
+// was sent when every replica that could be promoted has it: none of them had
 // been promoted then, so the master was the only one as well. In a minority the
 // replicas that are out of sight are the ones that do not have it.
+//
+// A replica that lacks it and answers may be a former master that has come back, which
+// the sentinels make a replica only after some 10 s, or one that copies the data. It
+// could be promoted, so nothing is confirmed, and an alarm cannot end. But until then a
+// majority of the sentinels says who the only master was.
 func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
-	all := !slices.ContainsFunc(now.Promotable, func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) })
-	safe := b.Fault == sentinel.FaultNone && all && now.BarriersConfirm()
-	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: safe}
+	lacks := func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) }
+	away := func(a sentinel.Addr) bool { return lacks(a) && !slices.Contains(now.InSight, a) }
+	all := !slices.ContainsFunc(now.Promotable, lacks)
+	proves := b.Fault == sentinel.FaultNone && now.Confirmed && now.Writes()
+	clear := now.BarriersConfirm()
+	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: proves && all && clear}
 	switch {
-	case !safe:
-	case len(now.Promotable) > 0:
+	case !proves || all && !clear:
+	case all && len(now.Promotable) > 0:
 		beat.Alone = true
-	case !now.NamedAt.IsZero():
+	case now.NamedAt.IsZero():
+	case all:
 		beat.AloneAt = now.NamedAt.Add(-hearsay)
+	case b.By != nil && !slices.ContainsFunc(now.Promotable, away):
+		beat.AloneAt = now.NamedAt.Add(-hearsayBeside)
 	}
 	return beat
 }
 
-// hearsay is how long a sentinel may not have heard yet of the master that another
-// one has made: they tell each other every two seconds. Where no replica can be
-// promoted that one sees, the sentinels' word is all there is.
-const hearsay = 2 * time.Second
+const (
+	// hearsay is how long a sentinel may not have heard yet of the master that another
+	// one has made: they tell each other every two seconds. Where no replica can be
+	// promoted that one sees, the sentinels' word is all there is.
+	hearsay = 2 * time.Second
+	// hearsayBeside is the same beside nodes that could be promoted: there is more
+	// that may have happened, and whoever can use it has time.
+	hearsayBeside = 3 * time.Second
+)
 
 // holders are the replicas that have the barrier: their offset has reached the
 // one that the master had right after the write. nil: INFO does not tell.

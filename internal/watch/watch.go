@@ -47,8 +47,8 @@ type Beat struct {
 	Replicas int  // that hold it
 	Confirms bool // no promotion can lose what was acknowledged before it was sent
 	Alone    bool // when it was sent, its node was the only master
-	// AloneAt is when it was the only one, where no replica can say so: none can be
-	// promoted. Zero: not known.
+	// AloneAt is when it was the only one, where the replicas do not say so: none can be
+	// promoted, or one that answers lacks the barrier. Zero: not known.
 	AloneAt time.Time
 }
 

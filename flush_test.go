@@ -1,0 +1,56 @@
+package evercache
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
+)
+
+// A flush by hand ends what was kept before it: a restart without data within the next
+// minute does not bring it back. What was written after it comes back, and so does
+// everything where another database was flushed.
+func TestWhatWasFlushedDoesNotComeBackWithAnEmptyRestart(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		db    int
+		flush []string
+		want  string // of what was written before
+	}{
+		"FLUSHALL":                     {0, []string{"FLUSHALL"}, ""},
+		"FLUSHDB":                      {0, []string{"FLUSHDB"}, ""},
+		"FLUSHDB ASYNC":                {0, []string{"FLUSHDB", "ASYNC"}, ""},
+		"FLUSHDB, of another database": {1, []string{"FLUSHDB"}, "v"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startRedis(t, redisproc.Options{})
+			client := open(t, Options{Addr: p.Addr(), DB: tt.db})
+			connect(t, client, 20*time.Second)
+			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+			wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "before", "v") })
+			pass(t, client, 2)
+			redisDo(t, p, tt.flush...)
+			pass(t, client, 3)
+			wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "after", "v") })
+			pass(t, client, 2)
+			n := times(client)
+			kill(t, p)
+			restart(t, p, redisproc.Empty)
+			returned(t, client, n)
+			for key, want := range map[string]string{"before": tt.want, "after": "v"} {
+				got, _ := redisDo(t, p, "EVAL", "redis.call('SELECT', ARGV[1]) return redis.call('GET', KEYS[1])", "1", "c:"+key, string(rune('0'+tt.db))).(string)
+				if got != want {
+					t.Errorf("%s is %q, want %q", key, got, want)
+				}
+			}
+		})
+	}
+}
+
+// pass waits for so many answered barriers.
+func pass(t *testing.T, c *Client, n uint64) {
+	t.Helper()
+	began, _ := c.barriers.watch()
+	waitUntil(t, 20*time.Second, func() bool { last, _ := c.barriers.watch(); return last.n >= began.n+n }, func() string { return "no barrier" })
+}
