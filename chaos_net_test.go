@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // TestPartitionChaos is TestChaos in a network whose cables can be cut. The

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // These tests need root, ip(8) and network namespaces; `make test-net` runs
