@@ -23,7 +23,7 @@ test: setup
 
 ## test-net: partitions in network namespaces (Linux, root)
 test-net: setup
-	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition .
+	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition ./test/partition ./test/chaos
 
 ## test-short: the tests that need no process
 test-short:
@@ -32,13 +32,13 @@ test-short:
 ## chaos: every fault script for CHAOSTIME (default 10m), or as often as EVERCACHE_CHAOS_RUNS says
 CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
 chaos: setup
-	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' .
+	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
 
 ## check: formatting, vet, linters, generated files, and the modules beside the library
 check:
 	@fmt=$$($(TOOL) gofumpt -l . ); [ -z "$$fmt" ] || { echo "gofumpt would change:"; echo "$$fmt"; exit 1; }
 	go vet ./...
-	go vet -tags netns .
+	go vet -tags netns ./test/...
 	@diff=$$(go fix -diff ./... 2>&1); [ -z "$$diff" ] || { echo "go fix would change:"; echo "$$diff"; exit 1; }
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -exclude tools/errcheck.txt ./...

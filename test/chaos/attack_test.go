@@ -1,7 +1,8 @@
-package evercache_test
+package chaos_test
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -224,7 +225,7 @@ func evicting(s *stage, r *rand.Rand) {
 	s.note("other writes fill the server")
 	filling := strings.Repeat("x", 20_000)
 	for i := range 1000 {
-		s.server.Do("SET", "fill:"+itoa(i), filling)
+		s.server.Do("SET", "fill:"+strconv.Itoa(i), filling)
 	}
 	s.comeBack(0)
 	s.nap(r, 300, 600)

@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"cmp"
@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache/internal/testkit"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/chaos"
@@ -166,7 +168,7 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 		sc.before(s)
 	}
 	s.traffic = &chaos.Traffic{
-		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0 && !sc.extra.lives,
+		Trace: s.trace, Parties: parties, Writers: testkit.Writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0 && !sc.extra.lives,
 		Lives: sc.extra.lives, Repeats: sc.extra.repeats, Bursts: sc.extra.bursts, Prolongs: sc.extra.prolongs,
 		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
 	}

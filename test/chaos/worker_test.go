@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"context"
