@@ -191,6 +191,7 @@ func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
 // TestAWriteThatRedisRefusesIsJournaledAndSaidToBe runs it against a server that
 // is out of memory.
 func TestAWriteThatRedisRefusesIsJournaledAndSaidToBe(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := open(t, Options{Addr: p.Addr(), JournalDir: filepath.Join(t.TempDir(), "j")})
 	connect(t, client, 20*time.Second)
@@ -214,6 +215,7 @@ func TestAWriteThatRedisRefusesIsJournaledAndSaidToBe(t *testing.T) {
 // TestTheFindingOfAMissingFeedSaysWhatIsCoherent: nothing of what memory holds,
 // but what Redis answers while it is known to be the only master.
 func TestTheFindingOfAMissingFeedSaysWhatIsCoherent(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-client|tracking")
 	client := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})

@@ -13,6 +13,7 @@ import (
 // TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster: one that was replaced
 // unseen answers as well.
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
+	t.Parallel()
 	c := &Client{feed: newFeed()}
 	c.feed.begin(true, nil)
 	c.feed.provedHeard(5)
@@ -31,6 +32,7 @@ func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 // TestTheFeedIsHeardAsOfTheQuestionBefore: an answer can overtake what was
 // announced before it, but not what was announced before the question before.
 func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
@@ -63,6 +65,7 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 // TestWhatWaitsIsNotCalledCoherent though the feed covers everything else:
 // another process may have written the key at the master meanwhile.
 func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
 	l := c.client.lanes.tryLock("c:a") // the replayer leaves it alone
@@ -96,6 +99,7 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 // TestOurOwnEarlierWriteIsNotAnothers: it is replaced even where the order
 // against another's could not be told.
 func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	tests := []struct {
@@ -129,6 +133,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 // TestWhatIsReplayedStaysInMemoryForTheNextOutage though our own script is
 // announced to us as if it were another's write.
 func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")

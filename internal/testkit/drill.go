@@ -139,8 +139,18 @@ func (d *Drill) Seed() chaos.Load {
 	return l
 }
 
+// pace is how long a caller waits between two calls. A drill that runs once leaves
+// the machine to the others; the figures of many runs come from a quicker traffic.
+func pace() time.Duration {
+	if Runs() > 1 {
+		return 5 * time.Millisecond
+	}
+	return 10 * time.Millisecond
+}
+
 // Load starts traffic and watches who is the master.
 func (d *Drill) Load(l chaos.Load) {
+	l.Every = pace()
 	var nodes []chaos.Node
 	for _, n := range d.Set.Nodes() {
 		nodes = append(nodes, d.Node(n))

@@ -174,7 +174,8 @@ func (d *Drill) FencedAtMost(limit time.Duration) (stop func()) {
 		if limit > 0 {
 			limit += 2 * 25 * time.Millisecond // the steps in which it is measured, ours and the client's
 		}
-		if longest > limit+d.Traffic.Stolen() {
+		const turns = 3 // of the sampler, the client and the server
+		if longest > limit+turns*d.Traffic.Stolen() {
 			d.Errorf("fenced for %v, more than %v", longest, limit)
 		}
 	}

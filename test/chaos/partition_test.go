@@ -17,6 +17,7 @@ import (
 // TestPartitionChaos is TestChaos in a network whose cables can be cut. The
 // first process is on the near side; the second, a worker, on the far side.
 func TestPartitionChaos(t *testing.T) {
+	t.Parallel()
 	playAll(t, []scene{
 		// Thousands of writes of the old master are taken back at once.
 		{name: "partition of the master with a client", short: true, rules: chaos.Rules{LongestWrite: 700 * time.Millisecond}, world: inNetwork(near|server|sentinel, server|sentinel, server|sentinel), open: farClient, script: func(s *stage, _ *rand.Rand) { partition(s, 12*time.Second) }},

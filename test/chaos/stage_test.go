@@ -104,6 +104,7 @@ type stage struct {
 	lines   []*lines            // by process; nil unless the scene asks for proxies
 	trace   *chaos.Trace
 	traffic *chaos.Traffic
+	tapes   tapes
 	clients []*evercache.Client // nil where the process is a worker
 	worker  *worker             // the second process, of the scenes that have one
 	final   chaos.Final

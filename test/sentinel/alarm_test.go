@@ -45,7 +45,7 @@ func TestSentinelAReplicaThatDiesIsNoFailover(t *testing.T) {
 		fenced := d.FencedAtMost(0)
 		killed := d.Replica()
 		d.Inject(killed.Kill)
-		d.UntilLogged("+sdown slave "+killed.Addr())
+		d.UntilLogged("+sdown slave " + killed.Addr())
 		time.Sleep(500 * time.Millisecond)
 		fenced()
 		d.Clear() // a majority holds the replica down
