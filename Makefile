@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt
 
-.PHONY: all serve test test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -17,9 +17,14 @@ setup:
 	@./scripts/setup-test.sh
 
 ## test: every test, on real Redis processes, under the race detector; a skipped test fails.
-## Without Linux and root EVERCACHE_TEST_NETNS=off leaves out the network namespaces
+## Without Linux and root EVERCACHE_TEST_NETNS=off leaves out the network namespaces.
+## PKG=./test/sentinel runs one subject
 test: setup
-	@./scripts/test.sh
+	@PKG="$(PKG)" ./scripts/test.sh
+
+## cover: the share of all statements that the tests reach, and the packages below 90 %
+cover: setup
+	@./scripts/cover.sh
 
 ## test-net: partitions in network namespaces (Linux, root)
 test-net: setup

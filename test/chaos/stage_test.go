@@ -169,7 +169,7 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 		sc.before(s)
 	}
 	s.traffic = &chaos.Traffic{
-		Trace: s.trace, Parties: parties, Writers: testkit.Writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0 && !sc.extra.lives,
+		Trace: s.trace, Parties: parties, Writers: testkit.Writers / processes, Readers: 2, Seed: seed, Every: cmp.Or(sc.every, pace()), Brief: sc.rules.Brief > 0 && !sc.extra.lives,
 		Lives: sc.extra.lives, Repeats: sc.extra.repeats, Bursts: sc.extra.bursts, Prolongs: sc.extra.prolongs,
 		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
 	}
@@ -183,6 +183,15 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 	sc.script(s, s.random(1))
 	s.nap(s.random(0), 300, 800)
 	return s.judge()
+}
+
+// pace is how long a caller waits between two calls, where the scene does not say
+// it. `make chaos` has the quicker traffic.
+func pace() time.Duration {
+	if os.Getenv("EVERCACHE_CHAOS_TIME") == "" && os.Getenv("EVERCACHE_CHAOS_RUNS") == "" && os.Getenv("EVERCACHE_CHAOS_SEED") == "" {
+		return 8 * time.Millisecond
+	}
+	return 4 * time.Millisecond
 }
 
 // random is a stream of the seed: faults that overlap have one each.
