@@ -65,18 +65,22 @@ func occupy(t *testing.T) (end func()) {
 
 // TestOurOwnLoadIsNotTheServersSlowness: the server gets a processor whenever it wants
 // one, where the test may arrange that. Else a machine that others load too may keep it
-// waiting, so that there are several attempts.
+// waiting: most of the attempts decide. Who blames the server has luck in one of six.
 func TestOurOwnLoadIsNotTheServersSlowness(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15)
-	var wrong error
-	for end := time.Now().Add(45 * time.Second); time.Now().Before(end); {
-		if wrong = busyAt(t, p); wrong == nil {
-			return
+	const most = 4
+	for good, bad := 0, 0; good < most; {
+		err := busyAt(t, p)
+		if err == nil {
+			good++
+			continue
 		}
-		t.Log(wrong)
+		t.Log(err)
+		if bad++; bad == most {
+			t.Fatal("most attempts failed")
+		}
 	}
-	t.Error(wrong)
 }
 
 // busyAt asks a node while this process is too busy to be in time.
