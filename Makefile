@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt tools
 
-.PHONY: all serve test test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -17,13 +17,18 @@ setup:
 	@./scripts/setup-test.sh
 
 ## test: every test, on real Redis processes, under the race detector; a skipped test fails.
-## Without Linux and root EVERCACHE_TEST_NETNS=off leaves out the network namespaces
+## Without Linux and root EVERCACHE_TEST_NETNS=off leaves out the network namespaces.
+## PKG=./test/sentinel runs one subject
 test: setup
-	@./scripts/test.sh
+	@PKG="$(PKG)" ./scripts/test.sh
+
+## cover: the share of all statements that the tests reach, and the packages below 90 %
+cover: setup
+	@./scripts/cover.sh
 
 ## test-net: partitions in network namespaces (Linux, root)
 test-net: setup
-	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition .
+	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition ./test/partition ./test/chaos
 
 ## test-short: the tests that need no process
 test-short:
@@ -32,13 +37,13 @@ test-short:
 ## chaos: every fault script for CHAOSTIME (default 10m), or as often as EVERCACHE_CHAOS_RUNS says
 CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
 chaos: setup
-	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' .
+	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
 
 ## check: formatting, vet, linters, generated files, and the modules beside the library
 check:
 	@fmt=$$($(TOOL) gofumpt -l . ); [ -z "$$fmt" ] || { echo "gofumpt would change:"; echo "$$fmt"; exit 1; }
 	go vet ./...
-	go vet -tags netns .
+	go vet -tags netns ./test/...
 	@diff=$$(go fix -diff ./... 2>&1); [ -z "$$diff" ] || { echo "go fix would change:"; echo "$$diff"; exit 1; }
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -exclude tools/errcheck.txt ./...

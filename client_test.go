@@ -471,6 +471,7 @@ func TestWithCloneSharesNothing(t *testing.T) {
 }
 
 func TestMemoryStaysWithinItsBound(t *testing.T) {
+	t.Parallel()
 	client := open(t, Options{MemoryOnly: true, MemoryBytes: 1 << 20})
 	shared := cacheOf[[]byte](t, client, "shared", Policy{})
 	own := cacheOf[[]byte](t, client, "own", Policy{MaxEntries: 100})

@@ -147,6 +147,7 @@ func TestTheClockIsAskedByManyAtOnce(t *testing.T) {
 
 // Nothing has ticked since the process was stopped, but a call comes.
 func TestTheFirstCallAfterAStopIsAnsweredByTheTimeOfItsCall(t *testing.T) {
+	t.Parallel()
 	client := open(t, Options{Addr: noRedis})
 	c := cacheOf[string](t, client, "c", Policy{})
 	reads := map[string]func(key string) (Entry[string], error){

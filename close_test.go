@@ -63,7 +63,7 @@ func TestCloseDoesNotWaitLongForAReplicaThatHangs(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t, redistest.WithReplicas(1), redistest.WithDownAfter(20*time.Second))
 	client := open(t, Options{Sentinels: set.Addrs(), MasterName: set.MasterName(), CloseTimeout: 20 * time.Second})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	for _, n := range set.Nodes() {
 		if n.Addr() != set.Master().Addr() {
 			n.Pause()

@@ -72,7 +72,7 @@ func evicts(t *testing.T, policy string, config ...string) *redisproc.Process {
 func evictAll(t *testing.T, p *redisproc.Process) {
 	t.Helper()
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
-	waitUntil(t, 10*time.Second, func() bool {
+	waitUntil(t, 30*time.Second, func() bool {
 		for _, key := range redisDo(t, p, "KEYS", "*").([]any) {
 			if redisDo(t, p, "CONFIG", "GET", "maxmemory-policy").([]any)[1] != "volatile-ttl" || redisDo(t, p, "TTL", key.(string)) != int64(-1) {
 				return false
@@ -89,10 +89,10 @@ func cutOff(t *testing.T, p *redisproc.Process, n int) (client *Client, c *Cache
 	t.Helper()
 	f := startProxy(t, p.Addr())
 	client = openAt(t, f.Addr())
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	c = cacheOf[string](t, client, "c", Policy{})
 	f.Blackhole(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	for i := range n {
 		_, err := c.Set(t.Context(), fmt.Sprint("k", i), "kept")
 		wantErr(t, err, nil)
@@ -134,7 +134,7 @@ func TestADeletedKeyStaysDeletedWhenItsTombstoneIsEvicted(t *testing.T) {
 				const n = 20
 				client, c, back := cutOff(t, p, n)
 				other := openAt(t, p.Addr())
-				connect(t, other, 10*time.Second)
+				connect(t, other, 30*time.Second)
 				there := cacheOf[string](t, other, "c", Policy{})
 				for i := range n {
 					_, err := there.Set(t.Context(), fmt.Sprint("k", i), "there")
@@ -164,11 +164,11 @@ func TestWhatAReplayLetsRedisEvictIsMissedToo(t *testing.T) {
 	p := evicts(t, "volatile-ttl", "maxmemory-samples 64")
 	f := startProxy(t, p.Addr())
 	client, other := openAt(t, f.Addr()), openAt(t, p.Addr())
-	connect(t, client, 10*time.Second)
-	connect(t, other, 10*time.Second)
+	connect(t, client, 30*time.Second)
+	connect(t, other, 30*time.Second)
 	c, there := cacheOf[string](t, client, "c", Policy{TTL: time.Hour}), cacheOf[string](t, other, "c", Policy{TTL: time.Hour})
 	f.Blackhole(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	const large, deleted = 30, 30
 	for i := range large {
 		_, err := c.Set(t.Context(), fmt.Sprint("large", i), strings.Repeat("x", 100_000))
@@ -252,7 +252,7 @@ func TestWhatAnEarlierProcessKeptIsPutBackOnlyIfRedisNeverEvicts(t *testing.T) {
 			defer cancel()
 			wantErr(t, first.Shutdown(at), nil)
 			second := open(t, Options{Addr: p.Addr(), JournalDir: dir})
-			connect(t, second, 10*time.Second)
+			connect(t, second, 30*time.Second)
 			wantStored(t, p, "c:a", want)
 		})
 	}
@@ -282,7 +282,7 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	t.Parallel()
 	p := evicts(t, "allkeys-lru")
 	client := openAt(t, p.Addr())
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, err := c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
@@ -291,7 +291,7 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	}
 	was := client.evicting.known().generation
 	evictAll(t, p)
-	waitUntil(t, 10*time.Second, func() bool { return client.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
+	waitUntil(t, 30*time.Second, func() bool { return client.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
 	_, err = c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
 	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
@@ -303,14 +303,14 @@ func TestAServerThatEvictsIsTold(t *testing.T) {
 	t.Parallel()
 	p := evicts(t, "volatile-lfu")
 	client := openAt(t, p.Addr())
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	waitFinding(t, client, "redis-evicts")
 	redisDo(t, p, "CONFIG", "SET", "maxmemory-policy", "noeviction")
-	waitUntil(t, 10*time.Second, func() bool { return !hasFinding(client.Health(), "redis-evicts") }, func() string { return "it is still told" })
+	waitUntil(t, 30*time.Second, func() bool { return !hasFinding(client.Health(), "redis-evicts") }, func() string { return "it is still told" })
 
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-info", "-config")
 	mute := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
-	connect(t, mute, 10*time.Second)
+	connect(t, mute, 30*time.Second)
 	waitFinding(t, mute, "redis-evicts")
 	if h := mute.Health(); hasFinding(h, "redis-noperm") {
 		t.Errorf("findings = %+v", h.Findings)

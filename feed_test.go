@@ -63,6 +63,7 @@ func gets(c *Client) uint64 {
 }
 
 func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	changes := []struct {
@@ -100,6 +101,7 @@ func TestAChangeElsewhereLeavesMemoryAtOnce(t *testing.T) {
 }
 
 func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	redisDo(t, p, "SET", "c:read", "v")
@@ -138,6 +140,7 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 }
 
 func TestAnL1TTLOfThePolicyBoundsWhatTheFeedCovers(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: 50 * time.Millisecond})
 	_, _ = c.Set(t.Context(), "a", "v")
@@ -279,6 +282,7 @@ func waitAnnounced(t *testing.T, c *Client, n uint64) {
 }
 
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	codec := newHeldCodec()
 	one, other := cacheAt(t, p.Addr(), Policy{}, WithCodec[string](codec)), cacheAt(t, p.Addr(), Policy{})
@@ -389,6 +393,7 @@ func TestAChangeDuringALoadIsSeenByTheNextRead(t *testing.T) {
 }
 
 func TestAnAbsenceIsForgottenWhenAnotherWritesTheKey(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{NegativeTTL: time.Hour}), cacheAt(t, p.Addr(), Policy{})
 	none := func(context.Context, string) (string, error) { return "", ErrNotFound }
@@ -404,6 +409,7 @@ func TestAnAbsenceIsForgottenWhenAnotherWritesTheKey(t *testing.T) {
 // TestOurWriteIsNotTrustedWhenAnotherCameAfterIt: the other's announcement can be
 // handled before the goroutine that wrote has changed memory.
 func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(one, "a", "ours")
@@ -421,6 +427,7 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 }
 
 func TestMemoryHoldsTheLastWriteAfterARaceOfTwoProcesses(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	for i := range 100 {
@@ -443,6 +450,7 @@ func TestMemoryHoldsTheLastWriteAfterARaceOfTwoProcesses(t *testing.T) {
 }
 
 func TestAFlushDropsEverything(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{Stale: time.Hour})
 	for i := range 10 {
@@ -458,6 +466,7 @@ func TestAFlushDropsEverything(t *testing.T) {
 }
 
 func TestAClassThatIsMadeLaterIsCoveredToo(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	late, theirs := cacheOf[string](t, one.client, "late", Policy{}), cacheOf[string](t, other.client, "late", Policy{})
@@ -469,6 +478,7 @@ func TestAClassThatIsMadeLaterIsCoveredToo(t *testing.T) {
 }
 
 func TestAClassIsCoveredThoughTheFirstAttemptFailed(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	c.keys.tracked.Store(false) // as when Redis does not answer in time

@@ -98,6 +98,7 @@ func (s *latentLink) quiet() bool {
 // The deadline of a delete: it was given up, and another process has written the
 // key since.
 func TestADeleteThatWasGivenUpDoesNotRemoveWhatAnotherWroteSince(t *testing.T) {
+	t.Parallel()
 	s := startSlowLink(t)
 	s.landed(s.b, "k", "old")
 	s.hold()
@@ -119,6 +120,7 @@ func TestADeleteThatWasGivenUpDoesNotRemoveWhatAnotherWroteSince(t *testing.T) {
 // The deadline of a fill: what another process has overwritten since the load is
 // over too, in ways that leave no trace at the key.
 func TestALoadThatWasGivenUpIsNotStoredAfterWhatAnotherWroteSince(t *testing.T) {
+	t.Parallel()
 	for name, over := range map[string]func(*latentLink){
 		"written for a short time": func(s *latentLink) { s.landed(s.b, "k", "newer", TTL(100*time.Millisecond)) },
 		"written and removed by another program": func(s *latentLink) {
@@ -164,6 +166,7 @@ func TestALoadThatWasGivenUpIsNotStoredAfterWhatAnotherWroteSince(t *testing.T) 
 // server came to it. So the other process, which could not send its later write,
 // can put it back over the earlier one.
 func TestASetThatIsExecutedLateIsStillTheOlderOne(t *testing.T) {
+	t.Parallel()
 	s := startSlowLink(t)
 	away := linkTo(t, s.redis)
 	third := openAt(t, away.Addr())

@@ -12,6 +12,7 @@ import (
 // A server that hung executes what was given up after all, and late: after what
 // the callers were told since.
 func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
@@ -46,6 +47,7 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 // With several TTLs in a class nothing tells when a key was written; what this
 // process knew to be there is older all the same.
 func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)

@@ -100,7 +100,7 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 			if most := int64(2*bound + bound/2); h.LiveBytes > most || h.Refused != 0 || h.Unsaved != 0 {
 				t.Errorf("journal = %+v, want at most %d bytes live", h, most)
 			}
-			waitUntil(t, 10*time.Second, func() bool { return client.Health().Journal.Bytes < 3*bound+5<<20 },
+			waitUntil(t, 30*time.Second, func() bool { return client.Health().Journal.Bytes < 3*bound+5<<20 },
 				func() string { return fmt.Sprintf("the file stays large: %+v", client.Health().Journal) })
 			want := waitingIn(client.outbox)
 			for run := range 3 { // each process dies before Redis is back
@@ -212,8 +212,8 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 			}
 			restart(t, p, tt.data)
 			next := open(t, Options{Addr: p.Addr(), JournalDir: left})
-			connect(t, next, 5*time.Second)
-			waitUntil(t, 5*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
+			connect(t, next, 30*time.Second)
+			waitUntil(t, 30*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
 			for i := range 50 {
 				wantStored(t, p, fmt.Sprint("c:early", i), "v")
 				wantStored(t, p, fmt.Sprint("c:late", i), strings.Repeat("v", 1+i*100))
@@ -238,7 +238,7 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	for _, key := range []string{"theirs", "gone", "lost", "ours"} {
 		wantWritten(t, Master)(c.Set(t.Context(), key, "old"))
 	}
-	waitUntil(t, 5*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
+	waitUntil(t, 30*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
 	kill(t, p)
 	left := leftBy(t, dir)
 	_ = client.Close()
@@ -251,8 +251,8 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	kept := open(t, Options{Addr: noRedis, JournalDir: left})
 	wantWritten(t, Journaled)(cacheOf[string](t, kept, "c", Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))
 	next := open(t, Options{Addr: p.Addr(), JournalDir: leftBy(t, left)})
-	connect(t, next, 5*time.Second)
-	waitUntil(t, 5*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
+	connect(t, next, 30*time.Second)
+	waitUntil(t, 30*time.Second, next.outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"theirs": "later", "gone": "", "lost": "old", "ours": "newer"} {
 		wantStored(t, p, "c:"+key, want)
 	}

@@ -41,6 +41,7 @@ var lacking = []struct {
 }
 
 func TestAServerThatLacksACommandIsUsedWithLessAndTheCommandIsNamed(t *testing.T) {
+	t.Parallel()
 	for _, tt := range lacking {
 		t.Run(tt.command, func(t *testing.T) {
 			t.Parallel()
@@ -56,6 +57,7 @@ func TestAServerThatLacksACommandIsUsedWithLessAndTheCommandIsNamed(t *testing.T
 }
 
 func TestAnACLThatForbidsACommandIsUsedWithLessAndTheCommandIsNamed(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"TIME", "WAIT", "INFO", "ROLE", "SCAN", "UNLINK", "PTTL", "PEXPIRE"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
@@ -72,6 +74,7 @@ func TestAnACLThatForbidsACommandIsUsedWithLessAndTheCommandIsNamed(t *testing.T
 }
 
 func TestAServerWithoutHELLOAndCLIENTIsUsed(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{Config: []string{`rename-command HELLO ""`, `rename-command CLIENT ""`}})
 	client := usedWithLess(t, p, Options{}, false, true)
 	wantNamed(t, client, "redis-command-missing", "CLIENT")
@@ -79,7 +82,7 @@ func TestAServerWithoutHELLOAndCLIENTIsUsed(t *testing.T) {
 
 func wantNamed(t *testing.T, c *Client, code, command string) {
 	t.Helper()
-	waitUntil(t, 10*time.Second, func() bool {
+	waitUntil(t, 30*time.Second, func() bool {
 		return slices.ContainsFunc(c.Health().Findings, func(f health.Finding) bool {
 			return f.Code == code && strings.Contains(f.Title+f.Detail, command) && f.Fix != ""
 		})
@@ -93,7 +96,7 @@ func usedWithLess(t *testing.T, p *redisproc.Process, o Options, noScan, incoher
 	o.Addr = p.Addr()
 	o.ReadTimeout, o.WriteTimeout = time.Second, 2*time.Second
 	client := open(t, o)
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	ctx := t.Context()
 	for _, key := range []string{"kept", "gone", "x1"} {
@@ -121,16 +124,16 @@ func usedWithLess(t *testing.T, p *redisproc.Process, o Options, noScan, incoher
 	e, err := c.Lookup(ctx, "other")
 	wantValue(t, e.Value, err, "theirs")
 	if !incoherent {
-		waitUntil(t, 10*time.Second, func() bool {
+		waitUntil(t, 30*time.Second, func() bool {
 			e, err := c.Lookup(ctx, "other")
 			return err == nil && e.Coherent
 		}, func() string { return fmt.Sprintf("nothing is coherent: %+v", client.Health()) })
 	}
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err = c.Set(ctx, "outage", "v")
 	wantErr(t, err, nil)
 	_, err = c.Delete(ctx, "kept")
@@ -138,13 +141,14 @@ func usedWithLess(t *testing.T, p *redisproc.Process, o Options, noScan, incoher
 	resume(t, p)
 	waitInRedis(t, p, "c:outage", "v")
 	waitInRedis(t, p, "c:kept", "<nil>")
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	return client
 }
 
 // TestADeleteOfAPrefixThatCannotBeFoundHoldsUpNothingElse even one that was
 // acknowledged in an outage.
 func TestADeleteOfAPrefixThatCannotBeFoundHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{Config: []string{`rename-command SCAN ""`}})
 	client := away(t, p, Options{})
 	a, b := cacheOf[string](t, client, "a", Policy{}), cacheOf[string](t, client, "b", Policy{})

@@ -196,6 +196,7 @@ func wantInRedis(t *testing.T, p *redisproc.Process, key string, want any) {
 }
 
 func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
@@ -215,6 +216,7 @@ func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
 }
 
 func TestATouchKnowsOfTheWriteThatWaitsWhenMemoryHasForgotten(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
@@ -235,6 +237,7 @@ func TestATouchKnowsOfTheWriteThatWaitsWhenMemoryHasForgotten(t *testing.T) {
 }
 
 func TestATouchBringsNothingDeletedBack(t *testing.T) {
+	t.Parallel()
 	for name, remove := range map[string]func(context.Context, *Cache[string]) error{
 		"delete":        func(ctx context.Context, c *Cache[string]) error { _, err := c.Delete(ctx, "a"); return err },
 		"delete prefix": func(ctx context.Context, c *Cache[string]) error { _, _, err := c.DeletePrefix(ctx, ""); return err },
@@ -269,6 +272,7 @@ func TestATouchBringsNothingDeletedBack(t *testing.T) {
 
 // A write that gets no turn in time is kept, while an older one is on its way.
 func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
+	t.Parallel()
 	for name, newer := range map[string]func(*Cache[string]) (*write, error){
 		"set":    func(c *Cache[string]) (*write, error) { return setOf(c, "a", "newer") },
 		"delete": func(c *Cache[string]) (*write, error) { return deleteOf(c, "a") },
@@ -311,6 +315,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 }
 
 func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{})
@@ -356,6 +361,7 @@ func setOf[V any](c *Cache[V], key string, v V) (*write, error) {
 // A replay that is held up by one key must carry out a new DeletePrefix before
 // what was written after it.
 func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client, node := master(t, p)
 	c := cacheOf[string](t, client, "c", Policy{})
@@ -372,7 +378,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	if _, err := c.Set(t.Context(), "p1", "new"); err != nil { // kept, or taken if the prefix is gone already
 		t.Fatal(err)
 	}
-	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
+	waitUntil(t, 30*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
 	client.lanes.unlock(held)
 	for range 2 {
 		select {

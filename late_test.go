@@ -29,3 +29,18 @@ func lateness(t *testing.T) (most func() time.Duration) {
 	t.Cleanup(end)
 	return func() time.Duration { end(); return late }
 }
+
+// attempts repeats what a busy machine may spoil, and what a fault would spoil
+// every time: a connection that our own timeouts end is no proof of anything.
+func attempts(t *testing.T, one func(t *testing.T) error) {
+	t.Helper()
+	const most = 6
+	var err error
+	for range most {
+		if err = one(t); err == nil {
+			return
+		}
+		t.Log(err)
+	}
+	t.Errorf("%d attempts, the last: %v", most, err)
+}

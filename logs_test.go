@@ -62,6 +62,7 @@ func TestAHandlerThatBlocksHoldsUpNoPromise(t *testing.T) {
 }
 
 func TestCloseReturnsWhenTheLogHasItsLastLine(t *testing.T) {
+	t.Parallel()
 	var lines []string // Close is all that guards it
 	client := open(t, Options{MemoryOnly: true, Logger: slog.New(collecting{&lines})})
 	wantErr(t, client.Close(), nil)
@@ -71,6 +72,7 @@ func TestCloseReturnsWhenTheLogHasItsLastLine(t *testing.T) {
 }
 
 func TestDroppedLogLinesAreCounted(t *testing.T) {
+	t.Parallel()
 	var lines []string
 	client := open(t, Options{MemoryOnly: true, Logger: slog.New(broken{collecting{&lines}})})
 	client.log.Info("lost")

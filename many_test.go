@@ -64,6 +64,7 @@ func TestSetManyWaitsInVainNoLongerThanOneWrite(t *testing.T) {
 
 // The origin sees one call, however many keys.
 func TestAnOutageLimitsTheCallsOfAManyLoader(t *testing.T) {
+	t.Parallel()
 	c := cacheOf[string](t, open(t, Options{Addr: noRedis}), "c", Policy{OutageLoadRate: 1})
 	keys, _ := manyKeys(500)
 	got, err := c.GetMany(t.Context(), keys, loadMany)

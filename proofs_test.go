@@ -14,6 +14,7 @@ import (
 // TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster: one that was replaced
 // unseen answers as well.
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
+	t.Parallel()
 	c := &Client{shard: &shard{feed: newFeed()}}
 	c.feed.begin(true, nil)
 	c.feed.provedHeard(5)
@@ -32,6 +33,7 @@ func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 // TestTheFeedIsHeardAsOfTheQuestionBefore: an answer can overtake what was
 // announced before it, but not what was announced before the question before.
 func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
@@ -64,6 +66,7 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 // TestWhatWaitsIsNotCalledCoherent though the feed covers everything else:
 // another process may have written the key at the master meanwhile.
 func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
 	l := c.client.lanes.tryLock("c:a") // the replayer leaves it alone
@@ -97,6 +100,7 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 // TestOurOwnEarlierWriteIsNotAnothers: it is replaced even where the order
 // against another's could not be told.
 func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	tests := []struct {
@@ -130,6 +134,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 // TestWhatIsReplayedStaysInMemoryForTheNextOutage though our own script is
 // announced to us as if it were another's write.
 func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")

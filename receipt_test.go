@@ -17,7 +17,7 @@ func replicated(t *testing.T) (c *Cache[string], master, replica *redisproc.Proc
 	t.Helper()
 	master = startRedis(t, redisproc.Options{Config: []string{"repl-diskless-sync-delay 0", "repl-timeout 3600"}})
 	replica = startRedis(t, redisproc.Options{ReplicaOf: master.Addr()})
-	waitUntil(t, 10*time.Second, func() bool { return redisDo(t, master, "WAIT", "1", "100") == int64(1) }, func() string { return "no replica" })
+	waitUntil(t, 30*time.Second, func() bool { return redisDo(t, master, "WAIT", "1", "100") == int64(1) }, func() string { return "no replica" })
 	client := openAt(t, master.Addr())
 	connect(t, client, 20*time.Second)
 	c = cacheOf[string](t, client, "c", Policy{WriteTimeout: 400 * time.Millisecond})

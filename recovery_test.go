@@ -13,7 +13,7 @@ import (
 // returned waits until the client has sent what it had to after a restart.
 func returned(t *testing.T, c *Client, transitions uint64) {
 	t.Helper()
-	waitUntil(t, 10*time.Second, func() bool {
+	waitUntil(t, 30*time.Second, func() bool {
 		return c.State() == health.Connected && c.Stats().StateTransitions[transition(health.Recovering, health.Connected)] > transitions
 	}, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }

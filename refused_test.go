@@ -42,6 +42,7 @@ func waitInRedis(t *testing.T, p *redisproc.Process, key, want string) {
 // TestALoadBegunBeforeADeleteDoesNotBringTheValueBack lets the load end while
 // the delete is on its way: its fill then waits for the key's turn.
 func TestALoadBegunBeforeADeleteDoesNotBringTheValueBack(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
@@ -95,6 +96,7 @@ func (c *Cache[V]) noFills() bool {
 }
 
 func TestRefusedWritesHoldUpNothingElse(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">one", "~a:*", "~~*", "&*", "+@all")
 	client := away(t, p, Options{Username: "app", Password: "one"})
@@ -111,6 +113,7 @@ func TestRefusedWritesHoldUpNothingElse(t *testing.T) {
 }
 
 func TestDeletesAreSentToARedisThatIsOutOfMemory(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "SET", "c:old", "v")
 	redisDo(t, p, "CONFIG", "SET", "maxmemory", "1")
@@ -129,6 +132,7 @@ func TestDeletesAreSentToARedisThatIsOutOfMemory(t *testing.T) {
 }
 
 func TestAPrefixThatMayNotBeDeletedHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">one", "~*", "&*", "+@all", "-scan")
 	client := away(t, p, Options{Username: "app", Password: "one"})
@@ -145,6 +149,7 @@ func TestAPrefixThatMayNotBeDeletedHoldsUpNothingElse(t *testing.T) {
 }
 
 func TestAPrefixIsDeletedInALargeKeyspaceWithoutHoldingUpRecords(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{Config: []string{"enable-debug-command yes"}})
 	redisDo(t, p, "DEBUG", "POPULATE", "300000", "foreign", "1")
 	redisDo(t, p, "SET", "c:x1", "old")
@@ -159,6 +164,7 @@ func TestAPrefixIsDeletedInALargeKeyspaceWithoutHoldingUpRecords(t *testing.T) {
 }
 
 func TestAKeptWriteThatRedisRejectsIsDeletedThereAndTold(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "SET", "c:big", "old")
 	redisDo(t, p, "CONFIG", "SET", "proto-max-bulk-len", "1mb")
@@ -190,7 +196,7 @@ func TestAfterASlipOfTheACLWritesAreConfirmedAgain(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
 	client := open(t, Options{Sentinels: set.Addrs(), MasterName: set.MasterName()})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	onAll := func(rule string) {
 		for _, n := range set.Nodes() {

@@ -68,6 +68,8 @@ var mayImport = []struct {
 	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+	{"internal/chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+	{"internal/testkit", []string{".", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
 }
 
 // onlyIn says which packages may import a module of others.

@@ -30,7 +30,7 @@ func TestTheRingIsAsLargeAsItsOptionsSay(t *testing.T) {
 			r := redistest.Start(t)
 			tt.o.Addr = r.Addr()
 			client := open(t, tt.o)
-			connect(t, client, 10*time.Second)
+			connect(t, client, 30*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 5 * time.Second})
 			for i := range writes {
 				if got, err := c.Set(t.Context(), fmt.Sprint(i), strings.Repeat("v", 1000)); err != nil || got.Durability != Master {

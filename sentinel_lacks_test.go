@@ -11,6 +11,7 @@ import (
 // TestASentinelSetThatLacksACommandIsUsedWithLess: redistest asks the nodes for
 // their ROLE, so that is kept from the client only.
 func TestASentinelSetThatLacksACommandIsUsedWithLess(t *testing.T) {
+	t.Parallel()
 	for command, confirmed := range map[string]bool{"ROLE": true, "TIME": true, "UNLINK": true, "WAIT": false} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 // TestAModeChangesByRestart moves an application from one server to the
 // Sentinel set around it, and back, by its options alone.
 func TestAModeChangesByRestart(t *testing.T) {
+	t.Parallel()
 	set := redistest.StartSentinel(t, redistest.WithDownAfter(5*time.Second))
 	modes := []struct {
 		mode health.Mode
@@ -22,7 +23,7 @@ func TestAModeChangesByRestart(t *testing.T) {
 	}
 	for i, m := range modes {
 		client := open(t, m.o)
-		connect(t, client, 10*time.Second)
+		connect(t, client, 30*time.Second)
 		h := client.Health()
 		if h.Mode != m.mode || (h.Sentinel != nil) != (m.mode == health.ModeSentinel) || h.Sentinel != nil && h.Sentinel.FailoverCount != 0 {
 			t.Errorf("health = %+v", h)

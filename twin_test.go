@@ -25,6 +25,7 @@ func wantTwoServers(t *testing.T, c *Client) {
 }
 
 func TestAnAddressThatReachesTwoMastersIsNotUsed(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]redisproc.Options{
 		"as usual":      {},
 		"without INFO":  {Config: []string{`rename-command INFO ""`}},
@@ -52,6 +53,7 @@ func TestAnAddressThatReachesTwoMastersIsNotUsed(t *testing.T) {
 }
 
 func TestAnAddressThatReachesAMasterAndItsReplicaIsNotUsed(t *testing.T) {
+	t.Parallel()
 	master := startRedis(t, redisproc.Options{})
 	replica := startRedis(t, redisproc.Options{ReplicaOf: master.Addr()})
 	for name, order := range map[string][]*redisproc.Process{"master first": {master, replica}, "replica first": {replica, master}} {
@@ -63,6 +65,7 @@ func TestAnAddressThatReachesAMasterAndItsReplicaIsNotUsed(t *testing.T) {
 }
 
 func TestAConnectionThatIsMovedToAnotherMasterIsNoticed(t *testing.T) {
+	t.Parallel()
 	o := redisproc.Options{Config: []string{`rename-command HELLO ""`}} // RESP2: there is nothing to repeat for the other server
 	for name, connection := range map[string]int{"of the writes": 1, "of the heartbeat": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +73,7 @@ func TestAConnectionThatIsMovedToAnotherMasterIsNoticed(t *testing.T) {
 			a, b := startRedis(t, o), startRedis(t, o)
 			tr := startTranslator(t, nil, inTurn(a))
 			client := open(t, Options{Addr: tr.addr()})
-			connect(t, client, 10*time.Second)
+			connect(t, client, 30*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{})
 			tr.reroute(inTurn(b, a))
 			tr.move(t, connection, b.Addr())
@@ -85,10 +88,11 @@ func TestAConnectionThatIsMovedToAnotherMasterIsNoticed(t *testing.T) {
 }
 
 func TestAnotherConnectionOfThisProcessDoesNotReachAnotherServerUnnoticed(t *testing.T) {
+	t.Parallel()
 	a, b := startRedis(t, redisproc.Options{}), startRedis(t, redisproc.Options{})
 	tr := startTranslator(t, nil, inTurn(a))
 	client := open(t, Options{Addr: tr.addr()})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	m, _ := kit.Of(client).Master()
 	link, err := m.Dial(t.Context())
 	if err != nil {
@@ -105,9 +109,10 @@ func TestAnotherConnectionOfThisProcessDoesNotReachAnotherServerUnnoticed(t *tes
 
 // An emptied server has no barrier for a moment.
 func TestAFlushIsNotTakenForAnotherServer(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	node := client.node.Load()
 	for range 200 {
 		redisDo(t, p, "FLUSHALL")
@@ -119,6 +124,7 @@ func TestAFlushIsNotTakenForAnotherServer(t *testing.T) {
 }
 
 func TestAnOldServerIsUsedAndToldWhatItGets(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	tr := startTranslator(t, func(words []string) []string {
 		switch text := strings.ToLower(strings.Join(words[:min(2, len(words))], " ")); {
@@ -136,7 +142,7 @@ func TestAnOldServerIsUsedAndToldWhatItGets(t *testing.T) {
 		return nil
 	}, inTurn(p))
 	client := open(t, Options{Addr: tr.addr(), ReadTimeout: time.Second, WriteTimeout: 2 * time.Second})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	waitFinding(t, client, "redis-old")
 	c := cacheOf[string](t, client, "c", Policy{})
 	r, err := c.Set(t.Context(), "online", "v")
@@ -144,7 +150,7 @@ func TestAnOldServerIsUsedAndToldWhatItGets(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	_, err = c.Set(t.Context(), "outage", "v")
 	wantErr(t, err, nil)
 	resume(t, p)
@@ -152,10 +158,11 @@ func TestAnOldServerIsUsedAndToldWhatItGets(t *testing.T) {
 	if ms := redisDo(t, p, "PTTL", "c:outage").(int64); ms <= 0 {
 		t.Errorf("it lives %d ms", ms)
 	}
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 }
 
 func TestANodeOfAClusterIsNotUsedAndToldSo(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{Config: []string{"cluster-enabled yes"}})
 	client := openAt(t, p.Addr())
 	waitFinding(t, client, "redis-cluster-node")

@@ -99,6 +99,7 @@ func TestWhatTwoProcessesWriteInTurnIsNotSentAgain(t *testing.T) {
 }
 
 func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
+	t.Parallel()
 	u := newUndone()
 	for i := range 2 * undoneKept {
 		u.add(strconv.Itoa(i))

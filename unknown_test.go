@@ -37,11 +37,12 @@ func bewildered(t *testing.T, text string) (client *Client, p *redisproc.Process
 		return nil
 	}, func(int) string { return p.Addr() })
 	client = open(t, Options{Addr: tr.addr(), ReadTimeout: time.Second, WriteTimeout: 2 * time.Second})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	return client, p, broken
 }
 
 func TestAnAcknowledgedWriteThatMeetsAnUnknownReplyWaitsAndHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
 	for _, text := range unknownReplies {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -78,12 +79,13 @@ func TestAnAcknowledgedWriteThatMeetsAnUnknownReplyWaitsAndHoldsUpNothingElse(t 
 			waitInRedis(t, p, "c:bad", "v")
 			waitInRedis(t, p, "c:bad2", "v")
 			waitInRedis(t, p, "c:bad3", "<nil>")
-			connect(t, client, 10*time.Second)
+			connect(t, client, 30*time.Second)
 		})
 	}
 }
 
 func TestAnUnknownReplyToAReadIsNotAMiss(t *testing.T) {
+	t.Parallel()
 	client, p, broken := bewildered(t, "ERR upstream failure")
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "SET", "c:bad", "v", "EX", "3000")
@@ -103,6 +105,7 @@ func TestAnUnknownReplyToAReadIsNotAMiss(t *testing.T) {
 }
 
 func TestADeleteOfAPrefixThatMeetsAnUnknownReplyIsKept(t *testing.T) {
+	t.Parallel()
 	client, p, broken := bewildered(t, "ERR upstream failure")
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "SET", "c:bad1", "v", "EX", "3000")
@@ -113,10 +116,11 @@ func TestADeleteOfAPrefixThatMeetsAnUnknownReplyIsKept(t *testing.T) {
 	waitInRedis(t, p, "c:good", "v")
 	broken.Store(false)
 	waitInRedis(t, p, "c:bad1", "<nil>")
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 }
 
 func TestAServerThatAnswersAllWithAnUnknownErrorIsNotUsed(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	var broken atomic.Bool
 	tr := startTranslator(t, func(words []string) []string {
@@ -126,9 +130,9 @@ func TestAServerThatAnswersAllWithAnUnknownErrorIsNotUsed(t *testing.T) {
 		return nil
 	}, func(int) string { return p.Addr() })
 	client := open(t, Options{Addr: tr.addr()})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	broken.Store(true)
-	waitUntil(t, 10*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
+	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	waitFinding(t, client, "redis-unknown-reply")
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, err := c.Set(t.Context(), "a", "v")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAValueThatIsTooLongHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := open(t, Options{Addr: p.Addr(), MaxValueBytes: 100_000})
 	connect(t, client, 20*time.Second)
@@ -54,6 +55,7 @@ func TestAValueThatIsTooLongHoldsUpNobody(t *testing.T) {
 }
 
 func TestAValueThatIsTooLongIsNotWritten(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := open(t, Options{Addr: p.Addr(), MaxValueBytes: 1000})
 	connect(t, client, 20*time.Second)

@@ -126,6 +126,7 @@ func TestWhatCannotBeStoredKeepsTheBoundOfMemory(t *testing.T) {
 }
 
 func TestANumberThatJSONDoesNotKnowIsLoadedOnceAndTold(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
@@ -171,6 +172,7 @@ func besideAt[V any](t *testing.T, addr, class string, p Policy) *Cache[V] {
 }
 
 func TestTwoFormsOfAValueDoNotOverwriteEachOtherForEver(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	older, newer := besideAt[[]string](t, p.Addr(), "d", Policy{}), besideAt[int](t, p.Addr(), "d", Policy{})
 	redisDo(t, p, "SET", "d:a", `["v"]`)
@@ -189,6 +191,7 @@ func TestTwoFormsOfAValueDoNotOverwriteEachOtherForEver(t *testing.T) {
 }
 
 func TestWhatDoesNotDecodeIsOverwrittenOnce(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := besideAt[int](t, p.Addr(), "d", Policy{})
 	loads := 0

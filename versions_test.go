@@ -13,6 +13,7 @@ import (
 )
 
 func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
+	t.Parallel()
 	client := open(t, Options{MemoryOnly: true, KeyPrefix: "app:"})
 	plain := cacheOf[string](t, client, "d", Policy{})
 	second := cacheOf[string](t, client, "d", Policy{Version: 2})
@@ -53,6 +54,7 @@ func TestAVersionHasBounds(t *testing.T) {
 }
 
 func TestTwoVersionsOfAClassShareNothing(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	var cs []*Cache[string]
 	for _, version := range []int{0, 1, 2, 2} {
@@ -94,6 +96,7 @@ func TestTwoVersionsOfAClassShareNothing(t *testing.T) {
 }
 
 func TestWhatAnOutageKeptOfAVersionIsPutBackThere(t *testing.T) {
+	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := besideAt[string](t, p.Addr(), "d", Policy{Version: 2})
 	redisDo(t, p, "SET", "d:kept", "of another version")

@@ -91,7 +91,7 @@ func TestTheBoundOfMemoryCountsWhatADecoderMakes(t *testing.T) {
 	const bound = 1 << 20
 	r := redistest.Start(t)
 	client := open(t, Options{Addr: r.Addr(), MemoryBytes: bound})
-	connect(t, client, 10*time.Second)
+	connect(t, client, 30*time.Second)
 	c := cacheOf(t, client, "rich", Policy{}, WithCodec[rich](decoding{}))
 	for i := range 200 {
 		key := fmt.Sprint(i)

@@ -1,6 +1,7 @@
 package revoke_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -84,13 +85,24 @@ func TestTheFirstReplicaOfAMasterDoesNotSetProcessesAtOdds(t *testing.T) {
 	fresh := start(t, single(server), revoke.Policy{})
 	fresh.waitReady()
 	time.Sleep(time.Second)
-	marker := server.Do("ZRANGE", setKey, "+inf", "+inf", "BYSCORE")
-	before := old[0].Stats().Snapshots + old[1].Stats().Snapshots + fresh.Stats().Snapshots
-	time.Sleep(4 * time.Second)
-	if n := old[0].Stats().Snapshots + old[1].Stats().Snapshots + fresh.Stats().Snapshots - before; n > 3 { // some, where a busy machine breaks a connection
-		t.Errorf("they have read the set %d times more", n)
+	snapshots := func() uint64 {
+		return old[0].Stats().Snapshots + old[1].Stats().Snapshots + fresh.Stats().Snapshots
 	}
-	if now := server.Do("ZRANGE", setKey, "+inf", "+inf", "BYSCORE"); !slices.Equal(now.([]any), marker.([]any)) {
-		t.Errorf("the marker was %q, and is %q", marker, now)
+	// A busy machine breaks a connection now and then; processes at odds never rest.
+	var wrong error
+	for range 6 {
+		marker, before := server.Do("ZRANGE", setKey, "+inf", "+inf", "BYSCORE"), snapshots()
+		time.Sleep(4 * time.Second)
+		now := server.Do("ZRANGE", setKey, "+inf", "+inf", "BYSCORE")
+		switch n := snapshots() - before; {
+		case n > 3:
+			wrong = fmt.Errorf("they have read the set %d times more", n)
+		case !slices.Equal(now.([]any), marker.([]any)):
+			wrong = fmt.Errorf("the marker was %q, and is %q", marker, now)
+		default:
+			return
+		}
+		t.Log(wrong)
 	}
+	t.Error(wrong)
 }

@@ -4,6 +4,9 @@
 # they cannot run, this script fails, unless EVERCACHE_TEST_NETNS=off allows it;
 # then its last lines say that they did not run. Else the last lines are the test
 # runner's own summary.
+#
+# PKG names packages, to run one subject: PKG=./test/sentinel. Arguments go to
+# `go test`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,12 +45,23 @@ off) why="EVERCACHE_TEST_NETNS=off" ;;
 esac
 [ -z "$why" ] || tags=""
 
+# The tests mostly wait for servers, so an idle machine runs twice as many packages
+# at once as it has processors. A busy one delays what the tests time.
+processors=$(getconf _NPROCESSORS_ONLN)
+load=$(cut -d. -f1 /proc/loadavg 2>/dev/null || echo 0)
+jobs=$processors
+[ "$load" -gt "$processors" ] || jobs=$((2 * processors))
+
+# Those that take longest begin first.
+packages=${PKG:-". ./test/... ./revoke ./internal/daemon ./..."}
+
 export EVERCACHE_TEST_REQUIRE_REDIS=1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 status=0
-go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails --jsonfile "$log" -- -race -count=1 -timeout 18m -tags "$tags" "$@" ./... || status=$?
+# shellcheck disable=SC2086 # packages are words
+go tool -modfile=tools/go.mod gotestsum --format pkgname-and-test-fails --jsonfile "$log" -- -race -count=1 -timeout 18m -p "$jobs" -tags "$tags" "$@" $packages || status=$?
 skipped=$(grep '"Action":"skip"' "$log" | grep '"Test":' || true)
 if [ -n "$skipped" ]; then
 	echo "skipped tests are failures here:" >&2

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/bench/machine"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // contender is a client library set up in one way.

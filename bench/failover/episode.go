@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/bench/machine"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // episode is one repetition of one fault.

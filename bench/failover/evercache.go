@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 const never = evercache.Never

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // goRedisClient is go-redis' FailoverClient.

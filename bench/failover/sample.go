@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // sample is what one episode cost the callers of one contender. Times are in

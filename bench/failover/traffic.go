@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/bench/machine"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // rates are calls a second.

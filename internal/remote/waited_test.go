@@ -65,18 +65,22 @@ func occupy(t *testing.T) (end func()) {
 
 // TestOurOwnLoadIsNotTheServersSlowness: the server gets a processor whenever it wants
 // one, where the test may arrange that. Else a machine that others load too may keep it
-// waiting, so that there are several attempts.
+// waiting: most of the attempts decide. Who blames the server has luck in one of six.
 func TestOurOwnLoadIsNotTheServersSlowness(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15)
-	var wrong error
-	for range 8 {
-		if wrong = busyAt(t, p); wrong == nil {
-			return
+	const most = 4
+	for good, bad := 0, 0; good < most; {
+		err := busyAt(t, p)
+		if err == nil {
+			good++
+			continue
 		}
-		t.Log(wrong)
+		t.Log(err)
+		if bad++; bad == most {
+			t.Fatal("most attempts failed")
+		}
 	}
-	t.Error(wrong)
 }
 
 // busyAt asks a node while this process is too busy to be in time.
@@ -86,12 +90,12 @@ func busyAt(t *testing.T, p *redisproc.Process) error {
 	h.Timeout = 250 * time.Millisecond
 	n, err := Dial(t.Context(), config(p.Addr()), h, observer(func(string, time.Duration, Kind) {}))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer n.Abandon()
 	for range breaker.Default.Probation {
 		if _, err := n.Get(t.Context(), "k", long); !IsNil(err) {
-			t.Fatal(err)
+			return err
 		}
 	}
 	end := occupy(t)
@@ -115,7 +119,7 @@ func busyAt(t *testing.T, p *redisproc.Process) error {
 		return fmt.Errorf("the node is given up: %s", cause)
 	}
 	if got := late.Load(); got < callers*calls/2 {
-		t.Errorf("%d of %d calls were late: this process is not busy enough to show anything", got, callers*calls)
+		return fmt.Errorf("%d of %d calls were late: this process is not busy enough to show anything", got, callers*calls)
 	}
 	if b, err := n.Barrier(t.Context(), 0); err != nil && !n.HeldUp(err, b.SentAt) {
 		return fmt.Errorf("a heartbeat of a busy process counts against the server: %w", err)

@@ -1,13 +1,10 @@
-package evercache_test
+package hostile_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,46 +14,22 @@ import (
 	"unicode"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/status"
 )
 
 // speaker is a server that logs everybody in and then answers as answer has it.
 func speaker(t *testing.T, answer func(words []string) string) string {
 	t.Helper()
-	in, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := in.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				for r := bufio.NewReader(conn); ; {
-					words, err := command(r)
-					if err != nil {
-						return
-					}
-					reply := "+OK\r\n"
-					switch {
-					case words[0] == "HELLO" && len(words) > 1:
-						reply = "%2\r\n" + bulk("version") + bulk("7.0.15") + bulk("proto") + ":3\r\n"
-					case words[0] != "CLIENT" && words[0] != "PSUBSCRIBE":
-						reply = answer(words)
-					}
-					if _, err := io.WriteString(conn, reply); err != nil {
-						return
-					}
-				}
-			})
+	return testkit.Speak(t, func(words []string) string {
+		switch {
+		case words[0] == "HELLO" && len(words) > 1:
+			return "%2\r\n" + testkit.Bulk("version") + testkit.Bulk("7.0.15") + testkit.Bulk("proto") + ":3\r\n"
+		case words[0] != "CLIENT" && words[0] != "PSUBSCRIBE":
+			return answer(words)
 		}
+		return "+OK\r\n"
 	})
-	t.Cleanup(func() { in.Close(); wg.Wait() })
-	return in.Addr().String()
 }
 
 // lockedBuffer is written and read by many.
@@ -102,11 +75,11 @@ func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
 	master := func(w []string) string {
 		switch w[0] {
 		case "ROLE":
-			return "*3\r\n" + bulk("master") + ":0\r\n*0\r\n"
+			return "*3\r\n" + testkit.Bulk("master") + ":0\r\n*0\r\n"
 		case "INFO":
-			return bulk("run_id:" + words + "\r\nmaxmemory_policy:" + words + "\r\nmaxmemory:1\r\nredis_version:5." + words + "\r\nredis_mode:" + words + "\r\n")
+			return testkit.Bulk("run_id:" + words + "\r\nmaxmemory_policy:" + words + "\r\nmaxmemory:1\r\nredis_version:5." + words + "\r\nredis_mode:" + words + "\r\n")
 		case "TIME":
-			return list(fmt.Sprint(time.Now().Unix()), "0")
+			return testkit.List(fmt.Sprint(time.Now().Unix()), "0")
 		case "SET":
 			return "+OK\r\n"
 		case "PING":
@@ -118,7 +91,7 @@ func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
 	}
 	role := func(w []string) string {
 		if w[0] == "ROLE" {
-			return list(words)
+			return testkit.List(words)
 		}
 		return "-NOPERM " + words + "\r\n"
 	}

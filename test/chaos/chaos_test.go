@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -62,7 +62,10 @@ type result struct {
 //	EVERCACHE_CHAOS_PREFIXES=off  no prefix deletes, to find what they hide
 //
 // The package comment of chaos says how to read a failure.
-func TestChaos(t *testing.T) { playAll(t, append(scenes(), attackScenes()...)) }
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	playAll(t, append(scenes(), attackScenes()...))
+}
 
 func playAll(t *testing.T, all []scene) {
 	results := map[string][]result{}

@@ -1,13 +1,13 @@
-package evercache_test
+package chaos_test
 
 import (
 	"math/rand/v2"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -60,7 +60,38 @@ func key(group, n int) chaos.Key {
 
 // do is a call of the script's own.
 func (s *stage) do(proc int, act chaos.Act, k chaos.Key) chaos.Answer {
-	return s.traffic.Call(proc, s.trace.Tape(proc), act, k, chaos.Nothing)
+	return s.doWith(proc, act, k, chaos.Nothing)
+}
+
+// doWith is one with a value that is given.
+func (s *stage) doWith(proc int, act chaos.Act, k chaos.Key, v chaos.Value) chaos.Answer {
+	tape := s.tapes.take(s.trace, proc)
+	defer s.tapes.put(proc, tape)
+	return s.traffic.Call(proc, tape, act, k, v)
+}
+
+// tapes are those that no call of the script uses now. A tape is large.
+type tapes struct {
+	mu   sync.Mutex // guards free
+	free [processes][]*chaos.Tape
+}
+
+func (p *tapes) take(trace *chaos.Trace, proc int) *chaos.Tape {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.free[proc])
+	if n == 0 {
+		return trace.Tape(proc)
+	}
+	tape := p.free[proc][n-1]
+	p.free[proc] = p.free[proc][:n-1]
+	return tape
+}
+
+func (p *tapes) put(proc int, tape *chaos.Tape) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free[proc] = append(p.free[proc], tape)
 }
 
 // all does something to many keys at once.
@@ -90,9 +121,12 @@ func (s *stage) comeBack(proc int) {
 // prefixes deletes distinct prefixes that cover nothing which is written.
 func (s *stage) prefixes(proc int) {
 	s.note("process %d deletes 200 prefixes", proc)
-	for i := range 200 {
-		s.do(proc, chaos.RemovePrefix, chaos.Key{Space: 'n', Group: uint16(i)})
-	}
+	const callers, each = 10, 20
+	all(callers, func(caller int) {
+		for i := range each {
+			s.do(proc, chaos.RemovePrefix, chaos.Key{Space: 'n', Group: uint16(caller*each + i)})
+		}
+	})
 }
 
 func (s *stage) restartEmpty() {
@@ -143,7 +177,7 @@ func (s *stage) late(round int) {
 	k := func(i int) chaos.Key { return key(round, i) }
 	const n = 6
 	all(n, func(i int) {
-		s.traffic.Call(0, s.trace.Tape(0), chaos.Put, k(i), s.sized(i))
+		s.doWith(0, chaos.Put, k(i), s.sized(i))
 	})
 	time.Sleep(100 * time.Millisecond)
 	all(n, func(i int) {
@@ -203,12 +237,12 @@ func stallServer(s *stage, r *rand.Rand) {
 func severalTTLs(s *stage, r *rand.Rand) {
 	on := s.trace.NextValue()
 	const n = 10
-	all(n, func(i int) { s.traffic.Call(1, s.trace.Tape(1), chaos.PutBrief, key(0, i), on) })
+	all(n, func(i int) { s.doWith(1, chaos.PutBrief, key(0, i), on) })
 	all(n, func(i int) { s.do(0, chaos.Look, key(0, i)) })
 	s.leave(0)
 	all(n, func(i int) { s.do(0, []chaos.Act{chaos.PutBrief, chaos.Put}[i%2], key(0, i)) })
 	s.nap(r, 1000, 2000)
-	all(n, func(i int) { s.traffic.Call(1, s.trace.Tape(1), chaos.PutBrief, key(0, i), on) })
+	all(n, func(i int) { s.doWith(1, chaos.PutBrief, key(0, i), on) })
 	s.comeBack(0)
 	s.nap(r, 300, 600)
 }
@@ -222,9 +256,10 @@ func evicting(s *stage, r *rand.Rand) {
 	all(n, func(i int) { s.do(1, chaos.Put, key(0, i)) })
 	all(n, func(i int) { s.do(1, chaos.Remove, key(0, i)) })
 	s.note("other writes fill the server")
-	filling := strings.Repeat("x", 20_000)
-	for i := range 1000 {
-		s.server.Do("SET", "fill:"+itoa(i), filling)
+	// The server makes room before a script, so each has little to write.
+	const fill = "for i = 1, 20 do redis.call('SET', 'fill:' .. ARGV[1] .. '-' .. i, string.rep('x', 20000)) end"
+	for i := range 50 {
+		s.server.Do("EVAL", fill, "0", strconv.Itoa(i))
 	}
 	s.comeBack(0)
 	s.nap(r, 300, 600)

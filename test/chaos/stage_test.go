@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"cmp"
@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/testkit"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -103,6 +105,7 @@ type stage struct {
 	lines   []*lines            // by process; nil unless the scene asks for proxies
 	trace   *chaos.Trace
 	traffic *chaos.Traffic
+	tapes   tapes
 	clients []*evercache.Client // nil where the process is a worker
 	worker  *worker             // the second process, of the scenes that have one
 	final   chaos.Final
@@ -167,7 +170,7 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 		sc.before(s)
 	}
 	s.traffic = &chaos.Traffic{
-		Trace: s.trace, Parties: parties, Writers: writers / processes, Readers: 2, Seed: seed, Every: sc.every, Brief: sc.rules.Brief > 0 && !sc.extra.lives,
+		Trace: s.trace, Parties: parties, Writers: testkit.Writers / processes, Readers: 2, Seed: seed, Every: cmp.Or(sc.every, pace()), Brief: sc.rules.Brief > 0 && !sc.extra.lives,
 		Lives: sc.extra.lives, Repeats: sc.extra.repeats, Bursts: sc.extra.bursts, Prolongs: sc.extra.prolongs,
 		NoPrefixes: os.Getenv("EVERCACHE_CHAOS_PREFIXES") == "off",
 	}
@@ -181,6 +184,15 @@ func (sc scene) play(t *testing.T, seed uint64) result {
 	sc.script(s, s.random(1))
 	s.nap(s.random(0), 300, 800)
 	return s.judge()
+}
+
+// pace is how long a caller waits between two calls, where the scene does not say
+// it. `make chaos` has the quicker traffic.
+func pace() time.Duration {
+	if os.Getenv("EVERCACHE_CHAOS_TIME") == "" && os.Getenv("EVERCACHE_CHAOS_RUNS") == "" && os.Getenv("EVERCACHE_CHAOS_SEED") == "" {
+		return 8 * time.Millisecond
+	}
+	return 4 * time.Millisecond
 }
 
 // random is a stream of the seed: faults that overlap have one each.

@@ -1,4 +1,4 @@
-package evercache_test
+package hostile_test
 
 import (
 	"bufio"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,14 +13,15 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
 // liar is a sentinel that logs everybody in and then answers what it likes.
 type liar struct {
-	net.Listener
-	wg     sync.WaitGroup
+	addr   string
+	wg     sync.WaitGroup // those who publish
 	lie    atomic.Pointer[lie]
 	told   atomic.Int64 // answers to a question's first command
 	master *redistest.Server
@@ -37,35 +37,18 @@ type lie struct {
 
 func startLiar(t *testing.T, master *redistest.Server) *liar {
 	t.Helper()
-	in, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &liar{Listener: in, master: master}
+	l := &liar{master: master}
 	l.lie.Store(&lies[0])
-	l.wg.Go(l.accept)
-	t.Cleanup(func() { in.Close(); l.wg.Wait() })
+	t.Cleanup(l.wg.Wait)
+	l.addr = testkit.Listen(t, l.serve)
 	return l
-}
-
-func (l *liar) accept() {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		l.wg.Go(func() {
-			defer conn.Close()
-			l.serve(conn)
-		})
-	}
 }
 
 func (l *liar) serve(conn net.Conn) {
 	in, out := bufio.NewReader(conn), &locked{Writer: conn}
 	for {
 		_ = conn.SetDeadline(time.Now().Add(3 * time.Second)) // the subscriber pings; nobody else is silent for long
-		words, err := command(in)
+		words, err := testkit.Command(in)
 		if err != nil {
 			return
 		}
@@ -91,7 +74,7 @@ func (l *liar) publish(out io.Writer) {
 }
 
 func published(channel, message string) string {
-	return ">4\r\n" + bulk("pmessage") + bulk("*") + bulk(channel) + bulk(message)
+	return ">4\r\n" + testkit.Bulk("pmessage") + testkit.Bulk("*") + testkit.Bulk(channel) + testkit.Bulk(message)
 }
 
 // locked lets two goroutines write whole pieces.
@@ -106,54 +89,15 @@ func (w *locked) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// command reads one request, a list of bulk strings.
-func command(in *bufio.Reader) ([]string, error) {
-	line, err := in.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(strings.Trim(line, "*\r\n"))
-	if err != nil {
-		return nil, err
-	}
-	words := make([]string, n)
-	for i := range words {
-		if line, err = in.ReadString('\n'); err != nil {
-			return nil, err
-		}
-		size, err := strconv.Atoi(strings.Trim(line, "$\r\n"))
-		if err != nil {
-			return nil, err
-		}
-		word := make([]byte, size+2)
-		if _, err := io.ReadFull(in, word); err != nil {
-			return nil, err
-		}
-		words[i] = string(word[:size])
-	}
-	return words, nil
-}
-
-func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
-
-func list(words ...string) string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "*%d\r\n", len(words))
-	for _, w := range words {
-		out.WriteString(bulk(w))
-	}
-	return out.String()
-}
-
 func (l *liar) answer(words []string) string {
 	switch strings.ToUpper(words[0]) {
 	case "HELLO":
-		return "%6\r\n" + bulk("server") + bulk("redis") + bulk("version") + bulk("7.0.15") + bulk("proto") + ":3\r\n" +
-			bulk("id") + ":7\r\n" + bulk("mode") + bulk("sentinel") + bulk("modules") + "*0\r\n"
+		return "%6\r\n" + testkit.Bulk("server") + testkit.Bulk("redis") + testkit.Bulk("version") + testkit.Bulk("7.0.15") + testkit.Bulk("proto") + ":3\r\n" +
+			testkit.Bulk("id") + ":7\r\n" + testkit.Bulk("mode") + testkit.Bulk("sentinel") + testkit.Bulk("modules") + "*0\r\n"
 	case "CLIENT":
 		return "+OK\r\n"
 	case "PSUBSCRIBE":
-		return ">3\r\n" + bulk("psubscribe") + bulk("*") + ":1\r\n"
+		return ">3\r\n" + testkit.Bulk("psubscribe") + testkit.Bulk("*") + ":1\r\n"
 	case "PING": // of the subscriber
 		return "+PONG\r\n"
 	}
@@ -171,7 +115,7 @@ func always(answer string) func([]string) string {
 // names answers well-formed, about a master at host and port.
 func names(host, port string) func([]string) string {
 	instance := func(kind string) string {
-		return list(
+		return testkit.List(
 			"name", "mymaster", "ip", host, "port", port, "runid", strings.Repeat("a", 40), "flags", kind,
 			"num-other-sentinels", "2", "quorum", "2", "config-epoch", "0", "slave-priority", "100", "master-link-status", "ok",
 		)
@@ -179,13 +123,13 @@ func names(host, port string) func([]string) string {
 	return func(words []string) string {
 		switch strings.ToUpper(words[len(words)-1]) {
 		case "MYID":
-			return bulk(strings.Repeat("f", 40))
+			return testkit.Bulk(strings.Repeat("f", 40))
 		case "SENTINEL":
-			return bulk("sentinel_tilt:maybe\r\n")
+			return testkit.Bulk("sentinel_tilt:maybe\r\n")
 		}
 		switch strings.ToUpper(words[min(1, len(words)-1)]) { // a link that is silent for a while says PING
 		case "GET-MASTER-ADDR-BY-NAME":
-			return list(host, port)
+			return testkit.List(host, port)
 		case "MASTER":
 			return instance("master")
 		case "REPLICAS":
@@ -227,40 +171,36 @@ var lies = []lie{
 // publishes, the master that the others name is kept, nothing is dialled that
 // has no port, and a failover is followed all the same.
 func TestSentinelALiarAmongTheSentinelsIsIgnored(t *testing.T) {
-	scenario(t, func(t *testing.T) chaos.Summary {
+	testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 		set := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second))
 		l := startLiar(t, set.Master())
-		d := prepare(t, set, func(o *evercache.Options) { o.Sentinels = append([]string{l.Addr().String()}, o.Sentinels...) })
-		d.connect(5 * time.Second)
-		d.wait(5*time.Second, "no master that is confirmed", func() bool {
-			s := d.client.Health().Sentinel
+		d := testkit.Prepare(t, set, func(o *evercache.Options) { o.Sentinels = append([]string{l.addr}, o.Sentinels...) })
+		d.Connect()
+		d.Wait("no master that is confirmed", func() bool {
+			s := d.Client.Health().Sentinel
 			return s.Agreeing == 3 && !s.Provisional
 		})
-		d.old = set.Master()
-		d.load(d.seed())
+		d.Old = set.Master()
+		d.Load(d.Seed())
 		for i := range lies {
 			l.lie.Store(&lies[i])
 			told := l.told.Load()
-			d.wait(3*time.Second, "nobody asks the liar", func() bool { return l.told.Load() >= told+3 })
-			d.believesNothing(lies[i].name)
+			d.Wait("nobody asks the liar", func() bool { return l.told.Load() >= told+3 })
+			believesNothing(d, lies[i].name)
 		}
-		d.wantFailovers()
-		f := d.finding("sentinel-nonsense", 2*time.Second)
-		if !strings.Contains(f.Detail, l.Addr().String()) {
+		d.WantFailovers()
+		f := d.Finding("sentinel-nonsense")
+		if !strings.Contains(f.Detail, l.addr) {
 			d.Errorf("the finding does not name the liar: %+v", f)
 		}
-		d.inject(d.set.Failover)
-		d.landsElsewhere(5 * time.Second)
-		d.confirmed(8 * time.Second)
-		d.wantFailovers("planned")
-		return d.end()
+		return d.FailsOver("planned", d.Set.Failover)
 	})
 }
 
-func (d *drill) believesNothing(lie string) {
+func believesNothing(d *testkit.Drill, lie string) {
 	d.Helper()
-	s := d.client.Health().Sentinel
-	if s.CurrentMaster != d.old.Addr() || s.Provisional || s.FailoverCount > 0 {
+	s := d.Client.Health().Sentinel
+	if s.CurrentMaster != d.Old.Addr() || s.Provisional || s.FailoverCount > 0 {
 		d.Fatalf("%s: master %q, provisional %v", lie, s.CurrentMaster, s.Provisional)
 	}
 	for _, n := range s.Nodes {

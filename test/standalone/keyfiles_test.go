@@ -1,18 +1,17 @@
-package evercache_test
+package standalone_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -40,15 +39,6 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
-}
-
 func told(c *evercache.Client, code string) bool {
 	for _, f := range c.Health().Findings {
 		if f.Code == code {
@@ -71,7 +61,7 @@ func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *tes
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	until(t, "connected", func() bool { return c.Health().Connected })
+	testkit.Until(t, "connected", func() bool { return c.Health().Connected })
 
 	whole, err := os.ReadFile(files.Key)
 	if err != nil {
@@ -88,16 +78,16 @@ func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *tes
 	} {
 		broken()
 		before.Restart(redistest.KeepData)
-		until(t, "the last good files are used, and a finding tells", func() bool {
+		testkit.Until(t, "the last good files are used, and a finding tells", func() bool {
 			return c.Health().Connected && told(c, "redis-tls-files")
 		})
 		install(t, filepath.Dir(files.CA), before.TLSFiles())
 	}
 	before.Kill()
-	until(t, "the server is missed", func() bool { return !c.Health().Connected })
+	testkit.Until(t, "the server is missed", func() bool { return !c.Health().Connected })
 	install(t, filepath.Dir(files.CA), after.TLSFiles())
 	target.Store(new(after.Addr()))
-	until(t, "the renewed files are used", func() bool { return c.Health().Connected && !told(c, "redis-tls-files") })
+	testkit.Until(t, "the renewed files are used", func() bool { return c.Health().Connected && !told(c, "redis-tls-files") })
 	if !told(c, "redis-tls-expiring") {
 		t.Error("no finding tells that the certificate is over within a day")
 	}
@@ -106,32 +96,14 @@ func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *tes
 // forwarded is an address behind which there is now one server, now another.
 func forwarded(t *testing.T) (addr string, target *atomic.Pointer[string]) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	target = new(atomic.Pointer[string])
-	var wg sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer in.Close()
-				out, err := net.Dial("tcp", *target.Load())
-				if err != nil {
-					return
-				}
-				defer out.Close()
-				wg.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
-				_, _ = io.Copy(in, out)
-			})
+	return testkit.Listen(t, func(in net.Conn) {
+		out, err := net.Dial("tcp", *target.Load())
+		if err != nil {
+			return
 		}
-	})
-	return ln.Addr().String(), target
+		testkit.Forward(in, out)
+	}), target
 }
 
 func pemOf(t *testing.T, path string) []byte {
@@ -141,23 +113,4 @@ func pemOf(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-func TestClocksThatDifferAreTold(t *testing.T) {
-	t.Parallel()
-	clock := redistest.NewClock(t)
-	server := redistest.Start(t, redistest.WithClock(clock))
-	c, err := evercache.Open(context.Background(), evercache.Options{Addr: server.Addr(), CloseTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	until(t, "connected", func() bool { return c.Health().Connected })
-	for _, d := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour, 0} {
-		clock.Set(d)
-		until(t, "the difference is known", func() bool {
-			h := c.Health().Clock
-			return h.Known && (h.Ahead-d).Abs() <= h.Uncertainty+100*time.Millisecond && told(c, "redis-clock") == (d != 0)
-		})
-	}
 }

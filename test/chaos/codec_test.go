@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"math/rand/v2"

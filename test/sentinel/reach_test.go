@@ -1,11 +1,10 @@
-package evercache_test
+package sentinel_test
 
 import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
-	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +13,8 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -39,47 +39,30 @@ func tlsDoors(t *testing.T, servers []string) (addrs []string, client *tls.Confi
 
 // forward gives every connection of in its own to server.
 func forward(t *testing.T, in net.Listener, server string) {
-	var wg sync.WaitGroup
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		for {
-			near, err := in.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			stop := context.AfterFunc(ctx, func() { near.Close(); far.Close() })
-			for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-				wg.Go(func() {
-					_, _ = io.Copy(way[0], way[1])
-					near.Close()
-					far.Close()
-					stop()
-				})
-			}
+	testkit.Accept(t, in, func(near net.Conn) {
+		far, err := net.Dial("tcp", server)
+		if err != nil {
+			return
 		}
+		stop := context.AfterFunc(ctx, func() { _, _ = near.Close(), far.Close() })
+		defer stop()
+		testkit.Forward(near, far)
 	})
-	t.Cleanup(func() { in.Close(); cancel(); wg.Wait() })
+	t.Cleanup(cancel) // before Accept waits
 }
 
 func TestSentinelOnlyTheSentinelsMaySpeakTLS(t *testing.T) {
-	scenario(t, func(t *testing.T) chaos.Summary {
+	testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 		set := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second))
 		addrs, client := tlsDoors(t, set.Addrs())
-		d := prepare(t, set, func(o *evercache.Options) { o.Sentinels, o.SentinelTLS = addrs, client })
-		d.connect(5 * time.Second)
-		d.settle()
-		d.load(d.seed())
-		d.limits.Landing = landsWithin
-		d.inject(d.set.Failover)
-		d.landsElsewhere(5 * time.Second)
-		d.confirmed(5 * time.Second)
-		d.wantFailovers("planned")
-		return d.end()
+		d := testkit.Prepare(t, set, func(o *evercache.Options) { o.Sentinels, o.SentinelTLS = addrs, client })
+		d.Connect()
+		d.Settle()
+		d.Load(d.Seed())
+		d.Limits.Landing = testkit.LandsWithin
+		return d.FailsOver("planned", d.Set.Failover)
 	})
 }
 
@@ -135,7 +118,7 @@ func dnsAnswer(query []byte, ips []net.IP) []byte {
 // TestSentinelOneNameMayLeadToAllSentinels: a name with three addresses, as of a
 // headless service. The sentinels name each other by other addresses.
 func TestSentinelOneNameMayLeadToAllSentinels(t *testing.T) {
-	scenario(t, func(t *testing.T) chaos.Summary {
+	testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 		set := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second))
 		ips := []net.IP{net.IPv4(127, 0, 0, 11), net.IPv4(127, 0, 0, 12), net.IPv4(127, 0, 0, 13)}
 		resolves(t, ips...) // before anything dials
@@ -148,25 +131,21 @@ func TestSentinelOneNameMayLeadToAllSentinels(t *testing.T) {
 			_, port, _ = net.SplitHostPort(in.Addr().String())
 			forward(t, in, server)
 		}
-		d := prepare(t, set, func(o *evercache.Options) { o.Sentinels = []string{"sentinels.test:" + port} })
-		d.connect(5 * time.Second)
-		d.settle()
-		if s := d.client.Health().Sentinel; s.Known != 3 || s.Needed != 2 {
+		d := testkit.Prepare(t, set, func(o *evercache.Options) { o.Sentinels = []string{"sentinels.test:" + port} })
+		d.Connect()
+		d.Settle()
+		if s := d.Client.Health().Sentinel; s.Known != 3 || s.Needed != 2 {
 			d.Errorf("%d sentinels known, majority %d", s.Known, s.Needed)
 		}
-		d.load(d.seed())
-		d.inject(func() { d.set.Sentinels()[0].Kill(); d.set.Failover() })
-		d.landsElsewhere(5 * time.Second)
-		d.confirmed(8 * time.Second)
-		d.wantFailovers("planned")
-		return d.end()
+		d.Load(d.Seed())
+		return d.FailsOver("planned", func() { d.Set.Sentinels()[0].Kill(); d.Set.Failover() })
 	})
 }
 
 // TestSentinelNodesMayBeReachedByOtherAddressesThanAnnounced uses AddressMap: no
 // connection may go past the doors.
 func TestSentinelNodesMayBeReachedByOtherAddressesThanAnnounced(t *testing.T) {
-	for i := range runs() {
+	for i := range testkit.Runs() {
 		t.Log("run", i+1)
 		set := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second))
 		to := map[string]string{}
@@ -175,36 +154,36 @@ func TestSentinelNodesMayBeReachedByOtherAddressesThanAnnounced(t *testing.T) {
 			doors[n.Addr()] = redistest.NewProxy(t, n.Addr())
 			to[n.Addr()] = doors[n.Addr()].Addr()
 		}
-		d := prepare(t, set, func(o *evercache.Options) { o.AddressMap = to })
-		d.connect(5 * time.Second)
-		d.settle()
-		d.put("before")
+		d := testkit.Prepare(t, set, func(o *evercache.Options) { o.AddressMap = to })
+		d.Connect()
+		d.Settle()
+		put(d, "before")
 		set.Failover()
-		next := set.WaitMaster(d.old.Addr(), 20*time.Second)
-		d.wait(5*time.Second, "the new master is not followed", func() bool {
-			h := d.client.Health()
+		next := set.WaitMaster(d.Old.Addr(), 20*time.Second)
+		d.Wait("the new master is not followed", func() bool {
+			h := d.Client.Health()
 			return h.Master == to[next.Addr()] && h.Sentinel.CurrentMaster == next.Addr() && !h.Sentinel.Provisional
 		})
-		d.put("after")
-		if f := d.client.Health().Sentinel.Failovers; len(f) != 1 || f[0].From != d.old.Addr() || f[0].To != next.Addr() || f[0].Blackout <= 0 {
+		put(d, "after")
+		if f := d.Client.Health().Sentinel.Failovers; len(f) != 1 || f[0].From != d.Old.Addr() || f[0].To != next.Addr() || f[0].Blackout <= 0 {
 			d.Errorf("failovers %+v", f)
 		}
 		for _, n := range set.Nodes() {
-			if direct, through := d.connections(n.Addr()), doors[n.Addr()].Conns(); direct > through {
+			if direct, through := d.Connections(n.Addr()), doors[n.Addr()].Conns(); direct > through {
 				d.Errorf("%s: %d connections, %d through the door", n.Addr(), direct, through)
 			}
 		}
-		d.leavesNothing()
+		d.LeavesNothing()
 	}
 }
 
 // put writes a value to the master and reads it back.
-func (d *drill) put(key string) {
+func put(d *testkit.Drill, key string) {
 	d.Helper()
-	if _, err := d.cache.Set(d.Context(), key, "v", evercache.MinDurability(evercache.Receipt{Durability: evercache.Master})); err != nil {
+	if _, err := d.Cache.Set(d.Context(), key, "v", evercache.MinDurability(evercache.Receipt{Durability: evercache.Master})); err != nil {
 		d.Errorf("Set: %v", err)
 	}
-	if e, err := d.cache.Lookup(d.Context(), key); err != nil || e.Value != "v" {
+	if e, err := d.Cache.Lookup(d.Context(), key); err != nil || e.Value != "v" {
 		d.Errorf("Lookup = %q, %v", e.Value, err)
 	}
 }
@@ -217,33 +196,33 @@ func TestSentinelWhatTheACLForbidsIsSaid(t *testing.T) {
 		lacks string
 		rules []string
 	}{
-		{"heartbeat key", []string{"~" + class + "*", "~~d:*", "&*", "+@all"}},
+		{"heartbeat key", []string{"~" + testkit.Class + "*", "~~d:*", "&*", "+@all"}},
 		{"WAIT", []string{"~*", "&*", "+@all", "-wait"}},
 		{"INFO", []string{"~*", "&*", "+@all", "-info"}},
 	} {
 		t.Run(user.lacks, func(t *testing.T) {
-			scenario(t, func(t *testing.T) chaos.Summary {
+			testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 				set := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second), redistest.WithUser("app", "secret", user.rules...))
-				d := prepare(t, set, func(o *evercache.Options) { o.Username, o.Password = "app", "secret" })
-				d.connect(5 * time.Second)
-				d.old = set.Master()
-				d.load(d.seed())
-				d.landAgain(2 * time.Second)
-				f := d.finding("sentinel-unproven", 3*time.Second)
+				d := testkit.Prepare(t, set, func(o *evercache.Options) { o.Username, o.Password = "app", "secret" })
+				d.Connect()
+				d.Old = set.Master()
+				d.Load(d.Seed())
+				d.LandAgain()
+				f := d.Finding("sentinel-unproven")
 				if !strings.Contains(f.Detail, user.lacks) || !strings.Contains(f.Detail, "an alarm ever ends") {
 					d.Errorf("finding %+v", f)
 				}
 				time.Sleep(500 * time.Millisecond)
-				if s := d.client.Health().Sentinel.Stage; s != "suspect" {
+				if s := d.Client.Health().Sentinel.Stage; s != "suspect" {
 					d.Errorf("stage %s without proof", s)
 				}
 				if user.lacks == "INFO" {
-					d.inject(d.set.Failover)
-					d.landsElsewhere(5 * time.Second)
-					d.confirmed(8 * time.Second)
-					d.wantFailovers("planned")
+					d.Inject(d.Set.Failover)
+					d.LandsElsewhere()
+					d.Confirmed()
+					d.WantFailovers("planned")
 				}
-				return d.end()
+				return d.End()
 			})
 		})
 	}

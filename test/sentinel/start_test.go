@@ -1,4 +1,4 @@
-package evercache_test
+package sentinel_test
 
 import (
 	"context"
@@ -8,22 +8,19 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
 func TestSentinelADeadSentinelInTheListDoesNoHarm(t *testing.T) {
-	scenario(t, func(t *testing.T) chaos.Summary {
+	testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 		set := redistest.StartSentinel(t)
 		set.Sentinels()[0].Kill()
-		d := begin(t, set)
-		d.limits.Landing = landsWithin
-		d.inject(d.old.Kill)
-		d.landsElsewhere(20 * time.Second)
-		d.confirmed(5 * time.Second)
-		d.wantFailovers("failure")
-		return d.end()
+		d := testkit.Begin(t, set)
+		d.Limits.Landing = testkit.LandsWithin
+		return d.FailsOver("failure", d.Old.Kill)
 	})
 }
 
@@ -36,28 +33,28 @@ func TestSentinelAProcessMayStartInAnOutage(t *testing.T) {
 	}{
 		{"the master is dead", func(*testing.T, *redistest.Sentinel) {}},
 		{"a failover is under way", func(t *testing.T, s *redistest.Sentinel) {
-			(&drill{T: t, set: s}).untilLogged("+try-failover", 10*time.Second)
+			(&testkit.Drill{T: t, Set: s}).UntilLogged("+try-failover")
 		}},
 	} {
 		t.Run(started.name, func(t *testing.T) {
-			scenario(t, func(t *testing.T) chaos.Summary {
+			testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 				// Three sentinels that notice at one moment may all lose the vote, and try again later.
 				set := redistest.StartSentinel(t, redistest.WithFailoverTimeout(2*time.Second))
 				old := set.Master()
 				old.Kill()
 				started.when(t, set)
 				opened := time.Now()
-				d := prepare(t, set)
+				d := testkit.Prepare(t, set)
 				if took := time.Since(opened); took > 200*time.Millisecond {
 					t.Errorf("Open took %v", took)
 				}
-				d.old = old
-				d.fault = opened
-				d.load(chaos.Load{Store: caching{d.cache}, Writers: writers, Prefix: class + "w-"})
-				d.connect(25 * time.Second)
-				d.landAgain(2 * time.Second)
-				d.wait(5*time.Second, "the master was not confirmed", func() bool { return !d.client.Health().Sentinel.Provisional })
-				return d.end()
+				d.Old = old
+				d.Fault = opened
+				d.Load(chaos.Load{Store: testkit.Store{Cache: d.Cache}, Writers: testkit.Writers, Prefix: testkit.Class + "w-"})
+				d.Connect()
+				d.LandAgain()
+				d.Wait("the master was not confirmed", func() bool { return !d.Client.Health().Sentinel.Provisional })
+				return d.End()
 			})
 		})
 	}
@@ -65,13 +62,13 @@ func TestSentinelAProcessMayStartInAnOutage(t *testing.T) {
 
 func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 	set := redistest.StartSentinel(t)
-	d := prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
-	d.wait(20*time.Second, "no finding about it", func() bool {
-		return d.client.Health().Sentinel.Reachable == 3 && slices.ContainsFunc(d.client.Health().Findings, func(f health.Finding) bool {
+	d := testkit.Prepare(t, set, func(o *evercache.Options) { o.MasterName = "mistaken" })
+	d.Wait("no finding about it", func() bool {
+		return d.Client.Health().Sentinel.Reachable == 3 && slices.ContainsFunc(d.Client.Health().Findings, func(f health.Finding) bool {
 			return f.Code == "sentinel-unknown-master" && strings.Contains(f.Fix, "MASTER_NAME")
 		})
 	})
-	h := d.client.Health()
+	h := d.Client.Health()
 	if h.Sentinel.Reachable != 3 || h.Sentinel.Monitoring != 0 || h.Sentinel.Sentinels[0].Err == nil {
 		d.Errorf("the sentinels answer and know no such master: %+v", h.Sentinel)
 	}
@@ -83,10 +80,10 @@ func TestSentinelAWrongMasterNameIsSaid(t *testing.T) {
 	if h.Connected || h.State != health.Degraded {
 		d.Errorf("state %v, connected %v", h.State, h.Connected)
 	}
-	if r, err := d.cache.Set(t.Context(), "k", "v"); err != nil || r.Durability != evercache.Memory {
+	if r, err := d.Cache.Set(t.Context(), "k", "v"); err != nil || r.Durability != evercache.Memory {
 		d.Errorf("Set = %v, %v", r, err)
 	}
-	if err := d.client.Shutdown(canceled()); err == nil {
+	if err := d.Client.Shutdown(canceled()); err == nil {
 		d.Error("Shutdown says nothing of the write that is lost")
 	}
 }
@@ -98,21 +95,17 @@ func canceled() context.Context {
 }
 
 func TestSentinelPasswordsAndTLSOfNodesAndSentinelsAreSeparate(t *testing.T) {
-	scenario(t, func(t *testing.T) chaos.Summary {
+	testkit.Scenario(t, func(t *testing.T) chaos.Summary {
 		set := redistest.StartSentinel(t, redistest.WithTLS(), redistest.WithPassword("of-nodes"), redistest.WithSentinelPassword("of-sentinels"))
-		d := prepare(t, set, func(o *evercache.Options) {
+		d := testkit.Prepare(t, set, func(o *evercache.Options) {
 			o.Password, o.TLS = "of-nodes", set.TLSConfig()
 			o.SentinelPassword, o.SentinelTLS = "of-sentinels", set.TLSConfig()
 		})
-		d.secure = chaos.Node{Password: "of-nodes", TLS: set.TLSConfig()}
-		d.connect(5 * time.Second)
-		d.settle()
-		d.load(d.seed())
-		d.limits.Landing = 2 * landsWithin // each connection begins with a handshake
-		d.inject(d.set.Failover)
-		d.landsElsewhere(20 * time.Second)
-		d.confirmed(20 * time.Second)
-		d.wantFailovers("planned")
-		return d.end()
+		d.Secure = chaos.Node{Password: "of-nodes", TLS: set.TLSConfig()}
+		d.Connect()
+		d.Settle()
+		d.Load(d.Seed())
+		d.Limits.Landing = 2 * testkit.LandsWithin // each connection begins with a handshake
+		return d.FailsOver("planned", d.Set.Failover)
 	})
 }

@@ -1,14 +1,15 @@
-package evercache_test
+package chaos_test
 
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -18,7 +19,7 @@ func options(all ...redistest.Option) []redistest.Option { return all }
 var slowDown = redistest.WithDownAfter(3 * time.Second)
 
 // scenes are the rows of the table of faults. Those that need a network of
-// their own are in chaos_net_test.go.
+// their own are in partition_test.go.
 func scenes() []scene {
 	return append([]scene{
 		{name: "kill", short: true, script: kill},
@@ -132,7 +133,7 @@ func byHand(s *stage, r *rand.Rand) {
 	m := s.set.Master()
 	to := s.replicas(m)[0]
 	s.note("FAILOVER TO %s", to.Addr())
-	m.Do("FAILOVER", "TO", to.Host(), itoa(to.Port()))
+	m.Do("FAILOVER", "TO", to.Host(), strconv.Itoa(to.Port()))
 	s.set.SetFast(true)
 	s.nap(r, 6000, 8000)
 }

@@ -1,4 +1,4 @@
-package evercache_test
+package standalone_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/redistest"
 )
+
+const class = "c"
 
 // pair is two processes' caches of one class over one Redis.
 func pair(t *testing.T, redis *redistest.Server) (a, b *evercache.Cache[string]) {
@@ -25,7 +27,7 @@ func pair(t *testing.T, redis *redistest.Server) (a, b *evercache.Cache[string])
 		if err := c.WaitConnected(ctx); err != nil {
 			t.Fatal(err)
 		}
-		cache, err := evercache.NewCache[string](c, chaosClass, evercache.Policy{NegativeTTL: time.Minute})
+		cache, err := evercache.NewCache[string](c, class, evercache.Policy{NegativeTTL: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +40,7 @@ func pair(t *testing.T, redis *redistest.Server) (a, b *evercache.Cache[string])
 func gone(t *testing.T, redis *redistest.Server, key string, caches ...*evercache.Cache[string]) {
 	t.Helper()
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if v := redis.Do("GET", chaosClass+":"+key); v != nil {
+		if v := redis.Do("GET", class+":"+key); v != nil {
 			t.Fatalf("Redis holds %v", v)
 		}
 	}

@@ -1,22 +1,23 @@
 //go:build netns
 
-package evercache_test
+package chaos_test
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/testkit"
+
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
+	"github.com/evercache/evercache/internal/chaos"
 )
 
 // TestPartitionChaos is TestChaos in a network whose cables can be cut. The
 // first process is on the near side; the second, a worker, on the far side.
 func TestPartitionChaos(t *testing.T) {
+	t.Parallel()
 	playAll(t, []scene{
 		// Thousands of writes of the old master are taken back at once.
 		{name: "partition of the master with a client", short: true, rules: chaos.Rules{LongestWrite: 700 * time.Millisecond}, world: inNetwork(near|server|sentinel, server|sentinel, server|sentinel), open: farClient, script: func(s *stage, _ *rand.Rand) { partition(s, 12*time.Second) }},
@@ -40,39 +41,25 @@ const (
 
 // netWorld is a set in a network, and a last host on the far side for a client.
 type netWorld struct {
-	*network
+	*testkit.Network
 	roles []host
 }
 
 func inNetwork(roles ...host) func(*stage) world {
 	return func(s *stage) world {
 		s.Helper()
-		n := &network{T: s.T, id: fmt.Sprintf("%x", os.Getpid()%0xffff), dir: s.TempDir()}
-		n.bridges()
-		w := &netWorld{n, roles}
-		for i, r := range append(roles, 0) {
-			n.addHost(i, n.name(map[bool]string{true: "n", false: "f"}[r&near != 0]))
+		w := &netWorld{testkit.NewNetwork(s.T), roles}
+		for _, r := range append(roles, 0) {
+			w.AddHost(r&near != 0)
 		}
-		w.on(server, n.startServer)
-		w.on(sentinel, n.startSentinel)
-		w.waitHealthy()
+		w.on(server, w.StartServer)
+		w.on(sentinel, w.StartSentinel)
+		var sentinels, replicas []int
+		w.on(sentinel, func(i int) { sentinels = append(sentinels, i) })
+		w.on(server, func(i int) { replicas = append(replicas, i) })
+		w.WaitHealthy(sentinels, len(replicas)-1)
 		return w
 	}
-}
-
-// bridges makes the near and the far side, and the link between them.
-func (n *network) bridges() {
-	n.Helper()
-	for _, bridge := range []string{n.name("n"), n.name("f")} {
-		n.ip("link", "add", bridge, "type", "bridge")
-		n.Cleanup(func() { n.ip("link", "del", bridge) })
-		n.ip("link", "set", bridge, "up")
-	}
-	n.ip("link", "add", n.name("l"), "type", "veth", "peer", "name", n.name("m"))
-	n.Cleanup(func() { n.ip("link", "del", n.name("l")) })
-	n.ip("link", "set", n.name("l"), "master", n.name("n"), "up")
-	n.ip("link", "set", n.name("m"), "master", n.name("f"), "up")
-	n.ip("addr", "add", subnet+"1/24", "dev", n.name("n"))
 }
 
 // on does something for each host of a role.
@@ -84,22 +71,8 @@ func (w *netWorld) on(role host, do func(i int)) {
 	}
 }
 
-func (w *netWorld) waitHealthy() {
-	w.Helper()
-	replicas := -1
-	w.on(server, func(int) { replicas++ })
-	w.until(30*time.Second, "the set is not healthy", func() bool {
-		ok := true
-		w.on(sentinel, func(i int) {
-			ok = ok && strings.HasPrefix(w.ask(i, "26379", "SENTINEL", "CKQUORUM", "mymaster"), "OK 3 usable") &&
-				strings.Count(w.ask(i, "26379", "SENTINEL", "REPLICAS", "mymaster"), "master-link-status\nok") == replicas
-		})
-		return ok
-	})
-}
-
 func (w *netWorld) sentinels() (addrs []string) {
-	w.on(sentinel, func(i int) { addrs = append(addrs, w.hosts[i]+":26379") })
+	w.on(sentinel, func(i int) { addrs = append(addrs, w.Hosts[i]+":26379") })
 	return addrs
 }
 
@@ -110,16 +83,16 @@ func (w *netWorld) options(int) evercache.Options {
 // settled is the address that all sentinels name and that answers as a master.
 func (w *netWorld) settled() (addr string) {
 	w.Helper()
-	w.until(time.Minute, "no master", func() bool {
+	w.Until(time.Minute, "no master", func() bool {
 		named := map[string]bool{}
 		w.on(sentinel, func(i int) {
-			ip, _, _ := strings.Cut(w.ask(i, "26379", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"), "\n")
+			ip, _, _ := strings.Cut(w.Ask(i, "26379", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"), "\n")
 			named[ip] = true
 		})
 		ok := false
 		w.on(server, func(i int) {
-			if named[w.hosts[i]] && len(named) == 1 && strings.HasPrefix(w.ask(i, "6379", "ROLE"), "master") {
-				addr, ok = w.hosts[i]+":6379", true
+			if named[w.Hosts[i]] && len(named) == 1 && strings.HasPrefix(w.Ask(i, "6379", "ROLE"), "master") {
+				addr, ok = w.Hosts[i]+":6379", true
 			}
 		})
 		return ok
@@ -134,7 +107,7 @@ func farClient(s *stage, proc int) chaos.Party {
 	}
 	w, _ := s.world.(*netWorld)
 	last := len(w.roles)
-	s.worker = startWorker(s.T, s.log, []string{"ip", "netns", "exec", w.name(fmt.Sprint("h", last))}, sentinelEnv("mymaster", w.sentinels())...)
+	s.worker = startWorker(s.T, s.log, w.Within(last), sentinelEnv("mymaster", w.sentinels())...)
 	return s.worker
 }
 
@@ -145,9 +118,9 @@ func partition(s *stage, d time.Duration) {
 	// What the first process goes on to write at a near master nobody else can see.
 	s.apart.Store(w.roles[0]&near != 0)
 	defer s.apart.Store(false)
-	w.cutLink()
+	w.CutLink()
 	time.Sleep(d)
 	s.note("and joined again")
-	w.heal()
+	w.Heal()
 	time.Sleep(3 * time.Second)
 }

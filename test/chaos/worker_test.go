@@ -1,4 +1,4 @@
-package evercache_test
+package chaos_test
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/chaos"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/redistest"
 )
 
