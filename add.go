@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/stats"
@@ -27,26 +28,26 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
 	c.client.countAdd(added, r, err)
-	c.client.durations[stats.OpAdd].observe(time.Since(start))
+	c.client.durations[stats.OpAdd].Observe(time.Since(start))
 	return added, r, err
 }
 
 func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, Receipt, error) {
-	if !c.client.writers.enter() {
+	if !c.client.writers.Enter() {
 		return false, Receipt{}, ErrClosed
 	}
-	defer c.client.writers.leave()
+	defer c.client.writers.Leave()
 	p := &w.patience
-	*p = newPatience(ctx, time.Now(), c.policy.WriteTimeout)
-	defer p.release()
-	lane, err := c.client.lanes.lock(p, w.rec.Key)
+	*p = deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
+	defer p.Release()
+	lane, err := c.client.lanes.Lock(p, w.rec.Key)
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.lanes.unlock(lane)
+	defer c.client.lanes.Unlock(lane)
 	c.inTurn(w)
 	switch r, waits := c.client.outbox.Find(w.rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:
@@ -77,12 +78,12 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 	return err == nil, r, err
 }
 
-func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, Receipt, error) {
-	ctx, limit := p.first()
+func (c *Cache[V]) addAtMaster(p *deadline.Budget, node *remote.Node, w *write) (bool, Receipt, error) {
+	ctx, limit := p.First()
 	s, stored := c.keys.add(ctx, node, &w.outgoing, limit)
 	switch err := s.err; {
-	case err != nil && p.ctx.Err() != nil && !s.unsent:
-		return false, Receipt{}, context.Cause(p.ctx)
+	case err != nil && p.Ctx.Err() != nil && !s.unsent:
+		return false, Receipt{}, context.Cause(p.Ctx)
 	case s.unsent:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case errors.Is(err, remote.ErrTooLarge): // it was not sent
@@ -96,7 +97,7 @@ func (c *Cache[V]) addAtMaster(p *patience, node *remote.Node, w *write) (bool, 
 	number, ok := c.landed(w, s)
 	if !ok {
 		w.rec.Lo, w.rec.Hi = s.executed()
-		r, err := c.undelivered(p.ctx, w, errChanged)
+		r, err := c.undelivered(p.Ctx, w, errChanged)
 		return err == nil, r, err
 	}
 	return true, c.replicated(p, w, node, number), nil

@@ -121,19 +121,19 @@ func (sh *shard) datasetFound(h remote.Held, now evictions) {
 // masterBeat is called when the master has answered a barrier: what it refused
 // may go through now.
 func (sh *shard) masterBeat(n *remote.Node, b watch.Beat) {
-	sent := sh.clock.at(b.SentAt)
+	sent := sh.clock.At(b.SentAt)
 	if b.Confirms {
-		sh.ledger.Confirm(b.N, sh.clock.precise())
+		sh.ledger.Confirm(b.N, sh.clock.Now())
 	}
 	switch {
 	case b.Alone:
 		sh.feed.provedBarrier(sent)
 	case !b.AloneAt.IsZero(): // too old to call an entry coherent; package revoke can use it
-		sh.feed.provedBarrier(sh.clock.at(b.AloneAt))
+		sh.feed.provedBarrier(sh.clock.At(b.AloneAt))
 	}
 	sh.barriers.answered(b.N, b.Replicas, n)
 	sh.beats.tell(b)
-	sh.ledger.Trim(sh.clock.precise())
+	sh.ledger.Trim(sh.clock.Now())
 	if !sh.outbox.Empty() {
 		sh.wakeReplay()
 	}
@@ -236,7 +236,7 @@ func (b *barriers) await(ctx context.Context, node *remote.Node, n uint64, repli
 // master is not ours any more.
 func (sh *shard) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
 	sh.counted(node, func(epoch uint64) bool {
-		number, ok = sh.ledger.Add(r, epoch, sh.clock.precise())
+		number, ok = sh.ledger.Add(r, epoch, sh.clock.Now())
 		return ok
 	})
 	if ok && sh.ledger.Unconfirmed() == 1 {
@@ -253,7 +253,7 @@ func (sh *shard) takenPrefix(p outbox.Prefix, node *remote.Node) bool {
 // takenPrefixes is takenPrefix for several.
 func (sh *shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
 	return sh.counted(node, func(epoch uint64) bool {
-		_, ok := sh.ledger.AddPrefixes(ps, epoch, sh.clock.precise())
+		_, ok := sh.ledger.AddPrefixes(ps, epoch, sh.clock.Now())
 		return ok
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -80,18 +81,18 @@ type sending struct {
 
 // deliver sends a write to the master, and to the next one if there is one in time:
 // repeating it is safe. The caller holds the key's lane.
-func (k *class) deliver(p *patience, node *remote.Node, w *outgoing) sending {
-	ctx, limit := p.first()
+func (k *class) deliver(p *deadline.Budget, node *remote.Node, w *outgoing) sending {
+	ctx, limit := p.First()
 	for {
 		sent := k.send(ctx, node, w, limit)
-		if kind := remote.KindOf(sent.err); !kind.Outage() || kind.Refused() || p.over() {
+		if kind := remote.KindOf(sent.err); !kind.Outage() || kind.Refused() || p.Over() {
 			return sent
 		}
 		k.sh.blackouts.sign()
-		if node = k.sh.awaitMaster(p.bounded(), node); node == nil {
+		if node = k.sh.awaitMaster(p.Bounded(), node); node == nil {
 			return sent
 		}
-		ctx, limit = p.left()
+		ctx, limit = p.Left()
 	}
 }
 
@@ -109,7 +110,7 @@ func (k *class) send(ctx context.Context, node *remote.Node, w *outgoing, limit 
 		s.span.Sent = time.Now()
 		_, s.done, s.err = node.Delete(ctx, remote.Del{Key: w.rec.Key, Tomb: k.tomb(w.rec.Key), Process: k.sh.process}, limit)
 		if s.done != 0 {
-			k.sh.tombs.left(len(k.tomb(w.rec.Key)), k.sh.clock.precise())
+			k.sh.tombs.left(len(k.tomb(w.rec.Key)), k.sh.clock.Now())
 		}
 	case outbox.Touch:
 		trace := k.trace(w.rec.Key, w.ttl)

@@ -11,6 +11,9 @@ import (
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/censor"
+	"github.com/evercache/evercache/internal/clock"
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/inflight"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
 )
@@ -34,7 +37,7 @@ type Client struct {
 	kit       *inside
 
 	requests       *requests
-	durations      [opCount]histogram
+	durations      [opCount]counter.Histogram
 	loads          loadStats
 	decodeFailures atomic.Uint64
 	encodeFailures atomic.Uint64
@@ -44,7 +47,7 @@ type Client struct {
 	lastClass uint32          // the number of the class that was made last
 	stores    []*local.Store  // every L1, the shared one first
 
-	writers gate // writes under way
+	writers inflight.Tracker // writes under way
 	closing sync.Once
 	done    chan struct{} // closed when Shutdown has ended
 	err     error         // its result; final once done is closed
@@ -80,7 +83,7 @@ func newClient(o Options) *Client {
 	secrets := passwordsOf(&o)
 	logs, own := queued(o.Logger.Handler())
 	o.Logger = slog.New(censor.Handler(logs))
-	files, clock := newKeyFiles(o), newCoarseClock()
+	files, clock := newKeyFiles(o), clock.New()
 	c := &Client{
 		shard:     newShard(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
 		opts:      o,
@@ -90,11 +93,11 @@ func newClient(o Options) *Client {
 		fills:     newFills(),
 		prefixing: make(chan struct{}, mostPrefixes),
 		requests:  new(requests),
-		loads:     loadStats{results: newLabelled("ok", "not_found", "error", "panic", "timeout")},
+		loads:     loadStats{results: counter.NewLabelled("ok", "not_found", "error", "panic", "timeout")},
 		named:     map[string]bool{},
 		done:      make(chan struct{}),
 	}
-	clock.late = c.feed.doubt
+	clock.Late = c.feed.doubt
 	c.kit = newInside(c)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
@@ -200,7 +203,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 
 func (c *Client) shutdown(ctx context.Context) error {
 	c.status.apply(clientClosed, nil)
-	waitFor(ctx, c.writers.close()) // what they still acknowledge must be in the outbox
+	waitFor(ctx, c.writers.Close()) // what they still acknowledge must be in the outbox
 	memoryIsAll := c.memoryIsAll()
 	if !memoryIsAll {
 		c.flush(ctx)

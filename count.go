@@ -53,30 +53,30 @@ func (c *Client) Stats() stats.Snapshot {
 		Requests:         c.requests.snapshot(),
 		Durations:        map[stats.Op]stats.Histogram{},
 		L1CapacityBytes:  c.opts.MemoryBytes,
-		Loads:            c.loads.results.snapshot(),
-		LoadDurations:    c.loads.durations.snapshot(),
+		Loads:            c.loads.results.Snapshot(),
+		LoadDurations:    c.loads.durations.Snapshot(),
 		LoadsInFlight:    c.loads.inFlight.Load(),
 		LoadsCoalesced:   c.loads.coalesced.Load(),
 		LoadsShed:        c.loads.shed.Load(),
 		DecodeFailures:   c.decodeFailures.Load(),
 		EncodeFailures:   c.encodeFailures.Load(),
 		RedisRequests:    map[string]map[string]uint64{},
-		RedisErrors:      c.redis.errors.snapshot(),
-		RedisDurations:   c.redis.durations.snapshot(),
-		RedisDials:       c.redis.dials.snapshot(),
+		RedisErrors:      c.redis.errors.Snapshot(),
+		RedisDurations:   c.redis.durations.Snapshot(),
+		RedisDials:       c.redis.dials.Snapshot(),
 		Sentinel:         c.sentinelStats(),
 		CircuitOpen:      !up && c.reached.Load(),
-		CircuitOpened:    c.redis.opened.snapshot(),
+		CircuitOpened:    c.redis.opened.Snapshot(),
 		OutboxReplayed:   c.replayed.Load(),
 		OutboxExpired:    c.expired.Load(),
 		OutboxRejected:   c.rejections.Load(),
 		OutboxOverflowed: c.outbox.Depth().Overflowed,
-		Tombstones:       c.tombs.live(c.clock.precise()),
+		Tombstones:       c.tombs.live(c.clock.Now()),
 		EventsDropped:    c.status.dropped.Load(),
 		LogDropped:       c.logs.Dropped(),
 	}
 	for op := range opCount {
-		s.Durations[op] = c.durations[op].snapshot()
+		s.Durations[op] = c.durations[op].Snapshot()
 	}
 	for name, n := range c.redis.requests {
 		s.RedisRequests[name] = map[string]uint64{"ok": n[0].Load(), "error": n[1].Load()}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/counter"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -109,8 +110,8 @@ func TestTotalsAreTheSumsOfTheirRequests(t *testing.T) {
 func TestNoCountIsLost(t *testing.T) {
 	var (
 		r  requests
-		h  histogram
-		l  = newLabelled("a")
+		h  counter.Histogram
+		l  = counter.NewLabelled("a")
 		wg sync.WaitGroup
 	)
 	const callers, each = 16, 1000
@@ -118,8 +119,8 @@ func TestNoCountIsLost(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				r.add(stats.OpGet, stats.TierL1, stats.ResultHit)
-				h.observe(time.Millisecond)
-				l.add("a")
+				h.Observe(time.Millisecond)
+				l.Add("a")
 				if i := stripeOfCaller(); i >= stripes {
 					t.Errorf("stripe %d", i)
 				}
@@ -130,10 +131,10 @@ func TestNoCountIsLost(t *testing.T) {
 	if got := r.sum(stats.OpGet, stats.TierL1, stats.ResultHit); got != callers*each {
 		t.Errorf("%d requests are counted", got)
 	}
-	if got := l.snapshot()["a"]; got != callers*each {
+	if got := l.Snapshot()["a"]; got != callers*each {
 		t.Errorf("%d labels are counted", got)
 	}
-	if s := h.snapshot(); sumOf(s.Counts) != callers*each || s.Sum < 15.9 || s.Sum > 16.1 {
+	if s := h.Snapshot(); sumOf(s.Counts) != callers*each || s.Sum < 15.9 || s.Sum > 16.1 {
 		t.Errorf("%d durations of %v s are counted", sumOf(s.Counts), s.Sum)
 	}
 }
@@ -143,42 +144,6 @@ func sumOf(ns []uint64) (sum uint64) {
 		sum += n
 	}
 	return sum
-}
-
-func TestADurationIsCountedUpToItsBound(t *testing.T) {
-	var bounds histogram
-	if len(bounds.counts) != len(durationBounds)+1 || !slices.IsSorted(durationBounds) {
-		t.Fatalf("%d counts for %d bounds", len(bounds.counts), len(durationBounds))
-	}
-	tests := []struct {
-		d    time.Duration
-		want int // the index of its count
-	}{
-		{0, 0},
-		{5 * time.Microsecond, 0},
-		{5*time.Microsecond + 1, 1},
-		{time.Millisecond, 6},
-		{time.Second, len(durationBounds) - 1},
-		{time.Second + 1, len(durationBounds)},
-		{time.Hour, len(durationBounds)},
-	}
-	for _, tt := range tests {
-		var h histogram
-		h.observe(tt.d)
-		s := h.snapshot()
-		if s.Counts[tt.want] != 1 || sumOf(s.Counts) != 1 || s.Sum != tt.d.Seconds() {
-			t.Errorf("%v: %v, sum %v, want it at %d", tt.d, s.Counts, s.Sum, tt.want)
-		}
-	}
-}
-
-func TestAnUnknownLabelIsCountedAsOther(t *testing.T) {
-	l := newLabelled("a", "b")
-	l.add("a")
-	l.add("never heard of")
-	if got := fmt.Sprint(l.snapshot()); got != "map[a:1 b:0 other:1]" {
-		t.Errorf("snapshot %s", got)
-	}
 }
 
 func TestEveryRowIsShownFromTheStartWithZero(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
@@ -11,12 +12,12 @@ import (
 
 // deliver sends the write to the master, or to the next one. The caller holds the
 // key's lane.
-func (c *Cache[V]) deliver(p *patience, node *remote.Node, w *write) (Receipt, error) {
+func (c *Cache[V]) deliver(p *deadline.Budget, node *remote.Node, w *write) (Receipt, error) {
 	return c.delivered(p, w, c.keys.deliver(p, node, &w.outgoing))
 }
 
 // delivered concludes a write by the master's answer; the caller holds the lane.
-func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) {
+func (c *Cache[V]) delivered(p *deadline.Budget, w *write, s sending) (Receipt, error) {
 	switch k := remote.KindOf(s.err); {
 	case s.err == nil && !s.found:
 		c.missing(w)
@@ -25,7 +26,7 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 		number, ok := c.landed(w, s)
 		if !ok {
 			w.rec.Lo, w.rec.Hi = s.executed()
-			return c.undelivered(p.ctx, w, errChanged)
+			return c.undelivered(p.Ctx, w, errChanged)
 		}
 		return c.replicated(p, w, s.node, number), nil
 	case k == remote.Logical:
@@ -36,7 +37,7 @@ func (c *Cache[V]) delivered(p *patience, w *write, s sending) (Receipt, error) 
 		w.rec.Lo, w.rec.Hi = s.executed() // if it was
 		w.rec.Late = w.rec.Late || mayLand(remote.KindOf(s.err))
 	}
-	return c.undelivered(p.ctx, w, s.err)
+	return c.undelivered(p.Ctx, w, s.err)
 }
 
 // rejection is the error of a write that no server like this will ever take.
@@ -107,12 +108,12 @@ func (c *Cache[V]) missing(w *write) {
 
 // replicated is the receipt of a write that the master has taken. Where more is
 // asked it waits for the barrier that covers the write.
-func (c *Cache[V]) replicated(p *patience, w *write, node *remote.Node, number uint64) Receipt {
+func (c *Cache[V]) replicated(p *deadline.Budget, w *write, node *remote.Node, number uint64) Receipt {
 	r := Receipt{Durability: Master}
 	if w.min.Durability < Replicated {
 		return r
 	}
-	if n := c.client.barriers.await(p.bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
+	if n := c.client.barriers.await(p.Bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
 		r = Receipt{Durability: Replicated, Replicas: n}
 	}
 	return r

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 )
@@ -85,14 +86,14 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
-	var lanes []*lane
+	var lanes []*keylock.Held
 	defer func() {
 		for _, l := range lanes {
-			d.shard.lanes.unlock(l)
+			d.shard.lanes.Unlock(l)
 		}
 	}()
 	for _, r := range rs {
-		l := d.shard.lanes.tryLock(r.Key)
+		l := d.shard.lanes.TryLock(r.Key)
 		if l == nil {
 			continue
 		}
@@ -174,7 +175,7 @@ func (d *drainage) date(r *outbox.Record) (blur int64) {
 
 // made is when something was made, by the clock of the master of that time.
 func (d *drainage) made(since int64) (lo, hi int64) {
-	at := d.shard.clock.moment(since)
+	at := d.shard.clock.Moment(since)
 	low, high := d.node.ServerTime(at)
 	jumped := d.shard.clocks.Since(at)
 	return low - jumped.High.Milliseconds(), high - jumped.Low.Milliseconds()
@@ -193,7 +194,7 @@ func (d *drainage) noteLife(ctx context.Context, r *outbox.Record, blur int64) e
 // widen says how much wider the times of what was made then are by the clocks of
 // others: servers' clocks may have jumped since.
 func (sh *shard) widen(cond *remote.Cond, since int64) {
-	jumped := sh.clocks.Since(sh.clock.moment(since))
+	jumped := sh.clocks.Since(sh.clock.Moment(since))
 	cond.From = cond.Lo + jumped.Fell.Milliseconds()
 	cond.To = cond.Hi + (jumped.Rose + jumped.Before).Milliseconds()
 }
@@ -209,7 +210,7 @@ func (sh *shard) replayOf(r outbox.Record) remote.Replay {
 	if k := sh.classOf(r.Key); k != nil {
 		w.Brief = k.brief(r.TTL)
 	}
-	now := sh.clock.precise()
+	now := sh.clock.Now()
 	ended := r.Ends-now < int64(time.Millisecond)
 	switch {
 	case r.Kind == outbox.Touch:
@@ -243,7 +244,7 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 			d.done(r, outcomes[i].Result)
 		case k == remote.Logical:
 			d.shard.rejected(r, outcomes[i].Err)
-		case k == remote.NoPerm && r.Ends < d.shard.clock.precise():
+		case k == remote.NoPerm && r.Ends < d.shard.clock.Now():
 			d.shard.outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
 			d.shard.journal.done(recordKey(r.Key), r.Since)
 		case !d.refuses(r, outcomes[i].Err):
@@ -286,7 +287,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	sh.outbox.Done(r.Key, r.Seq)
 	sh.replayed.Add(1)
 	if result != remote.Superseded && (r.Kind == outbox.Delete || r.Kind == outbox.Invalidate) {
-		sh.tombs.left(len(remote.TombstoneKey(sh.opts.KeyPrefix, r.Key)), sh.clock.precise())
+		sh.tombs.left(len(remote.TombstoneKey(sh.opts.KeyPrefix, r.Key)), sh.clock.Now())
 	}
 	if k := sh.classOf(r.Key); k != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
 		k.listener.Discard(r.Key)

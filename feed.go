@@ -218,10 +218,10 @@ const hearEach = 200 * time.Millisecond
 // answer comes for the term of a lease.
 func (sh *shard) hear(ctx context.Context, n *remote.Node) {
 	var last, before int64 // when the last question, and the one before, was asked
-	proof := sh.clock.precise()
+	proof := sh.clock.Now()
 	for ctx.Err() == nil {
 		sh.trackAll(n)
-		asked := sh.clock.precise()
+		asked := sh.clock.Now()
 		if n.PingFeed(ctx, hearEach) == nil {
 			before, last = last, asked
 		}
@@ -229,9 +229,9 @@ func (sh *shard) hear(ctx context.Context, n *remote.Node) {
 			proof = before
 			sh.feed.provedHeard(before)
 		}
-		if sh.clock.precise()-proof > leaseTerm {
+		if sh.clock.Now()-proof > leaseTerm {
 			sh.feed.silent()
-			last, before, proof = 0, 0, sh.clock.precise()
+			last, before, proof = 0, 0, sh.clock.Now()
 		}
 		if remote.Pause(ctx, hearEach) != nil {
 			return

@@ -25,7 +25,7 @@ func (h hearing[V]) values() findings.Class { return h.c.values() }
 // outage may be of a write that was sent again.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
-	ours, now := !deleted && c.client.scripts.writes(full), c.client.clock.precise()
+	ours, now := !deleted && c.client.scripts.writes(full), c.client.clock.Now()
 	c.flights.announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:

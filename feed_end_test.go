@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -137,13 +138,13 @@ func TestAfterAPauseOfOurProcessNothingIsCoherentUntilTheFeedIsHeard(t *testing.
 	c := cacheAt(t, p.Addr(), Policy{})
 	_, _ = c.Set(t.Context(), "a", "v")
 	waitCovers(t, c, "a", "v")
-	clock := c.client.clock
-	clock.tick(clock.precise() - int64(clockLate)/2)
+	own := c.client.clock
+	own.Tick(own.Now() - int64(clock.LateAfter)/2)
 	if !c.covers("a", "v") {
 		t.Error("not coherent though the clock was in time")
 	}
-	paused := clock.precise()
-	clock.tick(paused - int64(clockLate))
+	paused := own.Now()
+	own.Tick(paused - int64(clock.LateAfter))
 	for _, proof := range []func(int64){c.client.feed.provedBarrier, c.client.feed.provedHeard} { // of before
 		proof(paused - 1)
 	}

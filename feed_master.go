@@ -26,7 +26,7 @@ func (sh *shard) listen(n *remote.Node) {
 	defer sh.listeningMu.Unlock()
 	sh.deafen()
 	on, why := n.Tracks()
-	sh.feed.begun.Store(sh.clock.precise())
+	sh.feed.begun.Store(sh.clock.Now())
 	sh.feed.begin(on, why)
 	if !on {
 		return

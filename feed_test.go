@@ -37,7 +37,7 @@ func waitCovered(t *testing.T, c *Cache[string]) {
 
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
-	it, now := c.peek(key), c.client.clock.precise()
+	it, now := c.peek(key), c.client.clock.Now()
 	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && c.client.coherent(it, now)
 }
 
@@ -131,7 +131,7 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 	}
 	ended := *c.peek("own")
 	ended.FreshUntil = 1
-	if e := c.entry(&ended, SourceMemory, c.client.clock.precise(), nil); e.Fresh || e.Coherent {
+	if e := c.entry(&ended, SourceMemory, c.client.clock.Now(), nil); e.Fresh || e.Coherent {
 		t.Errorf("past its end: %+v", e)
 	}
 	c.client.feed.silent()

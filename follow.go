@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/counter"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/sentinel"
@@ -84,8 +85,8 @@ func (sh *shard) episodesEnded(records []sentinel.Record) {
 	for _, r := range records {
 		if r.Failover() {
 			f := sh.failover(r)
-			sh.failovers.add(f.Cause)
-			sh.blackoutTimes.observeIn(blackoutBounds, f.Blackout)
+			sh.failovers.Add(f.Cause)
+			sh.blackoutTimes.ObserveIn(counter.DowntimeBounds, f.Blackout)
 			sh.status.failedOver(f)
 			sh.logFailover(f)
 		}
@@ -196,7 +197,7 @@ func (sh *shard) sentinelStats() *stats.Sentinel {
 	if sh.opts.Mode != health.ModeSentinel {
 		return nil
 	}
-	s := &stats.Sentinel{FailoversByCause: sh.failovers.snapshot(), Blackouts: sh.blackoutTimes.snapshotOf(blackoutBounds)}
+	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.blackoutTimes.SnapshotOf(counter.DowntimeBounds)}
 	if v := sh.view.Load(); v != nil {
 		s.Events = v.Events
 	}

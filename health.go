@@ -46,7 +46,7 @@ func (c *Client) known() findings.Input {
 		h.Cause = nil
 	}
 	if depth.Oldest != 0 {
-		h.OutboxOldest = max(0, time.Duration(c.clock.precise()-depth.Oldest))
+		h.OutboxOldest = max(0, time.Duration(c.clock.Now()-depth.Oldest))
 	}
 	return c.input(h, now.cause, node, depth.Overflowed)
 }
@@ -61,7 +61,7 @@ func (c *Client) input(h health.Report, cause error, node *remote.Node, overflow
 		Rejected:     c.rejections.Load(),
 		RejectedAt:   time.Unix(0, c.rejectedAt.Load()),
 		ResetAt:      time.Unix(0, c.recovery.resetAt.Load()),
-		Tombstones:   c.tombs.live(c.clock.precise()),
+		Tombstones:   c.tombs.live(c.clock.Now()),
 		MaxMemory:    c.evicting.known().last.MaxMemory,
 		KeyFiles:     c.keyFiles.known(),
 		Classes:      c.valueFaults(),

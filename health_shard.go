@@ -9,7 +9,7 @@ import (
 )
 
 func (sh *shard) feedHealth() health.Feed {
-	now := sh.clock.precise()
+	now := sh.clock.Now()
 	on, barrier, heard, why := sh.feed.state()
 	h := health.Feed{
 		On: on, Cause: why, Lease: -1,
@@ -30,7 +30,7 @@ func (sh *shard) recoveryHealth() health.Recovery {
 		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
 	}
 	if d.Oldest != 0 {
-		h.UnconfirmedOldest = max(0, time.Duration(sh.clock.precise()-d.Oldest))
+		h.UnconfirmedOldest = max(0, time.Duration(sh.clock.Now()-d.Oldest))
 	}
 	return h
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
@@ -21,7 +22,7 @@ import (
 // are its bounds. It may be nil: there is none.
 type journaled struct {
 	file    *journal.Journal
-	clock   *coarseClock
+	clock   *clock.Clock
 	process string
 	log     *slog.Logger
 	// senseless are records that were found and did not decode.

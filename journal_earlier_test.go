@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -45,7 +46,7 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 	const age, ttl = 11 * time.Minute, time.Hour
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	at := time.Now().Add(-age)
-	clock := &coarseClock{start: at}
+	clock := &clock.Clock{Start: at}
 	made := at.UnixMilli()
 	record := func(key string) journal.Entry {
 		redisDo(t, p, "SET", "c:"+key, "v", "PXAT", fmt.Sprint(made+ttl.Milliseconds()))
@@ -118,7 +119,7 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	}
 	take := func() (number uint64) {
 		r, _ := client.outbox.Record("c:a")
-		number, _ = client.ledger.Add(r, client.ledger.Epoch(), client.clock.precise())
+		number, _ = client.ledger.Add(r, client.ledger.Epoch(), client.clock.Now())
 		client.outbox.Done(r.Key, r.Seq)
 		return number
 	}
@@ -138,14 +139,14 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 
 	second := take()
 	client.ledger.NextBarrier(client.ledger.Epoch())
-	client.ledger.Confirm(second, client.clock.precise())
+	client.ledger.Confirm(second, client.clock.Now())
 	if n := client.ledger.Unconfirmed(); n != 0 {
 		t.Fatalf("%d unconfirmed", n)
 	}
 	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.precise() + int64(client.opts.RingAge) - int64(time.Second))
+	client.ledger.Trim(client.clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
 	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.precise() + int64(client.opts.RingAge))
+	client.ledger.Trim(client.clock.Now() + int64(client.opts.RingAge))
 	wantInFile("its time in the ring is over", "gone")
 }
 
@@ -155,7 +156,7 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	now := client.clock.precise()
+	now := client.clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
 	client.ledger.Add(r, client.ledger.Epoch(), now)
 	client.recallUndone("c:a")
@@ -173,7 +174,7 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "j")
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
-	now := client.clock.precise()
+	now := client.clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:taken", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
 	number, _ := client.ledger.Add(r, client.ledger.Epoch(), now)
 	client.ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.ledger.Epoch(), now)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 )
@@ -121,13 +122,13 @@ const (
 )
 
 // encodeRecord refers to the value, which nobody changes.
-func encodeRecord(r *outbox.Record, c *coarseClock) journal.Entry {
+func encodeRecord(r *outbox.Record, c *clock.Clock) journal.Entry {
 	b := appendRecord(make([]byte, 0, headRoom+len(r.Class)), r, c)
 	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b, Rest: r.Value}
 }
 
 // encodeTakenRecord is encodeTaken of encodeRecord, with one allocation.
-func encodeTakenRecord(r *outbox.Record, c *coarseClock, process string, number uint64) journal.Entry {
+func encodeTakenRecord(r *outbox.Record, c *clock.Clock, process string, number uint64) journal.Entry {
 	b := appendTaken(make([]byte, 0, 2*headRoom+len(r.Class)), process, number)
 	return journal.Entry{Kind: entryTaken, Key: recordKey(r.Key), Payload: appendRecord(b, r, c), Rest: r.Value}
 }
@@ -136,7 +137,7 @@ func encodeTakenRecord(r *outbox.Record, c *coarseClock, process string, number 
 const headRoom = 96
 
 // appendRecord appends all but the value.
-func appendRecord(b []byte, r *outbox.Record, c *coarseClock) []byte {
+func appendRecord(b []byte, r *outbox.Record, c *clock.Clock) []byte {
 	flags := byte(0)
 	if r.Invalidate {
 		flags |= flagInvalidate
@@ -148,7 +149,7 @@ func appendRecord(b []byte, r *outbox.Record, c *coarseClock) []byte {
 		flags |= flagMixed
 	}
 	b = append(b, byte(r.Kind), flags)
-	for _, n := range [...]int64{c.wall(r.Since), c.wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
+	for _, n := range [...]int64{c.Wall(r.Since), c.Wall(r.Ends), r.Lo, r.Hi, r.Floor, int64(r.TTL)} {
 		b = binary.AppendVarint(b, n)
 	}
 	b = appendText(b, r.Class)
@@ -160,9 +161,9 @@ func appendRecord(b []byte, r *outbox.Record, c *coarseClock) []byte {
 // joinedPrefix ends a prefix that was made of several.
 const joinedPrefix = 1
 
-func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
+func encodePrefix(p outbox.Prefix, c *clock.Clock) journal.Entry {
 	var b []byte
-	for _, n := range []int64{c.wall(p.Since), p.Lo, p.Hi} {
+	for _, n := range []int64{c.Wall(p.Since), p.Lo, p.Hi} {
 		b = binary.AppendVarint(b, n)
 	}
 	if p.Joined {
@@ -174,7 +175,7 @@ func encodePrefix(p outbox.Prefix, c *coarseClock) journal.Entry {
 var errJournalRecord = errors.New("unknown form")
 
 // decodeEntry returns a record or a prefix.
-func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefix, error) {
+func decodeEntry(e journal.Entry, c *clock.Clock) (*outbox.Record, *outbox.Prefix, error) {
 	switch {
 	case e.Kind == entryRecord && len(e.Key) > 1 && e.Key[0] == 'k':
 		r, err := decodeRecord(e.Key[1:], e.Payload, c)
@@ -185,12 +186,12 @@ func decodeEntry(e journal.Entry, c *coarseClock) (*outbox.Record, *outbox.Prefi
 		if !ok || len(rest) > 0 && !joined {
 			return nil, nil, errJournalRecord
 		}
-		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.unwall(ns[0]), Lo: ns[1], Hi: ns[2], Joined: joined}, nil
+		return nil, &outbox.Prefix{Text: e.Key[1:], Since: c.Unwall(ns[0]), Lo: ns[1], Hi: ns[2], Joined: joined}, nil
 	}
 	return nil, nil, errJournalRecord
 }
 
-func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) {
+func decodeRecord(key string, b []byte, c *clock.Clock) (*outbox.Record, error) {
 	if len(b) < 2 || outbox.Kind(b[0]) > outbox.Invalidate || b[1]&^(flagInvalidate|flagCertain|flagLate|flagMixed) != 0 {
 		return nil, errJournalRecord
 	}
@@ -205,7 +206,7 @@ func decodeRecord(key string, b []byte, c *coarseClock) (*outbox.Record, error) 
 	}
 	r := &outbox.Record{
 		Kind: outbox.Kind(b[0]), Key: key, Class: class, Value: rest, Priors: priorsOf(priors),
-		Since: c.unwall(ns[0]), Ends: c.unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
+		Since: c.Unwall(ns[0]), Ends: c.Unwall(ns[1]), Lo: ns[2], Hi: ns[3], Floor: ns[4], TTL: time.Duration(ns[5]),
 		Invalidate: b[1]&flagInvalidate != 0,
 		Late:       b[1]&flagLate != 0, Mixed: b[1]&flagMixed != 0,
 	}

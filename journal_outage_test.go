@@ -281,7 +281,7 @@ func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
 
 	dir := t.TempDir()
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.clock.precise(), TTL: time.Hour}
+	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.clock.Now(), TTL: time.Hour}
 	r.Ends = r.Since + int64(time.Hour)
 	n, _ := client.ledger.Add(r, client.ledger.Epoch(), r.Since)
 	for range 3 {

@@ -265,7 +265,7 @@ func (sh *shard) settleEarlier(h remote.Held) (again int) {
 		return 0
 	}
 	all := sh.journal.settled()
-	now := sh.clock.precise()
+	now := sh.clock.Now()
 	fateOf := func(process string, number uint64, since int64) fate {
 		held := h.Earlier[barrierKey(sh.opts.KeyPrefix, process)]
 		return fateOf(held, all.gaps[process], number, time.Duration(now-since))

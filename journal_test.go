@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -214,7 +215,7 @@ func TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew(t *testing.T) {
 }
 
 func FuzzDecodeEntry(f *testing.F) {
-	clock := newCoarseClock()
+	clock := clock.New()
 	full := outbox.Record{
 		Kind: outbox.Set, Key: "p:c:a", Class: "p:c:", Value: []byte("v"), Since: -5, Ends: 1 << 40, Invalidate: true,
 		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Late: true, Mixed: true, Prev: outbox.End{From: 1, To: 2}, Priors: []outbox.End{{From: 3, To: 4}},

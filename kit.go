@@ -94,7 +94,7 @@ func (i *inside) Lease() time.Time {
 	if barrier == 0 {
 		return time.Time{}
 	}
-	return i.c.clock.moment(barrier)
+	return i.c.clock.Moment(barrier)
 }
 
 func (i *inside) OnBeat(f func(kit.Beat)) (stop func()) {

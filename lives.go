@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/remote"
 )
 
@@ -70,7 +71,7 @@ func (k *class) note(ctx context.Context, node *remote.Node, ttl time.Duration, 
 // noteBlurred is note for what is dated by a clock that was known no better than to
 // blur, in milliseconds. A slack does not shrink: what was written with it is there.
 func (k *class) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
-	node, now := w.node, k.sh.clock.precise()
+	node, now := w.node, k.sh.clock.Now()
 	w.blur = max(w.blur, blur)
 	if k.lived.last.Load().covers(&w, now) {
 		return nil
@@ -80,7 +81,7 @@ func (k *class) noteBlurred(ctx context.Context, w noted, blur int64, limit time
 	k.lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
-		ctx, limit = remainder(ctx, limit, time.Duration(k.sh.clock.precise()-now))
+		ctx, limit = deadline.Remainder(ctx, limit, time.Duration(k.sh.clock.Now()-now))
 		life := remote.Life{Lives: k.livesKey(), TTL: w.ttl, Slack: slackFor(max(node.Blur(), blur)), Touch: w.touch}
 		if l != nil {
 			life.Slack = max(life.Slack, l.slack)
@@ -107,12 +108,12 @@ func (k *class) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
 
 // noteFirst is note, and returns what it leaves of the limit.
 func (k *class) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
-	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.clock.precise()) {
+	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.clock.Now()) {
 		return ctx, limit, nil
 	}
 	began := time.Now()
 	err := k.note(ctx, node, ttl, touch, limit)
-	ctx, limit = remainder(ctx, limit, time.Since(began))
+	ctx, limit = deadline.Remainder(ctx, limit, time.Since(began))
 	return ctx, limit, err
 }
 

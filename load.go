@@ -9,14 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/remote"
 )
 
 // loadStats counts the runs of loaders.
 type loadStats struct {
-	results   labelled
-	durations histogram
+	results   counter.Labelled
+	durations counter.Histogram
 	inFlight  atomic.Int64
 	coalesced atomic.Uint64
 	shed      atomic.Uint64
@@ -76,7 +78,7 @@ func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], pl
 			defer c.rescue(f)
 			e, err := c.orStale(plan.fallback, context.Cause(ctx))
 			if c.flights.settle(f, e, err) {
-				c.client.loads.results.add("timeout")
+				c.client.loads.results.Add("timeout")
 			}
 		})
 		defer stop()
@@ -124,8 +126,8 @@ func (c *Client) runLoader(run func() error) (err error) {
 			err = &LoadPanicError{Value: p, Stack: debug.Stack()}
 		}
 		c.loads.inFlight.Add(-1)
-		c.loads.durations.observe(time.Since(start))
-		c.loads.results.add(loadResult(err))
+		c.loads.durations.Observe(time.Since(start))
+		c.loads.results.Add(loadResult(err))
 	}()
 	return run()
 }
@@ -179,7 +181,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.keepHere(f, plan, v, nil)
 		return
 	}
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
@@ -202,7 +204,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
 func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
 	c.flights.keep(f, func() {
@@ -223,7 +225,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 		c.drop(key)
 		return
 	}
-	it := c.absentItem(c.client.clock.precise())
+	it := c.absentItem(c.client.clock.Now())
 	it.Epoch = epoch
 	c.put(key, it)
 }
@@ -241,13 +243,13 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
-	p := newPatience(ctx, time.Now(), c.policy.WriteTimeout)
-	defer p.release()
-	lane, err := c.client.lanes.lock(&p, full)
+	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
+	defer p.Release()
+	lane, err := c.client.lanes.Lock(&p, full)
 	if err != nil {
 		return
 	}
-	defer c.client.lanes.unlock(lane)
+	defer c.client.lanes.Unlock(lane)
 	if c.flights.superseded(f) || c.client.waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/stats"
@@ -22,7 +24,7 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	for _, key := range keys {
 		it := c.hitAt(key, now)
 		if it == nil {
@@ -39,7 +41,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 	}
 	start := time.Now()
 	err := c.readMany(ctx, unique(missing), load, got)
-	c.client.durations[stats.OpGet].observe(time.Since(start))
+	c.client.durations[stats.OpGet].Observe(time.Since(start))
 	return got, err
 }
 
@@ -241,7 +243,7 @@ func (b *batch[V]) start(ctx context.Context) {
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
 	as := make([]answer[V], len(fs))
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	for _, f := range fs {
 		f.asked, f.mark = now, c.keys.mark(c.full(f.key.key))
 	}
@@ -302,7 +304,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 			worst = weaker(worst, res.receipt)
 		}
 	}
-	c.client.durations[stats.OpSet].observe(time.Since(start))
+	c.client.durations[stats.OpSet].Observe(time.Since(start))
 	return worst, oneOf(errs)
 }
 
@@ -347,19 +349,19 @@ type written struct {
 func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []written {
 	out := make([]written, len(ws))
 	began := time.Now()
-	patience := newPatience(ctx, began, a.left)
-	patience.whole = c.policy.WriteTimeout
+	patience := deadline.New(ctx, began, a.left)
+	patience.Whole = c.policy.WriteTimeout
 	p := &patience
-	defer p.release()
+	defer p.Release()
 	var node *remote.Node
 	if a.left > 0 {
 		if node = c.client.patientMaster(p); node == nil {
 			a.spend(began, Receipt{})
 		}
 	}
-	entered := c.client.writers.enter()
+	entered := c.client.writers.Enter()
 	if entered {
-		defer c.client.writers.leave()
+		defer c.client.writers.Leave()
 	}
 	if !entered || ctx.Err() != nil || node == nil {
 		for i, w := range ws {
@@ -367,7 +369,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		}
 		return out
 	}
-	ctx, limit := p.first()
+	ctx, limit := p.First()
 	ctx, limit, noted := c.keys.noteFirst(ctx, node, ws[0].ttl, false, limit) // they have one
 	if noted != nil {
 		a.spend(began, Receipt{})
@@ -375,12 +377,12 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	var batch []remote.Write
 	var index []int
 	var sends []sending
-	var lanes []*lane
+	var lanes []*keylock.Held
 	for i, w := range ws {
 		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.keys.brief(w.ttl) || noted != nil {
 			continue
 		}
-		lane := c.client.lanes.tryLock(w.rec.Key)
+		lane := c.client.lanes.TryLock(w.rec.Key)
 		if lane == nil {
 			continue
 		}
@@ -399,7 +401,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 			sent[i] = true
 			sends[j].err = errs[j]
 			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
-			c.client.lanes.unlock(lanes[j])
+			c.client.lanes.Unlock(lanes[j])
 		}
 		a.spend(began, leastOf(out, index))
 	}
@@ -424,23 +426,23 @@ func leastOf(out []written, index []int) Receipt {
 // at once.
 func (c *Cache[V]) writeOne(ctx context.Context, w *write, a *allowance) (res written) {
 	began := time.Now()
-	p := newPatience(ctx, began, a.left)
-	p.whole = c.policy.WriteTimeout
-	defer p.release()
+	p := deadline.New(ctx, began, a.left)
+	p.Whole = c.policy.WriteTimeout
+	defer p.Release()
 	if a.left > 0 {
 		res.receipt, res.err = c.writeInLane(&p, w)
 		a.spend(began, res.receipt)
 		return res
 	}
 	switch {
-	case !c.client.writers.enter():
+	case !c.client.writers.Enter():
 		return written{err: ErrClosed}
 	case ctx.Err() != nil:
 		res.err = context.Cause(ctx)
 	default:
 		res.receipt, res.err = c.undelivered(ctx, w, errWaited)
 	}
-	c.client.writers.leave()
+	c.client.writers.Leave()
 	return res
 }
 

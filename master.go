@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
 )
@@ -70,7 +72,7 @@ func (sh *shard) heartbeat() remote.Heartbeat {
 }
 
 func (sh *shard) masterUp(n *remote.Node) {
-	sh.redis.dials.add("ok")
+	sh.redis.dials.Add("ok")
 	sh.reached.Store(true)
 	sh.status.mastered(n.Addr)
 	sh.blackouts.end(n.Addr, sh.replayed.Load())
@@ -88,7 +90,7 @@ func (sh *shard) masterDown(cause error) {
 	sh.unlisten()
 	sh.blackouts.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
-		sh.redis.opened.add(string(opened.Cause))
+		sh.redis.opened.Add(string(opened.Cause))
 	}
 	sh.status.apply(masterLost, cause)
 }
@@ -102,8 +104,8 @@ func (sh *shard) dialFailed(err error) {
 func (sh *shard) blame(err error) { sh.status.blame(err) }
 
 func (sh *shard) countDialError(err error) {
-	sh.redis.dials.add("error")
-	sh.redis.errors.add(string(remote.KindOf(err)))
+	sh.redis.dials.Add("error")
+	sh.redis.errors.Add(string(remote.KindOf(err)))
 }
 
 // publish lets every caller use the node, or none, and wakes who waits for one.
@@ -118,11 +120,11 @@ func (sh *shard) publish(n *remote.Node) {
 const episodePatience = 5 * time.Second
 
 // patientMaster is awaitMaster for a write that has not tried any yet.
-func (sh *shard) patientMaster(p *patience) *remote.Node {
+func (sh *shard) patientMaster(p *deadline.Budget) *remote.Node {
 	if n := sh.node.Load(); n != nil {
 		return n
 	}
-	return sh.awaitMaster(p.bounded(), nil)
+	return sh.awaitMaster(p.Bounded(), nil)
 }
 
 // awaitMaster returns a master other than not: at once if there is one, and in
@@ -148,17 +150,17 @@ func (sh *shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node
 // redisStats counts what was asked of Redis; it is the nodes' Observer.
 type redisStats struct {
 	requests  map[string]*[2]atomic.Uint64 // by command: ok, error
-	errors    labelled                     // by kind
-	dials     labelled
-	opened    labelled // circuit openings by cause
-	durations histogram
+	errors    counter.Labelled             // by kind
+	dials     counter.Labelled
+	opened    counter.Labelled // circuit openings by cause
+	durations counter.Histogram
 }
 
 func newRedisStats() *redisStats {
 	s := &redisStats{
 		requests: map[string]*[2]atomic.Uint64{},
-		dials:    newLabelled("ok", "error"),
-		opened:   newLabelled("errors", "slow"),
+		dials:    counter.NewLabelled("ok", "error"),
+		opened:   counter.NewLabelled("errors", "slow"),
 	}
 	for _, name := range remote.CommandNames {
 		s.requests[name] = new([2]atomic.Uint64)
@@ -167,7 +169,7 @@ func newRedisStats() *redisStats {
 	for i, k := range remote.Kinds {
 		kinds[i] = string(k)
 	}
-	s.errors = newLabelled(kinds...)
+	s.errors = counter.NewLabelled(kinds...)
 	return s
 }
 
@@ -176,10 +178,10 @@ func (s *redisStats) Command(name string, took time.Duration, k remote.Kind) {
 	outcome := 0
 	if k != remote.OK && k != remote.Nil {
 		outcome = 1
-		s.errors.add(string(k))
+		s.errors.Add(string(k))
 	}
 	if n := s.requests[name]; n != nil {
 		n[outcome].Add(1)
 	}
-	s.durations.observe(took)
+	s.durations.Observe(took)
 }

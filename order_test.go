@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -318,11 +319,11 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
 	var w write
 	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
-	patience := newPatience(t.Context(), time.Now(), 20*time.Second)
-	defer patience.release()
-	lane, err := client.lanes.lock(&patience, w.rec.Key) // it is being sent, for all that a replay knows
+	patience := deadline.New(t.Context(), time.Now(), 20*time.Second)
+	defer patience.Release()
+	lane, err := client.lanes.Lock(&patience, w.rec.Key) // it is being sent, for all that a replay knows
 	wantErr(t, err, nil)
-	defer client.lanes.unlock(lane)
+	defer client.lanes.Unlock(lane)
 	c.inTurn(&w)
 	wantErr(t, client.outbox.Put(w.rec), nil)
 	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")
@@ -345,7 +346,7 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 	put := func(c *Cache[string], value string, lo, hi int64) remote.Result {
 		t.Helper()
 		node, clock := c.client.node.Load(), c.client.clock
-		now := clock.precise()
+		now := clock.Now()
 		r := outbox.Record{
 			Kind: outbox.Set, Key: "c:k", Class: "c:", Value: []byte(value), TTL: c.policy.TTL,
 			Since: now, Ends: now + int64(c.policy.TTL), Lo: lo, Hi: hi,

@@ -30,15 +30,15 @@ func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Re
 	start := time.Now()
 	n, r, err = c.deletePrefix(ctx, prefix)
 	c.client.countWrite(stats.OpDeletePrefix, r, err)
-	c.client.durations[stats.OpDeletePrefix].observe(time.Since(start))
+	c.client.durations[stats.OpDeletePrefix].Observe(time.Since(start))
 	return n, r, err
 }
 
 func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receipt, error) {
-	if !c.client.writers.enter() {
+	if !c.client.writers.Enter() {
 		return 0, Receipt{}, ErrClosed
 	}
-	defer c.client.writers.leave()
+	defer c.client.writers.Leave()
 	switch {
 	case len(prefix) > MaxKeyBytes:
 		return 0, Receipt{}, validKey(prefix)
@@ -63,7 +63,7 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.Now()}
 	c.dropPrefix(prefix)
 	n, at, err := c.keys.deletePrefix(bounded, node, prefix)
 	p.Lo, p.Hi = at, at
@@ -96,7 +96,7 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if c.policy.OutageWrites == RefuseWrites && !c.client.memoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.precise()}
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.Now()}
 	if err := c.client.outbox.PutPrefix(p); err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}

@@ -44,7 +44,7 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		n, done := client.feed, make(chan struct{})
-		began = client.clock.precise()
+		began = client.clock.Now()
 		go func() { defer close(done); client.hear(ctx, node) }()
 		for asked := 0; !until(asked); asked++ {
 			time.Sleep(hearEach / 2)
@@ -69,7 +69,7 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
-	l := c.client.lanes.tryLock("c:a") // the replayer leaves it alone
+	l := c.client.lanes.TryLock("c:a") // the replayer leaves it alone
 	w, err := setOf(c, "a", "ours")
 	wantErr(t, err, nil)
 	wantErr(t, c.client.outbox.Put(w.rec), nil)
@@ -78,7 +78,7 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	if e.Coherent || e.Source != SourceMemory {
 		t.Errorf("%+v", e)
 	}
-	c.client.lanes.unlock(l)
+	c.client.lanes.Unlock(l)
 	c.client.wakeReplay()
 	waitInRedis(t, p, "c:a", "ours")
 }
@@ -89,7 +89,7 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 	client := newClient(Options{Logger: quiet}.withDefaults())
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
-	now := client.clock.precise()
+	now := client.clock.Now()
 	r := outbox.Record{Kind: outbox.Invalidate, Key: "c:a", Class: "c:", Since: now, Ends: now + int64(time.Hour)}
 	client.outbox.Return([]outbox.Record{r}, nil)
 	if e, err := c.Lookup(t.Context(), "a"); err == nil {

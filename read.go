@@ -53,7 +53,7 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 // call has come: the first calls of a process that was stopped come before anything
 // else in it has noticed.
 func (c *Cache[V]) hit(key string) (it *local.Item, now int64) {
-	now = c.client.clock.precise()
+	now = c.client.clock.Now()
 	return c.hitAt(key, now), now
 }
 
@@ -99,7 +99,7 @@ func (c *Cache[V]) read(ctx context.Context, op stats.Op, key string, load Loade
 	start := time.Now()
 	e, err := c.readShared(ctx, key, load)
 	c.client.countRead(op, e.Source, e.Fresh, err)
-	c.client.durations[op].observe(time.Since(start))
+	c.client.durations[op].Observe(time.Since(start))
 	return e, err
 }
 
@@ -158,7 +158,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 			c.flights.abandon(f)
 		}
 	}()
-	f.asked, f.mark = c.client.clock.precise(), c.keys.mark(c.full(f.key.key))
+	f.asked, f.mark = c.client.clock.Now(), c.keys.mark(c.full(f.key.key))
 	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }
@@ -192,7 +192,7 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 
 // conclude settles the flight by what Redis said, or starts a load that will.
 func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a answer[V]) {
-	key, now := f.key.key, c.client.clock.precise()
+	key, now := f.key.key, c.client.clock.Now()
 	switch {
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
@@ -254,7 +254,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		c.undecodable()
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
-	asked := c.client.clock.at(missed.at) // not when it was answered: this process may have been stopped since
+	asked := c.client.clock.At(missed.at) // not when it was answered: this process may have been stopped since
 	ttl, age := v.TTL, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
@@ -286,7 +286,7 @@ func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
 // fromOutbox is the value of a record. Memory may hold it for an outage; but when the
 // record has been sent, something newer may be in Redis, which was announced before.
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	if r.Kind != outbox.Set || now >= r.Ends {
 		return nil, ""
 	}
@@ -304,7 +304,7 @@ const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk string) {
-	key, now := f.key.key, c.client.clock.precise()
+	key, now := f.key.key, c.client.clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
 	case !lives || c.client.node.Load() == nil:
@@ -324,7 +324,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk 
 
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
-	key, now := f.key.key, c.client.clock.precise()
+	key, now := f.key.key, c.client.clock.Now()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
@@ -349,7 +349,7 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.clock.precise()
+	now := c.client.clock.Now()
 	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}

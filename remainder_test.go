@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/faultnet"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -25,14 +26,14 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 	for range 12 { // more in a row than heartbeats come between
 		var w write
 		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
-		patience := newPatience(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
-		_ = patience.bounded() // it has waited
-		lane, err := client.lanes.lock(&patience, w.rec.Key)
+		patience := deadline.New(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
+		_ = patience.Bounded() // it has waited
+		lane, err := client.lanes.Lock(&patience, w.rec.Key)
 		wantErr(t, err, nil)
 		c.inTurn(&w)
 		r, err := c.deliver(&patience, node, &w)
-		client.lanes.unlock(lane)
-		patience.release()
+		client.lanes.Unlock(lane)
+		patience.Release()
 		wantErr(t, err, nil)
 		if r.Durability >= Master {
 			t.Fatalf("it was answered in 3 ms: %v", r.Durability)

@@ -56,7 +56,7 @@ func TestWhatIsAnnouncedAfterAnOutageIsServedAsStaleInTheNext(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	writer, reader := twoOf(t, p)
-	reader.client.feed.begun.Store(reader.client.clock.precise())
+	reader.client.feed.begun.Store(reader.client.clock.Now())
 	_, err := writer.Set(t.Context(), "a", "new")
 	wantErr(t, err, nil)
 	waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Replaced }, func() string { return "the change is not announced" })

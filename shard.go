@@ -8,6 +8,10 @@ import (
 	"sync/atomic"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/clock"
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/inflight"
+	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -22,7 +26,7 @@ type shard struct {
 	log     *slog.Logger // never waits
 	process string       // names this process in Redis
 
-	clock  *coarseClock
+	clock  *clock.Clock
 	clocks *remote.Clocks // the servers'
 	left   *remote.Left   // connections that were given up
 
@@ -42,7 +46,7 @@ type shard struct {
 	ledger   *outbox.Ledger    // those that one has, for as long as it could lose them
 	journal  *journaled        // nil: there is no file
 	kept     map[string][]byte // in the journal by other packages, in an earlier process
-	lanes    *lanes
+	lanes    *keylock.Locks
 	barriers *barriers
 	beats    beats
 	wake     chan struct{} // the replayer's
@@ -61,18 +65,18 @@ type shard struct {
 
 	replayed      atomic.Uint64
 	expired       atomic.Uint64
-	rejectedAt    atomic.Int64  // the last of them, Unix nanoseconds
-	rejections    atomic.Uint64 // kept writes that a master will never take
-	failovers     labelled      // ended ones by cause
-	blackoutTimes histogram     // of those
+	rejectedAt    atomic.Int64      // the last of them, Unix nanoseconds
+	rejections    atomic.Uint64     // kept writes that a master will never take
+	failovers     counter.Labelled  // ended ones by cause
+	blackoutTimes counter.Histogram // of those
 
 	ctx    context.Context // ends when the client has been closed
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // goroutines that live as long as the client
-	tasks  gate           // goroutines that end by themselves
+	wg     sync.WaitGroup   // goroutines that live as long as the client
+	tasks  inflight.Tracker // goroutines that end by themselves
 }
 
-func newShard(o shardConfig, clock *coarseClock) *shard {
+func newShard(o shardConfig, clock *clock.Clock) *shard {
 	sh := &shard{
 		opts:      o,
 		log:       o.Log,
@@ -86,13 +90,13 @@ func newShard(o shardConfig, clock *coarseClock) *shard {
 		outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: o.RingAge}),
 		kept:      map[string][]byte{},
-		lanes:     newLanes(),
+		lanes:     keylock.New(),
 		barriers:  newBarriers(),
 		wake:      make(chan struct{}, 1),
 		undone:    newUndone(),
 		feed:      newFeed(),
 		scripts:   newScripts(),
-		failovers: newLabelled("failure", "planned", "manual"),
+		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
 	changed := make(chan struct{})
 	sh.nodeChanged.Store(&changed)
@@ -105,7 +109,7 @@ func (sh *shard) open() (err error) {
 	if sh.journal, err = openJournal(sh.opts.JournalDir, sh); err != nil {
 		return err
 	}
-	sh.goes(sh.clock.run)
+	sh.goes(sh.clock.Run)
 	sh.goes(sh.status.deliver)
 	if sh.opts.Mode == health.ModeMemoryOnly {
 		return nil
@@ -125,11 +129,11 @@ func (sh *shard) goes(f func(context.Context)) {
 
 // spawn starts a goroutine that ends by itself, unless the client is closed.
 func (sh *shard) spawn(f func()) bool {
-	if !sh.tasks.enter() {
+	if !sh.tasks.Enter() {
 		return false
 	}
 	go func() {
-		defer sh.tasks.leave()
+		defer sh.tasks.Leave()
 		f()
 	}()
 	return true
@@ -141,7 +145,7 @@ func (sh *shard) end(cause error) <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {
 		sh.wg.Wait()
-		<-sh.tasks.close()
+		<-sh.tasks.Close()
 		close(gone)
 	}()
 	return gone

@@ -113,7 +113,7 @@ func (u *undone) waits() bool {
 
 // changedByOther is called for what is announced: it must be quick.
 func (sh *shard) changedByOther(key string) {
-	if at := sh.ledger.LastSince(key); at != 0 && at > sh.clock.precise()-int64(lateMost) {
+	if at := sh.ledger.LastSince(key); at != 0 && at > sh.clock.Now()-int64(lateMost) {
 		sh.undone.add(key)
 	}
 }
@@ -122,7 +122,7 @@ func (sh *shard) changedByOther(key string) {
 // not has been announced to nobody. So whatever this process wrote a moment ago is
 // asked for.
 func (sh *shard) changedUnheard() {
-	for _, key := range sh.ledger.Recent(sh.clock.precise()-int64(lateMost), undoneKept) {
+	for _, key := range sh.ledger.Recent(sh.clock.Now()-int64(lateMost), undoneKept) {
 		sh.undone.add(key)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/stats"
@@ -75,7 +76,7 @@ func (c *Cache[V]) shortens(w *write) bool {
 // lies on its caller's stack: nothing that is called keeps a pointer to it.
 type write struct {
 	outgoing
-	patience patience
+	patience deadline.Budget
 	start    time.Time
 	min      Receipt
 	item     *local.Item // of a Set: what memory will hold
@@ -88,7 +89,7 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 		o = optionsOf(options)
 	}
 	start := time.Now()
-	now := c.client.clock.at(start)
+	now := c.client.clock.At(start)
 	w.start, w.ttl, w.min = start, c.policy.TTL, o.min
 	if o.ttlGiven {
 		w.ttl = o.ttl
@@ -144,39 +145,39 @@ func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) 
 		return Receipt{}, err
 	}
 	p := &w.patience
-	*p = newPatience(ctx, w.start, c.policy.WriteTimeout)
+	*p = deadline.New(ctx, w.start, c.policy.WriteTimeout)
 	r, err := c.writeInLane(p, w)
-	p.release()
+	p.Release()
 	if err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
 	c.client.countWrite(op, r, err)
-	c.client.durations[op].observe(time.Since(w.start))
+	c.client.durations[op].Observe(time.Since(w.start))
 	return r, err
 }
 
 // writeInLane sends the write when no other write of its key is under way. One
 // that cannot get its turn in time goes to the outbox, behind the other.
-func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
-	if !c.client.writers.enter() {
+func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
+	if !c.client.writers.Enter() {
 		return Receipt{}, ErrClosed
 	}
-	defer c.client.writers.leave()
-	if p.ctx.Err() != nil {
-		return Receipt{}, context.Cause(p.ctx)
+	defer c.client.writers.Leave()
+	if p.Ctx.Err() != nil {
+		return Receipt{}, context.Cause(p.Ctx)
 	}
-	lane, err := c.client.lanes.lock(p, w.rec.Key)
+	lane, err := c.client.lanes.Lock(p, w.rec.Key)
 	if err != nil {
-		return c.undelivered(p.ctx, w, err)
+		return c.undelivered(p.Ctx, w, err)
 	}
-	defer c.client.lanes.unlock(lane)
+	defer c.client.lanes.Unlock(lane)
 	c.inTurn(w)
 	node := c.client.patientMaster(p)
 	if node == nil {
-		return c.undelivered(p.ctx, w, c.client.awayCause())
+		return c.undelivered(p.Ctx, w, c.client.awayCause())
 	}
 	if c.behind(w) {
-		return c.undelivered(p.ctx, w, errBehind)
+		return c.undelivered(p.Ctx, w, errBehind)
 	}
 	return c.deliver(p, node, w)
 }
@@ -186,7 +187,7 @@ func (c *Cache[V]) writeInLane(p *patience, w *write) (Receipt, error) {
 // when w has its lane, or, where it gets none, when it is put into the outbox.
 func (c *Cache[V]) inTurn(w *write) {
 	w.rec.Evictions = c.client.evicting.generation.Load()
-	now := c.client.clock.next()
+	now := c.client.clock.Next()
 	w.rec.Since, w.rec.Ends = now, now+int64(w.ttl)
 	w.turn = true
 	if w.item != nil {

@@ -1,4 +1,4 @@
-package evercache
+package counter
 
 import (
 	"sync/atomic"
@@ -11,16 +11,16 @@ import (
 var durationBounds = []float64{5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .1, .5, 1}
 
 // blackoutBounds are those of failovers, in seconds. There are as many.
-var blackoutBounds = []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 30, 120}
+var DowntimeBounds = []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 30, 120}
 
-type histogram struct {
+type Histogram struct {
 	counts [15]atomic.Uint64 // one more than there are bounds
 	sum    atomic.Int64      // nanoseconds
 }
 
-func (h *histogram) observe(d time.Duration) { h.observeIn(durationBounds, d) }
+func (h *Histogram) Observe(d time.Duration) { h.ObserveIn(durationBounds, d) }
 
-func (h *histogram) observeIn(bounds []float64, d time.Duration) {
+func (h *Histogram) ObserveIn(bounds []float64, d time.Duration) {
 	s := d.Seconds()
 	i := 0
 	for i < len(bounds) && s > bounds[i] {
@@ -30,9 +30,9 @@ func (h *histogram) observeIn(bounds []float64, d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-func (h *histogram) snapshot() stats.Histogram { return h.snapshotOf(durationBounds) }
+func (h *Histogram) Snapshot() stats.Histogram { return h.SnapshotOf(durationBounds) }
 
-func (h *histogram) snapshotOf(bounds []float64) stats.Histogram {
+func (h *Histogram) SnapshotOf(bounds []float64) stats.Histogram {
 	out := stats.Histogram{Bounds: bounds, Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
 	for i := range h.counts {
 		out.Counts[i] = h.counts[i].Load()
@@ -42,17 +42,17 @@ func (h *histogram) snapshotOf(bounds []float64) stats.Histogram {
 
 // labelled is a set of counters under labels that are known from the start; a
 // label that is not is counted under "other".
-type labelled struct{ n map[string]*atomic.Uint64 }
+type Labelled struct{ n map[string]*atomic.Uint64 }
 
-func newLabelled(labels ...string) labelled {
-	l := labelled{n: map[string]*atomic.Uint64{}}
+func NewLabelled(labels ...string) Labelled {
+	l := Labelled{n: map[string]*atomic.Uint64{}}
 	for _, name := range append(labels, "other") {
 		l.n[name] = new(atomic.Uint64)
 	}
 	return l
 }
 
-func (l labelled) add(label string) {
+func (l Labelled) Add(label string) {
 	c := l.n[label]
 	if c == nil {
 		c = l.n["other"]
@@ -60,7 +60,7 @@ func (l labelled) add(label string) {
 	c.Add(1)
 }
 
-func (l labelled) snapshot() map[string]uint64 {
+func (l Labelled) Snapshot() map[string]uint64 {
 	out := make(map[string]uint64, len(l.n))
 	for name, c := range l.n {
 		out[name] = c.Load()

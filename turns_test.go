@@ -4,163 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
 )
-
-// inUse counts the lanes that exist.
-func (l *lanes) inUse() (n int) {
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		n += len(s.lanes)
-		s.mu.Unlock()
-	}
-	return n
-}
-
-func wantNoLanes(t *testing.T, l *lanes) {
-	t.Helper()
-	if n := l.inUse(); n != 0 {
-		t.Errorf("%d lanes are left behind", n)
-	}
-}
-
-func mustLock(t *testing.T, l *lanes, key string) *lane {
-	t.Helper()
-	n, err := lockWithin(t.Context(), l, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func TestALaneHoldsOneWriterAtATime(t *testing.T) {
-	l := newLanes()
-	var wg sync.WaitGroup
-	writes := map[string]*int{"a": new(int), "b": new(int), "c": new(int)} // the race detector watches them
-	for i := range 12 {
-		wg.Go(func() {
-			for range 200 {
-				key := string("abc"[i%3])
-				var n *lane
-				var err error
-				if i%2 == 0 {
-					if n = l.tryLock(key); n == nil {
-						continue
-					}
-				} else if n, err = lockWithin(t.Context(), l, key); err != nil {
-					t.Error(err)
-					return
-				}
-				*writes[key]++
-				l.unlock(n)
-			}
-		})
-	}
-	wg.Wait()
-	if *writes["b"] < 400 { // those that wait all get their turn
-		t.Errorf("b was written %d times", *writes["b"])
-	}
-	wantNoLanes(t, l)
-}
-
-func TestLanesOfOtherKeysAreFree(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLanes()
-		var held []*lane
-		for i := range 1000 {
-			held = append(held, mustLock(t, l, fmt.Sprint(i))) // would hang if two keys shared one
-		}
-		if l.tryLock("7") != nil {
-			t.Error("a lane was taken twice")
-		}
-		for _, n := range held {
-			l.unlock(n)
-		}
-		wantNoLanes(t, l)
-	})
-}
-
-func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLanes()
-		first := mustLock(t, l, "a")
-		var turns []int
-		for i := range 20 {
-			go func() {
-				n, err := lockWithin(t.Context(), l, "a")
-				if err != nil {
-					t.Error(err)
-				}
-				turns = append(turns, i)
-				l.unlock(n)
-			}()
-			synctest.Wait()
-		}
-		l.unlock(first)
-		synctest.Wait()
-		if len(turns) != 20 || !slices.IsSorted(turns) {
-			t.Errorf("turns: %v", turns)
-		}
-		wantNoLanes(t, l)
-	})
-}
-
-func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLanes()
-		first := mustLock(t, l, "a")
-		why := errors.New("enough")
-		for range 10 {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
-			defer cancel()
-			go func() {
-				if _, err := lockWithin(ctx, l, "a"); !errors.Is(err, why) {
-					t.Errorf("lock = %v, want the reason", err)
-				}
-			}()
-		}
-		time.Sleep(2 * time.Second)
-		if n := l.inUse(); n != 1 {
-			t.Errorf("%d lanes, want that of the holder", n)
-		}
-		l.unlock(first)
-		wantNoLanes(t, l)
-		l.unlock(mustLock(t, l, "a"))
-		wantNoLanes(t, l)
-	})
-}
-
-// The lane is handed over at the very moment at which the waiter gives up.
-func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLanes()
-		for range 200 {
-			first := mustLock(t, l, "a")
-			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				go func() {
-					if n, err := lockWithin(ctx, l, "a"); err == nil {
-						l.unlock(n)
-					}
-				}()
-			}
-			time.Sleep(time.Second)
-			l.unlock(first)
-			synctest.Wait()
-			wantNoLanes(t, l)
-		}
-	})
-}
 
 // master makes a client whose goroutines do not run, so that nothing is
 // replayed unless the test does it, with a verified node aside.
@@ -335,16 +187,9 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantInRedis(t, p, "c:delete", nil)
 }
 
-// lockWithin is lock under a context alone.
-func lockWithin(ctx context.Context, l *lanes, key string) (*lane, error) {
-	p := newPatience(ctx, time.Now(), time.Hour)
-	defer p.release()
-	return l.lock(&p, key)
-}
-
-func patient(t *testing.T, limit time.Duration) *patience {
-	p := newPatience(t.Context(), time.Now(), limit)
-	t.Cleanup(p.release)
+func patient(t *testing.T, limit time.Duration) *deadline.Budget {
+	p := deadline.New(t.Context(), time.Now(), limit)
+	t.Cleanup(p.Release)
 	return &p
 }
 
@@ -368,7 +213,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	redisDo(t, p, "SET", "c:p1", "old", "PX", "3590000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
 	client.publish(node)
-	held := mustLock(t, client.lanes, "c:x")
+	held := client.lanes.TryLock("c:x")
 	drained := make(chan error, 1)
 	go func() { drained <- client.drain(t.Context(), node) }()
 
@@ -379,7 +224,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, 30*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
-	client.lanes.unlock(held)
+	client.lanes.Unlock(held)
 	for range 2 {
 		select {
 		case err := <-drained:

@@ -1,16 +1,16 @@
-package evercache
+package inflight
 
 import "sync"
 
 // gate lets work in until it is shut, and knows when the last of it has left.
-type gate struct {
+type Tracker struct {
 	mu   sync.Mutex // guards shut, and the group's first Add against Wait
 	shut bool
 	in   sync.WaitGroup
 }
 
 // enter reports whether the gate is open; if so, leave must be called.
-func (g *gate) enter() bool {
+func (g *Tracker) Enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut {
@@ -20,11 +20,11 @@ func (g *gate) enter() bool {
 	return true
 }
 
-func (g *gate) leave() { g.in.Done() }
+func (g *Tracker) Leave() { g.in.Done() }
 
 // close lets nobody in any more and returns a channel that is closed when all
 // have left.
-func (g *gate) close() <-chan struct{} {
+func (g *Tracker) Close() <-chan struct{} {
 	g.mu.Lock()
 	g.shut = true
 	g.mu.Unlock()

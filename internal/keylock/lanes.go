@@ -1,26 +1,28 @@
-package evercache
+package keylock
 
 import (
 	"context"
 	"hash/maphash"
 	"sync"
+
+	"github.com/evercache/evercache/internal/deadline"
 )
 
 // lanes let one write of a key be under way at a time, so that what memory
 // holds and what Redis holds were written in the same order. A lane exists
 // while somebody holds or awaits it, and is used again for another key.
-type lanes struct {
+type Locks struct {
 	seed   maphash.Seed
 	shards [64]laneShard
 }
 
 type laneShard struct {
 	mu    sync.Mutex // guards what follows, and the lanes' fields
-	lanes map[string]*lane
-	spare []*lane
+	lanes map[string]*Held
+	spare []*Held
 }
 
-type lane struct {
+type Held struct {
 	key     string
 	shard   *laneShard
 	waiters int           // to whom it was not handed on yet
@@ -30,25 +32,25 @@ type lane struct {
 // maxSpare bounds the lanes that a shard keeps for their next use.
 const maxSpare = 64
 
-func newLanes() *lanes {
-	l := &lanes{seed: maphash.MakeSeed()}
+func New() *Locks {
+	l := &Locks{seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].lanes = map[string]*lane{}
+		l.shards[i].lanes = map[string]*Held{}
 	}
 	return l
 }
 
 // lock waits for the key's lane as long as the write has patience.
-func (l *lanes) lock(p *patience, key string) (*lane, error) {
+func (l *Locks) Lock(p *deadline.Budget, key string) (*Held, error) {
 	n, ours := l.enter(key)
 	if ours {
 		return n, nil
 	}
-	return n, n.await(p.bounded())
+	return n, n.await(p.Bounded())
 }
 
 // tryLock takes the key's lane if it is free; nil: it is not.
-func (l *lanes) tryLock(key string) *lane {
+func (l *Locks) TryLock(key string) *Held {
 	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +61,7 @@ func (l *lanes) tryLock(key string) *lane {
 }
 
 // enter takes the lane, or a place among those who wait for it.
-func (l *lanes) enter(key string) (n *lane, ours bool) {
+func (l *Locks) enter(key string) (n *Held, ours bool) {
 	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +76,8 @@ func (l *lanes) enter(key string) (n *lane, ours bool) {
 }
 
 // make makes a lane that is held; the caller holds mu.
-func (s *laneShard) make(key string) *lane {
-	n := &lane{shard: s}
+func (s *laneShard) make(key string) *Held {
+	n := &Held{shard: s}
 	if last := len(s.spare) - 1; last >= 0 {
 		n, s.spare = s.spare[last], s.spare[:last]
 	}
@@ -85,7 +87,7 @@ func (s *laneShard) make(key string) *lane {
 }
 
 // await waits for the lane to be handed on.
-func (n *lane) await(ctx context.Context) error {
+func (n *Held) await(ctx context.Context) error {
 	select {
 	case <-n.free:
 		return nil
@@ -103,7 +105,7 @@ func (n *lane) await(ctx context.Context) error {
 }
 
 // unlock hands the lane on.
-func (l *lanes) unlock(n *lane) {
+func (l *Locks) Unlock(n *Held) {
 	n.shard.mu.Lock()
 	defer n.shard.mu.Unlock()
 	n.handOn()
@@ -111,7 +113,7 @@ func (l *lanes) unlock(n *lane) {
 
 // handOn gives the lane to one of those who wait, or ends it; the caller holds
 // mu.
-func (n *lane) handOn() {
+func (n *Held) handOn() {
 	if n.waiters > 0 {
 		n.waiters--
 		n.free <- struct{}{}
@@ -124,6 +126,17 @@ func (n *lane) handOn() {
 	}
 }
 
-func (l *lanes) shard(key string) *laneShard {
+func (l *Locks) shard(key string) *laneShard {
 	return &l.shards[maphash.String(l.seed, key)%uint64(len(l.shards))]
+}
+
+// inUse counts the keys that are locked.
+func (l *Locks) inUse() (n int) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += len(s.lanes)
+		s.mu.Unlock()
+	}
+	return n
 }
