@@ -40,32 +40,32 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, R
 	p := &w.patience
 	*p = deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.lanes.Lock(p, w.rec.Key)
+	lane, err := c.client.shard.lanes.Lock(p, w.rec.Key)
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.lanes.Unlock(lane)
+	defer c.client.shard.lanes.Unlock(lane)
 	c.inTurn(w)
-	switch r, waits := c.client.outbox.Find(w.rec.Key); {
+	switch r, waits := c.client.shard.outbox.Find(w.rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	case waits && r.Kind != outbox.Touch:
 		return c.addBehind(ctx, w, r)
 	}
-	node := c.client.patientMaster(p)
+	node := c.client.shard.patientMaster(p)
 	switch {
 	case node != nil:
 		return c.addAtMaster(p, node, w)
-	case !c.client.memoryIsAll():
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.awayCause())
+	case !c.client.shard.memoryIsAll():
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.shard.awayCause())
 	}
 	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
 		return false, Receipt{}, nil
 	}
-	r, err := c.undelivered(ctx, w, c.client.awayCause())
+	r, err := c.undelivered(ctx, w, c.client.shard.awayCause())
 	return err == nil, r, err
 }
 

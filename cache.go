@@ -116,7 +116,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		flights:  newFlights[V](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
-	c.keys = client.newClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
+	c.keys = client.shard.newClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
 	c.prefix = c.keys.prefix
 	for _, o := range options {
 		if o != nil {
@@ -130,7 +130,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if c.id, c.l1, err = client.register(name, p); err != nil {
 		return nil, err
 	}
-	client.subscribe(name, c.keys)
+	client.shard.subscribe(name, c.keys)
 	return c, nil
 }
 
@@ -292,7 +292,7 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 	switch src {
 	case SourceRedis:
-		return now < c.feed.alone.Load() && !c.feed.passed(it.Epoch)
+		return now < c.shard.feed.alone.Load() && !c.shard.feed.passed(it.Epoch)
 	case SourceMemory:
 		return c.opts.MemoryOnly || c.coherent(it, now)
 	}
@@ -301,5 +301,5 @@ func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 
 // coherent reports whether the feed covers an item without a gap.
 func (c *Client) coherent(it *local.Item, now int64) bool {
-	return it.Epoch == c.feed.epoch.Load() && now < c.feed.until.Load()
+	return it.Epoch == c.shard.feed.epoch.Load() && now < c.shard.feed.until.Load()
 }

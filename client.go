@@ -23,7 +23,7 @@ import (
 // it does not, memory answers and writes are kept. Make one with Open, close
 // it with Close. It is safe for concurrent use.
 type Client struct {
-	*shard           // the master, and what is owed to it
+	shard    *shard  // the master, and what is owed to it
 	opts     Options // without its passwords
 	keyFiles keyFiles
 	logs     *logqueue.Handler // what log puts its lines into
@@ -66,15 +66,15 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := newClient(o)
 	if err := c.shard.open(); err != nil {
-		c.cancel(err)
+		c.shard.cancel(err)
 		c.memory.Close()
 		return nil, err
 	}
 	if !o.MemoryOnly {
 		if c.keyFiles.any() {
-			c.goes(c.keyFiles.watch)
+			c.shard.goes(c.keyFiles.watch)
 		}
-		c.goes(c.announce)
+		c.shard.goes(c.announce)
 	}
 	return c, nil
 }
@@ -97,7 +97,7 @@ func newClient(o Options) *Client {
 		named:     map[string]bool{},
 		done:      make(chan struct{}),
 	}
-	clock.Late = c.feed.doubt
+	clock.Late = c.shard.feed.doubt
 	c.kit = newInside(c)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
@@ -119,7 +119,7 @@ func passwordsOf(o *Options) passwords {
 func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed() {
+	if c.shard.closed() {
 		return 0, nil, ErrClosed
 	}
 	if c.named[class] {
@@ -129,7 +129,7 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
-		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.clock, &c.evictions)
+		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.shard.clock, &c.evictions)
 		c.stores = append(c.stores, store)
 	}
 	return c.lastClass, store, nil
@@ -139,7 +139,7 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 func (c *Client) release(class string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.named[class] || !c.outbox.Empty() {
+	if !c.named[class] || !c.shard.outbox.Empty() {
 		return false
 	}
 	delete(c.named, class)
@@ -148,7 +148,7 @@ func (c *Client) release(class string) bool {
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() health.State { return c.status.get().state }
+func (c *Client) State() health.State { return c.shard.status.get().state }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -157,7 +157,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		return nil
 	}
 	for {
-		s, changed := c.status.watch()
+		s, changed := c.shard.status.watch()
 		switch s.state {
 		case health.Connected:
 			return nil
@@ -167,7 +167,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.awayCause())
+			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.shard.awayCause())
 		}
 	}
 }
@@ -177,7 +177,7 @@ func (c *Client) awayCauseIf(r Receipt) error {
 	if r.Durability >= Master {
 		return nil
 	}
-	return c.cause()
+	return c.shard.cause()
 }
 
 // Close ends the client: it refuses new calls, sends what the outbox holds if
@@ -202,15 +202,15 @@ func (c *Client) Shutdown(ctx context.Context) error {
 }
 
 func (c *Client) shutdown(ctx context.Context) error {
-	c.status.apply(clientClosed, nil)
+	c.shard.status.apply(clientClosed, nil)
 	waitFor(ctx, c.writers.Close()) // what they still acknowledge must be in the outbox
-	memoryIsAll := c.memoryIsAll()
+	memoryIsAll := c.shard.memoryIsAll()
 	if !memoryIsAll {
-		c.flush(ctx)
+		c.shard.flush(ctx)
 	}
 	unsaved := new(UnsavedError)
-	unsaved.Writes, unsaved.AtRisk = c.unsaved()
-	ended := waitFor(ctx, c.end(ErrClosed))
+	unsaved.Writes, unsaved.AtRisk = c.shard.unsaved()
+	ended := waitFor(ctx, c.shard.end(ErrClosed))
 	c.mu.Lock()
 	for _, s := range c.stores {
 		s.Close()
@@ -220,7 +220,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if *unsaved != (UnsavedError{}) && !memoryIsAll {
 		errs = append(errs, unsaved)
 	}
-	if err := c.journal.close(ctx); err != nil {
+	if err := c.shard.journal.close(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	if !ended {

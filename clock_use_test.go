@@ -21,8 +21,8 @@ func TestTheClockOfAnIdleClientIsParked(t *testing.T) {
 		time.Sleep(time.Second)
 		for range 1000 {
 			time.Sleep(10 * time.Millisecond)
-			if client.clock.Ticking() {
-				t.Fatalf("it ticks %v after the last call", time.Since(client.clock.Start))
+			if client.shard.clock.Ticking() {
+				t.Fatalf("it ticks %v after the last call", time.Since(client.shard.clock.Start))
 			}
 		}
 	})
@@ -43,15 +43,15 @@ func TestTheFirstCallAfterAStopIsAnsweredByTheTimeOfItsCall(t *testing.T) {
 			return Entry[string]{Value: got[key]}, err
 		},
 	}
-	begun := client.clock.Now()
+	begun := client.shard.clock.Now()
 	for name, read := range reads {
 		covered := c.newItem("v", begun, 0, time.Hour)
-		covered.Epoch = client.feed.epoch.Load()
+		covered.Epoch = client.shard.feed.epoch.Load()
 		c.put("covered", covered)
 		c.put("over", c.newItem("v", begun, 0, time.Microsecond))
-		waitUntil(t, time.Second, func() bool { return client.clock.Now() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
-		client.feed.until.Store(client.clock.Now())
-		client.clock.Stand(begun)
+		waitUntil(t, time.Second, func() bool { return client.shard.clock.Now() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
+		client.shard.feed.until.Store(client.shard.clock.Now())
+		client.shard.clock.Stand(begun)
 		if e, err := read("covered"); err != nil || e.Coherent {
 			t.Errorf("%s after the lease: %+v, %v", name, e, err)
 		}

@@ -48,7 +48,7 @@ func (c *Client) countAdd(added bool, r Receipt, err error) {
 
 // Stats is a snapshot of the counters; taking it never dials.
 func (c *Client) Stats() stats.Snapshot {
-	up := c.node.Load() != nil && !c.closed()
+	up := c.shard.node.Load() != nil && !c.shard.closed()
 	s := stats.Snapshot{
 		Requests:         c.requests.snapshot(),
 		Durations:        map[stats.Op]stats.Histogram{},
@@ -61,27 +61,27 @@ func (c *Client) Stats() stats.Snapshot {
 		DecodeFailures:   c.decodeFailures.Load(),
 		EncodeFailures:   c.encodeFailures.Load(),
 		RedisRequests:    map[string]map[string]uint64{},
-		RedisErrors:      c.redis.errors.Snapshot(),
-		RedisDurations:   c.redis.durations.Snapshot(),
-		RedisDials:       c.redis.dials.Snapshot(),
-		Sentinel:         c.sentinelStats(),
-		CircuitOpen:      !up && c.reached.Load(),
-		CircuitOpened:    c.redis.opened.Snapshot(),
-		OutboxReplayed:   c.replayed.Load(),
-		OutboxExpired:    c.expired.Load(),
-		OutboxRejected:   c.rejections.Load(),
-		OutboxOverflowed: c.outbox.Depth().Overflowed,
-		Tombstones:       c.tombs.live(c.clock.Now()),
-		EventsDropped:    c.status.dropped.Load(),
+		RedisErrors:      c.shard.redis.errors.Snapshot(),
+		RedisDurations:   c.shard.redis.durations.Snapshot(),
+		RedisDials:       c.shard.redis.dials.Snapshot(),
+		Sentinel:         c.shard.sentinelStats(),
+		CircuitOpen:      !up && c.shard.reached.Load(),
+		CircuitOpened:    c.shard.redis.opened.Snapshot(),
+		OutboxReplayed:   c.shard.replayed.Load(),
+		OutboxExpired:    c.shard.expired.Load(),
+		OutboxRejected:   c.shard.rejections.Load(),
+		OutboxOverflowed: c.shard.outbox.Depth().Overflowed,
+		Tombstones:       c.shard.tombs.live(c.shard.clock.Now()),
+		EventsDropped:    c.shard.status.dropped.Load(),
 		LogDropped:       c.logs.Dropped(),
 	}
 	for op := range opCount {
 		s.Durations[op] = c.durations[op].Snapshot()
 	}
-	for name, n := range c.redis.requests {
+	for name, n := range c.shard.redis.requests {
 		s.RedisRequests[name] = map[string]uint64{"ok": n[0].Load(), "error": n[1].Load()}
 	}
-	s.StateTransitions, s.Degraded = c.status.totals()
+	s.StateTransitions, s.Degraded = c.shard.status.totals()
 	c.memoryStats(&s)
 	sum(&s)
 	return s

@@ -64,12 +64,12 @@ func (c *Cache[V]) landed(w *write, s sending) (number uint64, ok bool) {
 	w.rec.Lo, w.rec.Hi = s.executed()
 	c.supersede(w, func() {
 		c.recall(&w.rec)
-		if number, ok = c.client.taken(w.rec, s.node); !ok {
+		if number, ok = c.client.shard.taken(w.rec, s.node); !ok {
 			return
 		}
-		if !c.client.outbox.Empty() {
-			c.client.outbox.Taken(w.rec)
-			if r, waits := c.client.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
+		if !c.client.shard.outbox.Empty() {
+			c.client.shard.outbox.Taken(w.rec)
+			if r, waits := c.client.shard.outbox.Find(w.rec.Key); waits && r.Kind != outbox.Touch {
 				return
 			}
 		}
@@ -81,7 +81,7 @@ func (c *Cache[V]) landed(w *write, s sending) (number uint64, ok bool) {
 // remembered changes memory. When somebody else's write was announced since w
 // was sent, it may have come after w: then Redis is asked again.
 func (c *Cache[V]) remembered(w *write, m mark) {
-	undisturbed := c.client.feed.undisturbed(m)
+	undisturbed := c.client.shard.feed.undisturbed(m)
 	if w.item != nil {
 		w.item.End = local.End(w.rec.Sent)
 	}
@@ -99,8 +99,8 @@ func (c *Cache[V]) remembered(w *write, m mark) {
 // missing concludes a Touch of a key that Redis does not have.
 func (c *Cache[V]) missing(w *write) {
 	c.supersede(w, func() {
-		c.client.outbox.Taken(w.rec)
-		if r, waits := c.client.outbox.Find(w.rec.Key); !waits || r.Kind == outbox.Touch {
+		c.client.shard.outbox.Taken(w.rec)
+		if r, waits := c.client.shard.outbox.Find(w.rec.Key); !waits || r.Kind == outbox.Touch {
 			c.drop(c.bare(w.rec.Key))
 		}
 	})
@@ -113,7 +113,7 @@ func (c *Cache[V]) replicated(p *deadline.Budget, w *write, node *remote.Node, n
 	if w.min.Durability < Replicated {
 		return r
 	}
-	if n := c.client.barriers.await(p.Bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
+	if n := c.client.shard.barriers.await(p.Bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
 		r = Receipt{Durability: Replicated, Replicas: n}
 	}
 	return r

@@ -268,7 +268,7 @@ func TestKeysThatWereEvictedAreNoDatasetReset(t *testing.T) {
 			if evicted {
 				evictAll(t, p)
 			} else {
-				redisDo(t, p, "DEL", "~dataset", "~b:"+client.process)
+				redisDo(t, p, "DEL", "~dataset", "~b:"+client.shard.process)
 			}
 			back()
 			if h := client.Health(); hasFinding(h, "dataset-reset") != reset {
@@ -289,9 +289,9 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
 		t.Fatal("they were not noted at all")
 	}
-	was := client.evicting.known().generation
+	was := client.shard.evicting.known().generation
 	evictAll(t, p)
-	waitUntil(t, 30*time.Second, func() bool { return client.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
+	waitUntil(t, 30*time.Second, func() bool { return client.shard.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
 	_, err = c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
 	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {

@@ -37,7 +37,7 @@ func waitCovered(t *testing.T, c *Cache[string]) {
 
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
-	it, now := c.peek(key), c.client.clock.Now()
+	it, now := c.peek(key), c.client.shard.clock.Now()
 	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && c.client.coherent(it, now)
 }
 
@@ -131,10 +131,10 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 	}
 	ended := *c.peek("own")
 	ended.FreshUntil = 1
-	if e := c.entry(&ended, SourceMemory, c.client.clock.Now(), nil); e.Fresh || e.Coherent {
+	if e := c.entry(&ended, SourceMemory, c.client.shard.clock.Now(), nil); e.Fresh || e.Coherent {
 		t.Errorf("past its end: %+v", e)
 	}
-	c.client.feed.silent()
+	c.client.shard.feed.silent()
 	e, err := c.Lookup(t.Context(), "own")
 	wantValue(t, e.Source, err, SourceRedis)
 }
@@ -249,9 +249,9 @@ func TestAFeedThatIsNotHeardCoversNothing(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	waitCovers(t, c, "first", "v")
-	c.client.listening.end() // nobody asks whether it still speaks
+	c.client.shard.listening.end() // nobody asks whether it still speaks
 	waitUntil(t, 20*time.Second, func() bool { return !c.covers("first", "v") }, func() string { return "still coherent" })
-	if c.client.node.Load() == nil {
+	if c.client.shard.node.Load() == nil {
 		t.Error("there is no master: nothing was shown")
 	}
 }
@@ -278,7 +278,7 @@ func (c heldCodec) Decode(data []byte) (string, error) {
 // waitAnnounced waits until the feed has told of more than n changes.
 func waitAnnounced(t *testing.T, c *Client, n uint64) {
 	t.Helper()
-	waitUntil(t, time.Second, func() bool { return c.feed.announced.Load() > n }, func() string { return "nothing is announced" })
+	waitUntil(t, time.Second, func() bool { return c.shard.feed.announced.Load() > n }, func() string { return "nothing is announced" })
 }
 
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
@@ -294,7 +294,7 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 		"Set":          func(key string) error { _, err := other.Set(t.Context(), key, "new"); return err },
 		"Delete":       func(key string) error { _, err := other.Delete(t.Context(), key); return err },
 		"DeletePrefix": func(key string) error { _, _, err := other.DeletePrefix(t.Context(), key); return err },
-		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); one.client.feed.announced.Add(1); return nil },
+		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); one.client.shard.feed.announced.Add(1); return nil },
 	}
 	for how, read := range reads {
 		for what, change := range changes {
@@ -305,12 +305,12 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 				codec.armed.Store(true)
 				done.Go(func() { read(key) })
 				<-codec.held
-				before, flushes := one.client.feed.announced.Load(), one.client.feed.flushes.Load()
+				before, flushes := one.client.shard.feed.announced.Load(), one.client.shard.feed.flushes.Load()
 				if err := change(key); err != nil {
 					t.Fatal(err)
 				}
 				if what == "FLUSHALL" {
-					waitUntil(t, time.Second, func() bool { return one.client.feed.flushes.Load() > flushes }, func() string { return "no flush" })
+					waitUntil(t, time.Second, func() bool { return one.client.shard.feed.flushes.Load() > flushes }, func() string { return "no flush" })
 				} else {
 					waitAnnounced(t, one.client, before)
 				}
@@ -414,9 +414,9 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(one, "a", "ours")
 	wantErr(t, err, nil)
-	s := one.keys.send(t.Context(), one.client.node.Load(), &w.outgoing, time.Second)
+	s := one.keys.send(t.Context(), one.client.shard.node.Load(), &w.outgoing, time.Second)
 	wantErr(t, s.err, nil)
-	before := one.client.feed.announced.Load()
+	before := one.client.shard.feed.announced.Load()
 	_, _ = other.Set(t.Context(), "a", "theirs")
 	waitAnnounced(t, one.client, before)
 	if _, ok := one.landed(w, s); !ok {

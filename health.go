@@ -15,7 +15,7 @@ func (c *Client) Health() health.Report {
 	h := in.Report
 	h.Findings = append(slices.Clone(c.opts.Findings), findings.Of(in)...)
 	if h.Sentinel != nil {
-		h.Sentinel.Failovers = c.failoverHistory()
+		h.Sentinel.Failovers = c.shard.failoverHistory()
 	}
 	return h
 }
@@ -25,7 +25,7 @@ func (c *Client) findings() []health.Finding { return findings.Of(c.known()) }
 
 // known is what findings are made of.
 func (c *Client) known() findings.Input {
-	now, node, depth := c.status.get(), c.node.Load(), c.outbox.Depth()
+	now, node, depth := c.shard.status.get(), c.shard.node.Load(), c.shard.outbox.Depth()
 	h := health.Report{
 		State:         now.state,
 		Since:         now.since,
@@ -34,19 +34,19 @@ func (c *Client) known() findings.Input {
 		Connected:     node != nil && now.state != health.Closed,
 		Master:        now.master,
 		Cause:         now.cause,
-		Sentinel:      c.sentinelHealth(),
+		Sentinel:      c.shard.sentinelHealth(),
 		OutboxEntries: depth.Entries,
 		OutboxBytes:   depth.Bytes,
-		Feed:          c.feedHealth(),
-		Recovery:      c.recoveryHealth(),
-		Journal:       c.journal.health(),
+		Feed:          c.shard.feedHealth(),
+		Recovery:      c.shard.recoveryHealth(),
+		Journal:       c.shard.journal.health(),
 		Clock:         clockHealth(node),
 	}
 	if c.opts.MemoryOnly || now.state == health.Connected {
 		h.Cause = nil
 	}
 	if depth.Oldest != 0 {
-		h.OutboxOldest = max(0, time.Duration(c.clock.Now()-depth.Oldest))
+		h.OutboxOldest = max(0, time.Duration(c.shard.clock.Now()-depth.Oldest))
 	}
 	return c.input(h, now.cause, node, depth.Overflowed)
 }
@@ -56,24 +56,24 @@ func (c *Client) input(h health.Report, cause error, node *remote.Node, overflow
 	in := findings.Input{
 		Report:       h,
 		Now:          time.Now(),
-		Unconfigured: c.unconfigured(cause),
+		Unconfigured: c.shard.unconfigured(cause),
 		Overflowed:   overflowed,
-		Rejected:     c.rejections.Load(),
-		RejectedAt:   time.Unix(0, c.rejectedAt.Load()),
-		ResetAt:      time.Unix(0, c.recovery.resetAt.Load()),
-		Tombstones:   c.tombs.live(c.clock.Now()),
-		MaxMemory:    c.evicting.known().last.MaxMemory,
+		Rejected:     c.shard.rejections.Load(),
+		RejectedAt:   time.Unix(0, c.shard.rejectedAt.Load()),
+		ResetAt:      time.Unix(0, c.shard.recovery.resetAt.Load()),
+		Tombstones:   c.shard.tombs.live(c.shard.clock.Now()),
+		MaxMemory:    c.shard.evicting.known().last.MaxMemory,
 		KeyFiles:     c.keyFiles.known(),
 		Classes:      c.valueFaults(),
-		Journal:      c.journal.found(),
+		Journal:      c.shard.journal.found(),
 		Others:       c.kit.found(),
 	}
 	switch {
 	case c.opts.MemoryOnly || h.State == health.Closed:
 	case node == nil:
-		in.Away = c.away(cause)
+		in.Away = c.shard.away(cause)
 	default:
-		in.Master = c.sayings(node)
+		in.Master = c.shard.sayings(node)
 	}
 	return in
 }

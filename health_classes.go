@@ -25,7 +25,7 @@ func (k keyFiles) known() (all []findings.KeyFiles) {
 
 // valueFaults are what is wrong with the values of each class, by its name.
 func (c *Client) valueFaults() (all []findings.Class) {
-	c.everyClass(func(k *class) {
+	c.shard.everyClass(func(k *class) {
 		if l, ok := k.listener.(interface{ values() findings.Class }); ok {
 			all = append(all, l.values())
 		}

@@ -70,7 +70,7 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, client.outbox.Empty, func() string { return "not all is sent" })
+	waitUntil(t, 20*time.Second, client.shard.outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"p1": "v", "taken": "v", "lost": "", "waited": ""} {
 		wantStored(t, p, "c:"+key, want)
 	}
@@ -78,9 +78,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		func() string {
 			return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal)
 		})
-	client.journal.mu.Lock()
-	defer client.journal.mu.Unlock()
-	if _, kept := client.journal.entries[recordKey("c:taken")]; kept {
+	client.shard.journal.mu.Lock()
+	defer client.shard.journal.mu.Unlock()
+	if _, kept := client.shard.journal.entries[recordKey("c:taken")]; kept {
 		t.Error("the file keeps what was let go")
 	}
 }
@@ -96,12 +96,12 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
 	inFile := func() string {
 		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		if _, waits := next.outbox.Find("c:a"); waits {
+		if _, waits := next.shard.outbox.Find("c:a"); waits {
 			return "waits"
 		}
-		all := next.journal.settled()
+		all := next.shard.journal.settled()
 		for _, r := range all.records {
-			if r.process == client.process && string(r.Value) == "v" {
+			if r.process == client.shard.process && string(r.Value) == "v" {
 				if missed(all.gaps[r.process], r.number) {
 					return "missed"
 				}
@@ -118,9 +118,9 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 		}
 	}
 	take := func() (number uint64) {
-		r, _ := client.outbox.Record("c:a")
-		number, _ = client.ledger.Add(r, client.ledger.Epoch(), client.clock.Now())
-		client.outbox.Done(r.Key, r.Seq)
+		r, _ := client.shard.outbox.Record("c:a")
+		number, _ = client.shard.ledger.Add(r, client.shard.ledger.Epoch(), client.shard.clock.Now())
+		client.shard.outbox.Done(r.Key, r.Seq)
 		return number
 	}
 	if got := inFile(); got != "waits" { // at once: it is fsynced
@@ -129,24 +129,24 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	first := take()
 	wantInFile("a master has it", fmt.Sprint("taken ", first))
 
-	client.ledger.NextBarrier(client.ledger.Epoch())
-	rs, ps := client.ledger.Uncover(first - 1) // the next master does not
-	client.journal.uncovered(t.Context(), first-1, client.ledger.Next(), rs, ps)
-	client.outbox.Return(rs, ps)
+	client.shard.ledger.NextBarrier(client.shard.ledger.Epoch())
+	rs, ps := client.shard.ledger.Uncover(first - 1) // the next master does not
+	client.shard.journal.uncovered(t.Context(), first-1, client.shard.ledger.Next(), rs, ps)
+	client.shard.outbox.Return(rs, ps)
 	if got := inFile(); got != "missed" { // at once, before a later barrier can vouch for it
 		t.Fatalf("a next master does not have it: %s", got)
 	}
 
 	second := take()
-	client.ledger.NextBarrier(client.ledger.Epoch())
-	client.ledger.Confirm(second, client.clock.Now())
-	if n := client.ledger.Unconfirmed(); n != 0 {
+	client.shard.ledger.NextBarrier(client.shard.ledger.Epoch())
+	client.shard.ledger.Confirm(second, client.shard.clock.Now())
+	if n := client.shard.ledger.Unconfirmed(); n != 0 {
 		t.Fatalf("%d unconfirmed", n)
 	}
 	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
+	client.shard.ledger.Trim(client.shard.clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
 	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
-	client.ledger.Trim(client.clock.Now() + int64(client.opts.RingAge))
+	client.shard.ledger.Trim(client.shard.clock.Now() + int64(client.opts.RingAge))
 	wantInFile("its time in the ring is over", "gone")
 }
 
@@ -156,13 +156,13 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	now := client.clock.Now()
+	now := client.shard.clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	client.ledger.Add(r, client.ledger.Epoch(), now)
-	client.recallUndone("c:a")
+	client.shard.ledger.Add(r, client.shard.ledger.Epoch(), now)
+	client.shard.recallUndone("c:a")
 	waitUntil(t, 20*time.Second, func() bool {
 		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		_, waits := next.outbox.Find("c:a")
+		_, waits := next.shard.outbox.Find("c:a")
 		return waits
 	}, func() string { return "the next process takes it for delivered" })
 }
@@ -174,10 +174,10 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "j")
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
-	now := client.clock.Now()
+	now := client.shard.clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:taken", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	number, _ := client.ledger.Add(r, client.ledger.Epoch(), now)
-	client.ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.ledger.Epoch(), now)
+	number, _ := client.shard.ledger.Add(r, client.shard.ledger.Epoch(), now)
+	client.shard.ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.shard.ledger.Epoch(), now)
 	wantWritten(t, Journaled)(c.Set(t.Context(), "waits", "v"))
 	wantErr(t, os.Truncate(filepath.Join(dir, "journal"), 32), nil) // nothing can be read back
 	wantErr(t, os.RemoveAll(dir), nil)
@@ -186,10 +186,10 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 		return err == nil
 	}, func() string { return fmt.Sprintf("no file: %+v", client.Health().Journal) })
 	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	if _, waits := next.outbox.Find("c:waits"); !waits {
+	if _, waits := next.shard.outbox.Find("c:waits"); !waits {
 		t.Error("what waits is lost")
 	}
-	all := next.journal.settled()
+	all := next.shard.journal.settled()
 	if len(all.records) != 1 || all.records[0].number != number || string(all.records[0].Value) != "v" || len(all.prefixes) != 1 {
 		t.Errorf("of what a master has taken there is %+v", all)
 	}

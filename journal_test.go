@@ -33,7 +33,7 @@ func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
 	c := cacheOf[string](t, client, "c", Policy{})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, func() bool { return client.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 		})
 	end(t, next)
 	third := open(t, Options{Addr: noRedis, JournalDir: dir})
-	if !third.outbox.Empty() {
+	if !third.shard.outbox.Empty() {
 		t.Error("what was confirmed is sent once more")
 	}
 }
@@ -143,7 +143,7 @@ func TestARecordThatMakesNoSenseIsLeftOutAndTold(t *testing.T) {
 	wantErr(t, j.Close(t.Context()), nil)
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
 	waitFinding(t, client, "journal-damaged")
-	if !client.outbox.Empty() || client.Health().Journal.Entries != 0 {
+	if !client.shard.outbox.Empty() || client.Health().Journal.Entries != 0 {
 		t.Errorf("health = %+v", client.Health())
 	}
 }
@@ -155,7 +155,7 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	client, c := outageWith(t, p, dir)
 	wantWritten(t, Journaled)(c.Set(t.Context(), "kept", "v"))
-	wantErr(t, client.journal.file.Close(t.Context()), nil)
+	wantErr(t, client.shard.journal.file.Close(t.Context()), nil)
 	writes := map[string]func() (Receipt, error){
 		"Set":    func() (Receipt, error) { return c.Set(t.Context(), "a", "v") },
 		"Delete": func() (Receipt, error) { return c.Delete(t.Context(), "b") },
@@ -207,7 +207,7 @@ func TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew(t *testing.T) {
 	wantErr(t, os.WriteFile(filepath.Join(left, "journal"), b, 0o600), nil)
 	next := open(t, Options{Addr: noRedis, JournalDir: left})
 	for _, key := range []string{"before", "meanwhile", "after"} {
-		if _, ok := next.outbox.Find("c:" + key); !ok {
+		if _, ok := next.shard.outbox.Find("c:" + key); !ok {
 			t.Errorf("%s is lost with the process", key)
 		}
 	}

@@ -79,26 +79,26 @@ func kitReplies(rs []remote.Reply) []kit.Reply {
 }
 
 func (i *inside) Master() (kit.Master, <-chan struct{}) {
-	changed := *i.c.nodeChanged.Load()
-	n := i.c.node.Load()
+	changed := *i.c.shard.nodeChanged.Load()
+	n := i.c.shard.node.Load()
 	if n == nil {
 		return nil, changed
 	}
-	config := i.c.nodeConfig(n.Addr)
+	config := i.c.shard.nodeConfig(n.Addr)
 	config.Track = nil
 	return kitMaster{n, config}, changed
 }
 
 func (i *inside) Lease() time.Time {
-	_, barrier, _, _ := i.c.feed.state()
+	_, barrier, _, _ := i.c.shard.feed.state()
 	if barrier == 0 {
 		return time.Time{}
 	}
-	return i.c.clock.Moment(barrier)
+	return i.c.shard.clock.Moment(barrier)
 }
 
 func (i *inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	return i.c.beats.add(func(b watch.Beat) {
+	return i.c.shard.beats.add(func(b watch.Beat) {
 		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
 	})
 }
@@ -108,11 +108,11 @@ func (i *inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) i
 	if !ok {
 		return 0
 	}
-	return i.c.barriers.await(ctx, own.node, i.c.ledger.Next(), replicas)
+	return i.c.shard.barriers.await(ctx, own.node, i.c.shard.ledger.Next(), replicas)
 }
 
 func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
-	j := i.c.journal
+	j := i.c.shard.journal
 	if j == nil {
 		return false, nil
 	}
@@ -124,12 +124,12 @@ func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, er
 }
 
 func (i *inside) Forget(key string) {
-	i.c.journal.done(foreignKey+key, math.MaxInt64)
+	i.c.shard.journal.done(foreignKey+key, math.MaxInt64)
 }
 
 func (i *inside) Kept(prefix string) map[string][]byte {
 	found := map[string][]byte{}
-	for key, payload := range i.c.kept {
+	for key, payload := range i.c.shard.kept {
 		if strings.HasPrefix(key, prefix) {
 			found[key] = payload
 		}
@@ -139,14 +139,14 @@ func (i *inside) Kept(prefix string) map[string][]byte {
 
 func (i *inside) KeyPrefix() string           { return i.c.opts.KeyPrefix }
 func (i *inside) MemoryOnly() bool            { return i.c.opts.MemoryOnly }
-func (i *inside) Process() string             { return i.c.process }
+func (i *inside) Process() string             { return i.c.shard.process }
 func (i *inside) WriteTimeout() time.Duration { return i.c.opts.WriteTimeout }
 func (i *inside) ReadTimeout() time.Duration  { return i.c.opts.ReadTimeout }
 func (i *inside) CloseTimeout() time.Duration { return i.c.opts.CloseTimeout }
-func (i *inside) Log() *slog.Logger           { return i.c.log }
+func (i *inside) Log() *slog.Logger           { return i.c.shard.log }
 
 func (i *inside) Go(f func(context.Context)) bool {
-	return i.c.spawn(func() { f(i.c.ctx) })
+	return i.c.shard.spawn(func() { f(i.c.shard.ctx) })
 }
 
 func (i *inside) AddFindings(f func() []health.Finding) (stop func()) {

@@ -66,7 +66,7 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], l loading[V], pl
 // at the latest, whatever the loader does. had, where not nil, is closed when the
 // load that it waits for has ended: what follows is not the loader's time.
 func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
-	ok := c.client.spawn(func() {
+	ok := c.client.shard.spawn(func() {
 		ctx, cancel := c.client.loadContext(within(ctx, &f.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
@@ -108,7 +108,7 @@ func (c *Cache[V]) rescue(f *flight[V]) {
 func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, errLoadTimeout)
 	ctx, cancelCause := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ctx, func() { cancelCause(ErrClosed) })
+	stop := context.AfterFunc(c.shard.ctx, func() { cancelCause(ErrClosed) })
 	return ctx, func() {
 		stop()
 		cancelCause(context.Canceled)
@@ -181,7 +181,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.keepHere(f, plan, v, nil)
 		return
 	}
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
@@ -190,7 +190,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	c.flights.keep(f, func() { c.put(key, it) })
-	if plan.cause != nil || c.client.node.Load() == nil {
+	if plan.cause != nil || c.client.shard.node.Load() == nil {
 		c.flights.settle(f, e, nil)
 		return
 	}
@@ -204,7 +204,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
 func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
 	c.flights.keep(f, func() {
@@ -225,7 +225,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 		c.drop(key)
 		return
 	}
-	it := c.absentItem(c.client.clock.Now())
+	it := c.absentItem(c.client.shard.clock.Now())
 	it.Epoch = epoch
 	c.put(key, it)
 }
@@ -238,24 +238,24 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.key.key)
 	defer c.client.fills.enter()()
-	node := c.client.node.Load()
+	node := c.client.shard.node.Load()
 	if node == nil {
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
 	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.lanes.Lock(&p, full)
+	lane, err := c.client.shard.lanes.Lock(&p, full)
 	if err != nil {
 		return
 	}
-	defer c.client.lanes.Unlock(lane)
-	if c.flights.superseded(f) || c.client.waits(full) || c.yields(f.key.key, replaces) {
+	defer c.client.shard.lanes.Unlock(lane)
+	if c.flights.superseded(f) || c.client.shard.waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}
-	defer c.client.scripts.enter(full)()
+	defer c.client.shard.scripts.enter(full)()
 	sent := time.Now()
-	missed, ok := f.missed.since(c.client.clocks)
+	missed, ok := f.missed.since(c.client.shard.clocks)
 	if !ok {
 		return
 	}
@@ -282,7 +282,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
 	for range 3 {
 		m := c.keys.mark(c.full(f.key.key))
-		if m.epoch == 0 || c.client.node.Load() != node {
+		if m.epoch == 0 || c.client.shard.node.Load() != node {
 			return
 		}
 		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
@@ -292,7 +292,7 @@ func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], i
 		covered, ok := *it, false
 		covered.Epoch = m.epoch
 		c.flights.exchange(f, func() {
-			if ok = c.client.feed.undisturbed(m); ok {
+			if ok = c.client.shard.feed.undisturbed(m); ok {
 				c.put(f.key.key, &covered)
 			}
 		})

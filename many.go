@@ -24,7 +24,7 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	for _, key := range keys {
 		it := c.hitAt(key, now)
 		if it == nil {
@@ -59,7 +59,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
-		if c.client.closed() {
+		if c.client.shard.closed() {
 			return errors.Join(append(errs, ErrClosed)...)
 		}
 		fs, again := c.flyMany(ctx, keys, load), []string(nil)
@@ -219,7 +219,7 @@ func (b *batch[V]) start(ctx context.Context) {
 	for i, w := range b.wanted {
 		keys[i] = w.flight.key.key
 	}
-	ok := c.client.spawn(func() {
+	ok := c.client.shard.spawn(func() {
 		defer close(b.done)
 		ctx, cancel := c.client.loadContext(within(ctx, &b.awaited), c.policy.LoadTimeout)
 		defer cancel()
@@ -243,16 +243,16 @@ func (b *batch[V]) start(ctx context.Context) {
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
 	as := make([]answer[V], len(fs))
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	for _, f := range fs {
 		f.asked, f.mark = now, c.keys.mark(c.full(f.key.key))
 	}
-	node := c.client.node.Load()
+	node := c.client.shard.node.Load()
 	var full []string
 	var index []int
 	for i, f := range fs {
 		key := c.full(f.key.key)
-		if node == nil || c.client.waits(key) {
+		if node == nil || c.client.shard.waits(key) {
 			as[i] = c.consult(ctx, f.key.key, f.mark)
 			continue
 		}
@@ -355,7 +355,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	defer p.Release()
 	var node *remote.Node
 	if a.left > 0 {
-		if node = c.client.patientMaster(p); node == nil {
+		if node = c.client.shard.patientMaster(p); node == nil {
 			a.spend(began, Receipt{})
 		}
 	}
@@ -379,10 +379,10 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	var sends []sending
 	var lanes []*keylock.Held
 	for i, w := range ws {
-		if c.client.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.keys.brief(w.ttl) || noted != nil {
+		if c.client.shard.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.keys.brief(w.ttl) || noted != nil {
 			continue
 		}
-		lane := c.client.lanes.TryLock(w.rec.Key)
+		lane := c.client.shard.lanes.TryLock(w.rec.Key)
 		if lane == nil {
 			continue
 		}
@@ -401,7 +401,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 			sent[i] = true
 			sends[j].err = errs[j]
 			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
-			c.client.lanes.Unlock(lanes[j])
+			c.client.shard.lanes.Unlock(lanes[j])
 		}
 		a.spend(began, leastOf(out, index))
 	}

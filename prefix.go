@@ -45,14 +45,14 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	case ctx.Err() != nil:
 		return 0, Receipt{}, context.Cause(ctx)
 	}
-	node := c.client.node.Load()
+	node := c.client.shard.node.Load()
 	if node == nil {
-		return c.keepPrefix(ctx, prefix, c.client.awayCause())
+		return c.keepPrefix(ctx, prefix, c.client.shard.awayCause())
 	}
 	if node.Lacks("SCAN") { // kept, it would hold up all writes under the prefix for good
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errNoScan)
 	}
-	if !c.client.outbox.Empty() { // older writes under the prefix may wait there
+	if !c.client.shard.outbox.Empty() { // older writes under the prefix may wait there
 		return c.keepPrefix(ctx, prefix, errBehind)
 	}
 	select {
@@ -63,14 +63,14 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.Now()}
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.clock.Now()}
 	c.dropPrefix(prefix)
 	n, at, err := c.keys.deletePrefix(bounded, node, prefix)
 	p.Lo, p.Hi = at, at
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
 	case err == nil:
-		if !c.client.takenPrefix(p, node) {
+		if !c.client.shard.takenPrefix(p, node) {
 			return c.keepPrefix(ctx, prefix, errChanged)
 		}
 		return n, Receipt{Durability: Master}, nil
@@ -93,16 +93,16 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if c.client.opts.MemoryOnly {
 		return c.dropPrefix(prefix), Receipt{}, nil
 	}
-	if c.policy.OutageWrites == RefuseWrites && !c.client.memoryIsAll() {
+	if c.policy.OutageWrites == RefuseWrites && !c.client.shard.memoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.clock.Now()}
-	if err := c.client.outbox.PutPrefix(p); err != nil {
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.clock.Now()}
+	if err := c.client.shard.outbox.PutPrefix(p); err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	commit := c.client.journal.prefix(p)
+	commit := c.client.shard.journal.prefix(p)
 	c.dropPrefix(prefix)
-	c.client.keptWrite(cause)
+	c.client.shard.keptWrite(cause)
 	r, err := kept(ctx, commit, c.policy.WriteTimeout)
 	return -1, r, err
 }

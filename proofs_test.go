@@ -16,12 +16,12 @@ import (
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 	t.Parallel()
 	c := &Client{shard: &shard{feed: newFeed()}}
-	c.feed.begin(true, nil)
-	c.feed.provedHeard(5)
+	c.shard.feed.begin(true, nil)
+	c.shard.feed.provedHeard(5)
 	if c.vouches(&local.Item{}, SourceRedis, 5) {
 		t.Error("without any barrier")
 	}
-	c.feed.provedBarrier(5)
+	c.shard.feed.provedBarrier(5)
 	if !c.vouches(&local.Item{}, SourceRedis, 4+leaseTerm) {
 		t.Error("not within the lease")
 	}
@@ -37,15 +37,15 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	node := client.node.Load()
-	client.unlisten() // nobody else asks
+	node := client.shard.node.Load()
+	client.shard.unlisten() // nobody else asks
 	hear := func(until func(asked int) bool) (heard, began int64) {
-		client.feed.begin(true, nil)
+		client.shard.feed.begin(true, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		n, done := client.feed, make(chan struct{})
-		began = client.clock.Now()
-		go func() { defer close(done); client.hear(ctx, node) }()
+		n, done := client.shard.feed, make(chan struct{})
+		began = client.shard.clock.Now()
+		go func() { defer close(done); client.shard.hear(ctx, node) }()
 		for asked := 0; !until(asked); asked++ {
 			time.Sleep(hearEach / 2)
 		}
@@ -69,17 +69,17 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
-	l := c.client.lanes.TryLock("c:a") // the replayer leaves it alone
+	l := c.client.shard.lanes.TryLock("c:a") // the replayer leaves it alone
 	w, err := setOf(c, "a", "ours")
 	wantErr(t, err, nil)
-	wantErr(t, c.client.outbox.Put(w.rec), nil)
+	wantErr(t, c.client.shard.outbox.Put(w.rec), nil)
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "ours")
 	if e.Coherent || e.Source != SourceMemory {
 		t.Errorf("%+v", e)
 	}
-	c.client.lanes.Unlock(l)
-	c.client.wakeReplay()
+	c.client.shard.lanes.Unlock(l)
+	c.client.shard.wakeReplay()
 	waitInRedis(t, p, "c:a", "ours")
 }
 
@@ -89,9 +89,9 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 	client := newClient(Options{Logger: quiet}.withDefaults())
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
-	now := client.clock.Now()
+	now := client.shard.clock.Now()
 	r := outbox.Record{Kind: outbox.Invalidate, Key: "c:a", Class: "c:", Since: now, Ends: now + int64(time.Hour)}
-	client.outbox.Return([]outbox.Record{r}, nil)
+	client.shard.outbox.Return([]outbox.Record{r}, nil)
 	if e, err := c.Lookup(t.Context(), "a"); err == nil {
 		t.Errorf("read %+v", e)
 	}
@@ -115,14 +115,14 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			key := tt.name
 			_, err := c.Set(t.Context(), key, "first")
 			wantErr(t, err, nil)
-			first := c.client.ledger.Floor("c:" + key)
+			first := c.client.shard.ledger.Floor("c:" + key)
 			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
 			w.rec.Lo, w.rec.Hi = first+tt.lo, first+tt.hi
-			_, err = c.client.keep(w.rec)
+			_, err = c.client.shard.keep(w.rec)
 			wantErr(t, err, nil)
-			c.client.wakeReplay()
-			waitUntil(t, 20*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+			c.client.shard.wakeReplay()
+			waitUntil(t, 20*time.Second, c.client.shard.outbox.Empty, func() string { return "not sent" })
 			wantStored(t, p, "c:"+key, "second")
 		})
 	}
@@ -139,11 +139,11 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	before := c.client.feed.announced.Load()
+	before := c.client.shard.feed.announced.Load()
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
-	c.client.wakeReplay()
-	waitUntil(t, 20*time.Second, c.client.outbox.Empty, func() string { return "not sent" })
+	c.client.shard.wakeReplay()
+	waitUntil(t, 20*time.Second, c.client.shard.outbox.Empty, func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)
 	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Degraded }, func() string { return "connected" })

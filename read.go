@@ -42,7 +42,7 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
-		return c.entry(it, SourceMemory, now, c.client.cause()), nil
+		return c.entry(it, SourceMemory, now, c.client.shard.cause()), nil
 	}
 	return c.read(ctx, op, key, load)
 }
@@ -53,12 +53,12 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 // call has come: the first calls of a process that was stopped come before anything
 // else in it has noticed.
 func (c *Cache[V]) hit(key string) (it *local.Item, now int64) {
-	now = c.client.clock.Now()
+	now = c.client.shard.clock.Now()
 	return c.hitAt(key, now), now
 }
 
 func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
-	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.node.Load() != nil {
+	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.shard.node.Load() != nil {
 		return nil // Redis is asked every time; memory is there for the outage
 	}
 	it := c.peek(key)
@@ -74,13 +74,13 @@ func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 // uncovered is hit for an item that the feed does not cover. One that it covered
 // before, in an epoch that has ended, may have been changed meanwhile.
 func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
-	away := c.client.node.Load() == nil
+	away := c.client.shard.node.Load() == nil
 	switch {
-	case away && c.policy.OutageReads == RefuseReads && !c.client.memoryIsAll():
+	case away && c.policy.OutageReads == RefuseReads && !c.client.shard.memoryIsAll():
 		return nil
 	case away && now < it.FreshUntil:
 		return it
-	case now < it.AskAfter && !c.client.feed.passed(it.Epoch):
+	case now < it.AskAfter && !c.client.shard.feed.passed(it.Epoch):
 		return it
 	}
 	return nil
@@ -112,7 +112,7 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		if err := ctx.Err(); err != nil {
 			return Entry[V]{}, context.Cause(ctx)
 		}
-		if c.client.closed() {
+		if c.client.shard.closed() {
 			return Entry[V]{}, ErrClosed
 		}
 		f, leader := c.flights.join(key, load != nil)
@@ -158,7 +158,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 			c.flights.abandon(f)
 		}
 	}()
-	f.asked, f.mark = c.client.clock.Now(), c.keys.mark(c.full(f.key.key))
+	f.asked, f.mark = c.client.shard.clock.Now(), c.keys.mark(c.full(f.key.key))
 	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }
@@ -192,7 +192,7 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 
 // conclude settles the flight by what Redis said, or starts a load that will.
 func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a answer[V]) {
-	key, now := f.key.key, c.client.clock.Now()
+	key, now := f.key.key, c.client.shard.clock.Now()
 	switch {
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
@@ -212,9 +212,9 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a a
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
-	full, node := c.full(key), c.client.node.Load()
-	if !c.client.outbox.Empty() {
-		if r, ok := c.client.outbox.Find(full); ok && r.Kind != outbox.Touch {
+	full, node := c.full(key), c.client.shard.node.Load()
+	if !c.client.shard.outbox.Empty() {
+		if r, ok := c.client.shard.outbox.Find(full); ok && r.Kind != outbox.Touch {
 			it, junk := c.fromOutbox(r)
 			if it != nil || r.Kind == outbox.Delete || node != nil {
 				a := answer[V]{it: it, source: SourceMemory, junk: junk}
@@ -226,10 +226,10 @@ func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
 		}
 	}
 	if node == nil {
-		if c.client.memoryIsAll() {
+		if c.client.shard.memoryIsAll() {
 			return answer[V]{}
 		}
-		return answer[V]{err: c.client.awayCause()}
+		return answer[V]{err: c.client.shard.awayCause()}
 	}
 	missed := missAt(node)
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
@@ -254,7 +254,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		c.undecodable()
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
-	asked := c.client.clock.At(missed.at) // not when it was answered: this process may have been stopped since
+	asked := c.client.shard.clock.At(missed.at) // not when it was answered: this process may have been stopped since
 	ttl, age := v.TTL, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
@@ -286,7 +286,7 @@ func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
 // fromOutbox is the value of a record. Memory may hold it for an outage; but when the
 // record has been sent, something newer may be in Redis, which was announced before.
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	if r.Kind != outbox.Set || now >= r.Ends {
 		return nil, ""
 	}
@@ -304,11 +304,11 @@ const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk string) {
-	key, now := f.key.key, c.client.clock.Now()
+	key, now := f.key.key, c.client.shard.clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
-	case !lives || c.client.node.Load() == nil:
-	case c.client.bereft() && !it.Absent:
+	case !lives || c.client.shard.node.Load() == nil:
+	case c.client.shard.bereft() && !it.Absent:
 		it = replaced(it, now)
 		c.flights.keep(f, func() { c.put(key, it) })
 	default:
@@ -324,7 +324,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk 
 
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
-	key, now := f.key.key, c.client.clock.Now()
+	key, now := f.key.key, c.client.shard.clock.Now()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
@@ -349,7 +349,7 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.clock.Now()
+	now := c.client.shard.clock.Now()
 	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}

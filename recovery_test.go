@@ -67,7 +67,7 @@ func TestWhatRedisLostInARestartIsPutBack(t *testing.T) {
 				for _, key := range []string{"overwritten", "deleted", "touched", "px1", "px2"} {
 					_, _ = c.Set(t.Context(), key, "old")
 				}
-				waitUntil(t, 20*time.Second, func() bool { last, _ := client.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
+				waitUntil(t, 20*time.Second, func() bool { last, _ := client.shard.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
 				if tt.save {
 					redisDo(t, p, "SAVE")
 				}
@@ -127,7 +127,7 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 	connect(t, one, 20*time.Second)
 	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 20*time.Second, func() bool { return one.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return one.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	set := func(c *Cache[string], key, v string) { _, err := c.Set(t.Context(), key, v); wantErr(t, err, nil) }
 	del := func(c *Cache[string], key string) { _, err := c.Delete(t.Context(), key); wantErr(t, err, nil) }
 	writes := []struct {
@@ -262,14 +262,14 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
-	old := client.node.Load()
+	old := client.shard.node.Load()
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
 	late := sending{node: old, mark: c.keys.mark("c:a"), span: remote.Span{Sent: time.Now()}, found: true}
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)
-	if client.node.Load() == old {
+	if client.shard.node.Load() == old {
 		t.Fatal("the master has not changed")
 	}
 	r, err := c.delivered(patient(t, time.Second), w, late)
@@ -286,10 +286,10 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
-	book{client.shard}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.evicting.known().last})
+	book{client.shard}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.shard.evicting.known().last})
 	r, err := c.Set(t.Context(), "after", "v")
 	wantValue(t, r.Durability, err, Master)
-	waitUntil(t, 20*time.Second, func() bool { return client.ledger.Unconfirmed() == 0 && client.outbox.Empty() },
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.ledger.Unconfirmed() == 0 && client.shard.outbox.Empty() },
 		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
 	for _, key := range []string{"before", "after"} {
 		wantStored(t, p, "c:"+key, "v")
@@ -331,7 +331,7 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "EVAL", `for i = 1, 20000 do redis.call('SET', 'c:p' .. i, '') end`, "0")
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
-	node := one.client.node.Load()
+	node := one.client.shard.node.Load()
 	now := func() int64 { low, _ := node.ServerTime(time.Now()); return low }
 	began := now()
 	n, _, err := one.DeletePrefix(t.Context(), "p")
@@ -343,11 +343,11 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 		w, err := setOf(other, key, "v")
 		wantErr(t, err, nil)
 		w.rec.Lo, w.rec.Hi = at, at
-		_, err = other.client.keep(w.rec)
+		_, err = other.client.shard.keep(w.rec)
 		wantErr(t, err, nil)
 	}
-	other.client.wakeReplay()
-	waitUntil(t, 20*time.Second, other.client.outbox.Empty, func() string { return "not sent" })
+	other.client.shard.wakeReplay()
+	waitUntil(t, 20*time.Second, other.client.shard.outbox.Empty, func() string { return "not sent" })
 	wantStored(t, p, "c:px", "")
 	wantStored(t, p, "c:x", "v")
 	wantStored(t, p, "c:py", "v")

@@ -27,7 +27,7 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if full != want+key || c.bare(full) != key {
 				t.Errorf("%q is %q in Redis", key, full)
 			}
-			if got := client.classOf(full); got != c.keys {
+			if got := client.shard.classOf(full); got != c.keys {
 				t.Errorf("%q is not found to be of %s", full, c.class)
 			}
 			if of, ok := remote.KeyOfTombstone("app:", c.keys.tomb(full)); !ok || of != full {
@@ -37,7 +37,7 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if cond.Marks != c.keys.marks() || cond.Lives != c.keys.livesKey() || cond.Rest != key {
 				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.keys.marks(), c.keys.livesKey())
 			}
-			if got := client.classText(full); got != want {
+			if got := client.shard.classText(full); got != want {
 				t.Errorf("the class of %q begins with %q", full, got)
 			}
 		}
@@ -114,7 +114,7 @@ func TestWhatAnOutageKeptOfAVersionIsPutBackThere(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.outbox.Empty() }, func() string { return "not put back" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.shard.outbox.Empty() }, func() string { return "not put back" })
 	for key, want := range map[string]string{"d@2:a": "v", "d@2:old:a": "<nil>", "d:kept": "of another version"} {
 		if got := fmt.Sprint(redisDo(t, p, "GET", key)); got != want {
 			t.Errorf("%s is %s in Redis, want %s", key, got, want)

@@ -92,7 +92,7 @@ func TestTheBoundOfMemoryCountsWhatADecoderMakes(t *testing.T) {
 	r := redistest.Start(t)
 	client := open(t, Options{Addr: r.Addr(), MemoryBytes: bound})
 	connect(t, client, 30*time.Second)
-	c := cacheOf(t, client, "rich", Policy{}, WithCodec[rich](decoding{}))
+	c := cacheOf(t, client, "rich", Policy{ReadTimeout: 5 * time.Second}, WithCodec[rich](decoding{}))
 	for i := range 200 {
 		key := fmt.Sprint(i)
 		r.Do("SET", "rich:"+key, "{}", "EX", "100")

@@ -89,7 +89,7 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 		o = optionsOf(options)
 	}
 	start := time.Now()
-	now := c.client.clock.At(start)
+	now := c.client.shard.clock.At(start)
 	w.start, w.ttl, w.min = start, c.policy.TTL, o.min
 	if o.ttlGiven {
 		w.ttl = o.ttl
@@ -166,15 +166,15 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 	if p.Ctx.Err() != nil {
 		return Receipt{}, context.Cause(p.Ctx)
 	}
-	lane, err := c.client.lanes.Lock(p, w.rec.Key)
+	lane, err := c.client.shard.lanes.Lock(p, w.rec.Key)
 	if err != nil {
 		return c.undelivered(p.Ctx, w, err)
 	}
-	defer c.client.lanes.Unlock(lane)
+	defer c.client.shard.lanes.Unlock(lane)
 	c.inTurn(w)
-	node := c.client.patientMaster(p)
+	node := c.client.shard.patientMaster(p)
 	if node == nil {
-		return c.undelivered(p.Ctx, w, c.client.awayCause())
+		return c.undelivered(p.Ctx, w, c.client.shard.awayCause())
 	}
 	if c.behind(w) {
 		return c.undelivered(p.Ctx, w, errBehind)
@@ -186,8 +186,8 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 // which they are carried out, not in that in which they were begun. It is called
 // when w has its lane, or, where it gets none, when it is put into the outbox.
 func (c *Cache[V]) inTurn(w *write) {
-	w.rec.Evictions = c.client.evicting.generation.Load()
-	now := c.client.clock.Next()
+	w.rec.Evictions = c.client.shard.evicting.generation.Load()
+	now := c.client.shard.clock.Next()
 	w.rec.Since, w.rec.Ends = now, now+int64(w.ttl)
 	w.turn = true
 	if w.item != nil {
@@ -201,10 +201,10 @@ var errBehind = errors.New("an earlier write of its key or prefix is still to be
 // behind reports whether w must land after what waits in the outbox: after the
 // delete of its prefix, and, for a Touch, after the write of its key.
 func (c *Cache[V]) behind(w *write) bool {
-	if c.client.coveredByPrefix(w.rec.Key) {
+	if c.client.shard.coveredByPrefix(w.rec.Key) {
 		return true
 	}
-	return w.rec.Kind == outbox.Touch && c.client.waits(w.rec.Key)
+	return w.rec.Kind == outbox.Touch && c.client.shard.waits(w.rec.Key)
 }
 
 func (c *Cache[V]) bare(full string) string { return full[len(c.prefix):] }
@@ -226,7 +226,7 @@ func (c *Cache[V]) supersede(w *write, put func()) { c.flights.supersede(c.bare(
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.
 func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Receipt, error) {
-	memoryIsAll := c.client.memoryIsAll()
+	memoryIsAll := c.client.shard.memoryIsAll()
 	if w.rec.Kind == outbox.Touch {
 		if err := c.touchable(w, cause); err != nil {
 			return Receipt{}, err
@@ -241,7 +241,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
 	if !c.client.opts.MemoryOnly {
-		c.client.keptWrite(cause)
+		c.client.shard.keptWrite(cause)
 	}
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
@@ -267,13 +267,13 @@ func (c *Cache[V]) keep(w *write) (p pending, err error) {
 		}
 		c.recall(&w.rec)
 		if !c.client.opts.MemoryOnly {
-			p, err = c.client.keep(w.rec)
+			p, err = c.client.shard.keep(w.rec)
 		}
 		if err != nil {
 			c.drop(c.bare(w.rec.Key))
 			return
 		}
-		if !c.client.overtaken(w.rec) {
+		if !c.client.shard.overtaken(w.rec) {
 			c.applied(w)
 		}
 	})
@@ -285,11 +285,11 @@ func (c *Cache[V]) touchable(w *write, cause error) error {
 	if it := c.peek(c.bare(w.rec.Key)); it.Fresh(w.rec.Since) && !it.Absent {
 		return nil
 	}
-	r, waits := c.client.outbox.Find(w.rec.Key)
+	r, waits := c.client.shard.outbox.Find(w.rec.Key)
 	switch {
 	case waits && r.Kind == outbox.Set && w.rec.Since < r.Ends:
 		return nil
-	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.memoryIsAll():
+	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.shard.memoryIsAll():
 		return ErrNotFound
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)

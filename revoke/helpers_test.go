@@ -164,9 +164,13 @@ func startAt(tb testing.TB, o evercache.Options, p revoke.Policy, wall func() ti
 // initAll marks the list, and waits for the processes.
 func initAll(tb testing.TB, ps []*process, p revoke.Policy) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), 40*time.Second)
 	defer cancel()
-	if _, err := revoke.Init(ctx, ps[0].client, p); err != nil {
+	_, err := revoke.Init(ctx, ps[0].client, p)
+	for err != nil && ctx.Err() == nil { // a busy machine delays one question or another
+		_, err = revoke.Init(ctx, ps[0].client, p)
+	}
+	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, q := range ps {

@@ -64,7 +64,7 @@ func work(n *testkit.Network) *separated {
 		n.Fatal(err)
 	}
 	s := &separated{Network: n, client: c}
-	s.Until(5*time.Second, "not connected", func() bool { return s.stage() == "clear" })
+	s.Until(45*time.Second, "not connected", func() bool { return s.stage() == "clear" })
 	l := chaos.Load{Store: store, Writers: testkit.Writers, Readers: testkit.Readers, Prefix: testkit.Class + "w-", Known: []string{testkit.Class + "known"}}
 	if err := l.Seed(n.Context()); err != nil {
 		n.Fatal(err)
@@ -83,7 +83,7 @@ func (s *separated) stage() string { return s.client.Health().Sentinel.Stage }
 func (s *separated) end(fault time.Time, limits chaos.Limits) chaos.Summary {
 	s.Helper()
 	s.run.Stop()
-	s.Until(5*time.Second, "the replay does not end", func() bool {
+	s.Until(45*time.Second, "the replay does not end", func() bool {
 		h := s.client.Health()
 		return h.State == health.Connected && h.OutboxEntries == 0 && !h.Sentinel.Provisional
 	})
@@ -118,7 +118,7 @@ func TestPartitionTheMasterAndOneSentinelAreCutOff(t *testing.T) {
 		old := s.client.Health().Master
 		fault := time.Now()
 		s.CutHost(0)
-		s.Until(10*time.Second, "no other master is used", func() bool { return s.client.Health().Master != old && s.run.History.Landed(fault) > 100 })
+		s.Until(45*time.Second, "no other master is used", func() bool { return s.client.Health().Master != old && s.run.History.Landed(fault) > 100 })
 		adopted := s.client.Health().Master
 		s.Heal()
 		for range 20 { // the old master is back, and takes writes for seconds
@@ -143,7 +143,7 @@ func TestPartitionTheClientIsWithTheMinority(t *testing.T) {
 		old := s.client.Health().Master
 		fault := time.Now()
 		s.CutLink()
-		s.Until(3*time.Second, "the minority is not noticed", func() bool {
+		s.Until(45*time.Second, "the minority is not noticed", func() bool {
 			return slices.ContainsFunc(s.client.Health().Findings, func(f health.Finding) bool { return f.Code == "sentinel-no-quorum" })
 		})
 		t.Logf("minority noticed after %v", time.Since(fault))
@@ -151,7 +151,7 @@ func TestPartitionTheClientIsWithTheMinority(t *testing.T) {
 		t.Logf("in the minority: %v, stage %s, master %s", s.client.State(), s.stage(), s.client.Health().Master)
 		s.Heal()
 		healed := time.Now()
-		s.Until(10*time.Second, "the new master is not followed", func() bool { return s.client.Health().Master != old && s.run.History.Landed(healed) > 100 })
+		s.Until(45*time.Second, "the new master is not followed", func() bool { return s.client.Health().Master != old && s.run.History.Landed(healed) > 100 })
 		t.Logf("followed %v after the heal", time.Since(healed))
 		limits := partitionLimits()
 		limits.LongestWrite = 700 * time.Millisecond // thousands of writes are taken back from the old master at once
