@@ -1,8 +1,6 @@
 package evercache
 
 import (
-	"time"
-
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/local"
 )
@@ -41,22 +39,6 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.drop(key)
 		}
 	})
-}
-
-// settlingTime is how long after a master was reached others may still send
-// again what they have kept.
-const settlingTime = int64(10 * time.Second)
-
-// settling reports whether an announcement may be of a write that was sent again.
-// Then it need not be news, and Redis may fail once more before it is read.
-func (sh *shard) settling(now int64) bool {
-	return sh.node.Load() == nil || now-sh.feed.begun.Load() < settlingTime
-}
-
-// bereft reports whether Redis has just lost its data: that it has no value does
-// not mean that somebody deleted it.
-func (sh *shard) bereft() bool {
-	return time.Since(time.Unix(0, sh.recovery.resetAt.Load())) < time.Duration(settlingTime)
 }
 
 // replaced is an item that has a newer value in Redis, or had one there: it may be
