@@ -40,38 +40,38 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, R
 	p := &w.patience
 	*p = deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.shard.lanes.Lock(p, w.rec.Key)
+	lane, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.shard.lanes.Unlock(lane)
+	defer c.client.shard.Locks.Unlock(lane)
 	c.inTurn(w)
-	switch r, waits := c.client.shard.outbox.Find(w.rec.Key); {
+	switch r, waits := c.client.shard.Outbox.Find(w.Rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
 	case waits && r.Kind != outbox.Touch:
 		return c.addBehind(ctx, w, r)
 	}
-	node := c.client.shard.patientMaster(p)
+	node := c.client.shard.PatientMaster(p)
 	switch {
 	case node != nil:
 		return c.addAtMaster(p, node, w)
-	case !c.client.shard.memoryIsAll():
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.shard.awayCause())
+	case !c.client.shard.MemoryIsAll():
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.shard.AwayCause())
 	}
-	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
+	if it := c.peek(key); it.Fresh(w.Rec.Since) && !it.Absent {
 		return false, Receipt{}, nil
 	}
-	r, err := c.undelivered(ctx, w, c.client.shard.awayCause())
+	r, err := c.undelivered(ctx, w, c.client.shard.AwayCause())
 	return err == nil, r, err
 }
 
 // addBehind decides by the write that waits for the key in the outbox.
 func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Record) (bool, Receipt, error) {
-	if waiting.Kind == outbox.Set && w.rec.Since < waiting.Ends {
+	if waiting.Kind == outbox.Set && w.Rec.Since < waiting.Ends {
 		return false, Receipt{}, nil
 	}
 	r, err := c.undelivered(ctx, w, errBehind)
@@ -80,23 +80,23 @@ func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Recor
 
 func (c *Cache[V]) addAtMaster(p *deadline.Budget, node *remote.Node, w *write) (bool, Receipt, error) {
 	ctx, limit := p.First()
-	s, stored := c.keys.add(ctx, node, &w.outgoing, limit)
-	switch err := s.err; {
-	case err != nil && p.Ctx.Err() != nil && !s.unsent:
+	s, stored := c.keys.Add(ctx, node, &w.Outgoing, limit)
+	switch err := s.Err; {
+	case err != nil && p.Ctx.Err() != nil && !s.Unsent:
 		return false, Receipt{}, context.Cause(p.Ctx)
-	case s.unsent:
+	case s.Unsent:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case errors.Is(err, remote.ErrTooLarge): // it was not sent
 		return false, Receipt{}, rejection(err)
 	case err != nil:
-		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
+		c.supersede(w, func() { c.drop(c.bare(w.Rec.Key)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case !stored:
 		return false, Receipt{Durability: Master}, nil
 	}
 	number, ok := c.landed(w, s)
 	if !ok {
-		w.rec.Lo, w.rec.Hi = s.executed()
+		w.Rec.Lo, w.Rec.Hi = s.Executed()
 		r, err := c.undelivered(p.Ctx, w, errChanged)
 		return err == nil, r, err
 	}

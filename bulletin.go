@@ -67,11 +67,11 @@ func (c *Client) announce(ctx context.Context) {
 	for remote.Pause(ctx, findingLook) == nil {
 		news, over := b.next(time.Now(), c.findings())
 		for _, f := range news {
-			c.shard.log.LogAttrs(ctx, f.Severity.Level(), f.Title,
+			c.shard.Log.LogAttrs(ctx, f.Severity.Level(), f.Title,
 				append([]slog.Attr{slog.String("event", "finding")}, f.LogAttrs()...)...)
 		}
 		for _, code := range over {
-			c.shard.log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
+			c.shard.Log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/evercache/evercache/internal/heapsize"
 	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // Loader gets the value of a key from the origin: a database, another service.
@@ -47,7 +48,7 @@ type Cache[V any] struct {
 	sizer    *heapsize.Sizer
 	l1       *local.Store
 	flights  *flights[V]
-	keys     *class        // in Redis
+	keys     *shard.Class  // in Redis
 	mixed    atomic.Bool   // see mixes
 	limiter  *rate.Limiter // of loads in an outage
 	faults   []error       // of its options; NewCache refuses them
@@ -116,8 +117,8 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		flights:  newFlights[V](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
-	c.keys = client.shard.newClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
-	c.prefix = c.keys.prefix
+	c.keys = client.shard.NewClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
+	c.prefix = c.keys.Prefix
 	for _, o := range options {
 		if o != nil {
 			o(c)
@@ -130,7 +131,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if c.id, c.l1, err = client.register(name, p); err != nil {
 		return nil, err
 	}
-	client.shard.subscribe(name, c.keys)
+	client.shard.Subscribe(name, c.keys)
 	return c, nil
 }
 
@@ -159,7 +160,7 @@ func (c *Cache[V]) Release() bool {
 	if c.l1 != c.client.memory || !c.client.release(c.class) {
 		return false
 	}
-	c.keys.tracked.Store(false)
+	c.keys.Tracked.Store(false)
 	c.dropPrefix("")
 	return true
 }
@@ -292,7 +293,7 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 	switch src {
 	case SourceRedis:
-		return now < c.shard.feed.alone.Load() && !c.shard.feed.passed(it.Epoch)
+		return now < c.shard.Feed.Alone.Load() && !c.shard.Feed.Passed(it.Epoch)
 	case SourceMemory:
 		return c.opts.MemoryOnly || c.coherent(it, now)
 	}
@@ -301,5 +302,5 @@ func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 
 // coherent reports whether the feed covers an item without a gap.
 func (c *Client) coherent(it *local.Item, now int64) bool {
-	return it.Epoch == c.shard.feed.epoch.Load() && now < c.shard.feed.until.Load()
+	return it.Epoch == c.shard.Feed.Epoch.Load() && now < c.shard.Feed.Until.Load()
 }

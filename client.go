@@ -16,6 +16,7 @@ import (
 	"github.com/evercache/evercache/internal/inflight"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // Client is the connection to Redis, the memory and the outbox that the Caches
@@ -23,8 +24,8 @@ import (
 // it does not, memory answers and writes are kept. Make one with Open, close
 // it with Close. It is safe for concurrent use.
 type Client struct {
-	shard    *shard  // the master, and what is owed to it
-	opts     Options // without its passwords
+	shard    *shard.Shard // the master, and what is owed to it
+	opts     Options      // without its passwords
 	keyFiles keyFiles
 	logs     *logqueue.Handler // what log puts its lines into
 	ownLogs  bool              // logs is nobody else's
@@ -65,16 +66,16 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("evercache: wrong options:\n%w", err)
 	}
 	c := newClient(o)
-	if err := c.shard.open(); err != nil {
-		c.shard.cancel(err)
+	if err := c.shard.Open(); err != nil {
+		c.shard.Cancel(err)
 		c.memory.Close()
 		return nil, err
 	}
 	if !o.MemoryOnly {
 		if c.keyFiles.any() {
-			c.shard.goes(c.keyFiles.watch)
+			c.shard.Goes(c.keyFiles.watch)
 		}
-		c.shard.goes(c.announce)
+		c.shard.Goes(c.announce)
 	}
 	return c, nil
 }
@@ -85,7 +86,7 @@ func newClient(o Options) *Client {
 	o.Logger = slog.New(censor.Handler(logs))
 	files, clock := newKeyFiles(o), clock.New()
 	c := &Client{
-		shard:     newShard(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
+		shard:     shard.New(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
 		opts:      o,
 		keyFiles:  files,
 		logs:      logs,
@@ -97,7 +98,7 @@ func newClient(o Options) *Client {
 		named:     map[string]bool{},
 		done:      make(chan struct{}),
 	}
-	clock.Late = c.shard.feed.doubt
+	clock.Late = c.shard.Feed.Doubt
 	c.kit = newInside(c)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
@@ -119,7 +120,7 @@ func passwordsOf(o *Options) passwords {
 func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shard.closed() {
+	if c.shard.Closed() {
 		return 0, nil, ErrClosed
 	}
 	if c.named[class] {
@@ -129,7 +130,7 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
-		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.shard.clock, &c.evictions)
+		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.shard.Clock, &c.evictions)
 		c.stores = append(c.stores, store)
 	}
 	return c.lastClass, store, nil
@@ -139,16 +140,16 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 func (c *Client) release(class string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.named[class] || !c.shard.outbox.Empty() {
+	if !c.named[class] || !c.shard.Outbox.Empty() {
 		return false
 	}
 	delete(c.named, class)
-	c.shard.classes.Delete(class)
+	c.shard.Classes.Delete(class)
 	return true
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() health.State { return c.shard.status.get().state }
+func (c *Client) State() health.State { return c.shard.Status.Get().State }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -157,8 +158,8 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		return nil
 	}
 	for {
-		s, changed := c.shard.status.watch()
-		switch s.state {
+		s, changed := c.shard.Status.Watch()
+		switch s.State {
 		case health.Connected:
 			return nil
 		case health.Closed:
@@ -167,7 +168,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.shard.awayCause())
+			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.shard.AwayCause())
 		}
 	}
 }
@@ -177,7 +178,7 @@ func (c *Client) awayCauseIf(r Receipt) error {
 	if r.Durability >= Master {
 		return nil
 	}
-	return c.shard.cause()
+	return c.shard.Cause()
 }
 
 // Close ends the client: it refuses new calls, sends what the outbox holds if
@@ -202,15 +203,15 @@ func (c *Client) Shutdown(ctx context.Context) error {
 }
 
 func (c *Client) shutdown(ctx context.Context) error {
-	c.shard.status.apply(clientClosed, nil)
+	c.shard.Status.Apply(shard.ClientClosed, nil)
 	waitFor(ctx, c.writers.Close()) // what they still acknowledge must be in the outbox
-	memoryIsAll := c.shard.memoryIsAll()
+	memoryIsAll := c.shard.MemoryIsAll()
 	if !memoryIsAll {
-		c.shard.flush(ctx)
+		c.shard.Flush(ctx)
 	}
 	unsaved := new(UnsavedError)
-	unsaved.Writes, unsaved.AtRisk = c.shard.unsaved()
-	ended := waitFor(ctx, c.shard.end(ErrClosed))
+	unsaved.Writes, unsaved.AtRisk = c.shard.Unsaved()
+	ended := waitFor(ctx, c.shard.End(ErrClosed))
 	c.mu.Lock()
 	for _, s := range c.stores {
 		s.Close()
@@ -220,7 +221,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if *unsaved != (UnsavedError{}) && !memoryIsAll {
 		errs = append(errs, unsaved)
 	}
-	if err := c.shard.journal.close(ctx); err != nil {
+	if err := c.shard.Journal.Close(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	if !ended {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -22,7 +23,7 @@ func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
 		r, err := c.Set(t.Context(), "a", "v")
 		wantValue(t, r.Durability, err, Master)
 		kill(t, p)
-		if client.shard.ledger.Unconfirmed() > 0 {
+		if client.shard.Ledger.Unconfirmed() > 0 {
 			return client, p
 		}
 		restart(t, p, redisproc.Empty) // a barrier was quicker
@@ -75,7 +76,7 @@ func TestCloseDoesNotWaitLongForAReplicaThatHangs(t *testing.T) {
 	wantValue(t, r.Durability, err, Master)
 	began := time.Now()
 	wantErr(t, client.Close(), nil)
-	if took := time.Since(began); took < confirmPatience || took > confirmPatience+5*time.Second {
+	if took := time.Since(began); took < shard.ConfirmPatience || took > shard.ConfirmPatience+5*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // Source says who answered a read.
@@ -113,8 +115,8 @@ func name(i int, names ...string) string {
 
 // kept is the receipt of a write that no master has taken. It waits for the disk.
 // Without it the write is in force, but stored less safely than the journal promises.
-func kept(ctx context.Context, p pending, limit time.Duration) (Receipt, error) {
-	switch journaled, err := p.wait(ctx, limit); {
+func kept(ctx context.Context, p shard.Pending, limit time.Duration) (Receipt, error) {
+	switch journaled, err := p.Wait(ctx, limit); {
 	case err != nil:
 		return Receipt{Durability: Memory}, &DurabilityError{Asked: Journaled, Got: Memory, Cause: err}
 	case journaled:

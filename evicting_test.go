@@ -11,6 +11,7 @@ import (
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 func TestAGenerationEndsWhenItIsNotProvedThatNothingWasEvicted(t *testing.T) {
@@ -48,13 +49,13 @@ func TestAGenerationEndsWhenItIsNotProvedThatNothingWasEvicted(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			one := evictions{}.next(tt.first)
-			two := one.next(tt.second)
-			if one.generation != 1 || two.generation > 1 != tt.rises {
-				t.Errorf("generations %d, %d; rises: want %v", one.generation, two.generation, tt.rises)
+			one := shard.Evictions{}.Next(tt.first)
+			two := one.Next(tt.second)
+			if one.Generation != 1 || two.Generation > 1 != tt.rises {
+				t.Errorf("generations %d, %d; rises: want %v", one.Generation, two.Generation, tt.rises)
 			}
-			for generation, want := range map[uint64]bool{0: tt.doubtsUndated, 1: tt.doubtsFirst, two.generation: tt.secondIsDoubted} {
-				if got := two.doubts(generation); got != want {
+			for generation, want := range map[uint64]bool{0: tt.doubtsUndated, 1: tt.doubtsFirst, two.Generation: tt.secondIsDoubted} {
+				if got := two.Doubts(generation); got != want {
 					t.Errorf("generation %d is doubted: %v, want %v", generation, got, want)
 				}
 			}
@@ -268,7 +269,7 @@ func TestKeysThatWereEvictedAreNoDatasetReset(t *testing.T) {
 			if evicted {
 				evictAll(t, p)
 			} else {
-				redisDo(t, p, "DEL", "~dataset", "~b:"+client.shard.process)
+				redisDo(t, p, "DEL", "~dataset", "~b:"+client.shard.Process)
 			}
 			back()
 			if h := client.Health(); hasFinding(h, "dataset-reset") != reset {
@@ -286,15 +287,15 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, err := c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", c.keys.LivesKey()) != int64(1) {
 		t.Fatal("they were not noted at all")
 	}
-	was := client.shard.evicting.known().generation
+	was := client.shard.Evicting.Known().Generation
 	evictAll(t, p)
-	waitUntil(t, 30*time.Second, func() bool { return client.shard.evicting.known().generation > was }, func() string { return "the evictions are not noticed" })
+	waitUntil(t, 30*time.Second, func() bool { return client.shard.Evicting.Known().Generation > was }, func() string { return "the evictions are not noticed" })
 	_, err = c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.keys.livesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", c.keys.LivesKey()) != int64(1) {
 		t.Error("they are not noted again")
 	}
 }

@@ -23,7 +23,7 @@ func (h hearing[V]) values() findings.Class { return h.c.values() }
 // outage may be of a write that was sent again.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
-	ours, now := !deleted && c.client.shard.scripts.writes(full), c.client.shard.clock.Now()
+	ours, now := !deleted && c.client.shard.Scripts.Writes(full), c.client.shard.Clock.Now()
 	c.flights.announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:
@@ -33,7 +33,7 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, distrusted(it))
 		case now+int64(expiryTolerance) >= it.FreshUntil:
 			c.put(key, ended(it, now))
-		case c.client.shard.settling(now):
+		case c.client.shard.Settling(now):
 			c.put(key, replaced(it, now))
 		default:
 			c.drop(key)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // cacheAt opens a client of its own, as another process would, and waits until
@@ -31,13 +32,13 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 
 func waitCovered(t *testing.T, c *Cache[string]) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return c.keys.tracked.Load() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.keys.Tracked.Load() && c.client.Health().Feed.Coherent },
 		func() string { return fmt.Sprintf("the feed covers nothing: %+v", c.client.Health().Feed) })
 }
 
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
-	it, now := c.peek(key), c.client.shard.clock.Now()
+	it, now := c.peek(key), c.client.shard.Clock.Now()
 	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && c.client.coherent(it, now)
 }
 
@@ -131,10 +132,10 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 	}
 	ended := *c.peek("own")
 	ended.FreshUntil = 1
-	if e := c.entry(&ended, SourceMemory, c.client.shard.clock.Now(), nil); e.Fresh || e.Coherent {
+	if e := c.entry(&ended, SourceMemory, c.client.shard.Clock.Now(), nil); e.Fresh || e.Coherent {
 		t.Errorf("past its end: %+v", e)
 	}
-	c.client.shard.feed.silent()
+	c.client.shard.Feed.Silent()
 	e, err := c.Lookup(t.Context(), "own")
 	wantValue(t, e.Source, err, SourceRedis)
 }
@@ -249,9 +250,9 @@ func TestAFeedThatIsNotHeardCoversNothing(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	waitCovers(t, c, "first", "v")
-	c.client.shard.listening.end() // nobody asks whether it still speaks
+	c.client.shard.Listening.End() // nobody asks whether it still speaks
 	waitUntil(t, 20*time.Second, func() bool { return !c.covers("first", "v") }, func() string { return "still coherent" })
-	if c.client.shard.node.Load() == nil {
+	if c.client.shard.Node.Load() == nil {
 		t.Error("there is no master: nothing was shown")
 	}
 }
@@ -278,7 +279,7 @@ func (c heldCodec) Decode(data []byte) (string, error) {
 // waitAnnounced waits until the feed has told of more than n changes.
 func waitAnnounced(t *testing.T, c *Client, n uint64) {
 	t.Helper()
-	waitUntil(t, time.Second, func() bool { return c.shard.feed.announced.Load() > n }, func() string { return "nothing is announced" })
+	waitUntil(t, time.Second, func() bool { return c.shard.Feed.Announced.Load() > n }, func() string { return "nothing is announced" })
 }
 
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
@@ -294,7 +295,7 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 		"Set":          func(key string) error { _, err := other.Set(t.Context(), key, "new"); return err },
 		"Delete":       func(key string) error { _, err := other.Delete(t.Context(), key); return err },
 		"DeletePrefix": func(key string) error { _, _, err := other.DeletePrefix(t.Context(), key); return err },
-		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); one.client.shard.feed.announced.Add(1); return nil },
+		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); one.client.shard.Feed.Announced.Add(1); return nil },
 	}
 	for how, read := range reads {
 		for what, change := range changes {
@@ -305,12 +306,12 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 				codec.armed.Store(true)
 				done.Go(func() { read(key) })
 				<-codec.held
-				before, flushes := one.client.shard.feed.announced.Load(), one.client.shard.feed.flushes.Load()
+				before, flushes := one.client.shard.Feed.Announced.Load(), one.client.shard.Feed.Flushes.Load()
 				if err := change(key); err != nil {
 					t.Fatal(err)
 				}
 				if what == "FLUSHALL" {
-					waitUntil(t, time.Second, func() bool { return one.client.shard.feed.flushes.Load() > flushes }, func() string { return "no flush" })
+					waitUntil(t, time.Second, func() bool { return one.client.shard.Feed.Flushes.Load() > flushes }, func() string { return "no flush" })
 				} else {
 					waitAnnounced(t, one.client, before)
 				}
@@ -414,9 +415,9 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(one, "a", "ours")
 	wantErr(t, err, nil)
-	s := one.keys.send(t.Context(), one.client.shard.node.Load(), &w.outgoing, time.Second)
-	wantErr(t, s.err, nil)
-	before := one.client.shard.feed.announced.Load()
+	s := one.keys.Send(t.Context(), one.client.shard.Node.Load(), &w.Outgoing, time.Second)
+	wantErr(t, s.Err, nil)
+	before := one.client.shard.Feed.Announced.Load()
 	_, _ = other.Set(t.Context(), "a", "theirs")
 	waitAnnounced(t, one.client, before)
 	if _, ok := one.landed(w, s); !ok {
@@ -481,7 +482,7 @@ func TestAClassIsCoveredThoughTheFirstAttemptFailed(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
-	c.keys.tracked.Store(false) // as when Redis does not answer in time
+	c.keys.Tracked.Store(false) // as when Redis does not answer in time
 	waitCovered(t, c)
 }
 
@@ -519,24 +520,24 @@ func TestTheLeaseIsAsOldAsItsOlderProof(t *testing.T) {
 		until, alone   int64
 	}{
 		{"none", true, 0, 0, 0, 0},
-		{"barrier alone", true, 5 * ms, 0, 0, 5*ms + leaseTerm},
+		{"barrier alone", true, 5 * ms, 0, 0, 5*ms + shard.LeaseTerm},
 		{"heard alone", true, 0, 5 * ms, 0, 0},
-		{"older barrier", true, 5 * ms, 7 * ms, 5*ms + leaseTerm, 5*ms + leaseTerm},
-		{"heard before", true, 7 * ms, 5 * ms, 5*ms + leaseTerm, 7*ms + leaseTerm},
-		{"off", false, 7 * ms, 5 * ms, 0, 7*ms + leaseTerm},
+		{"older barrier", true, 5 * ms, 7 * ms, 5*ms + shard.LeaseTerm, 5*ms + shard.LeaseTerm},
+		{"heard before", true, 7 * ms, 5 * ms, 5*ms + shard.LeaseTerm, 7*ms + shard.LeaseTerm},
+		{"off", false, 7 * ms, 5 * ms, 0, 7*ms + shard.LeaseTerm},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFeed()
-			f.begin(tt.on, nil)
-			f.provedBarrier(tt.barrier)
-			f.provedHeard(tt.heard)
-			if f.until.Load() != tt.until || f.alone.Load() != tt.alone {
-				t.Errorf("until %d, alone %d", f.until.Load(), f.alone.Load())
+			f := shard.NewFeed()
+			f.Begin(tt.on, nil)
+			f.ProvedBarrier(tt.barrier)
+			f.ProvedHeard(tt.heard)
+			if f.Until.Load() != tt.until || f.Alone.Load() != tt.alone {
+				t.Errorf("until %d, alone %d", f.Until.Load(), f.Alone.Load())
 			}
-			covered := &local.Item{Epoch: f.epoch.Load()}
-			f.silent()
-			if f.until.Load() != 0 || !f.passed(covered.Epoch) {
+			covered := &local.Item{Epoch: f.Epoch.Load()}
+			f.Silent()
+			if f.Until.Load() != 0 || !f.Passed(covered.Epoch) {
 				t.Error("covered after a silence")
 			}
 		})

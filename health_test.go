@@ -14,6 +14,7 @@ import (
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/internal/watch"
 )
 
@@ -36,7 +37,7 @@ func TestEveryErrorHasItsReason(t *testing.T) {
 		want findings.Reason
 	}{
 		{io.EOF, findings.Unreachable},
-		{errNotYet, findings.Unreachable},
+		{shard.ErrNotYet, findings.Unreachable},
 		{at(remote.Conn), findings.Unreachable},
 		{at(remote.Auth), findings.Login},
 		{remote.ErrNotRedis, findings.NotRedis},
@@ -65,7 +66,7 @@ func TestEveryErrorHasItsReason(t *testing.T) {
 		{&watch.SentinelError{Err: &net.DNSError{Err: "no such host", Name: "s"}}, findings.SentinelName},
 		{&watch.SentinelError{Err: io.EOF}, findings.SentinelAway},
 	} {
-		if got := reasonOf(tt.err); got != tt.want {
+		if got := shard.ReasonOf(tt.err); got != tt.want {
 			t.Errorf("%v: reason %d, want %d", tt.err, got, tt.want)
 		}
 	}
@@ -75,7 +76,7 @@ func TestEveryErrorHasItsReason(t *testing.T) {
 func TestEveryKindOfReplyIsThoughtOf(t *testing.T) {
 	none := map[remote.Kind]bool{remote.Conn: true, remote.Crowded: true, remote.Oversize: true, remote.Logical: true, remote.Canceled: true, remote.Other: true}
 	for _, k := range remote.Kinds {
-		if _, ok := reasons[k]; ok == none[k] {
+		if _, ok := shard.Reasons[k]; ok == none[k] {
 			t.Errorf("%s: has a reason %v", k, ok)
 		}
 	}

@@ -11,32 +11,8 @@ import (
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
-	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
-
-func TestTheFateOfWhatAnEarlierProcessWrote(t *testing.T) {
-	t.Parallel()
-	const old = remote.TombstoneLife + time.Second
-	for _, tt := range []struct {
-		name         string
-		held, number uint64
-		age          time.Duration
-		want         fate
-	}{
-		{"the master has it", 9, 7, time.Second, watchOver},
-		{"the master has it, long ago", 9, 7, old, watchOver},
-		{"the master has an older state", 3, 7, time.Second, sendAgain},
-		{"the master has an older state, long ago", 3, 7, old, sendAgain},
-		{"nobody knows", 0, 7, time.Second, sendAgain},
-		{"nobody knows, long ago", 0, 7, old, letGo},
-		{"it waited when its process ended, long ago", 0, 25, old, sendAgain},
-		{"it waited, and a later master vouches", 40, 25, old, sendAgain},
-	} {
-		if got := fateOf(tt.held, []gap{{20, 30}}, tt.number, tt.age); got != tt.want {
-			t.Errorf("%s: fate %d, want %d", tt.name, got, tt.want)
-		}
-	}
-}
 
 // TestARestartAfterALongStopDeletesNothingThatRedisHad: what an earlier process
 // wrote eleven minutes ago cannot be put back any more. What no master ever took
@@ -51,7 +27,7 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 	record := func(key string) journal.Entry {
 		redisDo(t, p, "SET", "c:"+key, "v", "PXAT", fmt.Sprint(made+ttl.Milliseconds()))
 		end := outbox.End{From: made + ttl.Milliseconds(), To: made + ttl.Milliseconds()}
-		return encodeRecord(&outbox.Record{
+		return shard.EncodeRecord(&outbox.Record{
 			Kind: outbox.Set, Key: "c:" + key, Class: "c:", Value: []byte("v"),
 			Since: 1, Ends: int64(ttl), Lo: made, Hi: made, TTL: ttl, Sent: end,
 		}, clock)
@@ -61,16 +37,16 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 	j, _, err := journal.Open(dir, journal.Options{})
 	wantErr(t, err, nil)
 	_, err = j.Append(t.Context(),
-		encodeTaken(encodePrefix(outbox.Prefix{Text: "c:p", Since: 1, Lo: made, Hi: made + 1000}, clock), "gone", 7),
-		encodeTaken(record("taken"), "gone", 7),
-		encodeTaken(record("lost"), "rolledback", 7),
+		shard.EncodeTaken(shard.EncodePrefix(outbox.Prefix{Text: "c:p", Since: 1, Lo: made, Hi: made + 1000}, clock), "gone", 7),
+		shard.EncodeTaken(record("taken"), "gone", 7),
+		shard.EncodeTaken(record("lost"), "rolledback", 7),
 		record("waited"))
 	wantErr(t, err, nil)
 	wantErr(t, j.Close(t.Context()), nil)
 
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, client.shard.outbox.Empty, func() string { return "not all is sent" })
+	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"p1": "v", "taken": "v", "lost": "", "waited": ""} {
 		wantStored(t, p, "c:"+key, want)
 	}
@@ -78,9 +54,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		func() string {
 			return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal)
 		})
-	client.shard.journal.mu.Lock()
-	defer client.shard.journal.mu.Unlock()
-	if _, kept := client.shard.journal.entries[recordKey("c:taken")]; kept {
+	client.shard.Journal.Mu.Lock()
+	defer client.shard.Journal.Mu.Unlock()
+	if _, kept := client.shard.Journal.Entries[shard.RecordKey("c:taken")]; kept {
 		t.Error("the file keeps what was let go")
 	}
 }
@@ -96,16 +72,16 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
 	inFile := func() string {
 		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		if _, waits := next.shard.outbox.Find("c:a"); waits {
+		if _, waits := next.shard.Outbox.Find("c:a"); waits {
 			return "waits"
 		}
-		all := next.shard.journal.settled()
-		for _, r := range all.records {
-			if r.process == client.shard.process && string(r.Value) == "v" {
-				if missed(all.gaps[r.process], r.number) {
+		all := next.shard.Journal.Settled()
+		for _, r := range all.Records {
+			if r.Process == client.shard.Process && string(r.Value) == "v" {
+				if shard.Missed(all.Gaps[r.Process], r.Number) {
 					return "missed"
 				}
-				return fmt.Sprint("taken ", r.number)
+				return fmt.Sprint("taken ", r.Number)
 			}
 		}
 		return "gone"
@@ -118,9 +94,9 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 		}
 	}
 	take := func() (number uint64) {
-		r, _ := client.shard.outbox.Record("c:a")
-		number, _ = client.shard.ledger.Add(r, client.shard.ledger.Epoch(), client.shard.clock.Now())
-		client.shard.outbox.Done(r.Key, r.Seq)
+		r, _ := client.shard.Outbox.Record("c:a")
+		number, _ = client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), client.shard.Clock.Now())
+		client.shard.Outbox.Done(r.Key, r.Seq)
 		return number
 	}
 	if got := inFile(); got != "waits" { // at once: it is fsynced
@@ -129,24 +105,24 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	first := take()
 	wantInFile("a master has it", fmt.Sprint("taken ", first))
 
-	client.shard.ledger.NextBarrier(client.shard.ledger.Epoch())
-	rs, ps := client.shard.ledger.Uncover(first - 1) // the next master does not
-	client.shard.journal.uncovered(t.Context(), first-1, client.shard.ledger.Next(), rs, ps)
-	client.shard.outbox.Return(rs, ps)
+	client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
+	rs, ps := client.shard.Ledger.Uncover(first - 1) // the next master does not
+	client.shard.Journal.Uncovered(t.Context(), first-1, client.shard.Ledger.Next(), rs, ps)
+	client.shard.Outbox.Return(rs, ps)
 	if got := inFile(); got != "missed" { // at once, before a later barrier can vouch for it
 		t.Fatalf("a next master does not have it: %s", got)
 	}
 
 	second := take()
-	client.shard.ledger.NextBarrier(client.shard.ledger.Epoch())
-	client.shard.ledger.Confirm(second, client.shard.clock.Now())
-	if n := client.shard.ledger.Unconfirmed(); n != 0 {
+	client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
+	client.shard.Ledger.Confirm(second, client.shard.Clock.Now())
+	if n := client.shard.Ledger.Unconfirmed(); n != 0 {
 		t.Fatalf("%d unconfirmed", n)
 	}
 	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
-	client.shard.ledger.Trim(client.shard.clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
+	client.shard.Ledger.Trim(client.shard.Clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
 	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
-	client.shard.ledger.Trim(client.shard.clock.Now() + int64(client.opts.RingAge))
+	client.shard.Ledger.Trim(client.shard.Clock.Now() + int64(client.opts.RingAge))
 	wantInFile("its time in the ring is over", "gone")
 }
 
@@ -156,13 +132,13 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	now := client.shard.clock.Now()
+	now := client.shard.Clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	client.shard.ledger.Add(r, client.shard.ledger.Epoch(), now)
-	client.shard.recallUndone("c:a")
+	client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), now)
+	client.shard.RecallUndone("c:a")
 	waitUntil(t, 20*time.Second, func() bool {
 		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		_, waits := next.shard.outbox.Find("c:a")
+		_, waits := next.shard.Outbox.Find("c:a")
 		return waits
 	}, func() string { return "the next process takes it for delivered" })
 }
@@ -174,10 +150,10 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "j")
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
-	now := client.shard.clock.Now()
+	now := client.shard.Clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:taken", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	number, _ := client.shard.ledger.Add(r, client.shard.ledger.Epoch(), now)
-	client.shard.ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.shard.ledger.Epoch(), now)
+	number, _ := client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), now)
+	client.shard.Ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.shard.Ledger.Epoch(), now)
 	wantWritten(t, Journaled)(c.Set(t.Context(), "waits", "v"))
 	wantErr(t, os.Truncate(filepath.Join(dir, "journal"), 32), nil) // nothing can be read back
 	wantErr(t, os.RemoveAll(dir), nil)
@@ -186,11 +162,11 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 		return err == nil
 	}, func() string { return fmt.Sprintf("no file: %+v", client.Health().Journal) })
 	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	if _, waits := next.shard.outbox.Find("c:waits"); !waits {
+	if _, waits := next.shard.Outbox.Find("c:waits"); !waits {
 		t.Error("what waits is lost")
 	}
-	all := next.shard.journal.settled()
-	if len(all.records) != 1 || all.records[0].number != number || string(all.records[0].Value) != "v" || len(all.prefixes) != 1 {
+	all := next.shard.Journal.Settled()
+	if len(all.Records) != 1 || all.Records[0].Number != number || string(all.Records[0].Value) != "v" || len(all.Prefixes) != 1 {
 		t.Errorf("of what a master has taken there is %+v", all)
 	}
 }

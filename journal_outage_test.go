@@ -15,6 +15,7 @@ import (
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // leftBy is a folder with the file as it is now: what is left of a process that
@@ -102,12 +103,12 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 			}
 			waitUntil(t, 30*time.Second, func() bool { return client.Health().Journal.Bytes < 3*bound+5<<20 },
 				func() string { return fmt.Sprintf("the file stays large: %+v", client.Health().Journal) })
-			want := waitingIn(client.shard.outbox)
+			want := waitingIn(client.shard.Outbox)
 			for run := range 3 { // each process dies before Redis is back
 				dir = leftBy(t, dir)
 				o.JournalDir = dir
 				client = open(t, o)
-				if diff := cmp.Diff(want, waitingIn(client.shard.outbox)); diff != "" {
+				if diff := cmp.Diff(want, waitingIn(client.shard.Outbox)); diff != "" {
 					t.Fatalf("process %d (-want +got):\n%.2000s", run, diff)
 				}
 			}
@@ -123,7 +124,7 @@ func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T)
 	value := strings.Repeat("x", 4<<10)
 	writeMany(t, 2000, func(i int) (Receipt, error) { return c.Set(t.Context(), fmt.Sprint(i), value) })
 	small := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir), OutboxBytes: 1 << 20})
-	if d := small.shard.outbox.Depth(); d.Bytes > 1<<20+64<<10 || d.Overflowed == 0 { // and a prefix
+	if d := small.shard.Outbox.Depth(); d.Bytes > 1<<20+64<<10 || d.Overflowed == 0 { // and a prefix
 		t.Errorf("outbox = %+v", d)
 	}
 	if h := small.Health().Journal; h.LiveBytes > 5<<19 || h.Bytes > 5<<20 {
@@ -131,7 +132,7 @@ func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T)
 	}
 	waitFinding(t, small, "outbox-overflowed")
 	again := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, small.opts.JournalDir), OutboxBytes: 1 << 20})
-	was, is, kept := waitingIn(small.shard.outbox), waitingIn(again.shard.outbox), fmt.Sprintf("%d 4096", outbox.Set)
+	was, is, kept := waitingIn(small.shard.Outbox), waitingIn(again.shard.Outbox), fmt.Sprintf("%d 4096", outbox.Set)
 	for key, what := range was { // a value that was just given up may still be in the file
 		if got := is[key]; got != what && got != kept {
 			t.Errorf("%s: %q waits in the next process, %q in this one", key, got, what)
@@ -147,8 +148,8 @@ func TestAJournalWithoutRoomIsTold(t *testing.T) {
 	client := open(t, Options{Addr: noRedis, JournalDir: t.TempDir(), OutboxBytes: 8 << 20})
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
 	filler := make([]byte, 4<<20)
-	for i := 0; client.Health().Journal.LiveBytes < client.shard.journal.limit-5<<20; i++ {
-		commit, err := client.shard.journal.foreign(journal.Entry{Kind: entryForeign, Key: foreignKey + fmt.Sprint(i), Payload: filler})
+	for i := 0; client.Health().Journal.LiveBytes < client.shard.Journal.Limit-5<<20; i++ {
+		commit, err := client.shard.Journal.Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
 		wantErr(t, err, nil)
 		wantErr(t, commit.Wait(t.Context()), nil)
 	}
@@ -186,8 +187,8 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 			connect(t, client, 20*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
 			beats := func(more uint64) {
-				last, _ := client.shard.barriers.watch()
-				waitUntil(t, 20*time.Second, func() bool { b, _ := client.shard.barriers.watch(); return b.n >= last.n+more }, func() string { return "no barrier" })
+				last, _ := client.shard.Barriers.Watch()
+				waitUntil(t, 20*time.Second, func() bool { b, _ := client.shard.Barriers.Watch(); return b.N >= last.N+more }, func() string { return "no barrier" })
 			}
 			for i := range 50 {
 				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))
@@ -213,7 +214,7 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 			restart(t, p, tt.data)
 			next := open(t, Options{Addr: p.Addr(), JournalDir: left})
 			connect(t, next, 30*time.Second)
-			waitUntil(t, 30*time.Second, next.shard.outbox.Empty, func() string { return "not all is sent" })
+			waitUntil(t, 30*time.Second, next.shard.Outbox.Empty, func() string { return "not all is sent" })
 			for i := range 50 {
 				wantStored(t, p, fmt.Sprint("c:early", i), "v")
 				wantStored(t, p, fmt.Sprint("c:late", i), strings.Repeat("v", 1+i*100))
@@ -238,7 +239,7 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	for _, key := range []string{"theirs", "gone", "lost", "ours"} {
 		wantWritten(t, Master)(c.Set(t.Context(), key, "old"))
 	}
-	waitUntil(t, 30*time.Second, func() bool { return client.shard.ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
+	waitUntil(t, 30*time.Second, func() bool { return client.shard.Ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
 	kill(t, p)
 	left := leftBy(t, dir)
 	_ = client.Close()
@@ -252,7 +253,7 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	wantWritten(t, Journaled)(cacheOf[string](t, kept, "c", Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))
 	next := open(t, Options{Addr: p.Addr(), JournalDir: leftBy(t, left)})
 	connect(t, next, 30*time.Second)
-	waitUntil(t, 30*time.Second, next.shard.outbox.Empty, func() string { return "not all is sent" })
+	waitUntil(t, 30*time.Second, next.shard.Outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"theirs": "later", "gone": "", "lost": "old", "ours": "newer"} {
 		wantStored(t, p, "c:"+key, want)
 	}
@@ -262,36 +263,36 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 // master lose a write and dies before it has sent it again.
 func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
 	t.Parallel()
-	gaps := addGap(addGap(nil, gap{3, 8}), gap{20, 30})
+	gaps := shard.AddGap(shard.AddGap(nil, shard.Gap{Over: 3, Under: 8}), shard.Gap{Over: 20, Under: 30})
 	for number, want := range map[uint64]bool{3: true, 4: false, 7: false, 8: true, 20: true, 25: false, 30: true, 41: false} {
-		if got := vouched(gaps, 40, number); got != want {
+		if got := shard.Vouched(gaps, 40, number); got != want {
 			t.Errorf("number %d: %v", number, got)
 		}
 	}
-	e := encodeGaps("p", gaps)
-	if got, ok := decodeGaps(e.Payload); !ok || !cmp.Equal(got, gaps, cmp.AllowUnexported(gap{})) {
+	e := shard.EncodeGaps("p", gaps)
+	if got, ok := shard.DecodeGaps(e.Payload); !ok || !cmp.Equal(got, gaps, cmp.AllowUnexported(shard.Gap{})) {
 		t.Errorf("%v became %v", gaps, got)
 	}
-	for i := range uint64(3 * maxGaps) {
-		gaps = addGap(gaps, gap{100 + i*10, 105 + i*10})
+	for i := range uint64(3 * shard.MaxGaps) {
+		gaps = shard.AddGap(gaps, shard.Gap{Over: 100 + i*10, Under: 105 + i*10})
 	}
-	if len(gaps) > maxGaps || vouched(gaps, 1<<40, 4) || vouched(gaps, 1<<40, 102) {
+	if len(gaps) > shard.MaxGaps || shard.Vouched(gaps, 1<<40, 4) || shard.Vouched(gaps, 1<<40, 102) {
 		t.Errorf("%d gaps, of which the oldest are forgotten", len(gaps))
 	}
 
 	dir := t.TempDir()
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.shard.clock.Now(), TTL: time.Hour}
+	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.shard.Clock.Now(), TTL: time.Hour}
 	r.Ends = r.Since + int64(time.Hour)
-	n, _ := client.shard.ledger.Add(r, client.shard.ledger.Epoch(), r.Since)
+	n, _ := client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), r.Since)
 	for range 3 {
-		client.shard.ledger.NextBarrier(client.shard.ledger.Epoch())
+		client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
 	}
-	rs, ps := client.shard.ledger.Uncover(n - 1)
-	client.shard.journal.uncovered(t.Context(), n-1, client.shard.ledger.Next(), rs, ps)
+	rs, ps := client.shard.Ledger.Uncover(n - 1)
+	client.shard.Journal.Uncovered(t.Context(), n-1, client.shard.Ledger.Next(), rs, ps)
 	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	all := next.shard.journal.settled()
-	if len(all.records) != 1 || vouched(all.gaps[client.shard.process], 1<<40, all.records[0].number) {
+	all := next.shard.Journal.Settled()
+	if len(all.Records) != 1 || shard.Vouched(all.Gaps[client.shard.Process], 1<<40, all.Records[0].Number) {
 		t.Errorf("vouched for: %+v", all)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // end closes a client as its process would, and wants nothing to be lost.
@@ -33,7 +34,7 @@ func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
 	c := cacheOf[string](t, client, "c", Policy{})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 		})
 	end(t, next)
 	third := open(t, Options{Addr: noRedis, JournalDir: dir})
-	if !third.shard.outbox.Empty() {
+	if !third.shard.Outbox.Empty() {
 		t.Error("what was confirmed is sent once more")
 	}
 }
@@ -138,12 +139,12 @@ func TestARecordThatMakesNoSenseIsLeftOutAndTold(t *testing.T) {
 	dir := t.TempDir()
 	j, _, err := journal.Open(dir, journal.Options{})
 	wantErr(t, err, nil)
-	_, err = j.Append(t.Context(), journal.Entry{Kind: entryRecord, Key: "kc:a", Payload: []byte{99}})
+	_, err = j.Append(t.Context(), journal.Entry{Kind: shard.EntryRecord, Key: "kc:a", Payload: []byte{99}})
 	wantErr(t, err, nil)
 	wantErr(t, j.Close(t.Context()), nil)
 	client := open(t, Options{Addr: noRedis, JournalDir: dir})
 	waitFinding(t, client, "journal-damaged")
-	if !client.shard.outbox.Empty() || client.Health().Journal.Entries != 0 {
+	if !client.shard.Outbox.Empty() || client.Health().Journal.Entries != 0 {
 		t.Errorf("health = %+v", client.Health())
 	}
 }
@@ -155,7 +156,7 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	client, c := outageWith(t, p, dir)
 	wantWritten(t, Journaled)(c.Set(t.Context(), "kept", "v"))
-	wantErr(t, client.shard.journal.file.Close(t.Context()), nil)
+	wantErr(t, client.shard.Journal.File.Close(t.Context()), nil)
 	writes := map[string]func() (Receipt, error){
 		"Set":    func() (Receipt, error) { return c.Set(t.Context(), "a", "v") },
 		"Delete": func() (Receipt, error) { return c.Delete(t.Context(), "b") },
@@ -207,7 +208,7 @@ func TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew(t *testing.T) {
 	wantErr(t, os.WriteFile(filepath.Join(left, "journal"), b, 0o600), nil)
 	next := open(t, Options{Addr: noRedis, JournalDir: left})
 	for _, key := range []string{"before", "meanwhile", "after"} {
-		if _, ok := next.shard.outbox.Find("c:" + key); !ok {
+		if _, ok := next.shard.Outbox.Find("c:" + key); !ok {
 			t.Errorf("%s is lost with the process", key)
 		}
 	}
@@ -221,14 +222,14 @@ func FuzzDecodeEntry(f *testing.F) {
 		Lo: 1, Hi: 2, Floor: 3, TTL: time.Hour, Late: true, Mixed: true, Prev: outbox.End{From: 1, To: 2}, Priors: []outbox.End{{From: 3, To: 4}},
 	}
 	for _, e := range []journal.Entry{
-		encodeRecord(&full, clock), encodeRecord(&outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),
-		encodeRecord(&outbox.Record{Kind: outbox.Touch, Key: "k", TTL: MaxTTL}, clock),
-		encodePrefix(outbox.Prefix{Text: "p:c:x", Since: 9, Lo: 1, Hi: 2}, clock), encodePrefix(outbox.Prefix{}, clock),
+		shard.EncodeRecord(&full, clock), shard.EncodeRecord(&outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),
+		shard.EncodeRecord(&outbox.Record{Kind: outbox.Touch, Key: "k", TTL: MaxTTL}, clock),
+		shard.EncodePrefix(outbox.Prefix{Text: "p:c:x", Since: 9, Lo: 1, Hi: 2}, clock), shard.EncodePrefix(outbox.Prefix{}, clock),
 	} {
 		f.Add(e.Kind, e.Key, slices.Concat(e.Payload, e.Rest))
 	}
 	f.Fuzz(func(t *testing.T, kind byte, key string, payload []byte) {
-		r, p, err := decodeEntry(journal.Entry{Kind: kind, Key: key, Payload: payload}, clock)
+		r, p, err := shard.DecodeEntry(journal.Entry{Kind: kind, Key: key, Payload: payload}, clock)
 		var again journal.Entry
 		switch {
 		case err != nil:
@@ -242,15 +243,15 @@ func FuzzDecodeEntry(f *testing.F) {
 			if r.Key == "" || r.Kind > outbox.Invalidate || r.TTL < 0 || r.TTL > MaxTTL {
 				t.Fatalf("%+v", r)
 			}
-			again = encodeRecord(r, clock)
+			again = shard.EncodeRecord(r, clock)
 		default:
-			again = encodePrefix(*p, clock)
+			again = shard.EncodePrefix(*p, clock)
 		}
 		if again.Kind != kind || again.Key != key {
 			t.Fatalf("%q became %q", key, again.Key)
 		}
 		again.Payload, again.Rest = slices.Concat(again.Payload, again.Rest), nil
-		r2, p2, err := decodeEntry(again, clock)
+		r2, p2, err := shard.DecodeEntry(again, clock)
 		if err != nil || cmp.Diff(r, r2) != "" || cmp.Diff(p, p2) != "" {
 			t.Fatalf("not the same again: %v %s%s", err, cmp.Diff(r, r2), cmp.Diff(p, p2))
 		}

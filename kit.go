@@ -12,6 +12,7 @@ import (
 	"github.com/evercache/evercache/internal/journal"
 	"github.com/evercache/evercache/internal/kit"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/internal/watch"
 )
 
@@ -79,26 +80,26 @@ func kitReplies(rs []remote.Reply) []kit.Reply {
 }
 
 func (i *inside) Master() (kit.Master, <-chan struct{}) {
-	changed := *i.c.shard.nodeChanged.Load()
-	n := i.c.shard.node.Load()
+	changed := *i.c.shard.NodeChanged.Load()
+	n := i.c.shard.Node.Load()
 	if n == nil {
 		return nil, changed
 	}
-	config := i.c.shard.nodeConfig(n.Addr)
+	config := i.c.shard.NodeConfig(n.Addr)
 	config.Track = nil
 	return kitMaster{n, config}, changed
 }
 
 func (i *inside) Lease() time.Time {
-	_, barrier, _, _ := i.c.shard.feed.state()
+	_, barrier, _, _ := i.c.shard.Feed.State()
 	if barrier == 0 {
 		return time.Time{}
 	}
-	return i.c.shard.clock.Moment(barrier)
+	return i.c.shard.Clock.Moment(barrier)
 }
 
 func (i *inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	return i.c.shard.beats.add(func(b watch.Beat) {
+	return i.c.shard.Beats.Add(func(b watch.Beat) {
 		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
 	})
 }
@@ -108,15 +109,15 @@ func (i *inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) i
 	if !ok {
 		return 0
 	}
-	return i.c.shard.barriers.await(ctx, own.node, i.c.shard.ledger.Next(), replicas)
+	return i.c.shard.Barriers.Await(ctx, own.node, i.c.shard.Ledger.Next(), replicas)
 }
 
 func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
-	j := i.c.shard.journal
+	j := i.c.shard.Journal
 	if j == nil {
 		return false, nil
 	}
-	commit, err := j.foreign(journal.Entry{Kind: entryForeign, Key: foreignKey + key, Payload: payload})
+	commit, err := j.Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + key, Payload: payload})
 	if err != nil {
 		return true, err
 	}
@@ -124,12 +125,12 @@ func (i *inside) Keep(ctx context.Context, key string, payload []byte) (bool, er
 }
 
 func (i *inside) Forget(key string) {
-	i.c.shard.journal.done(foreignKey+key, math.MaxInt64)
+	i.c.shard.Journal.Done(shard.ForeignKey+key, math.MaxInt64)
 }
 
 func (i *inside) Kept(prefix string) map[string][]byte {
 	found := map[string][]byte{}
-	for key, payload := range i.c.shard.kept {
+	for key, payload := range i.c.shard.Kept {
 		if strings.HasPrefix(key, prefix) {
 			found[key] = payload
 		}
@@ -139,14 +140,14 @@ func (i *inside) Kept(prefix string) map[string][]byte {
 
 func (i *inside) KeyPrefix() string           { return i.c.opts.KeyPrefix }
 func (i *inside) MemoryOnly() bool            { return i.c.opts.MemoryOnly }
-func (i *inside) Process() string             { return i.c.shard.process }
+func (i *inside) Process() string             { return i.c.shard.Process }
 func (i *inside) WriteTimeout() time.Duration { return i.c.opts.WriteTimeout }
 func (i *inside) ReadTimeout() time.Duration  { return i.c.opts.ReadTimeout }
 func (i *inside) CloseTimeout() time.Duration { return i.c.opts.CloseTimeout }
-func (i *inside) Log() *slog.Logger           { return i.c.shard.log }
+func (i *inside) Log() *slog.Logger           { return i.c.shard.Log }
 
 func (i *inside) Go(f func(context.Context)) bool {
-	return i.c.shard.spawn(func() { f(i.c.shard.ctx) })
+	return i.c.shard.Spawn(func() { f(i.c.shard.Ctx) })
 }
 
 func (i *inside) AddFindings(f func() []health.Finding) (stop func()) {

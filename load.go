@@ -13,6 +13,7 @@ import (
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // loadStats counts the runs of loaders.
@@ -66,7 +67,7 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], l loading[V], pl
 // at the latest, whatever the loader does. had, where not nil, is closed when the
 // load that it waits for has ended: what follows is not the loader's time.
 func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
-	ok := c.client.shard.spawn(func() {
+	ok := c.client.shard.Spawn(func() {
 		ctx, cancel := c.client.loadContext(within(ctx, &f.awaited), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
@@ -108,7 +109,7 @@ func (c *Cache[V]) rescue(f *flight[V]) {
 func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, errLoadTimeout)
 	ctx, cancelCause := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.shard.ctx, func() { cancelCause(ErrClosed) })
+	stop := context.AfterFunc(c.shard.Ctx, func() { cancelCause(ErrClosed) })
 	return ctx, func() {
 		stop()
 		cancelCause(context.Canceled)
@@ -156,7 +157,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	case errors.Is(err, ErrNotFound):
 		c.flights.keep(f, func() {
 			if !f.disturbed { // else somebody may have written it meanwhile
-				c.remember(key, f.mark.epoch)
+				c.remember(key, f.mark.Epoch)
 			}
 		})
 		c.flights.settle(f, Entry[V]{}, err)
@@ -181,7 +182,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		c.keepHere(f, plan, v, nil)
 		return
 	}
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
@@ -190,7 +191,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	c.flights.keep(f, func() { c.put(key, it) })
-	if plan.cause != nil || c.client.shard.node.Load() == nil {
+	if plan.cause != nil || c.client.shard.Node.Load() == nil {
 		c.flights.settle(f, e, nil)
 		return
 	}
@@ -204,7 +205,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
 func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
 	c.flights.keep(f, func() {
@@ -212,7 +213,7 @@ func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
 		case plan.cause != nil:
 			c.put(f.key.key, it)
 		case !f.disturbed: // else somebody may have written it meanwhile
-			it.Epoch = f.mark.epoch
+			it.Epoch = f.mark.Epoch
 			c.put(f.key.key, it)
 		}
 	})
@@ -225,7 +226,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 		c.drop(key)
 		return
 	}
-	it := c.absentItem(c.client.shard.clock.Now())
+	it := c.absentItem(c.client.shard.Clock.Now())
 	it.Epoch = epoch
 	c.put(key, it)
 }
@@ -238,34 +239,34 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.key.key)
 	defer c.client.fills.enter()()
-	node := c.client.shard.node.Load()
+	node := c.client.shard.Node.Load()
 	if node == nil {
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
 	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.shard.lanes.Lock(&p, full)
+	lane, err := c.client.shard.Locks.Lock(&p, full)
 	if err != nil {
 		return
 	}
-	defer c.client.shard.lanes.Unlock(lane)
-	if c.flights.superseded(f) || c.client.shard.waits(full) || c.yields(f.key.key, replaces) {
+	defer c.client.shard.Locks.Unlock(lane)
+	if c.flights.superseded(f) || c.client.shard.Waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}
-	defer c.client.shard.scripts.enter(full)()
+	defer c.client.shard.Scripts.Enter(full)()
 	sent := time.Now()
-	missed, ok := f.missed.since(c.client.shard.clocks)
+	missed, ok := f.missed.since(c.client.shard.Clocks)
 	if !ok {
 		return
 	}
-	stored, err := c.keys.fill(ctx, node, filling{key: full, rest: f.key.key, data: data, missed: missed, replaces: replaces})
+	stored, err := c.keys.Fill(ctx, node, shard.Filling{Key: full, Rest: f.key.key, Data: data, Missed: missed, Replaces: replaces})
 	if stored && replaces != "" {
 		c.unread.overwritten.add(f.key.key)
 	}
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
-		c.keys.unfill(ctx, node, full, sent)
+		c.keys.Unfill(ctx, node, full, sent)
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time
 	case err == nil:
@@ -281,8 +282,8 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 // Where the announcement is handled only after the question, it is asked again.
 func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
 	for range 3 {
-		m := c.keys.mark(c.full(f.key.key))
-		if m.epoch == 0 || c.client.shard.node.Load() != node {
+		m := c.keys.Mark(c.full(f.key.key))
+		if m.Epoch == 0 || c.client.shard.Node.Load() != node {
 			return
 		}
 		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
@@ -290,9 +291,9 @@ func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], i
 			return
 		}
 		covered, ok := *it, false
-		covered.Epoch = m.epoch
+		covered.Epoch = m.Epoch
 		c.flights.exchange(f, func() {
-			if ok = c.client.shard.feed.undisturbed(m); ok {
+			if ok = c.client.shard.Feed.Undisturbed(m); ok {
 				c.put(f.key.key, &covered)
 			}
 		})
@@ -309,4 +310,21 @@ func (c *Cache[V]) unkeep(key string, it *local.Item) {
 			c.drop(key)
 		}
 	})
+}
+
+// mostFills is how many loaded values are on their way to Redis at a time: a batch
+// has as many as keys. More would wait for each other, and look like a server that
+// is slow.
+const mostFills = 128
+
+// fills are the turns of those that store a loaded value.
+type fills chan struct{}
+
+func newFills() fills { return make(fills, mostFills) }
+
+// enter waits for a turn. It comes soon: whoever has one gives up when Redis does
+// not answer in time.
+func (f fills) enter() (leave func()) {
+	f <- struct{}{}
+	return func() { <-f }
 }

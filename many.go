@@ -14,6 +14,7 @@ import (
 	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -24,7 +25,7 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	for _, key := range keys {
 		it := c.hitAt(key, now)
 		if it == nil {
@@ -59,7 +60,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
-		if c.client.shard.closed() {
+		if c.client.shard.Closed() {
 			return errors.Join(append(errs, ErrClosed)...)
 		}
 		fs, again := c.flyMany(ctx, keys, load), []string(nil)
@@ -219,7 +220,7 @@ func (b *batch[V]) start(ctx context.Context) {
 	for i, w := range b.wanted {
 		keys[i] = w.flight.key.key
 	}
-	ok := c.client.shard.spawn(func() {
+	ok := c.client.shard.Spawn(func() {
 		defer close(b.done)
 		ctx, cancel := c.client.loadContext(within(ctx, &b.awaited), c.policy.LoadTimeout)
 		defer cancel()
@@ -243,16 +244,16 @@ func (b *batch[V]) start(ctx context.Context) {
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
 	as := make([]answer[V], len(fs))
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	for _, f := range fs {
-		f.asked, f.mark = now, c.keys.mark(c.full(f.key.key))
+		f.asked, f.mark = now, c.keys.Mark(c.full(f.key.key))
 	}
-	node := c.client.shard.node.Load()
+	node := c.client.shard.Node.Load()
 	var full []string
 	var index []int
 	for i, f := range fs {
 		key := c.full(f.key.key)
-		if node == nil || c.client.shard.waits(key) {
+		if node == nil || c.client.shard.Waits(key) {
 			as[i] = c.consult(ctx, f.key.key, f.mark)
 			continue
 		}
@@ -287,7 +288,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 		return Receipt{}, nil
 	}
 	slices.SortFunc(ws, func(a, b *write) int { // lanes are taken in one order everywhere
-		return strings.Compare(a.rec.Key, b.rec.Key)
+		return strings.Compare(a.Rec.Key, b.Rec.Key)
 	})
 	start := time.Now()
 	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
@@ -317,7 +318,7 @@ func byBytes(ws []*write) iter.Seq[[]*write] {
 	return func(yield func([]*write) bool) {
 		first, sum := 0, 0
 		for i, w := range ws {
-			n := len(w.rec.Value)
+			n := len(w.Rec.Value)
 			if i > first && (i-first == remote.MaxBatch || sum+n > largestPipeline) {
 				if !yield(ws[first:i]) {
 					return
@@ -355,7 +356,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	defer p.Release()
 	var node *remote.Node
 	if a.left > 0 {
-		if node = c.client.shard.patientMaster(p); node == nil {
+		if node = c.client.shard.PatientMaster(p); node == nil {
 			a.spend(began, Receipt{})
 		}
 	}
@@ -370,28 +371,28 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		return out
 	}
 	ctx, limit := p.First()
-	ctx, limit, noted := c.keys.noteFirst(ctx, node, ws[0].ttl, false, limit) // they have one
+	ctx, limit, noted := c.keys.NoteFirst(ctx, node, ws[0].TTL, false, limit) // they have one
 	if noted != nil {
 		a.spend(began, Receipt{})
 	}
 	var batch []remote.Write
 	var index []int
-	var sends []sending
+	var sends []shard.Sent
 	var lanes []*keylock.Held
 	for i, w := range ws {
-		if c.client.shard.coveredByPrefix(w.rec.Key) || node.InTime(len(w.rec.Value)) || c.keys.brief(w.ttl) || noted != nil {
+		if c.client.shard.CoveredByPrefix(w.Rec.Key) || node.InTime(len(w.Rec.Value)) || c.keys.Brief(w.TTL) || noted != nil {
 			continue
 		}
-		lane := c.client.shard.lanes.TryLock(w.rec.Key)
+		lane := c.client.shard.Locks.TryLock(w.Rec.Key)
 		if lane == nil {
 			continue
 		}
 		lanes = append(lanes, lane)
 		c.inTurn(w)
-		end := node.EndOf(w.ttl, time.Now())
-		w.rec.SendAgain(outbox.End{From: end, To: end})
-		sends = append(sends, sending{node: node, mark: c.keys.mark(w.rec.Key), found: true, span: remote.Span{Sent: time.Now()}})
-		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.rec.Key, Data: w.rec.Value, TTL: w.ttl, Ends: end}})
+		end := node.EndOf(w.TTL, time.Now())
+		w.Rec.SendAgain(outbox.End{From: end, To: end})
+		sends = append(sends, shard.Sent{Node: node, Mark: c.keys.Mark(w.Rec.Key), Found: true, Span: remote.Span{Sent: time.Now()}})
+		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
 		index = append(index, i)
 	}
 	sent := make([]bool, len(ws))
@@ -399,9 +400,9 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 		errs, _ := node.WriteMany(ctx, batch, limit)
 		for j, i := range index {
 			sent[i] = true
-			sends[j].err = errs[j]
+			sends[j].Err = errs[j]
 			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
-			c.client.shard.lanes.Unlock(lanes[j])
+			c.client.shard.Locks.Unlock(lanes[j])
 		}
 		a.spend(began, leastOf(out, index))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // Options says where Redis is and how long to wait for it. The zero value
@@ -258,8 +259,8 @@ func validAddr(addr string) error {
 }
 
 // shardConfig is what the shard is to know of the options.
-func (o Options) shardConfig(secrets passwords, files keyFiles, process string) shardConfig {
-	return shardConfig{
+func (o Options) shardConfig(secrets passwords, files keyFiles, process string) shard.Config {
+	return shard.Config{
 		Mode: o.mode(), RedisOptional: o.RedisOptional, KeyPrefix: o.KeyPrefix, Process: process,
 		Secrets: secrets, Addr: o.Addr, Username: o.Username, PasswordFile: o.PasswordFile, DB: o.DB,
 		TLS: o.TLS, TLSNow: tlsNow(files.redis),
@@ -271,4 +272,16 @@ func (o Options) shardConfig(secrets passwords, files keyFiles, process string) 
 		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,
 		Log: o.Logger, Changed: o.Events.State, FailedOver: o.Events.Failover,
 	}
+}
+
+// Events are callbacks for an application that wants to know. Each may be nil.
+// They are called one at a time, in order, by one goroutine that holds no lock;
+// a slow callback delays later ones and nothing else (past a bounded queue the
+// oldest are dropped and counted in Stats.EventsDropped).
+type Events struct {
+	// State is called at every change of state.
+	State func(health.Change)
+	// Failover is called when a failover has ended: confirmed by a majority of
+	// the sentinels, or overtaken by the next one. Sentinel mode only.
+	Failover func(health.Failover)
 }

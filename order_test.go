@@ -90,7 +90,7 @@ func TestOfManyOverlappingWritesTheLastIsPutBack(t *testing.T) {
 		}
 	}
 	writers.Wait()
-	waitUntil(t, 30*time.Second, client.shard.outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 30*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
 	before := map[string]any{}
 	for i := range keys {
 		key := fmt.Sprint("c:", i)
@@ -258,7 +258,7 @@ func TestAWriteThatArrivesLateUndoesNothingOfAnotherProcess(t *testing.T) {
 			time.Sleep(time.Second) // what is on the way arrives
 			p.link.SetLatency(faultnet.ToTarget, 0)
 			for _, c := range []*Client{p.a.client, p.b.client} {
-				waitUntil(t, 30*time.Second, func() bool { return c.State() == health.Connected && c.shard.outbox.Empty() }, func() string { return "not sent" })
+				waitUntil(t, 30*time.Second, func() bool { return c.State() == health.Connected && c.shard.Outbox.Empty() }, func() string { return "not sent" })
 			}
 			waitUntil(t, 30*time.Second, func() bool { // or nothing, on a machine too busy to tell the order
 				got := redisDo(t, p.server, "GET", "c:overwritten")
@@ -299,10 +299,10 @@ func TestALargeWriteLeavesNothingRunning(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", strings.Repeat("x", 100_000)) })
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.scripts.count.Load() == 0 }, func() string { return "the script counts as running" })
-	begun := client.shard.redis.requests["heartbeat"][0].Load() + client.shard.redis.requests["heartbeat"][1].Load()
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.Scripts.Count.Load() == 0 }, func() string { return "the script counts as running" })
+	begun := client.shard.Redis.Requests["heartbeat"][0].Load() + client.shard.Redis.Requests["heartbeat"][1].Load()
 	time.Sleep(300 * time.Millisecond)
-	if n := client.shard.redis.requests["heartbeat"][0].Load() + client.shard.redis.requests["heartbeat"][1].Load() - begun; n > 50 {
+	if n := client.shard.Redis.Requests["heartbeat"][0].Load() + client.shard.Redis.Requests["heartbeat"][1].Load() - begun; n > 50 {
 		t.Errorf("%d questions since", n)
 	}
 	e, err := c.Lookup(t.Context(), "a")
@@ -321,16 +321,16 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
 	patience := deadline.New(t.Context(), time.Now(), 20*time.Second)
 	defer patience.Release()
-	lane, err := client.shard.lanes.Lock(&patience, w.rec.Key) // it is being sent, for all that a replay knows
+	lane, err := client.shard.Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows
 	wantErr(t, err, nil)
-	defer client.shard.lanes.Unlock(lane)
+	defer client.shard.Locks.Unlock(lane)
 	c.inTurn(&w)
-	wantErr(t, client.shard.outbox.Put(w.rec), nil)
+	wantErr(t, client.shard.Outbox.Put(w.Rec), nil)
 	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "older")
-	r, _ := client.shard.outbox.Find("c:a")
-	client.shard.outbox.Done("c:a", r.Seq)
+	r, _ := client.shard.Outbox.Find("c:a")
+	client.shard.Outbox.Done("c:a", r.Seq)
 	e, err = c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "newer")
 }
@@ -342,17 +342,17 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 	t.Parallel()
 	ours := startPair(t, Policy{}, Policy{})
 	const blur = 60
-	base, _ := ours.b.client.shard.node.Load().ServerTime(time.Now())
+	base, _ := ours.b.client.shard.Node.Load().ServerTime(time.Now())
 	put := func(c *Cache[string], value string, lo, hi int64) remote.Result {
 		t.Helper()
-		node, clock := c.client.shard.node.Load(), c.client.shard.clock
+		node, clock := c.client.shard.Node.Load(), c.client.shard.Clock
 		now := clock.Now()
 		r := outbox.Record{
 			Kind: outbox.Set, Key: "c:k", Class: "c:", Value: []byte(value), TTL: c.policy.TTL,
 			Since: now, Ends: now + int64(c.policy.TTL), Lo: lo, Hi: hi,
 		}
-		wantErr(t, c.keys.noteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
-		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.shard.replayOf(r)}, 10*time.Second)
+		wantErr(t, c.keys.NoteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
+		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.shard.ReplayOf(r)}, 10*time.Second)
 		wantErr(t, err, nil)
 		return outcomes[0].Result
 	}

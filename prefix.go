@@ -45,14 +45,14 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	case ctx.Err() != nil:
 		return 0, Receipt{}, context.Cause(ctx)
 	}
-	node := c.client.shard.node.Load()
+	node := c.client.shard.Node.Load()
 	if node == nil {
-		return c.keepPrefix(ctx, prefix, c.client.shard.awayCause())
+		return c.keepPrefix(ctx, prefix, c.client.shard.AwayCause())
 	}
 	if node.Lacks("SCAN") { // kept, it would hold up all writes under the prefix for good
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errNoScan)
 	}
-	if !c.client.shard.outbox.Empty() { // older writes under the prefix may wait there
+	if !c.client.shard.Outbox.Empty() { // older writes under the prefix may wait there
 		return c.keepPrefix(ctx, prefix, errBehind)
 	}
 	select {
@@ -63,14 +63,14 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.clock.Now()}
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.Clock.Now()}
 	c.dropPrefix(prefix)
-	n, at, err := c.keys.deletePrefix(bounded, node, prefix)
+	n, at, err := c.keys.DeletePrefix(bounded, node, prefix)
 	p.Lo, p.Hi = at, at
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
 	switch k := remote.KindOf(err); {
 	case err == nil:
-		if !c.client.shard.takenPrefix(p, node) {
+		if !c.client.shard.TakenPrefix(p, node) {
 			return c.keepPrefix(ctx, prefix, errChanged)
 		}
 		return n, Receipt{Durability: Master}, nil
@@ -93,16 +93,16 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if c.client.opts.MemoryOnly {
 		return c.dropPrefix(prefix), Receipt{}, nil
 	}
-	if c.policy.OutageWrites == RefuseWrites && !c.client.shard.memoryIsAll() {
+	if c.policy.OutageWrites == RefuseWrites && !c.client.shard.MemoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.clock.Now()}
-	if err := c.client.shard.outbox.PutPrefix(p); err != nil {
+	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.Clock.Now()}
+	if err := c.client.shard.Outbox.PutPrefix(p); err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	commit := c.client.shard.journal.prefix(p)
+	commit := c.client.shard.Journal.Prefix(p)
 	c.dropPrefix(prefix)
-	c.client.shard.keptWrite(cause)
+	c.client.shard.KeptWrite(cause)
 	r, err := kept(ctx, commit, c.policy.WriteTimeout)
 	return -1, r, err
 }

@@ -44,7 +44,7 @@ func deletePrefixes(t *testing.T, c *Cache[string], n int) {
 
 func drained(t *testing.T, c *Client) {
 	t.Helper()
-	waitUntil(t, time.Minute, func() bool { return c.State() == health.Connected && c.shard.outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
+	waitUntil(t, time.Minute, func() bool { return c.State() == health.Connected && c.shard.Outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
 func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {
@@ -116,7 +116,7 @@ func TestManyPrefixesDeletedByAnotherTakeNothingElse(t *testing.T) {
 			connect(t, away, 20*time.Second)
 			a, b := cacheOf[string](t, there, "c", Policy{}), cacheOf[string](t, away, "c", Policy{})
 			_, _ = b.Set(t.Context(), "user:1:k", "online") // the class's lives are known
-			waitUntil(t, 20*time.Second, func() bool { return away.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+			waitUntil(t, 20*time.Second, func() bool { return away.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
 			f.Blackhole(true)
 			waitUntil(t, 20*time.Second, func() bool { return away.State() == health.Degraded }, func() string { return "no outage" })
 			setKept(t, b)
@@ -139,11 +139,11 @@ func TestAFillBesideTenThousandMarksIsStored(t *testing.T) {
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Millisecond})
-	node := client.shard.node.Load()
+	node := client.shard.Node.Load()
 	for first := 0; first < 10_000; first += 100 {
 		marks := make([]remote.PrefixMark, 100)
 		for i := range marks {
-			marks[i] = remote.PrefixMark{Marks: c.keys.marks(), Rest: fmt.Sprint("user:", first+i, ":"), Process: "another"}
+			marks[i] = remote.PrefixMark{Marks: c.keys.Marks(), Rest: fmt.Sprint("user:", first+i, ":"), Process: "another"}
 		}
 		if err := node.MarkPrefixes(t.Context(), marks, 20*time.Second); err != nil {
 			t.Fatal(err)
@@ -199,7 +199,7 @@ func TestAKeyUnderTwoDeletedPrefixesWasDeletedByTheLater(t *testing.T) {
 	connect(t, one, 20*time.Second)
 	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 20*time.Second, func() bool { return one.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return one.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	_, _ = there.Set(t.Context(), "ax", "old") // the class's lives are known
 	f.Blackhole(true)
 	waitUntil(t, 20*time.Second, func() bool { return one.State() == health.Degraded }, func() string { return "no outage" })

@@ -9,23 +9,24 @@ import (
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster: one that was replaced
 // unseen answers as well.
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 	t.Parallel()
-	c := &Client{shard: &shard{feed: newFeed()}}
-	c.shard.feed.begin(true, nil)
-	c.shard.feed.provedHeard(5)
+	c := &Client{shard: &shard.Shard{Feed: shard.NewFeed()}}
+	c.shard.Feed.Begin(true, nil)
+	c.shard.Feed.ProvedHeard(5)
 	if c.vouches(&local.Item{}, SourceRedis, 5) {
 		t.Error("without any barrier")
 	}
-	c.shard.feed.provedBarrier(5)
-	if !c.vouches(&local.Item{}, SourceRedis, 4+leaseTerm) {
+	c.shard.Feed.ProvedBarrier(5)
+	if !c.vouches(&local.Item{}, SourceRedis, 4+shard.LeaseTerm) {
 		t.Error("not within the lease")
 	}
-	if c.vouches(&local.Item{}, SourceRedis, 5+leaseTerm) {
+	if c.vouches(&local.Item{}, SourceRedis, 5+shard.LeaseTerm) {
 		t.Error("after the lease")
 	}
 }
@@ -37,28 +38,28 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	node := client.shard.node.Load()
-	client.shard.unlisten() // nobody else asks
+	node := client.shard.Node.Load()
+	client.shard.Unlisten() // nobody else asks
 	hear := func(until func(asked int) bool) (heard, began int64) {
-		client.shard.feed.begin(true, nil)
+		client.shard.Feed.Begin(true, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		n, done := client.shard.feed, make(chan struct{})
-		began = client.shard.clock.Now()
-		go func() { defer close(done); client.shard.hear(ctx, node) }()
+		n, done := client.shard.Feed, make(chan struct{})
+		began = client.shard.Clock.Now()
+		go func() { defer close(done); client.shard.Hear(ctx, node) }()
 		for asked := 0; !until(asked); asked++ {
-			time.Sleep(hearEach / 2)
+			time.Sleep(shard.HearEach / 2)
 		}
 		cancel()
 		<-done
-		_, _, heard, _ = n.state()
+		_, _, heard, _ = n.State()
 		return heard, began
 	}
 	if heard, _ := hear(func(turn int) bool { return turn == 1 }); heard != 0 {
 		t.Error("the first answer proves something")
 	}
 	heard, began := hear(func(turn int) bool { return turn == 3 })
-	if heard == 0 || heard-began > int64(hearEach/2) {
+	if heard == 0 || heard-began > int64(shard.HearEach/2) {
 		t.Errorf("after the second question it is heard as of %v after the first", time.Duration(heard-began))
 	}
 }
@@ -69,17 +70,17 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
-	l := c.client.shard.lanes.TryLock("c:a") // the replayer leaves it alone
+	l := c.client.shard.Locks.TryLock("c:a") // the replayer leaves it alone
 	w, err := setOf(c, "a", "ours")
 	wantErr(t, err, nil)
-	wantErr(t, c.client.shard.outbox.Put(w.rec), nil)
+	wantErr(t, c.client.shard.Outbox.Put(w.Rec), nil)
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "ours")
 	if e.Coherent || e.Source != SourceMemory {
 		t.Errorf("%+v", e)
 	}
-	c.client.shard.lanes.Unlock(l)
-	c.client.shard.wakeReplay()
+	c.client.shard.Locks.Unlock(l)
+	c.client.shard.WakeReplay()
 	waitInRedis(t, p, "c:a", "ours")
 }
 
@@ -89,9 +90,9 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 	client := newClient(Options{Logger: quiet}.withDefaults())
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
-	now := client.shard.clock.Now()
+	now := client.shard.Clock.Now()
 	r := outbox.Record{Kind: outbox.Invalidate, Key: "c:a", Class: "c:", Since: now, Ends: now + int64(time.Hour)}
-	client.shard.outbox.Return([]outbox.Record{r}, nil)
+	client.shard.Outbox.Return([]outbox.Record{r}, nil)
 	if e, err := c.Lookup(t.Context(), "a"); err == nil {
 		t.Errorf("read %+v", e)
 	}
@@ -115,14 +116,14 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			key := tt.name
 			_, err := c.Set(t.Context(), key, "first")
 			wantErr(t, err, nil)
-			first := c.client.shard.ledger.Floor("c:" + key)
+			first := c.client.shard.Ledger.Floor("c:" + key)
 			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
-			w.rec.Lo, w.rec.Hi = first+tt.lo, first+tt.hi
-			_, err = c.client.shard.keep(w.rec)
+			w.Rec.Lo, w.Rec.Hi = first+tt.lo, first+tt.hi
+			_, err = c.client.shard.Keep(w.Rec)
 			wantErr(t, err, nil)
-			c.client.shard.wakeReplay()
-			waitUntil(t, 20*time.Second, c.client.shard.outbox.Empty, func() string { return "not sent" })
+			c.client.shard.WakeReplay()
+			waitUntil(t, 20*time.Second, c.client.shard.Outbox.Empty, func() string { return "not sent" })
 			wantStored(t, p, "c:"+key, "second")
 		})
 	}
@@ -139,11 +140,11 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	before := c.client.shard.feed.announced.Load()
+	before := c.client.shard.Feed.Announced.Load()
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
-	c.client.shard.wakeReplay()
-	waitUntil(t, 20*time.Second, c.client.shard.outbox.Empty, func() string { return "not sent" })
+	c.client.shard.WakeReplay()
+	waitUntil(t, 20*time.Second, c.client.shard.Outbox.Empty, func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)
 	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Degraded }, func() string { return "connected" })

@@ -9,6 +9,7 @@ import (
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -42,7 +43,7 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
-		return c.entry(it, SourceMemory, now, c.client.shard.cause()), nil
+		return c.entry(it, SourceMemory, now, c.client.shard.Cause()), nil
 	}
 	return c.read(ctx, op, key, load)
 }
@@ -53,12 +54,12 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 // call has come: the first calls of a process that was stopped come before anything
 // else in it has noticed.
 func (c *Cache[V]) hit(key string) (it *local.Item, now int64) {
-	now = c.client.shard.clock.Now()
+	now = c.client.shard.Clock.Now()
 	return c.hitAt(key, now), now
 }
 
 func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
-	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.shard.node.Load() != nil {
+	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.shard.Node.Load() != nil {
 		return nil // Redis is asked every time; memory is there for the outage
 	}
 	it := c.peek(key)
@@ -74,13 +75,13 @@ func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 // uncovered is hit for an item that the feed does not cover. One that it covered
 // before, in an epoch that has ended, may have been changed meanwhile.
 func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
-	away := c.client.shard.node.Load() == nil
+	away := c.client.shard.Node.Load() == nil
 	switch {
-	case away && c.policy.OutageReads == RefuseReads && !c.client.shard.memoryIsAll():
+	case away && c.policy.OutageReads == RefuseReads && !c.client.shard.MemoryIsAll():
 		return nil
 	case away && now < it.FreshUntil:
 		return it
-	case now < it.AskAfter && !c.client.shard.feed.passed(it.Epoch):
+	case now < it.AskAfter && !c.client.shard.Feed.Passed(it.Epoch):
 		return it
 	}
 	return nil
@@ -112,7 +113,7 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		if err := ctx.Err(); err != nil {
 			return Entry[V]{}, context.Cause(ctx)
 		}
-		if c.client.shard.closed() {
+		if c.client.shard.Closed() {
 			return Entry[V]{}, ErrClosed
 		}
 		f, leader := c.flights.join(key, load != nil)
@@ -158,7 +159,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
 			c.flights.abandon(f)
 		}
 	}()
-	f.asked, f.mark = c.client.shard.clock.Now(), c.keys.mark(c.full(f.key.key))
+	f.asked, f.mark = c.client.shard.Clock.Now(), c.keys.Mark(c.full(f.key.key))
 	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
 	crashed = false
 }
@@ -192,12 +193,12 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 
 // conclude settles the flight by what Redis said, or starts a load that will.
 func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a answer[V]) {
-	key, now := f.key.key, c.client.shard.clock.Now()
+	key, now := f.key.key, c.client.shard.Clock.Now()
 	switch {
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
 		e := c.entry(a.it, a.source, now, nil)
-		e.Coherent = e.Coherent && now-f.asked <= leaseTerm // else this process was stopped with the answer in its socket
+		e.Coherent = e.Coherent && now-f.asked <= shard.LeaseTerm // else this process was stopped with the answer in its socket
 		c.flights.settle(f, e, nil)
 	case a.err == nil:
 		f.missed = a.missed
@@ -211,10 +212,10 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a a
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
-	full, node := c.full(key), c.client.shard.node.Load()
-	if !c.client.shard.outbox.Empty() {
-		if r, ok := c.client.shard.outbox.Find(full); ok && r.Kind != outbox.Touch {
+func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
+	full, node := c.full(key), c.client.shard.Node.Load()
+	if !c.client.shard.Outbox.Empty() {
+		if r, ok := c.client.shard.Outbox.Find(full); ok && r.Kind != outbox.Touch {
 			it, junk := c.fromOutbox(r)
 			if it != nil || r.Kind == outbox.Delete || node != nil {
 				a := answer[V]{it: it, source: SourceMemory, junk: junk}
@@ -226,17 +227,17 @@ func (c *Cache[V]) consult(ctx context.Context, key string, m mark) answer[V] {
 		}
 	}
 	if node == nil {
-		if c.client.shard.memoryIsAll() {
+		if c.client.shard.MemoryIsAll() {
 			return answer[V]{}
 		}
-		return answer[V]{err: c.client.shard.awayCause()}
+		return answer[V]{err: c.client.shard.AwayCause()}
 	}
 	missed := missAt(node)
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
 	return c.fromRedis(node, v, err, m, missed)
 }
 
-func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mark, missed miss) answer[V] {
+func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m shard.Mark, missed miss) answer[V] {
 	switch k := remote.KindOf(err); {
 	case k == remote.Nil:
 		return answer[V]{missed: missed}
@@ -254,7 +255,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		c.undecodable()
 		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
 	}
-	asked := c.client.shard.clock.At(missed.at) // not when it was answered: this process may have been stopped since
+	asked := c.client.shard.Clock.At(missed.at) // not when it was answered: this process may have been stopped since
 	ttl, age := v.TTL, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
@@ -262,7 +263,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m mar
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, asked, age, ttl)
-	it.Epoch, it.End = m.epoch, endOf(node, v, missed)
+	it.Epoch, it.End = m.Epoch, endOf(node, v, missed)
 	return answer[V]{it: it, source: SourceRedis}
 }
 
@@ -286,7 +287,7 @@ func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
 // fromOutbox is the value of a record. Memory may hold it for an outage; but when the
 // record has been sent, something newer may be in Redis, which was announced before.
 func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	if r.Kind != outbox.Set || now >= r.Ends {
 		return nil, ""
 	}
@@ -304,11 +305,11 @@ const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
 func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk string) {
-	key, now := f.key.key, c.client.shard.clock.Now()
+	key, now := f.key.key, c.client.shard.Clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
-	case !lives || c.client.shard.node.Load() == nil:
-	case c.client.shard.bereft() && !it.Absent:
+	case !lives || c.client.shard.Node.Load() == nil:
+	case c.client.shard.Bereft() && !it.Absent:
 		it = replaced(it, now)
 		c.flights.keep(f, func() { c.put(key, it) })
 	default:
@@ -324,7 +325,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk 
 
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
-	key, now := f.key.key, c.client.shard.clock.Now()
+	key, now := f.key.key, c.client.shard.Clock.Now()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
@@ -349,7 +350,7 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.shard.clock.Now()
+	now := c.client.shard.Clock.Now()
 	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}

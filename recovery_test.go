@@ -8,18 +8,19 @@ import (
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // returned waits until the client has sent what it had to after a restart.
 func returned(t *testing.T, c *Client, transitions uint64) {
 	t.Helper()
 	waitUntil(t, 30*time.Second, func() bool {
-		return c.State() == health.Connected && c.Stats().StateTransitions[transition(health.Recovering, health.Connected)] > transitions
+		return c.State() == health.Connected && c.Stats().StateTransitions[shard.Transition(health.Recovering, health.Connected)] > transitions
 	}, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
 func times(c *Client) uint64 {
-	return c.Stats().StateTransitions[transition(health.Recovering, health.Connected)]
+	return c.Stats().StateTransitions[shard.Transition(health.Recovering, health.Connected)]
 }
 
 func wantStored(t *testing.T, p *redisproc.Process, key, want string) {
@@ -67,7 +68,7 @@ func TestWhatRedisLostInARestartIsPutBack(t *testing.T) {
 				for _, key := range []string{"overwritten", "deleted", "touched", "px1", "px2"} {
 					_, _ = c.Set(t.Context(), key, "old")
 				}
-				waitUntil(t, 20*time.Second, func() bool { last, _ := client.shard.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
+				waitUntil(t, 20*time.Second, func() bool { last, _ := client.shard.Barriers.Watch(); return last.N > 1 }, func() string { return "no barrier" })
 				if tt.save {
 					redisDo(t, p, "SAVE")
 				}
@@ -127,7 +128,7 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 	connect(t, one, 20*time.Second)
 	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 20*time.Second, func() bool { return one.shard.feed.alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return one.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
 	set := func(c *Cache[string], key, v string) { _, err := c.Set(t.Context(), key, v); wantErr(t, err, nil) }
 	del := func(c *Cache[string], key string) { _, err := c.Delete(t.Context(), key); wantErr(t, err, nil) }
 	writes := []struct {
@@ -262,14 +263,14 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
-	old := client.shard.node.Load()
+	old := client.shard.Node.Load()
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	late := sending{node: old, mark: c.keys.mark("c:a"), span: remote.Span{Sent: time.Now()}, found: true}
+	late := shard.Sent{Node: old, Mark: c.keys.Mark("c:a"), Span: remote.Span{Sent: time.Now()}, Found: true}
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)
-	if client.shard.node.Load() == old {
+	if client.shard.Node.Load() == old {
 		t.Fatal("the master has not changed")
 	}
 	r, err := c.delivered(patient(t, time.Second), w, late)
@@ -286,10 +287,10 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
-	book{client.shard}.Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.shard.evicting.known().last})
+	client.shard.Book().Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: client.shard.Evicting.Known().Last})
 	r, err := c.Set(t.Context(), "after", "v")
 	wantValue(t, r.Durability, err, Master)
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.ledger.Unconfirmed() == 0 && client.shard.outbox.Empty() },
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.Ledger.Unconfirmed() == 0 && client.shard.Outbox.Empty() },
 		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
 	for _, key := range []string{"before", "after"} {
 		wantStored(t, p, "c:"+key, "v")
@@ -331,7 +332,7 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "EVAL", `for i = 1, 20000 do redis.call('SET', 'c:p' .. i, '') end`, "0")
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
-	node := one.client.shard.node.Load()
+	node := one.client.shard.Node.Load()
 	now := func() int64 { low, _ := node.ServerTime(time.Now()); return low }
 	began := now()
 	n, _, err := one.DeletePrefix(t.Context(), "p")
@@ -342,12 +343,12 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 	for key, at := range map[string]int64{"px": (began + ended) / 2, "x": (began + ended) / 2, "py": ended + 100} {
 		w, err := setOf(other, key, "v")
 		wantErr(t, err, nil)
-		w.rec.Lo, w.rec.Hi = at, at
-		_, err = other.client.shard.keep(w.rec)
+		w.Rec.Lo, w.Rec.Hi = at, at
+		_, err = other.client.shard.Keep(w.Rec)
 		wantErr(t, err, nil)
 	}
-	other.client.shard.wakeReplay()
-	waitUntil(t, 20*time.Second, other.client.shard.outbox.Empty, func() string { return "not sent" })
+	other.client.shard.WakeReplay()
+	waitUntil(t, 20*time.Second, other.client.shard.Outbox.Empty, func() string { return "not sent" })
 	wantStored(t, p, "c:px", "")
 	wantStored(t, p, "c:x", "v")
 	wantStored(t, p, "c:py", "v")

@@ -22,27 +22,27 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: limit})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", "v") })
 	link.SetLatency(faultnet.ToTarget, 40*time.Millisecond)
-	node := client.shard.node.Load()
+	node := client.shard.Node.Load()
 	for range 12 { // more in a row than heartbeats come between
 		var w write
 		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
 		patience := deadline.New(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
 		_ = patience.Bounded() // it has waited
-		lane, err := client.shard.lanes.Lock(&patience, w.rec.Key)
+		lane, err := client.shard.Locks.Lock(&patience, w.Rec.Key)
 		wantErr(t, err, nil)
 		c.inTurn(&w)
 		r, err := c.deliver(&patience, node, &w)
-		client.shard.lanes.Unlock(lane)
+		client.shard.Locks.Unlock(lane)
 		patience.Release()
 		wantErr(t, err, nil)
 		if r.Durability >= Master {
 			t.Fatalf("it was answered in 3 ms: %v", r.Durability)
 		}
-		if w.rec.Kind != outbox.Set {
+		if w.Rec.Kind != outbox.Set {
 			t.Fatal("not a Set")
 		}
 	}
-	if client.shard.node.Load() != node {
+	if client.shard.Node.Load() != node {
 		t.Error("the master was given up")
 	}
 }

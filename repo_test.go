@@ -31,7 +31,7 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/local", "internal/remote", "internal/breaker", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/sentinel", "internal/watch", "internal/heapsize", "internal/roundtrip"},
+		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/inflight", "internal/keylock", "internal/local", "internal/remote", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/watch", "internal/heapsize", "internal/roundtrip"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
@@ -50,6 +50,12 @@ var mayImport = []struct {
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
+	{"internal/clock", nil, "time is nobody's"},
+	{"internal/inflight", nil, "it counts what is under way, whatever that is"},
+	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
+	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
+	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
+	{"internal/shard", []string{"health", "stats", "internal/clock", "internal/counter", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
 	{"internal/remote", []string{"internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 
@@ -67,9 +73,8 @@ var mayImport = []struct {
 	{"internal/daemon", []string{".", "health", "stats", "internal/durations", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
 	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
-	{"chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
-	{"internal/chaos", []string{".", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
-	{"internal/testkit", []string{".", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
+	{"internal/chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+	{"internal/testkit", []string{".", "health", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
 }
 
 // onlyIn says which packages may import a module of others.

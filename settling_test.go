@@ -8,13 +8,14 @@ import (
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // twoOf are a cache that writes a key and one that has read it.
 func twoOf(t *testing.T, p *redisproc.Process) (writer, reader *Cache[string]) {
 	t.Helper()
 	writer, reader = cacheAt(t, p.Addr(), Policy{Stale: time.Hour}), cacheAt(t, p.Addr(), Policy{Stale: time.Hour})
-	waitUntil(t, 20*time.Second, func() bool { last, _ := reader.client.shard.barriers.watch(); return last.n > 1 }, func() string { return "no barrier" })
+	waitUntil(t, 20*time.Second, func() bool { last, _ := reader.client.shard.Barriers.Watch(); return last.N > 1 }, func() string { return "no barrier" })
 	_, err := writer.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
 	waitCovers(t, reader, "a", "v")
@@ -56,7 +57,7 @@ func TestWhatIsAnnouncedAfterAnOutageIsServedAsStaleInTheNext(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	writer, reader := twoOf(t, p)
-	reader.client.shard.feed.begun.Store(reader.client.shard.clock.Now())
+	reader.client.shard.Feed.Begun.Store(reader.client.shard.Clock.Now())
 	_, err := writer.Set(t.Context(), "a", "new")
 	wantErr(t, err, nil)
 	waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Replaced }, func() string { return "the change is not announced" })
@@ -91,7 +92,7 @@ func TestWhatIsDeletedIsInNoMemoryAfterwards(t *testing.T) {
 			return err
 		},
 		"by another program": func(p *redisproc.Process, _, reader *Cache[string]) error {
-			reader.client.shard.feed.begun.Store(-settlingTime)
+			reader.client.shard.Feed.Begun.Store(-shard.SettlingTime)
 			redisDo(t, p, "DEL", "c:a")
 			return nil
 		},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // The worker is a busy client in a process of its own, which can be stopped. It is
@@ -86,7 +87,7 @@ func TestAStoppedProcessCallsNothingCoherentThatWasOverwritten(t *testing.T) {
 	time.Sleep(100 * time.Millisecond) // it stands
 	wantErr(t, os.WriteFile(file, nil, 0o600), nil)
 	redisDo(t, p, "SET", "c:k", "new")
-	time.Sleep(time.Duration(leaseTerm) + 100*time.Millisecond)
+	time.Sleep(time.Duration(shard.LeaseTerm) + 100*time.Millisecond)
 	wantErr(t, cmd.Process.Signal(syscall.SIGCONT), nil)
 	told := 0
 	for lines.Scan() {

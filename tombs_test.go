@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 func TestTombstonesAreCountedWhileTheyLive(t *testing.T) {
-	var s tombs
+	var s shard.Tombs
 	start := int64(37 * time.Minute)
 	for range 3 {
-		s.left(100, start)
+		s.Left(100, start)
 	}
-	s.left(1000, start+int64(5*time.Minute))
+	s.Left(1000, start+int64(5*time.Minute))
 	for after, want := range map[time.Duration]int64{
 		0: 4, 9 * time.Minute: 4, 11 * time.Minute: 1, 16 * time.Minute: 0, 100 * time.Minute: 0,
 	} {
-		if got := s.live(start + int64(after)).Live; got != want {
+		if got := s.Live(start + int64(after)).Live; got != want {
 			t.Errorf("after %v %d live, want %d", after, got, want)
 		}
 	}
-	s.left(100, start+int64(tombMinutes)*int64(time.Minute)) // in the place of the first
-	if got := s.live(start + int64(11*time.Minute)); got.Live != 2 || got.Bytes != tombBytes(100)+tombBytes(1000) {
+	s.Left(100, start+int64(shard.TombMinutes)*int64(time.Minute)) // in the place of the first
+	if got := s.Live(start + int64(11*time.Minute)); got.Live != 2 || got.Bytes != shard.TombBytes(100)+shard.TombBytes(1000) {
 		t.Errorf("live = %+v", got)
 	}
 }

@@ -19,7 +19,7 @@ import (
 func master(t *testing.T, p *redisproc.Process) (*Client, *remote.Node) {
 	t.Helper()
 	c := newClient(Options{Addr: p.Addr(), Logger: quiet}.withDefaults())
-	node, err := remote.Dial(t.Context(), c.shard.nodeConfig(p.Addr()), c.shard.heartbeat(), c.shard.redis)
+	node, err := remote.Dial(t.Context(), c.shard.NodeConfig(p.Addr()), c.shard.Heartbeat(), c.shard.Redis)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,10 +55,10 @@ func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
 	redisDo(t, p, "SET", "c:a", "old", "PX", "59000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "a", "new"))
 
-	client.shard.publish(node) // the master is back, and the replay has not come to the key
+	client.shard.Publish(node) // the master is back, and the replay has not come to the key
 	wantWritten(t, Memory)(c.Touch(t.Context(), "a", TTL(time.Hour)))
 	wantInRedis(t, p, "c:a", "old")
-	if err := client.shard.drain(t.Context(), node); err != nil {
+	if err := client.shard.Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:a", "new")
@@ -79,9 +79,9 @@ func TestATouchKnowsOfTheWriteThatWaitsWhenMemoryHasForgotten(t *testing.T) {
 		wantWritten(t, Memory)(c.Touch(t.Context(), "set"))
 		_, err := c.Touch(t.Context(), "deleted")
 		wantErr(t, err, ErrNotFound)
-		client.shard.publish(node)
+		client.shard.Publish(node)
 	}
-	if err := client.shard.drain(t.Context(), node); err != nil {
+	if err := client.shard.Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:set", "v")
@@ -108,13 +108,13 @@ func TestATouchBringsNothingDeletedBack(t *testing.T) {
 			if _, err := c.Touch(t.Context(), "a", TTL(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			client.shard.publish(node)
+			client.shard.Publish(node)
 			client.memory.Clear()
 			e, err := c.Lookup(t.Context(), "a") // before the replay, too
 			if !errors.Is(err, ErrNotFound) {
 				t.Errorf("read %q, %v", e.Value, err)
 			}
-			if err := client.shard.drain(t.Context(), node); err != nil {
+			if err := client.shard.Drain(t.Context(), node); err != nil {
 				t.Fatal(err)
 			}
 			wantInRedis(t, p, "c:a", nil)
@@ -132,16 +132,16 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := startRedis(t, redisproc.Options{})
 			client, node := master(t, p)
-			client.shard.publish(node)
+			client.shard.Publish(node)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Hour})
 			older, err := setOf(c, "a", "older")
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.inTurn(older)
-			sent := c.keys.send(t.Context(), node, &older.outgoing, time.Second)
-			if sent.err != nil {
-				t.Fatal(sent.err)
+			sent := c.keys.Send(t.Context(), node, &older.Outgoing, time.Second)
+			if sent.Err != nil {
+				t.Fatal(sent.Err)
 			}
 			w, err := newer(c)
 			if err != nil {
@@ -152,13 +152,13 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 
 			want, wantErr := "newer", error(nil)
 			var inRedis any = "newer"
-			if w.rec.Kind == outbox.Delete {
+			if w.Rec.Kind == outbox.Delete {
 				want, wantErr, inRedis = "", ErrNotFound, nil
 			}
 			if e, err := c.Lookup(t.Context(), "a"); e.Value != want || !errors.Is(err, wantErr) {
 				t.Errorf("read %q, %v, want %q, %v", e.Value, err, want, wantErr)
 			}
-			if err := client.shard.drain(t.Context(), node); err != nil {
+			if err := client.shard.Drain(t.Context(), node); err != nil {
 				t.Fatal(err)
 			}
 			wantInRedis(t, p, "c:a", inRedis)
@@ -174,13 +174,13 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantWritten(t, Memory)(c.Set(t.Context(), "set", "kept"))
 	wantWritten(t, Memory)(c.Set(t.Context(), "delete", "kept"))
 	wantWritten(t, Memory)(c.Delete(t.Context(), "add"))
-	client.shard.publish(node)
+	client.shard.Publish(node)
 	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
 	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
-	if !client.shard.waits("c:add") || client.shard.waits("c:set") || client.shard.waits("c:delete") {
-		t.Errorf("what waits: %+v", client.shard.outbox.Oldest(10, nil))
+	if !client.shard.Waits("c:add") || client.shard.Waits("c:set") || client.shard.Waits("c:delete") {
+		t.Errorf("what waits: %+v", client.shard.Outbox.Oldest(10, nil))
 	}
-	if err := client.shard.drain(t.Context(), node); err != nil {
+	if err := client.shard.Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:set", "landed")
@@ -212,10 +212,10 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "SET", "c:p1", "old", "PX", "3590000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
-	client.shard.publish(node)
-	held := client.shard.lanes.TryLock("c:x")
+	client.shard.Publish(node)
+	held := client.shard.Locks.TryLock("c:x")
 	drained := make(chan error, 1)
-	go func() { drained <- client.shard.drain(t.Context(), node) }()
+	go func() { drained <- client.shard.Drain(t.Context(), node) }()
 
 	if _, r, err := c.DeletePrefix(t.Context(), "p"); err != nil || r.Durability != Memory {
 		t.Fatalf("DeletePrefix: %v, %v", r, err)
@@ -224,7 +224,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, 30*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
-	client.shard.lanes.Unlock(held)
+	client.shard.Locks.Unlock(held)
 	for range 2 {
 		select {
 		case err := <-drained:
@@ -234,14 +234,14 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("the replay does not end")
 		}
-		go func() { drained <- client.shard.drain(t.Context(), node) }() // the next round
+		go func() { drained <- client.shard.Drain(t.Context(), node) }() // the next round
 	}
 	if err := <-drained; err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:p1", "new")
-	if !client.shard.outbox.Empty() {
-		t.Errorf("left over: %+v", client.shard.outbox.Depth())
+	if !client.shard.Outbox.Empty() {
+		t.Errorf("left over: %+v", client.shard.Outbox.Depth())
 	}
 }
 
@@ -265,7 +265,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		r, _ := client.shard.outbox.Find("c:" + key)
+		r, _ := client.shard.Outbox.Find("c:" + key)
 		e, err := c.Lookup(t.Context(), key)
 		if err != nil || string(r.Value) != fmt.Sprint(e.Value) {
 			t.Fatalf("memory holds %d, %v, the outbox %s", e.Value, err, r.Value)

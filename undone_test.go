@@ -3,13 +3,13 @@ package evercache
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // The writer of a value that a network held back has ended when it arrives: nobody
@@ -49,7 +49,7 @@ func TestAWriteOfAnEndedProcessThatArrivesLateUndoesNothing(t *testing.T) {
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "overwritten", "last") })
 
 	late("newer", now()+1, ttl)
-	late("longago", before-lateMost.Milliseconds()-1000, ttl)
+	late("longago", before-shard.LateMost.Milliseconds()-1000, ttl)
 	late("shorter", now()+1, 10*time.Minute)
 	redisDo(t, server, "SET", "c:forever", "late")
 	for _, key := range []string{"deleted", "p-deleted", "overwritten"} {
@@ -66,7 +66,7 @@ func TestAWriteOfAnEndedProcessThatArrivesLateUndoesNothing(t *testing.T) {
 		}
 		return fmt.Sprint(got) == fmt.Sprint(want)
 	}, func() string { return fmt.Sprint(got) })
-	waitUntil(t, 20*time.Second, client.shard.outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
 	for _, key := range keys {
 		e, err := c.Lookup(t.Context(), key)
 		if want[key] == nil {
@@ -87,41 +87,14 @@ func TestWhatTwoProcessesWriteInTurnIsNotSentAgain(t *testing.T) {
 		wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "k", fmt.Sprint(i)) })
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(4 * undoneEach)
+	time.Sleep(4 * shard.UndoneEach)
 	for _, c := range []*Client{p.a.client, p.b.client} {
-		if n := c.shard.replayed.Load(); n > 0 {
+		if n := c.shard.Replayed.Load(); n > 0 {
 			t.Errorf("%d writes were sent again", n)
 		}
 	}
 	if got := redisDo(t, p.server, "GET", "c:k"); got != "39" {
 		t.Errorf("k is %v", got)
-	}
-}
-
-func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
-	t.Parallel()
-	u := newUndone()
-	for i := range 2 * undoneKept {
-		u.add(strconv.Itoa(i))
-	}
-	pause, rounds := undoneEach, 0
-	for more := true; more; rounds++ {
-		var keys []question
-		if keys, more = u.take(); len(keys) > undoneMost {
-			t.Fatalf("%d keys in one round", len(keys))
-		}
-		if more {
-			pause = undoneAfter(pause, true)
-		}
-	}
-	if rounds < undoneKept/undoneMost || rounds > undoneKept/undoneMost+1 {
-		t.Errorf("%d rounds", rounds)
-	}
-	if pause != undoneRare {
-		t.Errorf("a pause of %v", pause)
-	}
-	if pause = undoneAfter(pause, false); pause != undoneEach {
-		t.Errorf("a pause of %v after a round that found something", pause)
 	}
 }
 
@@ -158,46 +131,6 @@ func TestManyLateWritesOfAnEndedProcessUndoNothing(t *testing.T) {
 	}, func() string { return fmt.Sprintf("%d keys are wrong", wrong) })
 }
 
-func TestUndoneKeepsNoMoreKeysAndBytesThanItMay(t *testing.T) {
-	u := newUndone()
-	for i := range 100 {
-		u.add(strings.Repeat("k", 64<<10) + strconv.Itoa(i))
-	}
-	if u.bytes > undoneBytes || len(u.keys) != undoneBytes/(64<<10+2) {
-		t.Errorf("%d keys of %d bytes wait", len(u.keys), u.bytes)
-	}
-	for more := true; more; {
-		_, more = u.take()
-	}
-	if u.bytes != 0 || u.waits() {
-		t.Errorf("%d bytes are left", u.bytes)
-	}
-}
-
-// A key without an answer is asked for again, so often, and a new announcement of it
-// begins anew.
-func TestUndoneAsksAgainSoOften(t *testing.T) {
-	u := newUndone()
-	u.add("k")
-	for range undoneTries - 1 {
-		qs, _ := u.take()
-		if given := u.again(qs); len(given) > 0 {
-			t.Fatalf("%v is given up", given)
-		}
-	}
-	qs, _ := u.take()
-	if len(qs) != 1 {
-		t.Fatalf("%v is asked for", qs)
-	}
-	u.add("k")
-	if given := u.again(qs); len(given) != 1 {
-		t.Errorf("%v are given up", given)
-	}
-	if qs, _ = u.take(); len(qs) != 1 || qs[0].tries != 0 {
-		t.Errorf("%v is asked for", qs)
-	}
-}
-
 // lateWrites is a client that has written keys, and the time before that: a write of
 // another process from then arrives late.
 func lateWrites(t *testing.T, client *Client, server *redisproc.Process, keys int) (c *Cache[string], late func()) {
@@ -211,7 +144,7 @@ func lateWrites(t *testing.T, client *Client, server *redisproc.Process, keys in
 		wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), fmt.Sprint("k", i), "last") })
 	}
 	// A record that a new connection uncovers would be sent again without being asked for.
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.ledger.Unconfirmed() == 0 }, func() string { return "not confirmed" })
+	waitUntil(t, 20*time.Second, func() bool { return client.shard.Ledger.Unconfirmed() == 0 }, func() string { return "not confirmed" })
 	return c, func() {
 		t.Helper()
 		redisDo(t, server, "EVAL", `for i = 0, ARGV[1] - 1 do redis.call('SET', 'c:k' .. i, 'late', 'PXAT', ARGV[2]) end`, "0", strconv.Itoa(keys), before)
@@ -284,10 +217,10 @@ func TestAServerThatCannotAnswerYetIsAskedAgain(t *testing.T) {
 // Without a master nothing is taken off the list.
 func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
 	client := newClient(Options{Addr: "127.0.0.1:1", Logger: quiet}.withDefaults())
-	t.Cleanup(func() { client.shard.cancel(ErrClosed); client.memory.Close() })
-	client.shard.undone.add("c:k")
-	if found, more := client.shard.askUndone(t.Context()); found != 0 || !more || !client.shard.undone.waits() {
-		t.Errorf("%d found, more: %v, waits: %v", found, more, client.shard.undone.waits())
+	t.Cleanup(func() { client.shard.Cancel(ErrClosed); client.memory.Close() })
+	client.shard.Undone.Add("c:k")
+	if found, more := client.shard.AskUndone(t.Context()); found != 0 || !more || !client.shard.Undone.Waits() {
+		t.Errorf("%d found, more: %v, waits: %v", found, more, client.shard.Undone.Waits())
 	}
 }
 
@@ -302,11 +235,11 @@ func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
 		wantErr(t, err, nil)
 	}
 	wantErr(t, p.server.Resume(), nil)
-	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Connected && p.a.client.shard.outbox.Empty() }, func() string { return "not sent" })
-	sent := p.a.client.shard.replayed.Load() + p.b.client.shard.replayed.Load()
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Connected && p.a.client.shard.Outbox.Empty() }, func() string { return "not sent" })
+	sent := p.a.client.shard.Replayed.Load() + p.b.client.shard.Replayed.Load()
 	redisDo(t, p.server, "SET", "c:3", "of another program", "EX", "60")
 	time.Sleep(6 * time.Second) // longer than any trace of a replay lives but tombstones
-	if now := p.a.client.shard.replayed.Load() + p.b.client.shard.replayed.Load(); now != sent {
+	if now := p.a.client.shard.Replayed.Load() + p.b.client.shard.Replayed.Load(); now != sent {
 		t.Errorf("%d writes were sent again", now-sent)
 	}
 	if got := redisDo(t, p.server, "GET", "c:3"); got != "of another program" {

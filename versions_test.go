@@ -27,17 +27,17 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if full != want+key || c.bare(full) != key {
 				t.Errorf("%q is %q in Redis", key, full)
 			}
-			if got := client.shard.classOf(full); got != c.keys {
+			if got := client.shard.ClassOf(full); got != c.keys {
 				t.Errorf("%q is not found to be of %s", full, c.class)
 			}
-			if of, ok := remote.KeyOfTombstone("app:", c.keys.tomb(full)); !ok || of != full {
+			if of, ok := remote.KeyOfTombstone("app:", c.keys.Tomb(full)); !ok || of != full {
 				t.Errorf("the tombstone of %q is taken for one of %q", full, of)
 			}
 			cond := remote.CondOf("app:", full, "me")
-			if cond.Marks != c.keys.marks() || cond.Lives != c.keys.livesKey() || cond.Rest != key {
-				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.keys.marks(), c.keys.livesKey())
+			if cond.Marks != c.keys.Marks() || cond.Lives != c.keys.LivesKey() || cond.Rest != key {
+				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.keys.Marks(), c.keys.LivesKey())
 			}
-			if got := client.shard.classText(full); got != want {
+			if got := client.shard.ClassText(full); got != want {
 				t.Errorf("the class of %q begins with %q", full, got)
 			}
 		}
@@ -114,7 +114,7 @@ func TestWhatAnOutageKeptOfAVersionIsPutBackThere(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.shard.outbox.Empty() }, func() string { return "not put back" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.shard.Outbox.Empty() }, func() string { return "not put back" })
 	for key, want := range map[string]string{"d@2:a": "v", "d@2:old:a": "<nil>", "d:kept": "of another version"} {
 		if got := fmt.Sprint(redisDo(t, p, "GET", key)); got != want {
 			t.Errorf("%s is %s in Redis, want %s", key, got, want)

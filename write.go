@@ -9,6 +9,8 @@ import (
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -41,9 +43,9 @@ func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOptio
 func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
 	var w write
 	err := c.begin(&w, outbox.Touch, key, options)
-	now := w.rec.Since
+	now := w.Rec.Since
 	it := c.peek(key)
-	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory && nearly(time.Duration(it.FreshUntil-now), w.ttl) {
+	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory && nearly(time.Duration(it.FreshUntil-now), w.TTL) {
 		c.client.requests.add(stats.OpTouch, stats.TierL1, stats.ResultOK)
 		return Receipt{}, nil
 	}
@@ -58,9 +60,9 @@ func nearly(left, ttl time.Duration) bool { return left > ttl-ttl/10 && left <= 
 
 // touched gives what memory holds its new end.
 func (c *Cache[V]) touched(key string, w *write) {
-	if it := c.peek(key); it.Fresh(w.rec.Since) && !it.Absent {
+	if it := c.peek(key); it.Fresh(w.Rec.Since) && !it.Absent {
 		touched := *it
-		c.live(&touched, w.rec.Since, w.ttl)
+		c.live(&touched, w.Rec.Since, w.TTL)
 		touched.AskAfter, touched.TrustUntil = 0, 0 // ours hides from the feed what another process wrote just before
 		c.put(key, &touched)
 	}
@@ -68,14 +70,14 @@ func (c *Cache[V]) touched(key string, w *write) {
 
 // shortens reports whether w is a Touch that lets what memory holds end sooner.
 func (c *Cache[V]) shortens(w *write) bool {
-	it := c.peek(c.bare(w.rec.Key))
-	return it != nil && it.FreshUntil > w.rec.Ends
+	it := c.peek(c.bare(w.Rec.Key))
+	return it != nil && it.FreshUntil > w.Rec.Ends
 }
 
 // write is one write of one key, from the call to its receipt. It is large and
 // lies on its caller's stack: nothing that is called keeps a pointer to it.
 type write struct {
-	outgoing
+	shard.Outgoing
 	patience deadline.Budget
 	start    time.Time
 	min      Receipt
@@ -89,15 +91,15 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 		o = optionsOf(options)
 	}
 	start := time.Now()
-	now := c.client.shard.clock.At(start)
-	w.start, w.ttl, w.min = start, c.policy.TTL, o.min
+	now := c.client.shard.Clock.At(start)
+	w.start, w.TTL, w.min = start, c.policy.TTL, o.min
 	if o.ttlGiven {
-		w.ttl = o.ttl
+		w.TTL = o.ttl
 	}
-	w.rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.ttl), TTL: w.ttl}
-	w.rec.Mixed = c.mixes(w.ttl)
-	if w.ttl < time.Millisecond || w.ttl > MaxTTL {
-		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.ttl, MaxTTL)
+	w.Rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.TTL), TTL: w.TTL}
+	w.Rec.Mixed = c.mixes(w.TTL)
+	if w.TTL < time.Millisecond || w.TTL > MaxTTL {
+		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.TTL, MaxTTL)
 	}
 	return validKey(key)
 }
@@ -124,9 +126,9 @@ func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error
 	if err := c.client.fits(data); err != nil {
 		return err
 	}
-	w.rec.Value = data
-	w.rec.Invalidate = c.policy.Recovery == Invalidate
-	w.item = c.newItem(v, w.rec.Since, 0, w.ttl)
+	w.Rec.Value = data
+	w.Rec.Invalidate = c.policy.Recovery == Invalidate
+	w.item = c.newItem(v, w.Rec.Since, 0, w.TTL)
 	return nil
 }
 
@@ -166,15 +168,15 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 	if p.Ctx.Err() != nil {
 		return Receipt{}, context.Cause(p.Ctx)
 	}
-	lane, err := c.client.shard.lanes.Lock(p, w.rec.Key)
+	lane, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		return c.undelivered(p.Ctx, w, err)
 	}
-	defer c.client.shard.lanes.Unlock(lane)
+	defer c.client.shard.Locks.Unlock(lane)
 	c.inTurn(w)
-	node := c.client.shard.patientMaster(p)
+	node := c.client.shard.PatientMaster(p)
 	if node == nil {
-		return c.undelivered(p.Ctx, w, c.client.shard.awayCause())
+		return c.undelivered(p.Ctx, w, c.client.shard.AwayCause())
 	}
 	if c.behind(w) {
 		return c.undelivered(p.Ctx, w, errBehind)
@@ -186,13 +188,13 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 // which they are carried out, not in that in which they were begun. It is called
 // when w has its lane, or, where it gets none, when it is put into the outbox.
 func (c *Cache[V]) inTurn(w *write) {
-	w.rec.Evictions = c.client.shard.evicting.generation.Load()
-	now := c.client.shard.clock.Next()
-	w.rec.Since, w.rec.Ends = now, now+int64(w.ttl)
+	w.Rec.Evictions = c.client.shard.Evicting.Generation.Load()
+	now := c.client.shard.Clock.Next()
+	w.Rec.Since, w.Rec.Ends = now, now+int64(w.TTL)
 	w.turn = true
 	if w.item != nil {
 		w.item.Written = now
-		c.live(w.item, now, w.ttl)
+		c.live(w.item, now, w.TTL)
 	}
 }
 
@@ -201,17 +203,17 @@ var errBehind = errors.New("an earlier write of its key or prefix is still to be
 // behind reports whether w must land after what waits in the outbox: after the
 // delete of its prefix, and, for a Touch, after the write of its key.
 func (c *Cache[V]) behind(w *write) bool {
-	if c.client.shard.coveredByPrefix(w.rec.Key) {
+	if c.client.shard.CoveredByPrefix(w.Rec.Key) {
 		return true
 	}
-	return w.rec.Kind == outbox.Touch && c.client.shard.waits(w.rec.Key)
+	return w.Rec.Kind == outbox.Touch && c.client.shard.Waits(w.Rec.Key)
 }
 
 func (c *Cache[V]) bare(full string) string { return full[len(c.prefix):] }
 
 // applied changes memory; the caller holds the key's flight lock.
 func (c *Cache[V]) applied(w *write) {
-	switch key := c.bare(w.rec.Key); w.rec.Kind {
+	switch key := c.bare(w.Rec.Key); w.Rec.Kind {
 	case outbox.Touch:
 		c.touched(key, w)
 	case outbox.Delete:
@@ -221,19 +223,19 @@ func (c *Cache[V]) applied(w *write) {
 	}
 }
 
-func (c *Cache[V]) supersede(w *write, put func()) { c.flights.supersede(c.bare(w.rec.Key), put) }
+func (c *Cache[V]) supersede(w *write, put func()) { c.flights.supersede(c.bare(w.Rec.Key), put) }
 
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.
 func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Receipt, error) {
-	memoryIsAll := c.client.shard.memoryIsAll()
-	if w.rec.Kind == outbox.Touch {
+	memoryIsAll := c.client.shard.MemoryIsAll()
+	if w.Rec.Kind == outbox.Touch {
 		if err := c.touchable(w, cause); err != nil {
 			return Receipt{}, err
 		}
 	}
 	if c.policy.OutageWrites == RefuseWrites && !memoryIsAll {
-		c.supersede(w, func() { c.drop(c.bare(w.rec.Key)) })
+		c.supersede(w, func() { c.drop(c.bare(w.Rec.Key)) })
 		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
 	commit, err := c.keep(w)
@@ -241,7 +243,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
 	if !c.client.opts.MemoryOnly {
-		c.client.shard.keptWrite(cause)
+		c.client.shard.KeptWrite(cause)
 	}
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
@@ -260,20 +262,20 @@ func (c *Cache[V]) recall(r *outbox.Record) {
 
 // keep puts w into the outbox and into memory in one step: of two writes that
 // are kept at the same time, both hold the same one in the end.
-func (c *Cache[V]) keep(w *write) (p pending, err error) {
+func (c *Cache[V]) keep(w *write) (p shard.Pending, err error) {
 	c.supersede(w, func() {
 		if !w.turn {
 			c.inTurn(w)
 		}
-		c.recall(&w.rec)
+		c.recall(&w.Rec)
 		if !c.client.opts.MemoryOnly {
-			p, err = c.client.shard.keep(w.rec)
+			p, err = c.client.shard.Keep(w.Rec)
 		}
 		if err != nil {
-			c.drop(c.bare(w.rec.Key))
+			c.drop(c.bare(w.Rec.Key))
 			return
 		}
-		if !c.client.shard.overtaken(w.rec) {
+		if !c.client.shard.Overtaken(w.Rec) {
 			c.applied(w)
 		}
 	})
@@ -282,14 +284,14 @@ func (c *Cache[V]) keep(w *write) (p pending, err error) {
 
 // touchable is nil when, without a master, somebody knows that the key is there.
 func (c *Cache[V]) touchable(w *write, cause error) error {
-	if it := c.peek(c.bare(w.rec.Key)); it.Fresh(w.rec.Since) && !it.Absent {
+	if it := c.peek(c.bare(w.Rec.Key)); it.Fresh(w.Rec.Since) && !it.Absent {
 		return nil
 	}
-	r, waits := c.client.shard.outbox.Find(w.rec.Key)
+	r, waits := c.client.shard.Outbox.Find(w.Rec.Key)
 	switch {
-	case waits && r.Kind == outbox.Set && w.rec.Since < r.Ends:
+	case waits && r.Kind == outbox.Set && w.Rec.Since < r.Ends:
 		return nil
-	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.shard.memoryIsAll():
+	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.shard.MemoryIsAll():
 		return ErrNotFound
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
@@ -312,4 +314,113 @@ func (c *Cache[V]) mixes(ttl time.Duration) bool {
 		c.mixed.Store(true)
 	}
 	return c.mixed.Load()
+}
+
+// deliver sends the write to the master, or to the next one. The caller holds the
+// key's lane.
+func (c *Cache[V]) deliver(p *deadline.Budget, node *remote.Node, w *write) (Receipt, error) {
+	return c.delivered(p, w, c.keys.Deliver(p, node, &w.Outgoing))
+}
+
+// delivered concludes a write by the master's answer; the caller holds the lane.
+func (c *Cache[V]) delivered(p *deadline.Budget, w *write, s shard.Sent) (Receipt, error) {
+	switch k := remote.KindOf(s.Err); {
+	case s.Err == nil && !s.Found:
+		c.missing(w)
+		return Receipt{}, ErrNotFound
+	case s.Err == nil:
+		number, ok := c.landed(w, s)
+		if !ok {
+			w.Rec.Lo, w.Rec.Hi = s.Executed()
+			return c.undelivered(p.Ctx, w, errChanged)
+		}
+		return c.replicated(p, w, s.Node, number), nil
+	case k == remote.Logical:
+		c.supersede(w, func() { c.drop(c.bare(w.Rec.Key)) })
+		return Receipt{}, rejection(s.Err)
+	}
+	if !s.Unsent {
+		w.Rec.Lo, w.Rec.Hi = s.Executed() // if it was
+		w.Rec.Late = w.Rec.Late || mayLand(remote.KindOf(s.Err))
+	}
+	return c.undelivered(p.Ctx, w, s.Err)
+}
+
+// rejection is the error of a write that no server like this will ever take.
+func rejection(err error) error {
+	if errors.Is(err, remote.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	return fmt.Errorf("evercache: %w", err)
+}
+
+// mayLand reports whether a write that failed so may have been carried out, or
+// may be later: nobody answered, or nobody knows what the answer means.
+func mayLand(k remote.Kind) bool {
+	return k.Outage() && !k.Refused() || k == remote.UnknownReply
+}
+
+var errChanged = errors.New("the master that took it is not the master any more")
+
+// landed notes that the master has taken w, in the ledger, in the outbox and in
+// memory. A newer write of the key, which got no turn in its lane, stays. It
+// returns the number of the barrier that will cover w; ok is false when the
+// master was given up meanwhile: the next one may not have w.
+func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
+	w.Rec.Lo, w.Rec.Hi = s.Executed()
+	c.supersede(w, func() {
+		c.recall(&w.Rec)
+		if number, ok = c.client.shard.Taken(w.Rec, s.Node); !ok {
+			return
+		}
+		if !c.client.shard.Outbox.Empty() {
+			c.client.shard.Outbox.Taken(w.Rec)
+			if r, waits := c.client.shard.Outbox.Find(w.Rec.Key); waits && r.Kind != outbox.Touch {
+				return
+			}
+		}
+		c.remembered(w, s.Mark)
+	})
+	return number, ok
+}
+
+// remembered changes memory. When somebody else's write was announced since w
+// was sent, it may have come after w: then Redis is asked again.
+func (c *Cache[V]) remembered(w *write, m shard.Mark) {
+	undisturbed := c.client.shard.Feed.Undisturbed(m)
+	if w.item != nil {
+		w.item.End = local.End(w.Rec.Sent)
+	}
+	switch {
+	case w.item != nil && undisturbed && !w.InTime:
+		w.item.Epoch = m.Epoch
+	case w.item != nil:
+		w.item.AskAfter, w.item.TrustUntil = 0, 0
+	case w.Rec.Kind == outbox.Touch && !undisturbed && !w.InTime && !c.shortens(w):
+		return
+	}
+	c.applied(w)
+}
+
+// missing concludes a Touch of a key that Redis does not have.
+func (c *Cache[V]) missing(w *write) {
+	c.supersede(w, func() {
+		c.client.shard.Outbox.Taken(w.Rec)
+		if r, waits := c.client.shard.Outbox.Find(w.Rec.Key); !waits || r.Kind == outbox.Touch {
+			c.drop(c.bare(w.Rec.Key))
+		}
+	})
+}
+
+// replicated is the receipt of a write that the master has taken. Where more is
+// asked it waits for the barrier that covers the write.
+func (c *Cache[V]) replicated(p *deadline.Budget, w *write, node *remote.Node, number uint64) Receipt {
+	r := Receipt{Durability: Master}
+	if w.min.Durability < Replicated {
+		return r
+	}
+	if n := c.client.shard.Barriers.Await(p.Bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
+		r = Receipt{Durability: Replicated, Replicas: n}
+	}
+	return r
 }

@@ -73,18 +73,18 @@ func (c *Clock) unpark() int64 {
 	return now
 }
 
-// at is a moment in the clock's time.
+// At is a moment in the clock's time.
 func (c *Clock) At(t time.Time) int64 { return int64(t.Sub(c.Start)) + 1 }
 
-// wall is a moment of the clock in Unix nanoseconds, for what outlives the
+// Wall is a moment of the clock in Unix nanoseconds, for what outlives the
 // process, and unwall the reverse.
 func (c *Clock) Wall(at int64) int64   { return c.Start.UnixNano() + at }
 func (c *Clock) Unwall(at int64) int64 { return at - c.Start.UnixNano() }
 
-// moment is the reverse.
+// Moment is the reverse.
 func (c *Clock) Moment(at int64) time.Time { return c.Start.Add(time.Duration(at - 1)) }
 
-// next is the time, and later than any that it has returned before.
+// Next is the time, and later than any that it has returned before.
 func (c *Clock) Next() int64 {
 	for {
 		last := c.given.Load()
@@ -98,7 +98,7 @@ func (c *Clock) Next() int64 {
 // Now is the time at this moment.
 func (c *Clock) Now() int64 { return int64(time.Since(c.Start)) + 1 }
 
-// run keeps the clock until ctx ends.
+// Run keeps the clock until ctx ends.
 func (c *Clock) Run(ctx context.Context) {
 	defer c.shown.Store(0)
 	for {
@@ -133,7 +133,7 @@ func (c *Clock) tickWhileAsked(ctx context.Context) {
 	c.shown.Store(0)
 }
 
-// tick shows the time, and returns it; last is when the one before did.
+// Tick shows the time, and returns it; last is when the one before did.
 func (c *Clock) Tick(last int64) int64 {
 	now := c.Now()
 	if now-last >= int64(LateAfter) && c.Late != nil {

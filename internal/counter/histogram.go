@@ -1,3 +1,4 @@
+// Package counter counts without a lock.
 package counter
 
 import (
@@ -40,7 +41,7 @@ func (h *Histogram) SnapshotOf(bounds []float64) stats.Histogram {
 	return out
 }
 
-// labelled is a set of counters under labels that are known from the start; a
+// Labelled is a set of counters under labels that are known from the start; a
 // label that is not is counted under "other".
 type Labelled struct{ n map[string]*atomic.Uint64 }
 

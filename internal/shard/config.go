@@ -1,0 +1,50 @@
+package shard
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Config says how to reach a master and what may be kept for it. Its fields are
+// those of Options, validated and with their defaults.
+type Config struct {
+	Mode          health.Mode
+	RedisOptional bool // without a Redis at the default address memory is all there is
+	KeyPrefix     string
+	Process       string // names this process in Redis
+
+	// Secrets are in a function: fmt, which cannot call methods of what is in
+	// unexported fields, would print them.
+	Secrets      func() (redis, sentinel string)
+	Addr         string
+	Username     string
+	PasswordFile string
+	DB           int
+	TLS          *tls.Config
+	TLSNow       remote.TLSSource // read at each dial; nil: TLS
+
+	MasterName           string
+	Sentinels            []string
+	SentinelUsername     string
+	SentinelPasswordFile string
+	SentinelTLS          *tls.Config
+	SentinelTLSNow       remote.TLSSource
+	AddressMap           map[string]string
+
+	DialTimeout, ReadTimeout, WriteTimeout time.Duration
+
+	MaxValueBytes int64
+	OutboxEntries int
+	OutboxBytes   int64
+	RingBytes     int64
+	RingAge       time.Duration // 0: no ring
+	JournalDir    string        // "": no journal
+
+	Log        *slog.Logger // must never wait
+	Changed    func(health.Change)
+	FailedOver func(health.Failover)
+}

@@ -1,0 +1,212 @@
+package shard
+
+import (
+	"context"
+	"strings"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// prefixSteps is how many steps of a sweep are taken before records have a turn
+// again: to go over a large keyspace takes minutes.
+const prefixSteps = 50
+
+// sweep is one way over the keyspace for all prefixes that waited when it began,
+// of whatever class. It leaves their marks first.
+type sweep struct {
+	prefixes []outbox.Prefix
+	index    outbox.Prefixes
+	classes  map[string]bool        // what the keys of their classes begin with
+	joined   bool                   // some are of no one class
+	dates    map[uint64]remote.Cond // by Seq
+	failed   map[uint64]bool        // the master refuses to delete a key under them
+	marked   int
+	cursor   uint64
+}
+
+// prefixes goes some way for all that wait; more: there is more to go. Where the
+// master refuses something, each class goes its own way from then on, so that those
+// that it allows are deleted.
+func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
+	groups, waiting := d.waiting()
+	for _, group := range groups {
+		s := d.sweeps[group]
+		if s == nil {
+			s = d.newSweep(waiting[group])
+			d.sweeps[group] = s
+		}
+		done, err := d.sweep(ctx, s)
+		switch k := remote.KindOf(err); {
+		case done:
+			delete(d.sweeps, group)
+			more = d.endSweep(s) || more
+		case (k == remote.Logical || k.Refused()) && !d.apart:
+			delete(d.sweeps, group)
+			d.apart, more = true, true
+		case k == remote.Logical || k.Refused():
+			delete(d.sweeps, group)
+			d.left = err
+			for _, p := range s.prefixes {
+				d.failed[p.Seq] = true
+			}
+			more = true // others may have come
+		case err != nil:
+			return false, err
+		default:
+			more = true
+		}
+	}
+	return more, nil
+}
+
+// waiting are the prefixes to try in this pass, and their groups in order: one of
+// all, or one for each class.
+func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
+	of = map[string][]outbox.Prefix{}
+	for _, p := range d.shard.Outbox.Prefixes() {
+		if d.failed[p.Seq] {
+			continue
+		}
+		group := ""
+		if d.apart {
+			group = d.shard.ClassText(p.Text)
+		}
+		if of[group] == nil {
+			groups = append(groups, group)
+		}
+		of[group] = append(of[group], p)
+	}
+	return groups, of
+}
+
+// ClassText is what all keys of a prefix' class begin with. A prefix that was made
+// of several classes' is a class of its own.
+func (sh *Shard) ClassText(prefix string) string {
+	rest := strings.TrimPrefix(prefix, sh.Config.KeyPrefix)
+	if i := strings.IndexByte(rest, ':'); i >= 0 {
+		return prefix[:len(prefix)-len(rest)+i+1]
+	}
+	return prefix
+}
+
+func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
+	s := &sweep{
+		prefixes: ps, index: outbox.NewPrefixes(ps), classes: map[string]bool{},
+		dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{},
+	}
+	for _, p := range ps {
+		s.classes[d.shard.ClassText(p.Text)] = true
+		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.shard.Config.KeyPrefix), ":")
+		cond := remote.Cond{Lo: p.Lo, Hi: p.Hi}
+		if p.Hi == 0 {
+			cond.Lo, cond.Hi = d.made(p.Since)
+		}
+		d.shard.widen(&cond, p.Since)
+		s.dates[p.Seq] = cond
+	}
+	return s
+}
+
+// sweep deletes what is under its prefixes and was not written after them.
+func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
+	replay := remote.PrefixReplay{
+		KeyPrefix: d.shard.Config.KeyPrefix, Prefix: s.index.Common(),
+		Cond: remote.Cond{Process: d.shard.Process},
+		Of: func(key string) (remote.Cond, bool) {
+			if !s.mayCover(key, d.shard) {
+				return remote.Cond{}, false
+			}
+			// What waits for a key under the prefix is newer, and settles the key itself.
+			_, waits := d.shard.Outbox.Record(key)
+			cond, under := s.date(key)
+			return cond, under && !waits
+		},
+		Refused: func(key string, err error) {
+			d.left = err
+			for _, p := range s.index.Over(key) {
+				s.failed[p.Seq] = true
+			}
+		},
+	}
+	for range prefixSteps {
+		if s.marked < len(s.prefixes) {
+			if err := d.mark(ctx, s); err != nil {
+				return false, err
+			}
+			continue
+		}
+		_, next, err := d.node.InvalidatePrefixFrom(ctx, replay, s.cursor, d.shard.Config.WriteTimeout)
+		if err != nil || next == 0 {
+			return err == nil, err
+		}
+		s.cursor = next
+	}
+	return false, nil
+}
+
+// mayCover is false for a key of no class of the sweep: most keys are, where many
+// programs share a Redis.
+func (s *sweep) mayCover(key string, sh *Shard) bool {
+	return s.joined || s.classes[sh.ClassText(key)]
+}
+
+// date is when a key was deleted last.
+func (s *sweep) date(key string) (_ remote.Cond, under bool) {
+	over := s.index.Over(key)
+	if len(over) == 0 {
+		return remote.Cond{}, false
+	}
+	latest := over[0]
+	for _, p := range over[1:] {
+		if p.Since > latest.Since {
+			latest = p
+		}
+	}
+	return s.dates[latest.Seq], true
+}
+
+// mark leaves the marks of the next of its prefixes.
+func (d *drainage) mark(ctx context.Context, s *sweep) error {
+	sh := d.shard
+	next := s.prefixes[s.marked:min(s.marked+remote.MaxBatch, len(s.prefixes))]
+	marks := make([]remote.PrefixMark, len(next))
+	for i, p := range next {
+		marks[i] = remote.PrefixMark{
+			Marks: remote.MarksKey(sh.Config.KeyPrefix, p.Text), Rest: remote.RestOf(sh.Config.KeyPrefix, p.Text),
+			Process: sh.Process, At: s.dates[p.Seq].Hi,
+		}
+	}
+	err := d.node.MarkPrefixes(ctx, marks, sh.Config.WriteTimeout)
+	if err == nil {
+		s.marked += len(next)
+	}
+	return err
+}
+
+// endSweep takes its prefixes out of the outbox, but for those that the master
+// refuses. It reports false when they wait for the next master.
+func (d *drainage) endSweep(s *sweep) bool {
+	sh := d.shard
+	var done []outbox.Prefix
+	for _, p := range s.prefixes {
+		if s.failed[p.Seq] {
+			d.failed[p.Seq] = true
+		} else {
+			done = append(done, p)
+		}
+	}
+	if len(done) == 0 {
+		return true
+	}
+	if !sh.takenPrefixes(done, d.node) {
+		return false
+	}
+	for _, p := range done {
+		sh.Outbox.DonePrefix(p.Seq)
+	}
+	sh.Replayed.Add(uint64(len(done)))
+	under := outbox.NewPrefixes(done).Cover
+	sh.EveryClass(func(k *Class) { k.Listener.Flush(under) }) // memory may hold what had no room in the outbox
+	return true
+}

@@ -1,0 +1,89 @@
+package shard
+
+import (
+	"context"
+	"slices"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// listening is the node that is the feed.
+type listening struct {
+	node *remote.Node
+	End  context.CancelFunc // of its hear; nil: none
+}
+
+// tracked are the prefixes that a node which is dialled now announces.
+func (sh *Shard) tracked() []string {
+	prefixes := []string{remote.TombstonePrefix(sh.Config.KeyPrefix), remote.MarksKey(sh.Config.KeyPrefix, "")}
+	sh.EveryClass(func(k *Class) { prefixes = append(prefixes, k.Prefix) })
+	return prefixes
+}
+
+// listen makes a node the feed.
+func (sh *Shard) listen(n *remote.Node) {
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	sh.deafen()
+	on, why := n.Tracks()
+	sh.Feed.Begun.Store(sh.Clock.Now())
+	sh.Feed.Begin(on, why)
+	if !on {
+		return
+	}
+	ctx, cancel := context.WithCancel(sh.Ctx)
+	sh.Listening = listening{n, cancel}
+	has := n.Tracked()
+	sh.EveryClass(func(k *Class) { k.Tracked.Store(slices.Contains(has, k.Prefix)) })
+	sh.wg.Go(func() { sh.Hear(ctx, n) })
+}
+
+// trackAll lets the feed announce the classes that it does not yet: those made
+// since the node was dialled, and those for which it could not be asked in time.
+func (sh *Shard) trackAll(n *remote.Node) {
+	sh.EveryClass(func(k *Class) {
+		if !k.Tracked.Load() {
+			sh.trackOn(n, k)
+		}
+	})
+}
+
+// Unlisten says that there is no feed.
+func (sh *Shard) Unlisten() {
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	sh.deafen()
+	sh.Feed.end()
+}
+
+// deafen ends what the last node began; the caller holds listeningMu.
+func (sh *Shard) deafen() {
+	if sh.Listening.End != nil {
+		sh.Listening.End()
+	}
+	sh.Listening = listening{}
+	sh.EveryClass(func(k *Class) { k.Tracked.Store(false) })
+}
+
+// Subscribe lets the feed announce a class that was made after the master was
+// reached. Until it does, what the class holds is not coherent.
+func (sh *Shard) Subscribe(name string, k *Class) {
+	sh.Classes.Store(name, k)
+	sh.listeningMu.Lock()
+	n := sh.Listening.node
+	sh.listeningMu.Unlock()
+	if n != nil {
+		sh.Spawn(func() { sh.trackOn(n, k) })
+	}
+}
+
+func (sh *Shard) trackOn(n *remote.Node, k *Class) {
+	if n.Track(sh.Ctx, k.Prefix, sh.Config.WriteTimeout) != nil {
+		return
+	}
+	sh.listeningMu.Lock()
+	defer sh.listeningMu.Unlock()
+	if sh.Listening.node == n {
+		k.Tracked.Store(true)
+	}
+}

@@ -1,0 +1,187 @@
+package shard
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+const (
+	heartbeatEvery   = 500 * time.Millisecond
+	heartbeatTimeout = 250 * time.Millisecond
+	heartbeatTTL     = time.Hour
+)
+
+// keepMaster keeps a verified master in c.node until ctx ends. It alone writes
+// c.node.
+func (sh *Shard) keepMaster(ctx context.Context) {
+	if sh.Config.Mode == health.ModeSentinel {
+		sh.followSentinels(ctx)
+		return
+	}
+	remote.KeepStandalone(ctx, sh.NodeConfig(sh.Config.Addr), sh.Heartbeat(), sh.Redis, remote.Hooks{
+		Up:     sh.masterUp,
+		Down:   sh.masterDown,
+		Failed: sh.dialFailed,
+		Beat: func(n *remote.Node, b remote.Barrier) {
+			// A single server is the only master, and there is none to be promoted.
+			sh.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+		},
+	})
+}
+
+// NodeConfig says how to reach a node.
+func (sh *Shard) NodeConfig(addr string) remote.Config {
+	password, _ := sh.Config.Secrets()
+	return remote.Config{
+		Addr:         addr,
+		Username:     sh.Config.Username,
+		Password:     password,
+		PasswordFile: sh.Config.PasswordFile,
+		DB:           sh.Config.DB,
+		TLS:          sh.Config.TLS,
+		TLSNow:       sh.Config.TLSNow,
+		DialTimeout:  sh.Config.DialTimeout,
+		MaxValue:     sh.Config.MaxValueBytes,
+		Sizes:        &sh.sizes,
+		Track:        &remote.Tracking{More: sh.tracked, Invalidated: sh.announcedByRedis},
+	}
+}
+
+func (sh *Shard) Heartbeat() remote.Heartbeat {
+	return remote.Heartbeat{
+		Key:     sh.Config.KeyPrefix + "~b:" + sh.Process,
+		Marker:  sh.Config.KeyPrefix + "~dataset",
+		Earlier: sh.Journal.processes(sh.Config.KeyPrefix),
+		Book:    sh.Book(),
+		Clocks:  sh.Clocks,
+		Left:    sh.left,
+		Pace:    sh.beatPace,
+		Kick:    sh.Barriers.kick,
+		TTL:     heartbeatTTL,
+		Every:   heartbeatEvery,
+		Timeout: heartbeatTimeout,
+		Slow:    sh.Config.ReadTimeout / 2,
+	}
+}
+
+func (sh *Shard) masterUp(n *remote.Node) {
+	sh.Redis.Dials.Add("ok")
+	sh.Reached.Store(true)
+	sh.Status.mastered(n.Addr)
+	sh.blackouts.end(n.Addr, sh.Replayed.Load())
+	n.Epoch.Store(sh.Ledger.Epoch())
+	sh.flushes.forget()
+	sh.listen(n)
+	sh.Publish(n)
+	sh.Status.Apply(masterVerified, nil)
+	sh.WakeReplay()
+	sh.changedUnheard()
+}
+
+func (sh *Shard) masterDown(cause error) {
+	sh.Publish(nil)
+	sh.Unlisten()
+	sh.blackouts.begin()
+	if opened, ok := cause.(*remote.OpenError); ok {
+		sh.Redis.Opened.Add(string(opened.Cause))
+	}
+	sh.Status.Apply(masterLost, cause)
+}
+
+func (sh *Shard) dialFailed(err error) {
+	sh.countDialError(err)
+	sh.blame(err)
+}
+
+// blame keeps why there is no master. The log learns it as a finding: see bulletin.
+func (sh *Shard) blame(err error) { sh.Status.blame(err) }
+
+func (sh *Shard) countDialError(err error) {
+	sh.Redis.Dials.Add("error")
+	sh.Redis.Errors.Add(string(remote.KindOf(err)))
+}
+
+// Publish lets every caller use the node, or none, and wakes who waits for one.
+func (sh *Shard) Publish(n *remote.Node) {
+	sh.Node.Store(n)
+	changed := make(chan struct{})
+	close(*sh.NodeChanged.Swap(&changed))
+}
+
+// episodePatience is how old an episode may be for a write to wait for the next
+// master: in a longer one it is kept at once.
+const episodePatience = 5 * time.Second
+
+// PatientMaster is awaitMaster for a write that has not tried any yet.
+func (sh *Shard) PatientMaster(p *deadline.Budget) *remote.Node {
+	if n := sh.Node.Load(); n != nil {
+		return n
+	}
+	return sh.awaitMaster(p.Bounded(), nil)
+}
+
+// awaitMaster returns a master other than not: at once if there is one, and in
+// Sentinel mode, where the next one is on its way, as soon as there is, within
+// ctx. nil: there is none.
+func (sh *Shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
+	for {
+		changed := *sh.NodeChanged.Load()
+		if n := sh.Node.Load(); n != nil && n != not {
+			return n
+		}
+		if sh.Config.Mode != health.ModeSentinel || sh.blackouts.age() > episodePatience {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// redisStats counts what was asked of Redis; it is the nodes' Observer.
+type redisStats struct {
+	Requests  map[string]*[2]atomic.Uint64 // by command: ok, error
+	Errors    counter.Labelled             // by kind
+	Dials     counter.Labelled
+	Opened    counter.Labelled // circuit openings by cause
+	Durations counter.Histogram
+}
+
+func newRedisStats() *redisStats {
+	s := &redisStats{
+		Requests: map[string]*[2]atomic.Uint64{},
+		Dials:    counter.NewLabelled("ok", "error"),
+		Opened:   counter.NewLabelled("errors", "slow"),
+	}
+	for _, name := range remote.CommandNames {
+		s.Requests[name] = new([2]atomic.Uint64)
+	}
+	kinds := make([]string, len(remote.Kinds))
+	for i, k := range remote.Kinds {
+		kinds[i] = string(k)
+	}
+	s.Errors = counter.NewLabelled(kinds...)
+	return s
+}
+
+// Command counts one command.
+func (s *redisStats) Command(name string, took time.Duration, k remote.Kind) {
+	outcome := 0
+	if k != remote.OK && k != remote.Nil {
+		outcome = 1
+		s.Errors.Add(string(k))
+	}
+	if n := s.Requests[name]; n != nil {
+		n[outcome].Add(1)
+	}
+	s.Durations.Observe(took)
+}

@@ -1,0 +1,60 @@
+package shard
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// replayJitter spreads the replays of many processes when a master returns.
+const replayJitter = 20 * time.Millisecond
+
+// replayAgain is how soon what took too long is sent again.
+const replayAgain = 100 * time.Millisecond
+
+// WakeReplay asks the replayer to look at the outbox.
+func (sh *Shard) WakeReplay() {
+	select {
+	case sh.wake <- struct{}{}:
+	default:
+	}
+}
+
+// KeptWrite notes that the outbox has got a write, and asks for its replay.
+func (sh *Shard) KeptWrite(cause error) {
+	if sh.Node.Load() != nil {
+		sh.Status.Apply(writesPending, cause)
+	}
+	sh.WakeReplay()
+}
+
+// replay sends what the outbox holds whenever there is a master, until ctx ends.
+func (sh *Shard) replay(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sh.wake:
+		}
+		node := sh.Node.Load()
+		if node == nil {
+			continue
+		}
+		if !sh.Outbox.Empty() {
+			_ = remote.Pause(ctx, rand.N(replayJitter))
+		}
+		switch err := sh.Drain(ctx, node); {
+		case sh.Node.Load() != node:
+		case err != nil:
+			sh.Status.blame(err)
+			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
+				_ = remote.Pause(ctx, replayAgain)
+				sh.WakeReplay()
+			}
+		default:
+			sh.Status.replayed(sh.Outbox.Empty)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+// Package shard is one Redis master at a time, and everything that is owed to it:
+// reads and writes in bytes, what waits for it (outbox, journal), what it has taken and
+// could still lose (ledger, barriers), what it announces (feed), and how it is found.
+// It knows no types, policies or memory: those are the client's, which is told of what
+// others change by a Listener.
+//
+// Open without a master, every call goes on: what cannot be sent waits.
+package shard
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/clock"
+	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/inflight"
+	"github.com/evercache/evercache/internal/keylock"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+// Shard is one master at a time and all that is owed to it: what waits for it,
+// what it has taken and could still lose, what it announces, and how far that can
+// be relied on. It knows bytes, masters and durability; types, policies, memory and
+// loads are the Client's.
+type Shard struct {
+	Config  Config
+	Log     *slog.Logger // never waits
+	Process string       // names this process in Redis
+
+	Clock  *clock.Clock
+	Clocks *remote.Clocks // the servers'
+	left   *remote.Left   // connections that were given up
+
+	// The master.
+	Node        atomic.Pointer[remote.Node] // the verified master, or nil
+	NodeChanged atomic.Pointer[chan struct{}]
+	Reached     atomic.Bool                // a master has been verified once
+	View        atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
+	Status      *status
+	blackouts   *blackouts
+	Redis       *redisStats
+	sizes       remote.Sizes // what masters refuse for its size
+	Evicting    evicting
+
+	// What is owed to it.
+	Outbox   *outbox.Box       // writes that no master has taken
+	Ledger   *outbox.Ledger    // those that one has, for as long as it could lose them
+	Journal  *journaled        // nil: there is no file
+	Kept     map[string][]byte // in the journal by other packages, in an earlier process
+	Locks    *keylock.Locks
+	Barriers *barriers
+	Beats    beats
+	wake     chan struct{} // the replayer's
+	batches  batches       // of the replay, whose goroutine alone uses it
+	Recovery recoveryStats
+	Tombs    Tombs
+	Undone   *undone
+	flushes  flushes
+
+	// What others change.
+	Feed        *feed
+	Scripts     *scripts
+	Classes     sync.Map   // by name
+	listeningMu sync.Mutex // guards listening
+	Listening   listening
+
+	Replayed      atomic.Uint64
+	Expired       atomic.Uint64
+	RejectedAt    atomic.Int64      // the last of them, Unix nanoseconds
+	Rejections    atomic.Uint64     // kept writes that a master will never take
+	failovers     counter.Labelled  // ended ones by cause
+	blackoutTimes counter.Histogram // of those
+
+	Ctx    context.Context // ends when the client has been closed
+	Cancel context.CancelCauseFunc
+	wg     sync.WaitGroup   // goroutines that live as long as the client
+	tasks  inflight.Tracker // goroutines that end by themselves
+}
+
+func New(o Config, clock *clock.Clock) *Shard {
+	sh := &Shard{
+		Config:    o,
+		Log:       o.Log,
+		Process:   o.Process,
+		Clock:     clock,
+		Clocks:    new(remote.Clocks),
+		left:      new(remote.Left),
+		Status:    newStatus(o),
+		blackouts: newBlackouts(),
+		Redis:     newRedisStats(),
+		Outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
+		Ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: o.RingAge}),
+		Kept:      map[string][]byte{},
+		Locks:     keylock.New(),
+		Barriers:  newBarriers(),
+		wake:      make(chan struct{}, 1),
+		Undone:    newUndone(),
+		Feed:      NewFeed(),
+		Scripts:   newScripts(),
+		failovers: counter.NewLabelled("failure", "planned", "manual"),
+	}
+	changed := make(chan struct{})
+	sh.NodeChanged.Store(&changed)
+	sh.Ctx, sh.Cancel = context.WithCancelCause(context.Background())
+	return sh
+}
+
+// Open takes up what an earlier process has left, and starts the goroutines.
+func (sh *Shard) Open() (err error) {
+	if sh.Journal, err = openJournal(sh.Config.JournalDir, sh); err != nil {
+		return err
+	}
+	sh.Goes(sh.Clock.Run)
+	sh.Goes(sh.Status.deliver)
+	if sh.Config.Mode == health.ModeMemoryOnly {
+		return nil
+	}
+	sh.Goes(sh.keepMaster)
+	sh.Goes(sh.replay)
+	sh.Goes(sh.watchOwn)
+	sh.Goes(sh.watchEvictions)
+	return nil
+}
+
+// Goes starts a goroutine that lives until the client is closed; nothing else
+// does, but spawn.
+func (sh *Shard) Goes(f func(context.Context)) {
+	sh.wg.Go(func() { f(sh.Ctx) })
+}
+
+// Spawn starts a goroutine that ends by itself, unless the client is closed.
+func (sh *Shard) Spawn(f func()) bool {
+	if !sh.tasks.Enter() {
+		return false
+	}
+	go func() {
+		defer sh.tasks.Leave()
+		f()
+	}()
+	return true
+}
+
+// End ends all goroutines, and returns a channel that is closed when they have.
+func (sh *Shard) End(cause error) <-chan struct{} {
+	sh.Cancel(cause)
+	gone := make(chan struct{})
+	go func() {
+		sh.wg.Wait()
+		<-sh.tasks.Close()
+		close(gone)
+	}()
+	return gone
+}
+
+// Closed reports whether Close has begun.
+func (sh *Shard) Closed() bool { return sh.Status.Get().State == health.Closed }
+
+// MemoryIsAll reports that there is no Redis that could know more.
+func (sh *Shard) MemoryIsAll() bool {
+	return sh.Config.Mode == health.ModeMemoryOnly || sh.Config.RedisOptional && !sh.Reached.Load()
+}
+
+// Cause is why Redis is not used, or nil while it is.
+func (sh *Shard) Cause() error {
+	if sh.Config.Mode == health.ModeMemoryOnly || sh.Node.Load() != nil {
+		return nil
+	}
+	return sh.Status.Get().Cause
+}
+
+var ErrNotYet = errors.New("no Redis master has been reached yet")
+
+// AwayCause is why there is no master.
+func (sh *Shard) AwayCause() error {
+	if cause := sh.Status.Get().Cause; cause != nil {
+		return cause
+	}
+	return ErrNotYet
+}
+
+// Waits reports whether the outbox speaks of a key.
+func (sh *Shard) Waits(full string) bool {
+	if sh.Outbox.Empty() {
+		return false
+	}
+	_, ok := sh.Outbox.Find(full)
+	return ok
+}
+
+// CoveredByPrefix reports whether a delete of the key's prefix waits.
+func (sh *Shard) CoveredByPrefix(full string) bool {
+	if sh.Outbox.Empty() {
+		return false
+	}
+	return sh.Outbox.Covered(full)
+}
+
+// beats are those who hear of each barrier that the master answers.
+type beats struct {
+	mu   sync.Mutex // guards what follows
+	next int
+	all  map[int]func(watch.Beat)
+}
+
+func (b *beats) Add(f func(watch.Beat)) (stop func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all == nil {
+		b.all = map[int]func(watch.Beat){}
+	}
+	b.next++
+	id := b.next
+	b.all[id] = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.all, id)
+	}
+}
+
+func (b *beats) tell(beat watch.Beat) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.all {
+		f(beat)
+	}
+}

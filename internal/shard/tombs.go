@@ -1,0 +1,55 @@
+package shard
+
+import (
+	"sync"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
+)
+
+// Tombs counts the tombstones of this process, by the minute in which they were left.
+type Tombs struct {
+	mu      sync.Mutex // guards minutes
+	minutes [TombMinutes]tombMinute
+}
+
+type tombMinute struct {
+	minute int64
+	stats.Tombstones
+}
+
+// TombMinutes is how many minutes a tombstone may have been left in: those that it
+// lives, and the one that has begun.
+const TombMinutes = int64(remote.TombstoneLife/time.Minute) + 1
+
+// Left notes a tombstone under a key of so many bytes.
+func (t *Tombs) Left(keyBytes int, now int64) {
+	minute := now / int64(time.Minute)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := &t.minutes[minute%TombMinutes]
+	if m.minute != minute {
+		*m = tombMinute{minute: minute}
+	}
+	m.Live++
+	m.Bytes += TombBytes(keyBytes)
+}
+
+// Live adds up what still lives, give or take a minute.
+func (t *Tombs) Live(now int64) (s stats.Tombstones) {
+	minute := now / int64(time.Minute)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.minutes {
+		if minute-m.minute < TombMinutes {
+			s.Live += m.Live
+			s.Bytes += m.Bytes
+		}
+	}
+	return s
+}
+
+// TombBytes is about what a tombstone takes in Redis: two objects and their places
+// in two tables, and its key as the allocator rounds it up.
+func TombBytes(keyBytes int) int64 { return int64(160 + keyBytes + keyBytes/4) }
