@@ -166,11 +166,11 @@ func TestWhatArrivesLateWhileNobodyListensUndoesNothing(t *testing.T) {
 	client := openAt(t, link.Addr())
 	connect(t, client, 20*time.Second)
 	_, late := lateWrites(t, client, server, 5)
-	link.Refuse(true)
+	wantErr(t, link.Refuse(true), nil)
 	link.ResetAll()
 	waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	late()
-	link.Heal()
+	wantErr(t, link.Heal(), nil)
 	waitLast(t, server, 5)
 }
 
