@@ -61,8 +61,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	ambiguous := o.ambiguous()
 	o = o.withDefaults()
-	if err := o.validate(); err != nil {
+	if err := errors.Join(ambiguous, o.validate()); err != nil {
 		return nil, fmt.Errorf("evercache: wrong options:\n%w", err)
 	}
 	c := newClient(o)

@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -330,7 +331,7 @@ func TestWritesInAnOutageAreRefusedWhereThePolicySaysSo(t *testing.T) {
 func TestMinDurabilityBelowWhatIsAskedIsATypedError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := cacheOf[string](t, open(t, Options{Addr: noRedis}), "c", Policy{})
-		r, err := c.Set(t.Context(), "a", "v", MinDurability(Receipt{Durability: Master}))
+		r, err := c.Set(t.Context(), "a", "v", MinDurability(Master))
 		e, ok := errors.AsType[*DurabilityError](err)
 		if !ok || e.Asked != Master || e.Got != Memory || r.Durability != Memory || !IsRetryable(err) {
 			t.Errorf("receipt %+v, error %v", r, err)
@@ -359,6 +360,41 @@ func TestCloseCountsWhatCouldNotBeSaved(t *testing.T) {
 		_, err = c.Get(t.Context(), "0", constant("v"))
 		wantErr(t, err, ErrClosed)
 	})
+}
+
+func TestAnAddressThatWouldBeIgnoredIsRefused(t *testing.T) {
+	three := []string{"a:26379", "b:26379", "c:26379"}
+	for name, o := range map[string]Options{
+		"Addr beside Sentinels":       {Addr: "r:6379", Sentinels: three, MasterName: "m"},
+		"Addr beside MasterName":      {Addr: "r:6379", MasterName: "m"},
+		"Addr beside MemoryOnly":      {Addr: "r:6379", MemoryOnly: true},
+		"Sentinels beside MemoryOnly": {Sentinels: three, MasterName: "m", MemoryOnly: true},
+	} {
+		c, err := Open(t.Context(), o)
+		if err == nil {
+			_ = c.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "are given too") && !strings.Contains(err.Error(), "is given too") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhereAWriteIsIsWrittenByName(t *testing.T) {
+	b, err := json.Marshal(struct {
+		R Receipt
+		S Source
+	}{Receipt{Durability: Journaled}, SourceRedis})
+	if err != nil || string(b) != `{"R":{"Durability":"journaled","Replicas":0},"S":"redis"}` {
+		t.Errorf("%s, %v", b, err)
+	}
+	var back Receipt
+	if err := json.Unmarshal([]byte(`{"Durability":"replicated","Replicas":2}`), &back); err != nil || back != (Receipt{Durability: Replicated, Replicas: 2}) {
+		t.Errorf("%+v, %v", back, err)
+	}
+	if json.Unmarshal([]byte(`{"Durability":"safe"}`), &back) == nil {
+		t.Error("an unknown name is read")
+	}
 }
 
 func TestOpenListsEveryFaultAtOnce(t *testing.T) {

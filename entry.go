@@ -26,6 +26,9 @@ func (s Source) String() string {
 	return name(int(s), "none", "memory", "redis", "loader")
 }
 
+// MarshalText writes the name, for JSON.
+func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // Entry is a value with what is known about it.
 type Entry[V any] struct {
 	Value  V
@@ -64,6 +67,15 @@ func (d Durability) String() string {
 	return name(int(d), "memory", "journaled", "master", "replicated")
 }
 
+// MarshalText writes the name, for JSON.
+func (d Durability) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads the name.
+func (d *Durability) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDurability(string(text))
+	return err
+}
+
 // ParseDurability reads the text form: memory, journaled, master, replicated.
 func ParseDurability(s string) (Durability, error) {
 	for d := Memory; d <= Replicated; d++ {
@@ -97,13 +109,20 @@ func TTL(d time.Duration) WriteOption {
 }
 
 // MinDurability makes the write fail with a *DurabilityError when it is stored
-// less safely than asked. The write stays in force either way.
-func MinDurability(r Receipt) WriteOption {
-	return func(o *writeOptions) { o.min = r }
+// less safely than asked. The write stays in force either way. Replicated asks for
+// one replica: see MinReplicas.
+func MinDurability(d Durability) WriteOption {
+	if d == Replicated {
+		return MinReplicas(1)
+	}
+	return func(o *writeOptions) { o.min = Receipt{Durability: d} }
 }
 
-// ReplicatedTo is the Receipt that asks for n replicas; use it with MinDurability.
-func ReplicatedTo(n int) Receipt { return Receipt{Durability: Replicated, Replicas: n} }
+// MinReplicas makes the write fail with a *DurabilityError unless the master and so
+// many replicas have it within Policy.WriteTimeout. The write stays in force either way.
+func MinReplicas(n int) WriteOption {
+	return func(o *writeOptions) { o.min = Receipt{Durability: Replicated, Replicas: max(1, n)} }
+}
 
 // name returns the i-th of the names, for String methods of small enums.
 func name(i int, names ...string) string {

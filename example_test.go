@@ -158,7 +158,7 @@ func ExampleCache_Set() {
 	receipt, err := sessions.Set(ctx, "s1", "alice", evercache.TTL(10*time.Minute))
 	fmt.Println(receipt.Durability, err)
 
-	_, err = sessions.Set(ctx, "s2", "bob", evercache.MinDurability(evercache.Receipt{Durability: evercache.Master}))
+	_, err = sessions.Set(ctx, "s2", "bob", evercache.MinDurability(evercache.Master))
 	fmt.Println(err)
 	fmt.Println("try again later:", evercache.IsRetryable(err))
 

@@ -51,7 +51,7 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 	client, c := outageWith(t, p, dir)
 	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "first"))
 	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "new"))
-	wantWritten(t, Journaled)(c.Set(t.Context(), "touched", "new", MinDurability(Receipt{Durability: Journaled})))
+	wantWritten(t, Journaled)(c.Set(t.Context(), "touched", "new", MinDurability(Journaled)))
 	wantWritten(t, Journaled)(c.Delete(t.Context(), "deleted"))
 	n, r, err := c.DeletePrefix(t.Context(), "p")
 	wantValue(t, n, err, -1)

@@ -170,6 +170,18 @@ func (o Options) mode() health.Mode {
 	return health.ModeStandalone
 }
 
+// ambiguous finds addresses of which one would be ignored. It looks at what was given.
+func (o Options) ambiguous() error {
+	sentinels := len(o.Sentinels) > 0 || o.MasterName != ""
+	switch {
+	case o.MemoryOnly && (o.Addr != "" || sentinels || len(o.ClusterNodes) > 0):
+		return errors.New("MemoryOnly: an address of Redis is given too; give one of the two")
+	case o.Addr != "" && sentinels:
+		return errors.New("Addr: Sentinels or MasterName are given too; give Addr for one server, or the other two for a set")
+	}
+	return nil
+}
+
 // validate lists every fault of options whose defaults are filled in.
 func (o Options) validate() error {
 	var errs []error

@@ -28,10 +28,10 @@ func replicated(t *testing.T) (c *Cache[string], master, replica *redisproc.Proc
 func TestAReceiptOfAReplicaIsTrue(t *testing.T) {
 	t.Parallel()
 	c, master, replica := replicated(t)
-	r, err := c.Set(t.Context(), "a", "v", MinDurability(ReplicatedTo(1)))
+	r, err := c.Set(t.Context(), "a", "v", MinReplicas(1))
 	wantValue(t, r, err, Receipt{Durability: Replicated, Replicas: 1})
 	wantStored(t, replica, "c:a", "v")
-	r, err = c.Delete(t.Context(), "a", MinDurability(ReplicatedTo(1)))
+	r, err = c.Delete(t.Context(), "a", MinReplicas(1))
 	wantValue(t, r, err, Receipt{Durability: Replicated, Replicas: 1})
 	wantStored(t, replica, "c:a", "")
 
@@ -41,7 +41,7 @@ func TestAReceiptOfAReplicaIsTrue(t *testing.T) {
 	defer resume(t, replica)
 	late := lateness(t)
 	start := time.Now()
-	r, err = c.Set(t.Context(), "a", "in force", MinDurability(ReplicatedTo(1)))
+	r, err = c.Set(t.Context(), "a", "in force", MinReplicas(1))
 	took := time.Since(start)
 	below, ok := errors.AsType[*DurabilityError](err)
 	if !ok || below.Asked != Replicated || below.AskedReplicas != 1 || below.Got != Master || r.Durability != Master || !IsRetryable(err) {
@@ -54,7 +54,7 @@ func TestAReceiptOfAReplicaIsTrue(t *testing.T) {
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "in force")
 
-	_, err = c.Set(t.Context(), "a", "v", MinDurability(ReplicatedTo(2)))
+	_, err = c.Set(t.Context(), "a", "v", MinReplicas(2))
 	if below, ok := errors.AsType[*DurabilityError](err); !ok || below.AskedReplicas != 2 {
 		t.Errorf("more replicas than there are: %v", err)
 	}
@@ -73,7 +73,7 @@ func TestAWriteThatWaitsForAReplicaHoldsUpNoOther(t *testing.T) {
 	defer resume(t, replica)
 	var waiting sync.WaitGroup
 	for i := range 4 {
-		waiting.Go(func() { _, _ = c.Set(t.Context(), fmt.Sprint("waits", i), "v", MinDurability(ReplicatedTo(1))) })
+		waiting.Go(func() { _, _ = c.Set(t.Context(), fmt.Sprint("waits", i), "v", MinReplicas(1)) })
 	}
 	waitUntil(t, time.Second, c.client.shard.Barriers.Awaited, func() string { return "nobody waits" })
 	var took []time.Duration

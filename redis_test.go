@@ -433,7 +433,7 @@ func TestTLSAndLogin(t *testing.T) {
 	p := startRedis(t, redisproc.Options{Password: "s3cret", TLS: keys, RequireClientCert: true})
 	client := open(t, Options{Addr: p.Addr(), Password: "s3cret", TLS: keys.ClientConfig(), DB: 3})
 	connect(t, client, 20*time.Second)
-	_, err = cacheOf[string](t, client, "c", Policy{}).Set(t.Context(), "a", "v", MinDurability(Receipt{Durability: Master}))
+	_, err = cacheOf[string](t, client, "c", Policy{}).Set(t.Context(), "a", "v", MinDurability(Master))
 	wantErr(t, err, nil)
 	strange := keys.ClientConfig()
 	strange.ServerName = "elsewhere.example"

@@ -207,7 +207,7 @@ func TestAfterASlipOfTheACLWritesAreConfirmedAgain(t *testing.T) {
 	waitFinding(t, client, "redis-heartbeat-forbidden")
 	onAll("+set")
 	waitUntil(t, 20*time.Second, func() bool {
-		_, err := c.Set(t.Context(), "a", "v", MinDurability(ReplicatedTo(1)))
+		_, err := c.Set(t.Context(), "a", "v", MinReplicas(1))
 		return err == nil && !hasFinding(client.Health(), "redis-heartbeat-forbidden")
 	}, func() string { return fmt.Sprintf("%+v", client.Health()) })
 }

@@ -37,7 +37,7 @@ func TestASentinelSetThatLacksACommandIsUsedWithLess(t *testing.T) {
 				return
 			}
 			waitUntil(t, 20*time.Second, func() bool {
-				_, err := c.Set(t.Context(), "b", "v", MinDurability(ReplicatedTo(1)))
+				_, err := c.Set(t.Context(), "b", "v", MinReplicas(1))
 				return err == nil
 			}, func() string { return fmt.Sprintf("nothing is replicated: %+v", client.Health()) })
 			waitUntil(t, 20*time.Second, func() bool {

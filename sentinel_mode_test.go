@@ -33,7 +33,7 @@ func TestAModeChangesByRestart(t *testing.T) {
 			e, err := c.Lookup(t.Context(), "a")
 			wantValue(t, e.Value, err, modes[i-1].mode.String())
 		}
-		_, err := c.Set(t.Context(), "a", m.mode.String(), MinDurability(Receipt{Durability: Master}))
+		_, err := c.Set(t.Context(), "a", m.mode.String(), MinDurability(Master))
 		wantErr(t, err, nil)
 		wantErr(t, client.Close(), nil)
 	}

@@ -58,7 +58,7 @@ func TestAListOnDemandThatNobodyUsesEnds(t *testing.T) {
 func TestAfterTheClientNothingIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	memory := revoke.MinDurability(evercache.Receipt{Durability: evercache.Memory})
+	memory := revoke.MinDurability(evercache.Memory)
 	for name, tt := range map[string]struct {
 		o      evercache.Options
 		policy revoke.Policy

@@ -11,9 +11,16 @@ type Option func(*evercache.Receipt)
 
 // MinDurability asks for this in place of what the policy asks: the call returns
 // a *evercache.DurabilityError when the revocation is stored less safely. It is in
-// force either way. evercache.ReplicatedTo makes the one that asks for replicas.
-func MinDurability(r evercache.Receipt) Option {
-	return func(asked *evercache.Receipt) { *asked = r }
+// force either way. evercache.Replicated asks for one replica: see MinReplicas.
+func MinDurability(d evercache.Durability) Option {
+	return func(asked *evercache.Receipt) { *asked = evercache.Receipt{Durability: d} }
+}
+
+// MinReplicas is MinDurability for the master and so many replicas.
+func MinReplicas(n int) Option {
+	return func(asked *evercache.Receipt) {
+		*asked = evercache.Receipt{Durability: evercache.Replicated, Replicas: n}
+	}
 }
 
 // ErrDurability means that MinDurability asks for something that there is not.

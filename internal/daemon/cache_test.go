@@ -137,7 +137,7 @@ func TestDurabilityAskedFor(t *testing.T) {
 }
 
 func TestReceiptOfAReplicatedWrite(t *testing.T) {
-	s := serveAPI(t).with(&fakeCache{receipt: evercache.ReplicatedTo(2)})
+	s := serveAPI(t).with(&fakeCache{receipt: replicatedTo(2)})
 	for _, method := range []string{"PUT", "DELETE"} {
 		a := s.do(method, "/v1/cache/demo/a", "v")
 		if d, n := a.Header.Get("Evercache-Durability"), a.Header.Get("Evercache-Replicas"); d != "replicated" || n != "2" {

@@ -92,16 +92,20 @@ func parseMinDurability(s string) (evercache.Receipt, *apiError) {
 		if !closed || err != nil || n < 1 || n > mostReplicas || count != strconv.FormatUint(n, 10) {
 			return evercache.Receipt{}, fault
 		}
-		return evercache.ReplicatedTo(int(n)), nil
+		return replicatedTo(int(n)), nil
 	}
 	d, err := evercache.ParseDurability(s)
 	if err != nil {
 		return evercache.Receipt{}, fault
 	}
 	if d == evercache.Replicated {
-		return evercache.ReplicatedTo(1), nil
+		return replicatedTo(1), nil
 	}
 	return evercache.Receipt{Durability: d}, nil
+}
+
+func replicatedTo(n int) evercache.Receipt {
+	return evercache.Receipt{Durability: evercache.Replicated, Replicas: n}
 }
 
 // minDurability is what the request's header asks for.
@@ -123,5 +127,8 @@ func minDurabilityOption(h http.Header) ([]evercache.WriteOption, *apiError) {
 	if fault != nil || !given {
 		return nil, fault
 	}
-	return []evercache.WriteOption{evercache.MinDurability(asked)}, nil
+	if asked.Durability == evercache.Replicated {
+		return []evercache.WriteOption{evercache.MinReplicas(asked.Replicas)}, nil
+	}
+	return []evercache.WriteOption{evercache.MinDurability(asked.Durability)}, nil
 }

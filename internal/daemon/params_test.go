@@ -59,9 +59,9 @@ func TestParseMinDurability(t *testing.T) {
 		"memory":         {},
 		"journaled":      {Durability: evercache.Journaled},
 		"master":         {Durability: evercache.Master},
-		"replicated":     evercache.ReplicatedTo(1),
-		"replicated(1)":  evercache.ReplicatedTo(1),
-		"replicated(99)": evercache.ReplicatedTo(99),
+		"replicated":     replicatedTo(1),
+		"replicated(1)":  replicatedTo(1),
+		"replicated(99)": replicatedTo(99),
 	} {
 		if got, err := parseMinDurability(in); err != nil || got != want {
 			t.Errorf("parseMinDurability(%q) = %+v, %v; want %+v", in, got, err, want)

@@ -83,7 +83,10 @@ func revocationOptions(h http.Header) ([]revoke.Option, *apiError) {
 	if fault != nil || !given {
 		return nil, fault
 	}
-	return []revoke.Option{revoke.MinDurability(asked)}, nil
+	if asked.Durability == evercache.Replicated {
+		return []revoke.Option{revoke.MinReplicas(asked.Replicas)}, nil
+	}
+	return []revoke.Option{revoke.MinDurability(asked.Durability)}, nil
 }
 
 func (b revocationBody) apply(ctx context.Context, l denylist, opts []revoke.Option) (evercache.Receipt, error) {

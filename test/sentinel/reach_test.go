@@ -180,7 +180,7 @@ func TestSentinelNodesMayBeReachedByOtherAddressesThanAnnounced(t *testing.T) {
 // put writes a value to the master and reads it back.
 func put(d *testkit.Drill, key string) {
 	d.Helper()
-	if _, err := d.Cache.Set(d.Context(), key, "v", evercache.MinDurability(evercache.Receipt{Durability: evercache.Master})); err != nil {
+	if _, err := d.Cache.Set(d.Context(), key, "v", evercache.MinDurability(evercache.Master)); err != nil {
 		d.Errorf("Set: %v", err)
 	}
 	if e, err := d.Cache.Lookup(d.Context(), key); err != nil || e.Value != "v" {
