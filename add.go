@@ -23,7 +23,7 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 		return false, Receipt{}, err
 	}
 	start := time.Now()
-	added, r, err := c.addInLane(ctx, key, &w)
+	added, r, err := c.addLocked(ctx, key, &w)
 	if added && err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
 	}
@@ -32,7 +32,7 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 	return added, r, err
 }
 
-func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, Receipt, error) {
+func (c *Cache[V]) addLocked(ctx context.Context, key string, w *write) (bool, Receipt, error) {
 	if !c.client.writers.Enter() {
 		return false, Receipt{}, ErrClosed
 	}
@@ -40,14 +40,14 @@ func (c *Cache[V]) addInLane(ctx context.Context, key string, w *write) (bool, R
 	p := &w.patience
 	*p = deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
+	held, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.shard.Locks.Unlock(lane)
+	defer c.client.shard.Locks.Unlock(held)
 	c.inTurn(w)
 	switch r, waits := c.client.shard.Outbox.Find(w.Rec.Key); {
 	case waits && r.Kind == outbox.Invalidate:

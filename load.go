@@ -246,11 +246,11 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 	ctx := context.Background() // each question ends within its own limit
 	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	lane, err := c.client.shard.Locks.Lock(&p, full)
+	held, err := c.client.shard.Locks.Lock(&p, full)
 	if err != nil {
 		return
 	}
-	defer c.client.shard.Locks.Unlock(lane)
+	defer c.client.shard.Locks.Unlock(held)
 	if c.flights.superseded(f) || c.client.shard.Waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}
@@ -265,7 +265,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 		c.unread.overwritten.add(f.key.key)
 	}
 	switch {
-	case c.flights.superseded(f): // by a DeletePrefix, which takes no lane and may have passed the key already
+	case c.flights.superseded(f): // by a DeletePrefix, which takes no lock and may have passed the key already
 		c.keys.Unfill(ctx, node, full, sent)
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time

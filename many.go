@@ -287,7 +287,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	if len(ws) == 0 {
 		return Receipt{}, nil
 	}
-	slices.SortFunc(ws, func(a, b *write) int { // lanes are taken in one order everywhere
+	slices.SortFunc(ws, func(a, b *write) int { // locks are taken in one order everywhere
 		return strings.Compare(a.Rec.Key, b.Rec.Key)
 	})
 	start := time.Now()
@@ -345,7 +345,7 @@ type written struct {
 	err     error
 }
 
-// writeMany sends a sorted chunk of Sets. Those whose lane is not free in time,
+// writeMany sends a sorted chunk of Sets. Those whose lock is not free in time,
 // or which must wait behind a prefix, go the way of a single write.
 func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []written {
 	out := make([]written, len(ws))
@@ -378,16 +378,16 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	var batch []remote.Write
 	var index []int
 	var sends []shard.Sent
-	var lanes []*keylock.Held
+	var locks []*keylock.Held
 	for i, w := range ws {
 		if c.client.shard.CoveredByPrefix(w.Rec.Key) || node.InTime(len(w.Rec.Value)) || c.keys.Brief(w.TTL) || noted != nil {
 			continue
 		}
-		lane := c.client.shard.Locks.TryLock(w.Rec.Key)
-		if lane == nil {
+		held := c.client.shard.Locks.TryLock(w.Rec.Key)
+		if held == nil {
 			continue
 		}
-		lanes = append(lanes, lane)
+		locks = append(locks, held)
 		c.inTurn(w)
 		end := node.EndOf(w.TTL, time.Now())
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
@@ -402,7 +402,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 			sent[i] = true
 			sends[j].Err = errs[j]
 			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
-			c.client.shard.Locks.Unlock(lanes[j])
+			c.client.shard.Locks.Unlock(locks[j])
 		}
 		a.spend(began, leastOf(out, index))
 	}
@@ -431,7 +431,7 @@ func (c *Cache[V]) writeOne(ctx context.Context, w *write, a *allowance) (res wr
 	p.Whole = c.policy.WriteTimeout
 	defer p.Release()
 	if a.left > 0 {
-		res.receipt, res.err = c.writeInLane(&p, w)
+		res.receipt, res.err = c.writeLocked(&p, w)
 		a.spend(began, res.receipt)
 		return res
 	}

@@ -321,9 +321,9 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
 	patience := deadline.New(t.Context(), time.Now(), 20*time.Second)
 	defer patience.Release()
-	lane, err := client.shard.Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows
+	held, err := client.shard.Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows
 	wantErr(t, err, nil)
-	defer client.shard.Locks.Unlock(lane)
+	defer client.shard.Locks.Unlock(held)
 	c.inTurn(&w)
 	wantErr(t, client.shard.Outbox.Put(w.Rec), nil)
 	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")

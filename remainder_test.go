@@ -28,11 +28,11 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
 		patience := deadline.New(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
 		_ = patience.Bounded() // it has waited
-		lane, err := client.shard.Locks.Lock(&patience, w.Rec.Key)
+		held, err := client.shard.Locks.Lock(&patience, w.Rec.Key)
 		wantErr(t, err, nil)
 		c.inTurn(&w)
 		r, err := c.deliver(&patience, node, &w)
-		client.shard.Locks.Unlock(lane)
+		client.shard.Locks.Unlock(held)
 		patience.Release()
 		wantErr(t, err, nil)
 		if r.Durability >= Master {

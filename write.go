@@ -148,7 +148,7 @@ func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) 
 	}
 	p := &w.patience
 	*p = deadline.New(ctx, w.start, c.policy.WriteTimeout)
-	r, err := c.writeInLane(p, w)
+	r, err := c.writeLocked(p, w)
 	p.Release()
 	if err == nil {
 		err = w.checkMin(r, c.client.awayCauseIf(r))
@@ -158,9 +158,9 @@ func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) 
 	return r, err
 }
 
-// writeInLane sends the write when no other write of its key is under way. One
+// writeLocked sends the write when no other write of its key is under way. One
 // that cannot get its turn in time goes to the outbox, behind the other.
-func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
+func (c *Cache[V]) writeLocked(p *deadline.Budget, w *write) (Receipt, error) {
 	if !c.client.writers.Enter() {
 		return Receipt{}, ErrClosed
 	}
@@ -168,11 +168,11 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 	if p.Ctx.Err() != nil {
 		return Receipt{}, context.Cause(p.Ctx)
 	}
-	lane, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
+	held, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		return c.undelivered(p.Ctx, w, err)
 	}
-	defer c.client.shard.Locks.Unlock(lane)
+	defer c.client.shard.Locks.Unlock(held)
 	c.inTurn(w)
 	node := c.client.shard.PatientMaster(p)
 	if node == nil {
@@ -186,7 +186,7 @@ func (c *Cache[V]) writeInLane(p *deadline.Budget, w *write) (Receipt, error) {
 
 // inTurn gives w its place among the writes of its key: they count in the order in
 // which they are carried out, not in that in which they were begun. It is called
-// when w has its lane, or, where it gets none, when it is put into the outbox.
+// when w has its lock, or, where it gets none, when it is put into the outbox.
 func (c *Cache[V]) inTurn(w *write) {
 	w.Rec.Evictions = c.client.shard.Evicting.Generation.Load()
 	now := c.client.shard.Clock.Next()
@@ -317,12 +317,12 @@ func (c *Cache[V]) mixes(ttl time.Duration) bool {
 }
 
 // deliver sends the write to the master, or to the next one. The caller holds the
-// key's lane.
+// key's lock.
 func (c *Cache[V]) deliver(p *deadline.Budget, node *remote.Node, w *write) (Receipt, error) {
 	return c.delivered(p, w, c.keys.Deliver(p, node, &w.Outgoing))
 }
 
-// delivered concludes a write by the master's answer; the caller holds the lane.
+// delivered concludes a write by the master's answer; the caller holds the lock.
 func (c *Cache[V]) delivered(p *deadline.Budget, w *write, s shard.Sent) (Receipt, error) {
 	switch k := remote.KindOf(s.Err); {
 	case s.Err == nil && !s.Found:
@@ -363,7 +363,7 @@ func mayLand(k remote.Kind) bool {
 var errChanged = errors.New("the master that took it is not the master any more")
 
 // landed notes that the master has taken w, in the ledger, in the outbox and in
-// memory. A newer write of the key, which got no turn in its lane, stays. It
+// memory. A newer write of the key, which got no turn in its lock, stays. It
 // returns the number of the barrier that will cover w; ok is false when the
 // master was given up meanwhile: the next one may not have w.
 func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {

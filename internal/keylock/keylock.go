@@ -10,7 +10,7 @@ import (
 )
 
 // Locks let one write of a key be under way at a time, so that what memory
-// holds and what Redis holds were written in the same order. A lane exists
+// holds and what Redis holds were written in the same order. A lock exists
 // while somebody holds or awaits it, and is used again for another key.
 type Locks struct {
 	seed   maphash.Seed
@@ -18,8 +18,8 @@ type Locks struct {
 }
 
 type laneShard struct {
-	mu    sync.Mutex // guards what follows, and the lanes' fields
-	lanes map[string]*Held
+	mu    sync.Mutex // guards what follows, and the locks' fields
+	held map[string]*Held
 	spare []*Held
 }
 
@@ -30,18 +30,18 @@ type Held struct {
 	free    chan struct{} // hands it on; made for the first who waits
 }
 
-// maxSpare bounds the lanes that a shard keeps for their next use.
+// maxSpare bounds the locks that a shard keeps for their next use.
 const maxSpare = 64
 
 func New() *Locks {
 	l := &Locks{seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].lanes = map[string]*Held{}
+		l.shards[i].held = map[string]*Held{}
 	}
 	return l
 }
 
-// Lock waits for the key's lane as long as the write has patience.
+// Lock waits for the key's lock as long as the write has patience.
 func (l *Locks) Lock(p *deadline.Budget, key string) (*Held, error) {
 	n, ours := l.enter(key)
 	if ours {
@@ -50,23 +50,23 @@ func (l *Locks) Lock(p *deadline.Budget, key string) (*Held, error) {
 	return n, n.await(p.Bounded())
 }
 
-// TryLock takes the key's lane if it is free; nil: it is not.
+// TryLock takes the key's lock if it is free; nil: it is not.
 func (l *Locks) TryLock(key string) *Held {
 	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lanes[key] != nil {
+	if s.held[key] != nil {
 		return nil
 	}
 	return s.make(key)
 }
 
-// enter takes the lane, or a place among those who wait for it.
+// enter takes the lock, or a place among those who wait for it.
 func (l *Locks) enter(key string) (n *Held, ours bool) {
 	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n = s.lanes[key]; n == nil {
+	if n = s.held[key]; n == nil {
 		return s.make(key), true
 	}
 	if n.free == nil {
@@ -76,18 +76,18 @@ func (l *Locks) enter(key string) (n *Held, ours bool) {
 	return n, false
 }
 
-// make makes a lane that is held; the caller holds mu.
+// make makes a lock that is held; the caller holds mu.
 func (s *laneShard) make(key string) *Held {
 	n := &Held{shard: s}
 	if last := len(s.spare) - 1; last >= 0 {
 		n, s.spare = s.spare[last], s.spare[:last]
 	}
 	n.key = key
-	s.lanes[key] = n
+	s.held[key] = n
 	return n
 }
 
-// await waits for the lane to be handed on.
+// await waits for the lock to be handed on.
 func (n *Held) await(ctx context.Context) error {
 	select {
 	case <-n.free:
@@ -105,14 +105,14 @@ func (n *Held) await(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Unlock hands the lane on.
+// Unlock hands the lock on.
 func (l *Locks) Unlock(n *Held) {
 	n.shard.mu.Lock()
 	defer n.shard.mu.Unlock()
 	n.handOn()
 }
 
-// handOn gives the lane to one of those who wait, or ends it; the caller holds
+// handOn gives the lock to one of those who wait, or ends it; the caller holds
 // mu.
 func (n *Held) handOn() {
 	if n.waiters > 0 {
@@ -121,7 +121,7 @@ func (n *Held) handOn() {
 		return
 	}
 	s := n.shard
-	delete(s.lanes, n.key)
+	delete(s.held, n.key)
 	if n.key = ""; len(s.spare) < maxSpare {
 		s.spare = append(s.spare, n)
 	}
@@ -136,7 +136,7 @@ func (l *Locks) inUse() (n int) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		n += len(s.lanes)
+		n += len(s.held)
 		s.mu.Unlock()
 	}
 	return n

@@ -13,10 +13,10 @@ import (
 	"github.com/evercache/evercache/internal/deadline"
 )
 
-func wantNoLanes(t *testing.T, l *Locks) {
+func wantNoLocks(t *testing.T, l *Locks) {
 	t.Helper()
 	if n := l.inUse(); n != 0 {
-		t.Errorf("%d lanes are left behind", n)
+		t.Errorf("%d locks are left behind", n)
 	}
 }
 
@@ -29,7 +29,7 @@ func mustLock(t *testing.T, l *Locks, key string) *Held {
 	return n
 }
 
-func TestALaneHoldsOneWriterAtATime(t *testing.T) {
+func TestALockHoldsOneWriterAtATime(t *testing.T) {
 	l := New()
 	var wg sync.WaitGroup
 	writes := map[string]*int{"a": new(int), "b": new(int), "c": new(int)} // the race detector watches them
@@ -56,10 +56,10 @@ func TestALaneHoldsOneWriterAtATime(t *testing.T) {
 	if *writes["b"] < 400 { // those that wait all get their turn
 		t.Errorf("b was written %d times", *writes["b"])
 	}
-	wantNoLanes(t, l)
+	wantNoLocks(t, l)
 }
 
-func TestLanesOfOtherKeysAreFree(t *testing.T) {
+func TestLocksOfOtherKeysAreFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		var held []*Held
@@ -67,12 +67,12 @@ func TestLanesOfOtherKeysAreFree(t *testing.T) {
 			held = append(held, mustLock(t, l, fmt.Sprint(i))) // would hang if two keys shared one
 		}
 		if l.TryLock("7") != nil {
-			t.Error("a lane was taken twice")
+			t.Error("a lock was taken twice")
 		}
 		for _, n := range held {
 			l.Unlock(n)
 		}
-		wantNoLanes(t, l)
+		wantNoLocks(t, l)
 	})
 }
 
@@ -97,7 +97,7 @@ func TestWritersOfAKeyTakeTurnsInTheOrderTheyCame(t *testing.T) {
 		if len(turns) != 20 || !slices.IsSorted(turns) {
 			t.Errorf("turns: %v", turns)
 		}
-		wantNoLanes(t, l)
+		wantNoLocks(t, l)
 	})
 }
 
@@ -117,17 +117,17 @@ func TestAWriterWhoseTimeIsUpLeavesNothingBehind(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		if n := l.inUse(); n != 1 {
-			t.Errorf("%d lanes, want that of the holder", n)
+			t.Errorf("%d locks, want that of the holder", n)
 		}
 		l.Unlock(first)
-		wantNoLanes(t, l)
+		wantNoLocks(t, l)
 		l.Unlock(mustLock(t, l, "a"))
-		wantNoLanes(t, l)
+		wantNoLocks(t, l)
 	})
 }
 
-// The lane is handed over at the very moment at which the waiter gives up.
-func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
+// The lock is handed over at the very moment at which the waiter gives up.
+func TestALockIsNotLostToAWriterWhoGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		for range 200 {
@@ -144,7 +144,7 @@ func TestALaneIsNotLostToAWriterWhoGivesUp(t *testing.T) {
 			time.Sleep(time.Second)
 			l.Unlock(first)
 			synctest.Wait()
-			wantNoLanes(t, l)
+			wantNoLocks(t, l)
 		}
 	})
 }

@@ -80,7 +80,7 @@ type Sent struct {
 }
 
 // Deliver sends a write to the master, and to the next one if there is one in time:
-// repeating it is safe. The caller holds the key's lane.
+// repeating it is safe. The caller holds the key's lock.
 func (k *Class) Deliver(p *deadline.Budget, node *remote.Node, w *Outgoing) Sent {
 	ctx, limit := p.First()
 	for {
@@ -175,7 +175,7 @@ type Filling struct {
 }
 
 // Fill stores a loaded value, unless the key was written or deleted since it was
-// missed. The caller holds the key's lane.
+// missed. The caller holds the key's lock.
 func (k *Class) Fill(ctx context.Context, node *remote.Node, f Filling) (stored bool, err error) {
 	if err := k.note(ctx, node, k.ttl, false, k.limit); err != nil {
 		return false, err

@@ -68,7 +68,7 @@ func (d *drainage) wants(r *outbox.Record) bool {
 }
 
 // records sends one pipeline, of so many bytes as the connection has carried so far,
-// each record under its key's lane: a direct write
+// each record under its key's lock: a direct write
 // of the same key must not be under way. Keys that are being written are left
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
@@ -86,9 +86,9 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	}
 	var held []outbox.Record
 	var ws []remote.Replay
-	var lanes []*keylock.Held
+	var locks []*keylock.Held
 	defer func() {
-		for _, l := range lanes {
+		for _, l := range locks {
 			d.shard.Locks.Unlock(l)
 		}
 	}()
@@ -97,7 +97,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 		if l == nil {
 			continue
 		}
-		lanes = append(lanes, l)
+		locks = append(locks, l)
 		r, ok := d.shard.Outbox.Ready(r.Key) // it may have been replaced or sent meanwhile
 		if !ok {
 			continue
