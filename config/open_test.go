@@ -1,6 +1,7 @@
 package config
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestTheLibraryTakesWhatFromEnvAccepts(t *testing.T) {
 		{"EVERCACHE_L1_TTL=0", "EVERCACHE_STALE=0"},
 	} {
 		cfg := accept(t, env...)
-		cfg.Redis.MemoryOnly = true
+		cfg.Redis.Logger = slog.New(slog.DiscardHandler)
 		c, err := evercache.Open(t.Context(), cfg.Redis)
 		if err != nil {
 			t.Errorf("%v: %v", env, err)
