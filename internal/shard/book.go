@@ -253,7 +253,7 @@ func (sh *Shard) TakenPrefix(p outbox.Prefix, node *remote.Node) bool {
 	return sh.takenPrefixes([]outbox.Prefix{p}, node)
 }
 
-// takenPrefixes is takenPrefix for several.
+// takenPrefixes is TakenPrefix for several.
 func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
 	return sh.counted(node, func(epoch uint64) bool {
 		_, ok := sh.Ledger.AddPrefixes(ps, epoch, sh.Clock.Now())

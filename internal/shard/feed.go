@@ -87,7 +87,7 @@ func (f *feed) flushed() {
 	f.Epoch.Add(1)
 }
 
-// ProvedBarrier and provedHeard take a proof.
+// ProvedBarrier and ProvedHeard take a proof.
 func (f *feed) ProvedBarrier(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

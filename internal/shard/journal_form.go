@@ -30,7 +30,7 @@ const (
 	entryGaps byte = 6
 )
 
-// ForeignKey begins the keys of entryForeign.
+// ForeignKey begins the keys of EntryForeign.
 const ForeignKey = "x"
 
 func gapsKey(process string) string { return "u" + process }
@@ -127,7 +127,7 @@ func EncodeRecord(r *outbox.Record, c *clock.Clock) journal.Entry {
 	return journal.Entry{Kind: EntryRecord, Key: RecordKey(r.Key), Payload: b, Rest: r.Value}
 }
 
-// encodeTakenRecord is encodeTaken of encodeRecord, with one allocation.
+// encodeTakenRecord is EncodeTaken of EncodeRecord, with one allocation.
 func encodeTakenRecord(r *outbox.Record, c *clock.Clock, process string, number uint64) journal.Entry {
 	b := appendTaken(make([]byte, 0, 2*headRoom+len(r.Class)), process, number)
 	return journal.Entry{Kind: entryTaken, Key: RecordKey(r.Key), Payload: appendRecord(b, r, c), Rest: r.Value}

@@ -18,8 +18,8 @@ const (
 	heartbeatTTL     = time.Hour
 )
 
-// keepMaster keeps a verified master in c.node until ctx ends. It alone writes
-// c.node.
+// keepMaster keeps a verified master in sh.Node until ctx ends. It alone writes
+// sh.Node.
 func (sh *Shard) keepMaster(ctx context.Context) {
 	if sh.Config.Mode == health.ModeSentinel {
 		sh.followSentinels(ctx)

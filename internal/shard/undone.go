@@ -18,7 +18,7 @@ import (
 const (
 	// LateMost is how late such a write may be to be found.
 	LateMost = 30 * time.Second
-	// undoneMost and undoneEach bound what the questions cost the server: so many keys
+	// undoneMost and UndoneEach bound what the questions cost the server: so many keys
 	// in that time. Where processes write the same keys all the time there is always
 	// more, and nothing to be found: then the pause grows up to undoneRare.
 	undoneMost = 256
