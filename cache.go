@@ -28,8 +28,8 @@ type Loader[V any] func(ctx context.Context, key string) (V, error)
 type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, error)
 
 // Cache is one class of keys with values of type V, in two levels: the memory
-// of this process over Redis. Reads are answered from memory for
-// Policy.L1TTL, then Redis is asked; while Redis is away memory answers
+// of this process over Redis. Reads are answered from memory as long as it is known that
+// nobody has changed the key (Policy.L1TTL), then Redis is asked; while Redis is away memory answers
 // (Policy.OutageReads), and writes are kept for the next master
 // (Policy.OutageWrites). A Cache is safe for concurrent use.
 //

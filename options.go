@@ -100,7 +100,7 @@ type Options struct {
 	// cannot be put on the disk is a *DurabilityError.
 	JournalDir string
 
-	// Logger gets one line for each change of state. Default slog.Default(). Its
+	// Logger gets one line for each change of state, each finding and each failover. Default slog.Default(). Its
 	// handler is called by one goroutine, in order, behind a bounded queue (4096
 	// lines, 1 MiB): one that blocks or fails delays later lines and nothing else.
 	// Lines without room are dropped, counted in Stats.LogDropped and told in one

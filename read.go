@@ -171,6 +171,7 @@ type answer[V any] struct {
 	junk   string // the sum of what is there and does not decode
 	missed miss   // when the master was asked
 	err    error
+	away   error // there is no master: the key waits in the outbox to be deleted
 }
 
 // miss is when a master was asked, at the earliest and by its own clock: a load
@@ -200,6 +201,8 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a a
 		e := c.entry(a.it, a.source, now, nil)
 		e.Coherent = e.Coherent && now-f.asked <= shard.LeaseTerm // else this process was stopped with the answer in its socket
 		c.flights.settle(f, e, nil)
+	case a.away != nil:
+		c.deleted(ctx, f, l, a.away)
 	case a.err == nil:
 		f.missed = a.missed
 		c.absent(ctx, f, l, a.junk)
@@ -214,23 +217,30 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a a
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
 	full, node := c.full(key), c.client.shard.Node.Load()
+	away := node == nil && !c.client.shard.MemoryIsAll()
+	if away && c.policy.OutageReads == RefuseReads {
+		return answer[V]{err: c.client.shard.AwayCause()}
+	}
 	if !c.client.shard.Outbox.Empty() {
 		if r, ok := c.client.shard.Outbox.Find(full); ok && r.Kind != outbox.Touch {
 			it, junk := c.fromOutbox(r)
 			if it != nil || r.Kind == outbox.Delete || node != nil {
 				a := answer[V]{it: it, source: SourceMemory, junk: junk}
-				if node != nil {
+				switch {
+				case node != nil:
 					a.missed = missAt(node)
+				case away && it == nil:
+					a.away = c.client.shard.AwayCause()
 				}
 				return a
 			}
 		}
 	}
-	if node == nil {
-		if c.client.shard.MemoryIsAll() {
-			return answer[V]{}
-		}
+	switch {
+	case away:
 		return answer[V]{err: c.client.shard.AwayCause()}
+	case node == nil:
+		return answer[V]{}
 	}
 	missed := missAt(node)
 	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
@@ -323,6 +333,27 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk 
 	c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, replaces: junk})
 }
 
+// deleted concludes a flight of a key that was deleted here while Redis is away. What
+// its loads ask of the origin is bounded as that of others in an outage.
+func (c *Cache[V]) deleted(ctx context.Context, f *flight[V], l loading[V], cause error) {
+	it := c.peek(f.key.key) // what was loaded since
+	switch {
+	case l.load == nil:
+		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+	case !c.allowed(l):
+		c.shed(f, it, cause)
+	default:
+		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
+	}
+}
+
+// shed concludes a flight whose load would be one too many.
+func (c *Cache[V]) shed(f *flight[V], it *local.Item, cause error) {
+	c.client.loads.shed.Add(1)
+	e, err := c.orStale(it, fmt.Errorf("%w: %w: %w", ErrUnavailable, cause, errShed))
+	c.flights.settle(f, e, err)
+}
+
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
 	key, now := f.key.key, c.client.shard.Clock.Now()
@@ -338,9 +369,7 @@ func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause e
 	case l.load == nil:
 		c.flights.settle(f, Entry[V]{}, unavailable)
 	case !c.allowed(l):
-		c.client.loads.shed.Add(1)
-		e, err := c.orStale(it, errors.Join(unavailable, errShed))
-		c.flights.settle(f, e, err)
+		c.shed(f, it, cause)
 	default:
 		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
 	}

@@ -16,7 +16,7 @@
 //
 // A [Finding] has a stable code. The Code constants list those that the library
 // makes. The settings and the server add codes of their own. docs/operations.md
-// explains all of them.
+// explains them, those of the denylist docs/guide/revocation.md.
 //
 // Package status shows a Report as JSON at /health.
 package health

@@ -30,7 +30,7 @@ func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Verdict is the answer to a check. The zero value refuses.
 type Verdict struct {
 	Status Status
-	// AsOf is the age of the knowledge, by this process's clock: every revocation
+	// AsOf is the moment of the knowledge, by this process's clock: every revocation
 	// that was acknowledged before it is taken into account. Zero: never anything.
 	AsOf time.Time
 	// Lag is how long ago that was.

@@ -6,7 +6,7 @@
 //		fmt.Println(r.Op, r.Tier, r.Result, r.Count)
 //	}
 //
-// Counters begin at 0 with the client and only rise. What is the case at this
-// moment, such as the state and the findings, is in package health. Package
+// Counters begin at 0 with the client and only rise; a few fields are sizes of this
+// moment, and say so. The state and the findings are in package health. Package
 // evercacheprom shows both as metrics.
 package stats

@@ -14,18 +14,18 @@ import (
 // while somebody holds or awaits it, and is used again for another key.
 type Locks struct {
 	seed   maphash.Seed
-	shards [64]laneShard
+	shards [64]part
 }
 
-type laneShard struct {
+type part struct {
 	mu    sync.Mutex // guards what follows, and the locks' fields
-	held map[string]*Held
+	held  map[string]*Held
 	spare []*Held
 }
 
 type Held struct {
 	key     string
-	shard   *laneShard
+	shard   *part
 	waiters int           // to whom it was not handed on yet
 	free    chan struct{} // hands it on; made for the first who waits
 }
@@ -77,7 +77,7 @@ func (l *Locks) enter(key string) (n *Held, ours bool) {
 }
 
 // make makes a lock that is held; the caller holds mu.
-func (s *laneShard) make(key string) *Held {
+func (s *part) make(key string) *Held {
 	n := &Held{shard: s}
 	if last := len(s.spare) - 1; last >= 0 {
 		n, s.spare = s.spare[last], s.spare[:last]
@@ -127,11 +127,11 @@ func (n *Held) handOn() {
 	}
 }
 
-func (l *Locks) shard(key string) *laneShard {
+func (l *Locks) shard(key string) *part {
 	return &l.shards[maphash.String(l.seed, key)%uint64(len(l.shards))]
 }
 
-// InUse counts the keys that are locked.
+// inUse counts the keys that are locked.
 func (l *Locks) inUse() (n int) {
 	for i := range l.shards {
 		s := &l.shards[i]

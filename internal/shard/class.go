@@ -17,14 +17,15 @@ type Class struct {
 	Prefix   string        // of its keys in Redis
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
-	Listener listener
+	Listener Listener
 	Tracked  atomic.Bool // the feed announces the class
 	lived    lives
 }
 
-// Listener is the memory over a class. It is never called under a lock of the shard.
+// Listener is the memory over a class. It is never called under a mutex of the shard;
+// Discard is called while the locks of keys that are sent are held.
 // Keys are those in Redis.
-type listener interface {
+type Listener interface {
 	// Changed says that somebody else has changed a key. It must be quick.
 	Changed(key string, deleted bool)
 	// SomeDeleted says that somebody else has deleted a prefix of the class.
@@ -38,7 +39,7 @@ type listener interface {
 }
 
 // NewClass makes a class; the feed announces it once it is subscribed.
-func (sh *Shard) NewClass(name string, ttl, limit time.Duration, l listener) *Class {
+func (sh *Shard) NewClass(name string, ttl, limit time.Duration, l Listener) *Class {
 	return &Class{sh: sh, Prefix: sh.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, Listener: l}
 }
 

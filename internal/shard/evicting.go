@@ -17,7 +17,7 @@ import (
 // servers are known to have evicted nothing; a record of an earlier one is not put
 // back: its key is deleted.
 
-// Evictions is what is known of what the servers evict; its next is pure.
+// Evictions is what is known of what the servers evict; its Next is pure.
 type Evictions struct {
 	// Generation is 0 until a server has been asked. It rises with each answer that
 	// does not prove that nothing was evicted since the answer before.

@@ -100,7 +100,7 @@ func (sh *Shard) dialFailed(err error) {
 	sh.blame(err)
 }
 
-// blame keeps why there is no master. The log learns it as a finding: see bulletin.
+// blame keeps why there is no master. The log learns it as a finding: see bulletin.go of the client.
 func (sh *Shard) blame(err error) { sh.Status.blame(err) }
 
 func (sh *Shard) countDialError(err error) {

@@ -128,8 +128,7 @@ func (sh *Shard) Open() (err error) {
 	return nil
 }
 
-// Goes starts a goroutine that lives until the client is closed; nothing else
-// does, but spawn.
+// Goes starts a goroutine that lives until the client is closed.
 func (sh *Shard) Goes(f func(context.Context)) {
 	sh.wg.Go(func() { f(sh.Ctx) })
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,3 +188,22 @@ func TestARecoveryEndsOnlyWhenNothingWaits(t *testing.T) {
 }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// An outage that begins while a kept write is being sent is logged like any other.
+func TestTheBeginOfAnOutageIsAlwaysLogged(t *testing.T) {
+	var lines strings.Builder
+	s := newStatus(Config{Log: slog.New(slog.NewTextHandler(&lines, nil))})
+	for _, ev := range []stateEvent{masterVerified, writesReplayed, writesPending} {
+		s.Apply(ev, nil)
+	}
+	before := lines.Len()
+	s.Apply(writesReplayed, nil) // a write that took a second try is no news
+	s.Apply(writesPending, nil)
+	if lines.Len() != before {
+		t.Errorf("too much is logged: %s", lines.String()[before:])
+	}
+	s.Apply(masterLost, errors.New("down"))
+	if got := lines.String()[before:]; !strings.Contains(got, "level=WARN") || !strings.Contains(got, "from=recovering to=degraded") {
+		t.Errorf("logged %q", got)
+	}
+}

@@ -176,7 +176,7 @@ func (s *status) logChange(was, now *condition) {
 	case health.Closed:
 		msg = "closed"
 	}
-	if was.State == health.Connected && now.State == health.Recovering || was.State == health.Recovering && was.brief {
+	if now.State == health.Recovering && was.State == health.Connected || now.State == health.Connected && was.brief {
 		level = slog.LevelDebug // a single write that took a second try
 	}
 	attrs := []slog.Attr{
