@@ -19,7 +19,7 @@ func architecturePicture() string {
 	c.box(20, 166, 660, 92, blue, "evercache (root): what a caller may be told",
 		"types and codecs · policies of a class · memory (internal/local)",
 		"loads, one per key · behaviour in an outage · receipts · events",
-		"knows no network and no wire")
+		"finds no master and replays nothing")
 	c.box(700, 166, 180, 92, plain, "revoke", "the denylist: a set in", "memory, on the same", "shard")
 	c.arrow(700, 212, 682, 212)
 
