@@ -71,7 +71,7 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 			continue // our own bytes are on the way and make progress, or we were busy
 		}
 		if err != nil {
-			return wrap("heartbeat", err)
+			return err
 		}
 		replicas = online(b.Info)
 		hooks.Beat(n, b)
