@@ -19,6 +19,7 @@ type notes struct {
 	evicts   atomic.Pointer[string] // the eviction policy that could take it
 	removed  atomic.Pointer[removal]
 	denied   atomic.Pointer[[]findings.Denied] // what the ACL forbids
+	tried    atomic.Int64                      // when that was asked for without an answer yet, Unix nanoseconds
 }
 
 // memory reads INFO memory.
@@ -38,6 +39,7 @@ func (l *List) findings() []health.Finding {
 		Stats:      s,
 		Set:        l.keys.set,
 		Matters:    l.matters(s),
+		Wanted:     !l.policy.OnDemand,
 		Young:      time.Since(l.start) <= graceFresh,
 		Allows:     l.policy.OnUnknown == Allow,
 		Foreign:    l.notes.foreign.Load(),

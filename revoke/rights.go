@@ -2,6 +2,8 @@ package revoke
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/evercache/evercache/internal/findings"
 )
@@ -36,9 +38,18 @@ var trials = []trial{
 	{[]string{"EVAL", "return 1", "0"}, "nothing can be read or revoked"},
 }
 
+// trialsCutLife is how long nothing is asked after a connection has ended at such a
+// question: a proxy may do that at a command that it does not know.
+const trialsCutLife = 10 * time.Minute
+
 // askRights finds out which commands the ACL forbids. Scripts do not always tell: one
-// that may not run XADD goes on without the stream.
-func (s *session) askRights(ctx context.Context) error {
+// that may not run XADD goes on without the stream. It only informs: the list is read
+// whatever comes of it.
+func (s *session) askRights(ctx context.Context) {
+	if at := s.notes.tried.Load(); at != 0 && time.Since(time.Unix(0, at)) < trialsCutLife {
+		return
+	}
+	s.notes.tried.Store(time.Now().UnixNano())
 	commands := make([][]string, len(trials))
 	for i, t := range trials {
 		words := append([]string(nil), t.words...)
@@ -51,9 +62,13 @@ func (s *session) askRights(ctx context.Context) error {
 		commands[i] = words
 	}
 	replies, err := s.link.Ask(ctx, s.patience(), commands...)
-	if err != nil {
-		return err
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.notes.tried.Store(0)
 	}
+	if err != nil {
+		return
+	}
+	s.notes.tried.Store(0)
 	var denied []findings.Denied
 	for i, r := range replies[:min(len(replies), len(trials))] {
 		if r.Err != nil && findings.ForbidsCommand(r.Err.Error()) {
@@ -61,5 +76,4 @@ func (s *session) askRights(ctx context.Context) error {
 		}
 	}
 	s.notes.denied.Store(&denied)
-	return nil
 }

@@ -61,7 +61,8 @@ func (s *session) attach(ctx context.Context) error {
 	if was != "" && was != s.life {
 		s.since = time.Now()
 	}
-	return s.askRights(ctx)
+	s.askRights(ctx)
+	return nil
 }
 
 // lifeOf names the life of a dataset: another after each start of the server and

@@ -15,6 +15,7 @@ type Denylist struct {
 	Set   string // its key in Redis
 
 	Matters bool // somebody would miss it
+	Wanted  bool // it is held from the start, not only once it is used
 	Young   bool // it was opened a moment ago
 	Allows  bool // a token that is not known to be revoked is let in
 
@@ -40,7 +41,7 @@ func OfDenylist(in Denylist) (fs []health.Finding) {
 	if f, ok := in.knowledge(); ok {
 		fs = append(fs, f)
 	}
-	if len(in.Denied) > 0 && (in.Matters || in.Stats.Untaken > 0) {
+	if len(in.Denied) > 0 && (in.Matters || in.Wanted || in.Stats.Untaken > 0) {
 		names, lost, fix := denied(in.Denied)
 		fs = append(fs, health.Finding{
 			Code: health.CodeRevocationsForbidden, Severity: health.SeverityError,

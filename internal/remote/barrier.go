@@ -65,10 +65,12 @@ func (n *Node) Barrier(ctx context.Context, replicas int) (Barrier, error) {
 	if err := n.lookAgain(ctx); err != nil {
 		return Barrier{SentAt: time.Now()}, err
 	}
-	n.askRights(ctx)
 	b, err := n.beatOnce(ctx, replicas)
 	if n.beatLate(err, b.SentAt) && ctx.Err() == nil {
 		b, err = n.beatOnce(ctx, replicas) // we were busy; of a server that hangs the silence goes on
+	}
+	if err == nil {
+		n.askRights(ctx)
 	}
 	return b, err
 }

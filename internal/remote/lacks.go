@@ -125,9 +125,6 @@ func (n *Node) takeStock(ctx context.Context) error {
 		cmds = append(cmds, n.beat.B().Arbitrary(name).Build())
 	}
 	cmds = append(cmds, n.beat.B().Arbitrary("SET", n.heartbeat.Key, "", "PXAT", "0").Build())
-	if n.heartbeat.Key != "" {
-		cmds = append(cmds, n.tryCommands()...)
-	}
 	replies := n.beat.DoMulti(ctx, cmds...)
 	for i, r := range replies[:len(names)] {
 		err := r.Error()
@@ -146,6 +143,5 @@ func (n *Node) takeStock(ctx context.Context) error {
 	if err := replies[len(names)].Error(); err != nil {
 		n.lacks.noPxat.Store(strings.HasPrefix(strings.TrimPrefix(err.Error(), "ERR "), "syntax error"))
 	}
-	n.tried(replies[len(names)+1:])
 	return nil
 }

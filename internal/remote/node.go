@@ -66,6 +66,7 @@ type Heartbeat struct {
 	Book    Book          // nil: the node numbers them itself
 	Clocks  *Clocks       // of the process; nil: none
 	Left    *Left         // of the process; nil: none
+	Trials  *Trials       // of the process; nil: nothing is remembered
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest
 	Timeout time.Duration
@@ -98,6 +99,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 	}
 	n := &Node{Addr: c.Addr, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
 	n.clock.clocks = h.Clocks
+	n.rights.dialed(time.Now())
 	n.bulk, n.out = newBulk(n, c), newBulk(n, c)
 	if h.Book == nil {
 		n.heartbeat.Book = new(lone)

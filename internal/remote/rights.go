@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -14,11 +15,40 @@ import (
 
 // rights are the commands that the ACL forbids, as far as they were asked for. What a
 // script runs is among them: a script that is not let run GET takes what it cannot read
-// for garbage, and nobody hears of the ACL.
+// for garbage, and nobody hears of the ACL. They only inform: they are asked for behind
+// heartbeats, a few at a time, and no node is judged by them.
 type rights struct {
 	mu     sync.Mutex // guards what follows
-	denied []string
-	asked  time.Time
+	denied map[string]bool
+	asked  time.Time // when the last round over all of them was begun
+	again  time.Time // when those that are denied were asked for last
+	round  []int     // what is still to be asked for in this round: indexes of trials
+}
+
+// Trials is what a process remembers of such questions beyond one node: a proxy may end
+// the connection at a command that it does not know, and would do so at each.
+type Trials struct{ cut atomic.Int64 } // when a question was sent that has no answer yet, Unix nanoseconds
+
+// cutLife is how long nothing is asked after a connection has ended at a question.
+const cutLife = 10 * time.Minute
+
+// begin reports whether to ask.
+func (t *Trials) begin(now time.Time) bool {
+	if t == nil {
+		return true
+	}
+	if at := t.cut.Load(); at != 0 && now.UnixNano()-at < int64(cutLife) {
+		return false
+	}
+	t.cut.Store(now.UnixNano())
+	return true
+}
+
+// end notes that the connection has outlived the question.
+func (t *Trials) end() {
+	if t != nil {
+		t.cut.Store(0)
+	}
 }
 
 // trials are commands of a cache, each in a form that the server looks at the ACL for
@@ -60,41 +90,71 @@ func Tried() (all []string) {
 	return all
 }
 
-// rightsEach is how often they are asked for, and rightsAgain while some are missing.
 const (
+	// rightsEach is how often they are asked for, rightsAgain those that are missing, and
+	// rightsFirst how long after the dial.
 	rightsEach  = time.Minute
 	rightsAgain = 5 * time.Second
+	rightsFirst = time.Second
+	// rightsAtOnce is how many are asked for behind one heartbeat.
+	rightsAtOnce = 5
 )
 
-// tryCommands are the trials for a node.
-func (n *Node) tryCommands() (cmds rueidis.Commands) {
-	k, none := n.heartbeat.Key, n.heartbeat.Key+":none"
-	for _, words := range trials {
-		words = slices.Clone(words)
-		for i := range words[1:] {
-			switch words[1+i] {
-			case "K":
-				words[1+i] = k
-			case "N":
-				words[1+i] = none
+// dialed lets the first round begin a moment later: whoever waits for the master comes
+// first.
+func (r *rights) dialed(now time.Time) { r.asked = now.Add(rightsFirst - rightsEach) }
+
+// next are the trials to ask for now.
+func (r *rights) next(now time.Time) (few []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case len(r.round) > 0:
+	case now.Sub(r.asked) >= rightsEach:
+		r.asked, r.again = now, now
+		for i := range trials {
+			r.round = append(r.round, i)
+		}
+	case len(r.denied) > 0 && now.Sub(r.again) >= rightsAgain:
+		r.again = now
+		for i, words := range trials {
+			if r.denied[words[0]] {
+				r.round = append(r.round, i)
 			}
 		}
-		cmds = append(cmds, n.beat.B().Arbitrary(words...).Build())
 	}
-	return cmds
+	n := min(rightsAtOnce, len(r.round))
+	few, r.round = r.round[:n], r.round[n:]
+	return few
 }
 
-// tried notes what the node said to tryCommands.
-func (n *Node) tried(replies []rueidis.RedisResult) {
-	var denied []string
-	for i, r := range replies {
-		if forbidsCommand(r.Error()) {
-			denied = append(denied, trials[i][0])
+// heard notes an answer to a trial.
+func (r *rights) heard(i int, forbidden bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.denied == nil {
+		r.denied = map[string]bool{}
+	}
+	if forbidden {
+		r.denied[trials[i][0]] = true
+	} else {
+		delete(r.denied, trials[i][0])
+	}
+}
+
+// trial is a trial for a node.
+func (n *Node) trial(i int) rueidis.Completed {
+	k, none := n.heartbeat.Key, n.heartbeat.Key+":none"
+	words := slices.Clone(trials[i])
+	for i := range words[1:] {
+		switch words[1+i] {
+		case "K":
+			words[1+i] = k
+		case "N":
+			words[1+i] = none
 		}
 	}
-	n.rights.mu.Lock()
-	defer n.rights.mu.Unlock()
-	n.rights.denied, n.rights.asked = denied, time.Now()
+	return n.beat.B().Arbitrary(words...).Build()
 }
 
 // forbidsCommand reports whether the ACL forbids a command, and not its key.
@@ -102,31 +162,33 @@ func forbidsCommand(err error) bool {
 	return KindOf(err) == NoPerm && strings.Contains(err.Error(), "to run the")
 }
 
-// askRights asks again where it is time for that. An ACL can be changed without a new
+// askRights asks for some where it is time for that. An ACL can be changed without a new
 // connection.
 func (n *Node) askRights(ctx context.Context) {
-	if n.heartbeat.Key == "" || !n.rights.due(time.Now()) {
+	if n.heartbeat.Key == "" {
+		return
+	}
+	few := n.rights.next(time.Now())
+	if len(few) == 0 || !n.heartbeat.Trials.begin(time.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
-	replies := n.beat.DoMulti(ctx, n.tryCommands()...)
-	for _, r := range replies {
-		if _, said := errors.AsType[*rueidis.RedisError](r.Error()); r.Error() != nil && !said {
+	cmds := make([]rueidis.Completed, len(few))
+	for i, t := range few {
+		cmds[i] = n.trial(t)
+	}
+	for i, r := range n.beat.DoMulti(ctx, cmds...) {
+		err := r.Error()
+		if _, said := errors.AsType[*rueidis.RedisError](err); err != nil && !said {
+			if KindOf(err) != Conn {
+				n.heartbeat.Trials.end()
+			}
 			return // the heartbeat meets it, too
 		}
+		n.rights.heard(few[i], forbidsCommand(err))
 	}
-	n.tried(replies)
-}
-
-func (r *rights) due(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	each := rightsEach
-	if len(r.denied) > 0 {
-		each = rightsAgain
-	}
-	return now.Sub(r.asked) >= each
+	n.heartbeat.Trials.end()
 }
 
 // missingWith are the commands that the node does not run for us, and those that the
@@ -138,7 +200,7 @@ func (n *Node) missingWith(missing map[string]bool) (all []Missing) {
 	if missing == nil {
 		missing = map[string]bool{}
 	}
-	for _, command := range n.rights.denied {
+	for command := range n.rights.denied {
 		missing[command] = true
 	}
 	for _, c := range slices.Sorted(maps.Keys(missing)) {

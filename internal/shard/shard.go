@@ -36,6 +36,7 @@ type Shard struct {
 	Clock  *clock.Clock
 	Clocks *remote.Clocks // the servers'
 	left   *remote.Left   // connections that were given up
+	trials remote.Trials
 
 	// The master.
 	Node        atomic.Pointer[remote.Node] // the verified master, or nil
