@@ -156,6 +156,7 @@ func TestWhatIsEvictedIsPutBack(t *testing.T) {
 	if !hasFinding(ps[1], "revocations-evictable") {
 		t.Error("no finding tells that the set can be evicted")
 	}
+	eventually(t, 20*time.Second, "both know", func() bool { return len(ps[1].missing(all)) == 0 }) // the stream is evicted too
 	server.Do("CONFIG", "SET", "maxmemory", "1")
 	eventually(t, 20*time.Second, "the set is evicted", func() bool {
 		n, _ := server.Try(t.Context(), "EXISTS", setKey)
