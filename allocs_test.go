@@ -27,14 +27,16 @@ func TestWhatACallAllocates(t *testing.T) {
 	}{
 		{"hit", 0, func() { _, _ = c.Get(t.Context(), "hit", nil) }},
 		{"Set", 15, func() { _, _ = c.Set(t.Context(), "set", "v") }},
-		{"load", 90, func() {
+		{"load", 130, func() {
 			n++
 			_, _ = c.Get(t.Context(), fmt.Sprint("load", n), constant("v"))
 		}},
 	} {
 		least := math.Inf(1)
-		for range 10 { // other goroutines allocate too
-			least = min(least, testing.AllocsPerRun(50, call.do))
+		for range 50 { // other goroutines allocate too, and the race detector empties pools
+			if least = min(least, testing.AllocsPerRun(50, call.do)); least <= call.most {
+				break
+			}
 		}
 		t.Logf("%s: %v", call.name, least)
 		if least > call.most {
