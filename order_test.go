@@ -364,3 +364,36 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 		t.Errorf("the one that lies between is %v, want unknown: %v", got, remote.Unknown)
 	}
 }
+
+// A kept write that yields to a tombstone of nobody is not put back. But it is newer than
+// what another process wrote before it, and which that one puts back when the server
+// loses its data, tombstones included. Nor may that stand then.
+func TestAWriteThatHasYieldedStillKeepsOlderOnesOut(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"set", "delete"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, Policy{}, Policy{})
+			wantWritten(t, Master)(p.b.Set(t.Context(), "k", "older"))
+			time.Sleep(100 * time.Millisecond)
+			p.cut(t)
+			if kind == "set" {
+				wantWritten(t, Memory)(p.a.Set(t.Context(), "k", "ours"))
+			} else {
+				wantWritten(t, Memory)(p.a.Delete(t.Context(), "k"))
+			}
+			_, now := p.b.client.shard.Node.Load().ServerTime(time.Now())
+			redisDo(t, p.server, "SET", remote.TombstoneKey("", "c:k"), fmt.Sprintf("%d:", now+1000), "EX", "600")
+			p.heal(t)
+			if n := p.a.client.Health().Recovery.Superseded; n != 1 {
+				t.Fatalf("%d writes have yielded, want 1", n)
+			}
+			wantInRedis(t, p.server, "c:k", nil)
+			a, b := times(p.a.client), times(p.b.client)
+			restart(t, p.server, redisproc.Empty)
+			returned(t, p.a.client, a)
+			returned(t, p.b.client, b)
+			wantInRedis(t, p.server, "c:k", nil)
+		})
+	}
+}

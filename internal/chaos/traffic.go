@@ -60,27 +60,51 @@ type Traffic struct {
 const burstSize = 3
 
 // Prepare writes the known keys through the first process and lets every process
-// read them, so that each has them in memory. It reports whether all of that
-// succeeded.
+// read them, so that all hold them in memory. On a busy machine a call may come too
+// late: it is made again. Only the writes are part of the trace.
 func (t *Traffic) Prepare(ctx context.Context) bool {
-	ok := true
+	t.begin()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	tape, aside := t.Trace.Tape(0), NewTrace().Tape(0)
 	for proc, p := range t.Parties {
-		tape := t.Trace.Tape(proc)
 		for n := range uint32(knownKeys) {
 			k := Key{Space: KnownSpace, N: n}
-			if proc == 0 {
-				ok = t.call(ctx, p, tape, Put, k).Outcome >= AtMaster && ok
+			if proc == 0 && !again(ctx, func() bool { return t.call(ctx, p, tape, Put, k).Outcome >= AtMaster }) {
+				return false
 			}
-			ok = t.call(ctx, p, tape, Look, k).Outcome == Found && ok
+			if !again(ctx, func() bool { return t.call(ctx, p, aside, Look, k).Outcome == Found }) {
+				return false
+			}
 		}
 	}
-	return ok
+	return true
+}
+
+// again does it until it succeeds or ctx ends.
+func again(ctx context.Context, do func() bool) bool {
+	for !do() {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// begin measures from now on what the machine takes from everybody.
+func (t *Traffic) begin() {
+	if t.cancel == nil {
+		t.ctx, t.cancel = context.WithCancel(context.Background())
+		t.wg.Go(func() { t.thief.watch(t.ctx) })
+	}
 }
 
 // Start begins the traffic; Stop ends it.
 func (t *Traffic) Start() {
 	t.Every = cmp.Or(t.Every, 4*time.Millisecond)
-	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.begin()
 	t.own = make([]atomic.Uint32, len(t.Parties)*t.Writers)
 	if t.Repeats {
 		t.repeated = [2]Value{t.Trace.NextValue(), t.Trace.NextValue()}
@@ -98,7 +122,6 @@ func (t *Traffic) Start() {
 			t.run(proc, 1000+proc*t.Readers+i, func(r *rand.Rand, tape *Tape) { t.read(p, tape, r) })
 		}
 	}
-	t.wg.Go(func() { t.thief.watch(t.ctx) })
 }
 
 // Stop ends the traffic and waits for the calls under way.

@@ -268,6 +268,10 @@ func (d *drainage) refuses(r outbox.Record, err error) bool {
 
 // done takes out a record that the master has taken, or has something better
 // than. What memory holds of the latter is not what Redis holds.
+//
+// What was superseded is held as a delete of its key. It is newer than other writes of
+// the key, whose owners put them back if the master loses its data. What superseded it may
+// then have no owner: it was a tombstone of nobody, or its owner has ended.
 func (d *drainage) done(r outbox.Record, result remote.Result) {
 	sh := d.shard
 	switch result {
@@ -275,11 +279,13 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 		sh.Recovery.superseded.Add(1)
 	case remote.Unknown:
 		sh.Recovery.invalidated.Add(1)
-		r.Kind, r.Value = outbox.Invalidate, nil
 	default:
 		d.countDoubted(r.Key)
 	}
-	if result == remote.Superseded {
+	if result != remote.Done && r.Kind != outbox.Touch {
+		r.Kind, r.Value = outbox.Invalidate, nil
+	}
+	if result == remote.Superseded && r.Kind == outbox.Touch {
 		sh.Journal.Done(RecordKey(r.Key), r.Since)
 	} else if _, ok := sh.Taken(r, d.node); !ok {
 		return // it waits for the next master
