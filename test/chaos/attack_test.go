@@ -108,14 +108,14 @@ func (s *stage) leave(proc int) {
 	s.Helper()
 	s.note("process %d is cut off", proc)
 	s.lines[proc].each(func(p *redistest.Proxy) { p.Refuse(true); p.ResetAll() })
-	s.until(20*time.Second, "the process has a master", func() bool { return !s.settled(proc) })
+	s.until(time.Minute, "the process has a master", func() bool { return !s.settled(proc) })
 }
 
 func (s *stage) comeBack(proc int) {
 	s.Helper()
 	s.note("process %d is back", proc)
 	s.lines[proc].each((*redistest.Proxy).Heal)
-	s.until(20*time.Second, "the process is not back", func() bool { return s.settled(proc) })
+	s.until(time.Minute, "the process is not back", func() bool { return s.settled(proc) })
 }
 
 // prefixes deletes distinct prefixes that cover nothing which is written.
@@ -220,7 +220,7 @@ func stallLink(s *stage, r *rand.Rand) {
 		time.Sleep(hold)
 		s.note("and goes on")
 		s.lines[0].each((*redistest.Proxy).Heal)
-		s.until(20*time.Second, "process 0 does not settle", func() bool { return s.settled(0) })
+		s.until(time.Minute, "process 0 does not settle", func() bool { return s.settled(0) })
 		s.nap(r, 200, 400)
 	}
 }
@@ -238,7 +238,7 @@ func stallServer(s *stage, r *rand.Rand) {
 		})
 		s.late(round)
 		stalled.Wait()
-		s.until(20*time.Second, "the processes do not settle", func() bool { return s.settled(0) && s.settled(1) })
+		s.until(time.Minute, "the processes do not settle", func() bool { return s.settled(0) && s.settled(1) })
 	}
 }
 
