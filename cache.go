@@ -293,14 +293,9 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 	switch src {
 	case SourceRedis:
-		return now < c.shard.Feed.Alone.Load() && !c.shard.Feed.Passed(it.Epoch)
+		return c.shard.Feed.Alone(now) && !it.Cover.Over()
 	case SourceMemory:
-		return c.opts.MemoryOnly || c.coherent(it, now)
+		return c.opts.MemoryOnly || it.Cover.Covers(now)
 	}
 	return c.opts.MemoryOnly
-}
-
-// coherent reports whether the feed covers an item without a gap.
-func (c *Client) coherent(it *local.Item, now int64) bool {
-	return it.Epoch == c.shard.Feed.Epoch.Load() && now < c.shard.Feed.Until.Load()
 }

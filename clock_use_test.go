@@ -46,11 +46,11 @@ func TestTheFirstCallAfterAStopIsAnsweredByTheTimeOfItsCall(t *testing.T) {
 	begun := client.shard.Clock.Now()
 	for name, read := range reads {
 		covered := c.newItem("v", begun, 0, time.Hour)
-		covered.Epoch = client.shard.Feed.Epoch.Load()
+		covered.Cover = client.shard.Feed.Cover()
 		c.put("covered", covered)
 		c.put("over", c.newItem("v", begun, 0, time.Microsecond))
 		waitUntil(t, time.Second, func() bool { return client.shard.Clock.Now() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
-		client.shard.Feed.Until.Store(client.shard.Clock.Now())
+		client.shard.Feed.Cover().Renew(client.shard.Clock.Now())
 		client.shard.Clock.Stand(begun)
 		if e, err := read("covered"); err != nil || e.Coherent {
 			t.Errorf("%s after the lease: %+v, %v", name, e, err)

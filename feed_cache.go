@@ -52,7 +52,7 @@ func replaced(it *local.Item, now int64) *local.Item {
 // distrusted is an item that is there for an outage: Redis is asked otherwise.
 func distrusted(it *local.Item) *local.Item {
 	doubted := *it
-	doubted.Epoch, doubted.AskAfter, doubted.TrustUntil = 0, 0, 0
+	doubted.Cover, doubted.AskAfter, doubted.TrustUntil = nil, 0, 0
 	return &doubted
 }
 

@@ -55,7 +55,7 @@ func TestTheEndOfAKeyLeavesItAsStaleAndIsLoadedOnce(t *testing.T) {
 				if n := loads[i].Load(); n != 1 {
 					t.Errorf("%d was loaded %d times", i, n)
 				}
-				if it := c.peek(fmt.Sprint(i)); it == nil || it.Epoch == 0 {
+				if it := c.peek(fmt.Sprint(i)); it == nil || it.Cover == nil {
 					uncovered++
 				}
 			}
@@ -91,7 +91,7 @@ func TestWithoutTheRightToTrackNothingInMemoryIsCoherent(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	waitFinding(t, client, "redis-feed")
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.Feed.Alone.Load() > 0 }, func() string { return "no barrier" })
+	waitUntil(t, 20*time.Second, func() bool { return hasBarrier(client) }, func() string { return "no barrier" })
 	r, err := c.Set(t.Context(), "a", "old")
 	wantValue(t, r.Durability, err, Master)
 	redisDo(t, p, "SET", "c:a", "new")

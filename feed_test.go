@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/redisproc"
-	"github.com/evercache/evercache/internal/shard"
 )
 
 // cacheAt opens a client of its own, as another process would, and waits until
@@ -39,7 +37,7 @@ func waitCovered(t *testing.T, c *Cache[string]) {
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
 	it, now := c.peek(key), c.client.shard.Clock.Now()
-	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && c.client.coherent(it, now)
+	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && it.Cover.Covers(now)
 }
 
 // waitCovers reads the key until memory holds it and the feed vouches for it.
@@ -49,6 +47,12 @@ func waitCovers(t *testing.T, c *Cache[string], key, want string) {
 	var err error
 	waitUntil(t, 20*time.Second, func() bool { e, err = c.Lookup(t.Context(), key); return c.covers(key, want) },
 		func() string { return fmt.Sprintf("%s is %+v, %v, not a coherent %s", key, e, err, want) })
+}
+
+// hasBarrier reports whether a barrier has proved that the master is the only one.
+func hasBarrier(c *Client) bool {
+	_, barrier, _, _ := c.shard.Feed.State()
+	return barrier > 0
 }
 
 // elapse lets L1TTL pass for what memory holds of a key.
@@ -508,38 +512,5 @@ func TestALoadWhoseMissWasOvertakenHasItsCallersBack(t *testing.T) {
 	fs.announced("b", false, func() {})
 	if g, leader := fs.join("b", true); !leader || fs.loads(f) || !fs.loads(g) {
 		t.Error("two of them load")
-	}
-}
-
-func TestTheLeaseIsAsOldAsItsOlderProof(t *testing.T) {
-	const ms = int64(time.Millisecond)
-	tests := []struct {
-		name           string
-		on             bool
-		barrier, heard int64
-		until, alone   int64
-	}{
-		{"none", true, 0, 0, 0, 0},
-		{"barrier alone", true, 5 * ms, 0, 0, 5*ms + shard.LeaseTerm},
-		{"heard alone", true, 0, 5 * ms, 0, 0},
-		{"older barrier", true, 5 * ms, 7 * ms, 5*ms + shard.LeaseTerm, 5*ms + shard.LeaseTerm},
-		{"heard before", true, 7 * ms, 5 * ms, 5*ms + shard.LeaseTerm, 7*ms + shard.LeaseTerm},
-		{"off", false, 7 * ms, 5 * ms, 0, 7*ms + shard.LeaseTerm},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := shard.NewFeed()
-			f.Begin(tt.on, nil)
-			f.ProvedBarrier(tt.barrier)
-			f.ProvedHeard(tt.heard)
-			if f.Until.Load() != tt.until || f.Alone.Load() != tt.alone {
-				t.Errorf("until %d, alone %d", f.Until.Load(), f.Alone.Load())
-			}
-			covered := &local.Item{Epoch: f.Epoch.Load()}
-			f.Silent()
-			if f.Until.Load() != 0 || !f.Passed(covered.Epoch) {
-				t.Error("covered after a silence")
-			}
-		})
 	}
 }

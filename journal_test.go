@@ -34,7 +34,7 @@ func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache
 	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
 	c := cacheOf[string](t, client, "c", Policy{})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return hasBarrier(client) }, func() string { return "the server's time is not known" })
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}

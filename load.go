@@ -157,7 +157,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	case errors.Is(err, ErrNotFound):
 		c.flights.keep(f, func() {
 			if !f.disturbed { // else somebody may have written it meanwhile
-				c.remember(key, f.mark.Epoch)
+				c.remember(key, f.mark)
 			}
 		})
 		c.flights.settle(f, Entry[V]{}, err)
@@ -213,7 +213,7 @@ func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
 		case plan.cause != nil:
 			c.put(f.key.key, it)
 		case !f.disturbed: // else somebody may have written it meanwhile
-			it.Epoch = f.mark.Epoch
+			it.Cover = f.mark.Cover()
 			c.put(f.key.key, it)
 		}
 	})
@@ -221,13 +221,13 @@ func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
 }
 
 // remember keeps a loader's ErrNotFound, or at least forgets the old value.
-func (c *Cache[V]) remember(key string, epoch uint64) {
+func (c *Cache[V]) remember(key string, m shard.Mark) {
 	if c.policy.NegativeTTL <= 0 {
 		c.drop(key)
 		return
 	}
 	it := c.absentItem(c.client.shard.Clock.Now())
-	it.Epoch = epoch
+	it.Cover = m.Cover()
 	c.put(key, it)
 }
 
@@ -283,7 +283,7 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
 	for range 3 {
 		m := c.keys.Mark(c.full(f.key.key))
-		if m.Epoch == 0 || c.client.shard.Node.Load() != node {
+		if m.Cover() == nil || c.client.shard.Node.Load() != node {
 			return
 		}
 		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
@@ -291,7 +291,7 @@ func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], i
 			return
 		}
 		covered, ok := *it, false
-		covered.Epoch = m.Epoch
+		covered.Cover = m.Cover()
 		c.flights.exchange(f, func() {
 			if ok = c.client.shard.Feed.Undisturbed(m); ok {
 				c.put(f.key.key, &covered)

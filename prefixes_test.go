@@ -116,7 +116,7 @@ func TestManyPrefixesDeletedByAnotherTakeNothingElse(t *testing.T) {
 			connect(t, away, 20*time.Second)
 			a, b := cacheOf[string](t, there, "c", Policy{}), cacheOf[string](t, away, "c", Policy{})
 			_, _ = b.Set(t.Context(), "user:1:k", "online") // the class's lives are known
-			waitUntil(t, 20*time.Second, func() bool { return away.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
+			waitUntil(t, 20*time.Second, func() bool { return hasBarrier(away) }, func() string { return "the server's time is not known" })
 			f.Blackhole(true)
 			waitUntil(t, 20*time.Second, func() bool { return away.State() == health.Degraded }, func() string { return "no outage" })
 			setKept(t, b)
@@ -199,7 +199,7 @@ func TestAKeyUnderTwoDeletedPrefixesWasDeletedByTheLater(t *testing.T) {
 	connect(t, one, 20*time.Second)
 	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 20*time.Second, func() bool { return one.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return hasBarrier(one) }, func() string { return "the server's time is not known" })
 	_, _ = there.Set(t.Context(), "ax", "old") // the class's lives are known
 	f.Blackhole(true)
 	waitUntil(t, 20*time.Second, func() bool { return one.State() == health.Degraded }, func() string { return "no outage" })

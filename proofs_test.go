@@ -29,6 +29,12 @@ func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 	if c.vouches(&local.Item{}, SourceRedis, 5+shard.LeaseTerm) {
 		t.Error("after the lease")
 	}
+	before := &local.Item{Cover: c.shard.Feed.Cover()}
+	c.shard.Feed.Begin(true, nil)
+	c.shard.Feed.ProvedBarrier(5)
+	if c.vouches(before, SourceRedis, 5) {
+		t.Error("by the proofs of the next master")
+	}
 }
 
 // TestTheFeedIsHeardAsOfTheQuestionBefore: an answer can overtake what was

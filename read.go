@@ -66,14 +66,14 @@ func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 	if it == nil {
 		return nil
 	}
-	if now < it.TrustUntil && c.client.coherent(it, now) {
+	if now < it.TrustUntil && it.Cover.Covers(now) {
 		return it
 	}
 	return c.uncovered(it, now)
 }
 
-// uncovered is hit for an item that the feed does not cover. One that it covered
-// before, in an epoch that has ended, may have been changed meanwhile.
+// uncovered is hit for an item that is not covered. One whose cover is over may have
+// been changed meanwhile.
 func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
 	away := c.client.shard.Node.Load() == nil
 	switch {
@@ -81,7 +81,7 @@ func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
 		return nil
 	case away && now < it.FreshUntil:
 		return it
-	case now < it.AskAfter && !c.client.shard.Feed.Passed(it.Epoch):
+	case now < it.AskAfter && !it.Cover.Over():
 		return it
 	}
 	return nil
@@ -199,7 +199,9 @@ func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a a
 	case a.it != nil:
 		c.flights.keep(f, func() { c.put(key, a.it) })
 		e := c.entry(a.it, a.source, now, nil)
-		e.Coherent = e.Coherent && now-f.asked <= shard.LeaseTerm // else this process was stopped with the answer in its socket
+		// Else this process was stopped with the answer in its socket, or another master
+		// has been reached meanwhile, whose proofs say nothing of the one that answered.
+		e.Coherent = e.Coherent && now-f.asked <= shard.LeaseTerm && !f.mark.Over()
 		c.flights.settle(f, e, nil)
 	case a.away != nil:
 		c.deleted(ctx, f, l, a.away)
@@ -273,7 +275,7 @@ func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m sha
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, asked, age, ttl)
-	it.Epoch, it.End = m.Epoch, endOf(node, v, missed)
+	it.Cover, it.End = m.Cover(), endOf(node, v, missed)
 	return answer[V]{it: it, source: SourceRedis}
 }
 

@@ -128,7 +128,7 @@ func TestTheLaterAcknowledgedWriteStands(t *testing.T) {
 	connect(t, one, 20*time.Second)
 	connect(t, other, 20*time.Second)
 	away, there := cacheOf[string](t, one, "c", Policy{}), cacheOf[string](t, other, "c", Policy{})
-	waitUntil(t, 20*time.Second, func() bool { return one.shard.Feed.Alone.Load() > 0 }, func() string { return "the server's time is not known" })
+	waitUntil(t, 20*time.Second, func() bool { return hasBarrier(one) }, func() string { return "the server's time is not known" })
 	set := func(c *Cache[string], key, v string) { _, err := c.Set(t.Context(), key, v); wantErr(t, err, nil) }
 	del := func(c *Cache[string], key string) { _, err := c.Delete(t.Context(), key); wantErr(t, err, nil) }
 	writes := []struct {

@@ -45,7 +45,8 @@ var mayImport = []struct {
 	{"internal/suites", nil, "a list"},
 	{"internal/keyfiles", nil, "files become TLS settings; whose they are, and what is told of them, is the root's"},
 	{"internal/heapsize", nil, "what a value takes in memory is a matter of its type, whoever keeps it"},
-	{"internal/local", nil, "memory knows nothing of Redis: the root translates, and a test needs no server"},
+	{"internal/cover", nil, "what vouches for an entry is a moment: memory and the shard share it, and neither knows the other"},
+	{"internal/local", []string{"internal/cover"}, "memory knows nothing of Redis: the root translates, and a test needs no server"},
 	{"internal/breaker", nil, "the breaker is a pure function of outcomes, whoever has them"},
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
@@ -55,7 +56,7 @@ var mayImport = []struct {
 	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
 	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
-	{"internal/shard", []string{"health", "stats", "internal/clock", "internal/counter", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
+	{"internal/shard", []string{"health", "stats", "internal/clock", "internal/counter", "internal/cover", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
 	{"internal/remote", []string{"internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 

@@ -393,7 +393,7 @@ func (c *Cache[V]) remembered(w *write, m shard.Mark) {
 	}
 	switch {
 	case w.item != nil && undisturbed && !w.InTime:
-		w.item.Epoch = m.Epoch
+		w.item.Cover = m.Cover()
 	case w.item != nil:
 		w.item.AskAfter, w.item.TrustUntil = 0, 0
 	case w.Rec.Kind == outbox.Touch && !undisturbed && !w.InTime && !c.shortens(w):

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/evercache/evercache/internal/cover"
 )
 
 // Key is a key of one class; classes may share a Store.
@@ -20,10 +22,10 @@ type Key struct {
 // Item is what a Store holds of a key. What a hit looks at comes first. An Item
 // is not modified once it is in a Store.
 type Item struct {
-	// Epoch of the feed that covers it; 0: none does.
-	Epoch uint64
+	// Cover vouches for it; nil: none does.
+	Cover *cover.Cover
 	// Times of the Store's clock: served without asking Redis until TrustUntil
-	// while the feed covers it, else until AskAfter, as fresh until FreshUntil,
+	// while it is covered, else until AskAfter, as fresh until FreshUntil,
 	// worth keeping until KeepUntil.
 	TrustUntil, AskAfter, FreshUntil int64
 	key                              Key

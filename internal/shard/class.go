@@ -52,11 +52,10 @@ func (k *Class) Marks() string { return remote.MarksKey(k.sh.Config.KeyPrefix, k
 // Mark is to be taken before Redis is asked or written.
 func (k *Class) Mark(full string) Mark {
 	f := k.sh.Feed
-	m := Mark{slot: f.slot(full)}
+	// The cover first: another master may be reached between the two, which announces
+	// the class later, or not at all.
+	m := Mark{epoch: f.Cover(), tracked: k.Tracked.Load(), slot: f.slot(full)}
 	m.seq = f.seqs[m.slot].Load()
-	if k.Tracked.Load() {
-		m.Epoch = f.Epoch.Load()
-	}
 	return m
 }
 

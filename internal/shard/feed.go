@@ -8,44 +8,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/cover"
 	"github.com/evercache/evercache/internal/remote"
 )
 
 // feed is what the master announces of changes, and how far it can be relied
-// on. An entry of the present epoch is coherent while the lease lasts: every
-// change that was made elsewhere has been announced.
-//
-// The lease is as old as the older of two proofs: a barrier that every
-// promotable replica held (they had not been promoted, so our master was the
-// only one), and the question on the feed's connection before the last that was
-// answered (an answer can overtake an announcement that was made before it, but
-// not the one that was made before the question before).
+// on. An entry is coherent while its cover covers it: every change that was made
+// elsewhere has been announced. An epoch is the time of one cover; another epoch
+// begins when announcements may have been missed.
 type feed struct {
 	seed  maphash.Seed
-	seqs  [1024]atomic.Uint64 // announcements so far, by hash of the key
-	Epoch atomic.Uint64       // another one means that announcements may have been missed; never 0
-	Until atomic.Int64        // the lease's end, in the client's time
-	Alone atomic.Int64        // the same, for what Redis itself says now
-	Begun atomic.Int64        // when the master was reached that announces, in the client's time
+	seqs  [1024]atomic.Uint64         // announcements so far, by hash of the key
+	cover atomic.Pointer[cover.Cover] // of the present epoch; never nil
+	alone atomic.Int64                // until when Redis itself is believed, in the client's time
+	Begun atomic.Int64                // when the master was reached that announces, in the client's time
 
 	Announced atomic.Uint64
 	Flushes   atomic.Uint64
-	epochs    atomic.Uint64 // that were ended by silence
 
-	mu      sync.Mutex // guards what follows
-	on      bool       // the master announces changes
-	why     error      // why it does not
-	barrier int64      // the proofs, in the client's time; 0: none
-	heard   int64
-	since   int64 // proofs of before do not count
+	mu       sync.Mutex // guards what follows; held while covers and leases change
+	proofs   proofs
+	why      error  // why the master does not announce changes
+	epochs   uint64 // so far
+	silences uint64 // epochs that were ended by silence
 }
 
-// LeaseTerm is how old the proofs may be.
-const LeaseTerm = int64(time.Second)
-
 func NewFeed() *feed {
-	f := &feed{seed: maphash.MakeSeed()}
-	f.Epoch.Store(1)
+	f := &feed{seed: maphash.MakeSeed(), epochs: 1}
+	f.cover.Store(new(cover.Cover))
 	return f
 }
 
@@ -53,9 +43,9 @@ func NewFeed() *feed {
 func (f *feed) Begin(on bool, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.Epoch.Add(1)
-	f.on, f.why, f.barrier, f.heard = on, why, 0, 0
-	f.settle()
+	f.why = why
+	f.proofs = proofs{on: on, since: f.proofs.since}
+	f.begin()
 }
 
 // end says that there is no master to hear.
@@ -65,9 +55,24 @@ func (f *feed) end() { f.Begin(false, nil) }
 func (f *feed) Silent() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.epochs.Add(1)
-	f.Epoch.Add(1)
-	f.heard = 0
+	f.silences++
+	f.proofs.heard = 0
+	f.begin()
+}
+
+// flushed says that everything is gone. The proofs stand: what is read from here on
+// is covered.
+func (f *feed) flushed() {
+	f.Flushes.Add(1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begin()
+}
+
+// begin ends the present cover and makes another; the caller holds mu.
+func (f *feed) begin() {
+	f.epochs++
+	f.cover.Swap(new(cover.Cover)).End()
 	f.settle()
 }
 
@@ -77,65 +82,76 @@ func (f *feed) Silent() {
 func (f *feed) Doubt(now int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.since, f.barrier, f.heard = now, 0, 0
+	f.proofs = f.proofs.doubted(now)
 	f.settle()
-}
-
-// flushed says that everything is gone.
-func (f *feed) flushed() {
-	f.Flushes.Add(1)
-	f.Epoch.Add(1)
 }
 
 // ProvedBarrier and ProvedHeard take a proof.
 func (f *feed) ProvedBarrier(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at >= f.since {
-		f.barrier = max(f.barrier, at)
-		f.settle()
-	}
+	f.proofs = f.proofs.withBarrier(at)
+	f.settle()
 }
 
 func (f *feed) ProvedHeard(at int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if at >= f.since {
-		f.heard = max(f.heard, at)
-		f.settle()
-	}
+	f.proofs = f.proofs.withHeard(at)
+	f.settle()
 }
 
+// settle gives the present cover its lease; the caller holds mu.
 func (f *feed) settle() {
-	f.Alone.Store(term(f.barrier))
-	if !f.on {
-		f.Until.Store(0)
-		return
-	}
-	f.Until.Store(term(min(f.barrier, f.heard)))
+	until, alone := f.proofs.lease()
+	f.alone.Store(alone)
+	f.cover.Load().Renew(until)
 }
 
-func term(proof int64) int64 {
-	if proof == 0 {
-		return 0
-	}
-	return proof + LeaseTerm
+// Alone reports whether Redis itself is believed: our master was the only one.
+func (f *feed) Alone(now int64) bool { return now < f.alone.Load() }
+
+// Cover is what covers whatever is read or written from now on.
+func (f *feed) Cover() *cover.Cover { return f.cover.Load() }
+
+// feedState is what the feed is worth.
+type feedState struct {
+	proofs
+	why              error
+	epochs, silences uint64
+}
+
+func (f *feed) state() feedState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return feedState{f.proofs, f.why, f.epochs, f.silences}
 }
 
 // State tells what the feed is worth.
 func (f *feed) State() (on bool, barrier, heard int64, why error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.on, f.barrier, f.heard, f.why
+	s := f.state()
+	return s.on, s.barrier, s.heard, s.why
 }
 
 // Mark is where the feed stood when something was asked or sent: what comes of
 // it is covered by the feed from then on.
 type Mark struct {
-	Epoch uint64 // 0: not covered
-	slot  uint32
-	seq   uint64
+	epoch   *cover.Cover
+	tracked bool // the feed announces the class
+	slot    uint32
+	seq     uint64
 }
+
+// Cover is what covers what comes of it; nil: nothing does.
+func (m Mark) Cover() *cover.Cover {
+	if !m.tracked {
+		return nil
+	}
+	return m.epoch
+}
+
+// Over reports whether the epoch has ended: another master may be in use.
+func (m Mark) Over() bool { return m.epoch.Over() }
 
 func (f *feed) slot(key string) uint32 {
 	return uint32(maphash.String(f.seed, key) % uint64(len(f.seqs)))
@@ -150,9 +166,6 @@ func (f *feed) announce(key string) {
 // Undisturbed reports that nothing was announced for the key, or one that
 // shares its slot, since the mark.
 func (f *feed) Undisturbed(m Mark) bool { return f.seqs[m.slot].Load() == m.seq }
-
-// Passed reports whether an entry of that epoch was covered once and is not now.
-func (f *feed) Passed(epoch uint64) bool { return epoch != 0 && epoch != f.Epoch.Load() }
 
 // ClassOf finds the class of a key in Redis.
 func (sh *Shard) ClassOf(full string) *Class {

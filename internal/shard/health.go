@@ -10,13 +10,13 @@ import (
 
 func (sh *Shard) FeedHealth() health.Feed {
 	now := sh.Clock.Now()
-	on, barrier, heard, why := sh.Feed.State()
+	s := sh.Feed.state()
 	h := health.Feed{
-		On: on, Cause: why, Lease: -1,
-		Coherent: now < sh.Feed.Until.Load(), Epoch: sh.Feed.Epoch.Load(),
-		Announced: sh.Feed.Announced.Load(), Flushes: sh.Feed.Flushes.Load(), Silences: sh.Feed.epochs.Load(),
+		On: s.on, Cause: s.why, Lease: -1,
+		Coherent: sh.Feed.Cover().Covers(now), Epoch: s.epochs,
+		Announced: sh.Feed.Announced.Load(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
 	}
-	if proof := min(barrier, heard); proof > 0 {
+	if proof := min(s.barrier, s.heard); proof > 0 {
 		h.Lease = time.Duration(now - proof)
 	}
 	return h
