@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/heapsize"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/shard"
@@ -114,7 +115,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		trusting: trusting,
 		codec:    defaultCodec[V](),
 		sizer:    heapsize.For[V](),
-		flights:  newFlights[V](),
+		flights:  flight.New[Entry[V], asked](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
 	c.keys = client.shard.NewClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
@@ -258,10 +259,10 @@ func (c *Cache[V]) dropPrefix(prefix string) int {
 
 // dropAll drops the keys of the class that under reports.
 func (c *Cache[V]) dropAll(under func(key string) bool) (n int) {
-	c.flights.supersedeAll(under)
+	c.flights.SupersedeAll(under)
 	for k := range c.l1.Keys() {
 		if k.Class == c.id && under(k.Key) {
-			c.flights.supersede(k.Key, func() { c.l1.Delete(k) })
+			c.flights.Supersede(k.Key, func() { c.l1.Delete(k) })
 			n++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/inflight"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
@@ -34,7 +35,7 @@ type Client struct {
 	evictions local.Evictions
 	fills     fills
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
-	cycles    cycles
+	waits     flight.Waits
 	kit       *inside
 
 	requests       *requests

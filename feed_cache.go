@@ -9,7 +9,7 @@ import (
 type hearing[V any] struct{ c *Cache[V] }
 
 func (h hearing[V]) Changed(key string, deleted bool) { h.c.changed(key, deleted) }
-func (h hearing[V]) SomeDeleted()                     { h.c.flights.disturb() } // what is being loaded is not announced
+func (h hearing[V]) SomeDeleted()                     { h.c.flights.Disturb() } // what is being loaded is not announced
 func (h hearing[V]) Discard(key string)               { h.c.discard(key) }
 func (h hearing[V]) Flushed()                         { h.c.dropPrefix("") }
 func (h hearing[V]) Flush(under func(key string) bool) {
@@ -24,7 +24,7 @@ func (h hearing[V]) values() findings.Class { return h.c.values() }
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.shard.Scripts.Writes(full), c.client.shard.Clock.Now()
-	c.flights.announced(key, deleted, func() {
+	c.flights.Announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:
 		case deleted || it.Absent:
@@ -68,5 +68,5 @@ func ended(it *local.Item, now int64) *local.Item {
 // discard drops what Redis does not hold.
 func (c *Cache[V]) discard(full string) {
 	key := c.bare(full)
-	c.flights.supersede(key, func() { c.drop(key) })
+	c.flights.Supersede(key, func() { c.drop(key) })
 }

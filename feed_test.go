@@ -489,28 +489,3 @@ func TestAClassIsCoveredThoughTheFirstAttemptFailed(t *testing.T) {
 	c.keys.Tracked.Store(false) // as when Redis does not answer in time
 	waitCovered(t, c)
 }
-
-// TestALoadWhoseMissWasOvertakenHasItsCallersBack is the end of a key's life,
-// which is announced behind the answer that there is none, but may be handled first.
-func TestALoadWhoseMissWasOvertakenHasItsCallersBack(t *testing.T) {
-	fs := newFlights[string]()
-	f, _ := fs.join("a", true)
-	fs.announced("a", false, func() {})
-	fs.keep(f, func() { t.Error("what was read before the announcement is kept") })
-	if !fs.loads(f) || !fs.disturbed(f) {
-		t.Error("it does not load")
-	}
-	if _, leader := fs.join("a", true); leader {
-		t.Error("a second load")
-	}
-	fs.announced("a", true, func() {})
-	if !fs.superseded(f) {
-		t.Error("a delete does not supersede it")
-	}
-
-	f, _ = fs.join("b", true)
-	fs.announced("b", false, func() {})
-	if g, leader := fs.join("b", true); !leader || fs.loads(f) || !fs.loads(g) {
-		t.Error("two of them load")
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercache/evercache/internal/counter"
 	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
@@ -51,10 +52,10 @@ func (c *Cache[V]) allowed(l loading[V]) bool {
 
 // startLoad starts the flight's load, unless another flight of the key loads: then
 // this one's callers join it.
-func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], l loading[V], plan loadPlan[V]) {
+func (c *Cache[V]) startLoad(ctx context.Context, f *keyFlight[V], l loading[V], plan loadPlan[V]) {
 	switch {
-	case plan.cause == nil && !c.flights.loads(f):
-		c.flights.abandon(f)
+	case plan.cause == nil && !f.BeginLoad():
+		f.Abandon()
 	case l.batch != nil:
 		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, plan})
 	default:
@@ -66,9 +67,9 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *flight[V], l loading[V], pl
 // that leaves takes the load with it. The flight is settled after LoadTimeout
 // at the latest, whatever the loader does. had, where not nil, is closed when the
 // load that it waits for has ended: what follows is not the loader's time.
-func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
+func (c *Cache[V]) runLoad(ctx context.Context, f *keyFlight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
 	ok := c.client.shard.Spawn(func() {
-		ctx, cancel := c.client.loadContext(within(ctx, &f.awaited), c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(flight.Within(ctx, &f.Task), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
 			select {
@@ -78,18 +79,18 @@ func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], pl
 			}
 			defer c.rescue(f)
 			e, err := c.orStale(plan.fallback, context.Cause(ctx))
-			if c.flights.settle(f, e, err) {
+			if f.Settle(e, err) {
 				c.client.loads.results.Add("timeout")
 			}
 		})
 		defer stop()
 		defer c.rescue(f)
 		var v V
-		err := c.client.runLoader(func() (err error) { v, err = load(ctx, f.key.key); return err })
+		err := c.client.runLoader(func() (err error) { v, err = load(ctx, f.Key()); return err })
 		c.loaded(f, plan, v, err)
 	})
 	if !ok {
-		c.flights.settle(f, Entry[V]{}, ErrClosed)
+		f.Settle(Entry[V]{}, ErrClosed)
 	}
 }
 
@@ -97,12 +98,12 @@ func (c *Cache[V]) runLoad(ctx context.Context, f *flight[V], load Loader[V], pl
 // runtime.Goexit in a loader, which cannot be stopped, only told, or by a panic
 // in the codec, the clone or the weight, on a goroutine where no caller could
 // recover it.
-func (c *Cache[V]) rescue(f *flight[V]) {
+func (c *Cache[V]) rescue(f *keyFlight[V]) {
 	err := errGoexit
 	if p := recover(); p != nil {
 		err = &LoadPanicError{Value: p, Stack: debug.Stack()}
 	}
-	c.flights.settle(f, Entry[V]{}, err)
+	f.Settle(Entry[V]{}, err)
 }
 
 // loadContext keeps the values of ctx, but ends after d or with the client.
@@ -151,20 +152,16 @@ func loadResult(err error) string {
 
 // loaded keeps what the loader said, settles the flight, and then fills Redis:
 // no caller waits for that.
-func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
-	key := f.key.key
+func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
+	key := f.Key()
 	switch {
 	case errors.Is(err, ErrNotFound):
-		c.flights.keep(f, func() {
-			if !f.disturbed { // else somebody may have written it meanwhile
-				c.remember(key, f.mark)
-			}
-		})
-		c.flights.settle(f, Entry[V]{}, err)
+		f.KeepUndisturbed(func() { c.remember(key, f.Data.mark) }) // else somebody may have written it meanwhile
+		f.Settle(Entry[V]{}, err)
 		return
 	case err != nil:
 		e, err := c.orStale(plan.fallback, fmt.Errorf("evercache: load: %w", err))
-		c.flights.settle(f, e, err)
+		f.Settle(e, err)
 		return
 	}
 	v = c.own(v)
@@ -185,39 +182,38 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 	now := c.client.shard.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
-	if plan.cause == nil && c.flights.disturbed(f) { // only the fill finds out whether it is worth keeping
+	if plan.cause == nil && f.Disturbed() { // only the fill finds out whether it is worth keeping
 		c.fill(f, it, data, plan.replaces)
-		c.flights.settle(f, e, nil)
+		f.Settle(e, nil)
 		return
 	}
-	c.flights.keep(f, func() { c.put(key, it) })
+	f.Keep(func() { c.put(key, it) })
 	if plan.cause != nil || c.client.shard.Node.Load() == nil {
-		c.flights.settle(f, e, nil)
+		f.Settle(e, nil)
 		return
 	}
-	if c.flights.settleToFill(f, e) {
+	if f.SettleToFill(e) {
 		c.fill(f, it, data, plan.replaces)
-		c.flights.filled(f)
+		f.Filled()
 	}
 }
 
 // keepHere keeps a loaded value in the memory of this process only: it does not
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
-func (c *Cache[V]) keepHere(f *flight[V], plan loadPlan[V], v V, cause error) {
+func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], v V, cause error) {
 	now := c.client.shard.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
-	c.flights.keep(f, func() {
-		switch {
-		case plan.cause != nil:
-			c.put(f.key.key, it)
-		case !f.disturbed: // else somebody may have written it meanwhile
-			it.Cover = f.mark.Cover()
-			c.put(f.key.key, it)
-		}
-	})
-	c.flights.settle(f, e, nil)
+	if plan.cause != nil {
+		f.Keep(func() { c.put(f.Key(), it) })
+	} else { // what is disturbed somebody may have written meanwhile
+		f.KeepUndisturbed(func() {
+			it.Cover = f.Data.mark.Cover()
+			c.put(f.Key(), it)
+		})
+	}
+	f.Settle(e, nil)
 }
 
 // remember keeps a loader's ErrNotFound, or at least forgets the old value.
@@ -236,8 +232,8 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 // after the load's caller was told that there was none). A fill that fails is
 // counted and nothing else: the caller has its value. What memory holds is
 // covered by the feed once Redis holds it too.
-func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
-	full := c.full(f.key.key)
+func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces string) {
+	full := c.full(f.Key())
 	defer c.client.fills.enter()()
 	node := c.client.shard.Node.Load()
 	if node == nil {
@@ -251,26 +247,26 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 		return
 	}
 	defer c.client.shard.Locks.Unlock(held)
-	if c.flights.superseded(f) || c.client.shard.Waits(full) || c.yields(f.key.key, replaces) {
+	if f.Superseded() || c.client.shard.Waits(full) || c.yields(f.Key(), replaces) {
 		return
 	}
 	defer c.client.shard.Scripts.Enter(full)()
 	sent := time.Now()
-	missed, ok := f.missed.since(c.client.shard.Clocks)
+	missed, ok := f.Data.missed.since(c.client.shard.Clocks)
 	if !ok {
 		return
 	}
-	stored, err := c.keys.Fill(ctx, node, shard.Filling{Key: full, Rest: f.key.key, Data: data, Missed: missed, Replaces: replaces})
+	stored, err := c.keys.Fill(ctx, node, shard.Filling{Key: full, Rest: f.Key(), Data: data, Missed: missed, Replaces: replaces})
 	if stored && replaces != "" {
-		c.unread.overwritten.add(f.key.key)
+		c.unread.overwritten.add(f.Key())
 	}
 	switch {
-	case c.flights.superseded(f): // by a DeletePrefix, which takes no lock and may have passed the key already
+	case f.Superseded(): // by a DeletePrefix, which takes no lock and may have passed the key already
 		c.keys.Unfill(ctx, node, full, sent)
 	case err == nil && !stored:
-		c.unkeep(f.key.key, it) // ask Redis next time
+		c.unkeep(f.Key(), it) // ask Redis next time
 	case err == nil:
-		c.flights.keep(f, func() { c.put(f.key.key, it) })
+		f.Keep(func() { c.put(f.Key(), it) })
 		c.cover(ctx, node, f, it, data)
 	}
 }
@@ -280,21 +276,21 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 // internal/remote.Tracking), and nobody can tell that from another's write. So
 // Redis is asked what it holds: the answer comes behind the announcement.
 // Where the announcement is handled only after the question, it is asked again.
-func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
+func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *keyFlight[V], it *local.Item, data []byte) {
 	for range 3 {
-		m := c.keys.Mark(c.full(f.key.key))
+		m := c.keys.Mark(c.full(f.Key()))
 		if m.Cover() == nil || c.client.shard.Node.Load() != node {
 			return
 		}
-		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
+		v, err := node.Get(ctx, c.full(f.Key()), c.policy.ReadTimeout)
 		if err != nil || !bytes.Equal(v.Data, data) {
 			return
 		}
 		covered, ok := *it, false
 		covered.Cover = m.Cover()
-		c.flights.exchange(f, func() {
+		f.Exchange(func() {
 			if ok = c.client.shard.Feed.Undisturbed(m); ok {
-				c.put(f.key.key, &covered)
+				c.put(f.Key(), &covered)
 			}
 		})
 		if ok {
@@ -305,7 +301,7 @@ func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], i
 
 // unkeep drops an item if memory still holds that very one.
 func (c *Cache[V]) unkeep(key string, it *local.Item) {
-	c.flights.supersede(key, func() {
+	c.flights.Supersede(key, func() {
 		if c.peek(key) == it {
 			c.drop(key)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
@@ -74,7 +75,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 			if err := c.await(ctx, f); err != nil {
 				return errors.Join(append(errs, err)...)
 			}
-			if f.abandoned {
+			if f.Abandoned() {
 				again = append(again, key)
 				continue
 			}
@@ -112,20 +113,20 @@ func oneOf(errs []error) error {
 
 // joined is one key of GetMany: its flight, or why it has none.
 type joined[V any] struct {
-	flight *flight[V]
+	flight *keyFlight[V]
 	leader bool
 	err    error
 }
 
 func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V]) []joined[V] {
 	js := make([]joined[V], len(keys))
-	var lead []*flight[V]
+	var lead []*keyFlight[V]
 	for i, key := range keys {
 		if err := validKey(key); err != nil {
 			js[i].err = err
 			continue
 		}
-		js[i].flight, js[i].leader = c.flights.join(key, load != nil)
+		js[i].flight, js[i].leader = c.flights.Join(key, load != nil)
 		if js[i].leader {
 			lead = append(lead, js[i].flight)
 		}
@@ -135,7 +136,7 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 	defer func() { // see fly
 		if crashed {
 			for _, f := range lead {
-				c.flights.abandon(f)
+				f.Abandon()
 			}
 		}
 	}()
@@ -158,7 +159,7 @@ type batch[V any] struct {
 	wanted []wanted[V]
 	rated  bool // whether an outage lets it run has been decided
 	runs   bool // it does
-	awaited
+	task   flight.Task
 	done   chan struct{} // closed when values and err are final
 	values map[string]V
 	err    error
@@ -166,7 +167,7 @@ type batch[V any] struct {
 
 // wanted is a flight whose key is to be loaded.
 type wanted[V any] struct {
-	flight *flight[V]
+	flight *keyFlight[V]
 	plan   loadPlan[V]
 }
 
@@ -185,9 +186,9 @@ func (b *batch[V]) loader() Loader[V] {
 	}
 	return func(ctx context.Context, key string) (V, error) {
 		var none V
-		over, err := b.cache.client.cycles.await(ctx, &b.awaited)
-		if err != nil {
-			return none, err
+		over, ok := b.cache.client.waits.Await(ctx, &b.task)
+		if !ok {
+			return none, ErrLoadCycle
 		}
 		defer over()
 		select {
@@ -218,11 +219,11 @@ func (b *batch[V]) start(ctx context.Context) {
 	c := b.cache
 	keys := make([]string, len(b.wanted))
 	for i, w := range b.wanted {
-		keys[i] = w.flight.key.key
+		keys[i] = w.flight.Key()
 	}
 	ok := c.client.shard.Spawn(func() {
 		defer close(b.done)
-		ctx, cancel := c.client.loadContext(within(ctx, &b.awaited), c.policy.LoadTimeout)
+		ctx, cancel := c.client.loadContext(flight.Within(ctx, &b.task), c.policy.LoadTimeout)
 		defer cancel()
 		b.err = errGoexit
 		defer func() {
@@ -242,19 +243,19 @@ func (b *batch[V]) start(ctx context.Context) {
 }
 
 // consultMany is consult for a chunk of flights.
-func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V] {
+func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer[V] {
 	as := make([]answer[V], len(fs))
 	now := c.client.shard.Clock.Now()
 	for _, f := range fs {
-		f.asked, f.mark = now, c.keys.Mark(c.full(f.key.key))
+		f.Data.at, f.Data.mark = now, c.keys.Mark(c.full(f.Key()))
 	}
 	node := c.client.shard.Node.Load()
 	var full []string
 	var index []int
 	for i, f := range fs {
-		key := c.full(f.key.key)
+		key := c.full(f.Key())
 		if node == nil || c.client.shard.Waits(key) {
-			as[i] = c.consult(ctx, f.key.key, f.mark)
+			as[i] = c.consult(ctx, f.Key(), f.Data.mark)
 			continue
 		}
 		full, index = append(full, key), append(index, i)
@@ -265,7 +266,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*flight[V]) []answer[V]
 	missed := missAt(node)
 	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
 	for j, i := range index {
-		as[i] = c.fromRedis(node, found[j].Value, found[j].Err, fs[i].mark, missed)
+		as[i] = c.fromRedis(node, found[j].Value, found[j].Err, fs[i].Data.mark, missed)
 	}
 	return as
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
@@ -116,7 +117,7 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		if c.client.shard.Closed() {
 			return Entry[V]{}, ErrClosed
 		}
-		f, leader := c.flights.join(key, load != nil)
+		f, leader := c.flights.Join(key, load != nil)
 		if leader {
 			c.fly(ctx, f, load)
 		} else if load != nil {
@@ -125,42 +126,54 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		if err := c.await(ctx, f); err != nil {
 			return Entry[V]{}, err
 		}
-		if !f.abandoned {
+		if !f.Abandoned() {
 			return c.shared(f, leader)
 		}
 	}
 }
 
+// flights are the reads and loads of a class that are under way.
+type flights[V any] = flight.Group[Entry[V], asked]
+
+type keyFlight[V any] = flight.Flight[Entry[V], asked]
+
+// asked is what is noted of a flight's question to Redis.
+type asked struct {
+	at     int64      // when Redis was asked
+	mark   shard.Mark // where the feed stood then
+	missed miss       // when Redis said that it has no value
+}
+
 // await waits for the flight, unless that waits for the load of ctx.
-func (c *Cache[V]) await(ctx context.Context, f *flight[V]) error {
-	done, err := c.client.cycles.await(ctx, &f.awaited)
-	if err != nil {
-		return err
+func (c *Cache[V]) await(ctx context.Context, f *keyFlight[V]) error {
+	done, ok := c.client.waits.Await(ctx, &f.Task)
+	if !ok {
+		return ErrLoadCycle
 	}
 	defer done()
-	return f.wait(ctx)
+	return f.Wait(ctx)
 }
 
 // shared is the flight's result for one of its callers: each has its own copy.
-func (c *Cache[V]) shared(f *flight[V], leader bool) (Entry[V], error) {
-	e := f.entry
-	if !leader && f.err == nil {
+func (c *Cache[V]) shared(f *keyFlight[V], leader bool) (Entry[V], error) {
+	e, err := f.Result()
+	if !leader && err == nil {
 		e.Value = c.own(e.Value)
 	}
-	return e, f.err
+	return e, err
 }
 
 // fly asks Redis under the leader's context, and starts the load if it comes
 // to that. The flight is settled when it returns, or by the load.
-func (c *Cache[V]) fly(ctx context.Context, f *flight[V], load Loader[V]) {
+func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
 	crashed := true
 	defer func() {
 		if crashed { // the leader's codec or clone panicked: those who wait try for themselves
-			c.flights.abandon(f)
+			f.Abandon()
 		}
 	}()
-	f.asked, f.mark = c.client.shard.Clock.Now(), c.keys.Mark(c.full(f.key.key))
-	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.key.key, f.mark))
+	f.Data.at, f.Data.mark = c.client.shard.Clock.Now(), c.keys.Mark(c.full(f.Key()))
+	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.Key(), f.Data.mark))
 	crashed = false
 }
 
@@ -193,23 +206,23 @@ func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
 }
 
 // conclude settles the flight by what Redis said, or starts a load that will.
-func (c *Cache[V]) conclude(ctx context.Context, f *flight[V], l loading[V], a answer[V]) {
-	key, now := f.key.key, c.client.shard.Clock.Now()
+func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
+	key, now := f.Key(), c.client.shard.Clock.Now()
 	switch {
 	case a.it != nil:
-		c.flights.keep(f, func() { c.put(key, a.it) })
+		f.Keep(func() { c.put(key, a.it) })
 		e := c.entry(a.it, a.source, now, nil)
 		// Else this process was stopped with the answer in its socket, or another master
 		// has been reached meanwhile, whose proofs say nothing of the one that answered.
-		e.Coherent = e.Coherent && now-f.asked <= shard.LeaseTerm && !f.mark.Over()
-		c.flights.settle(f, e, nil)
+		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over()
+		f.Settle(e, nil)
 	case a.away != nil:
 		c.deleted(ctx, f, l, a.away)
 	case a.err == nil:
-		f.missed = a.missed
+		f.Data.missed = a.missed
 		c.absent(ctx, f, l, a.junk)
 	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
-		c.flights.abandon(f) // the leader left; another caller leads
+		f.Abandon() // the leader left; another caller leads
 	default:
 		c.away(ctx, f, l, a.err)
 	}
@@ -316,20 +329,20 @@ func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
 const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
-func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk string) {
-	key, now := f.key.key, c.client.shard.Clock.Now()
+func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], junk string) {
+	key, now := f.Key(), c.client.shard.Clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
 	case !lives || c.client.shard.Node.Load() == nil:
 	case c.client.shard.Bereft() && !it.Absent:
 		it = replaced(it, now)
-		c.flights.keep(f, func() { c.put(key, it) })
+		f.Keep(func() { c.put(key, it) })
 	default:
-		c.flights.keep(f, func() { c.drop(key) }) // somebody deleted it
+		f.Keep(func() { c.drop(key) }) // somebody deleted it
 		it = nil
 	}
 	if l.load == nil {
-		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+		f.Settle(Entry[V]{}, ErrNotFound)
 		return
 	}
 	c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, replaces: junk})
@@ -337,11 +350,11 @@ func (c *Cache[V]) absent(ctx context.Context, f *flight[V], l loading[V], junk 
 
 // deleted concludes a flight of a key that was deleted here while Redis is away. What
 // its loads ask of the origin is bounded as that of others in an outage.
-func (c *Cache[V]) deleted(ctx context.Context, f *flight[V], l loading[V], cause error) {
-	it := c.peek(f.key.key) // what was loaded since
+func (c *Cache[V]) deleted(ctx context.Context, f *keyFlight[V], l loading[V], cause error) {
+	it := c.peek(f.Key()) // what was loaded since
 	switch {
 	case l.load == nil:
-		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+		f.Settle(Entry[V]{}, ErrNotFound)
 	case !c.allowed(l):
 		c.shed(f, it, cause)
 	default:
@@ -350,26 +363,26 @@ func (c *Cache[V]) deleted(ctx context.Context, f *flight[V], l loading[V], caus
 }
 
 // shed concludes a flight whose load would be one too many.
-func (c *Cache[V]) shed(f *flight[V], it *local.Item, cause error) {
+func (c *Cache[V]) shed(f *keyFlight[V], it *local.Item, cause error) {
 	c.client.loads.shed.Add(1)
 	e, err := c.orStale(it, fmt.Errorf("%w: %w: %w", ErrUnavailable, cause, errShed))
-	c.flights.settle(f, e, err)
+	f.Settle(e, err)
 }
 
 // away concludes a flight that Redis could not answer, as the policy says.
-func (c *Cache[V]) away(ctx context.Context, f *flight[V], l loading[V], cause error) {
-	key, now := f.key.key, c.client.shard.Clock.Now()
+func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], cause error) {
+	key, now := f.Key(), c.client.shard.Clock.Now()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
 	case reads == RefuseReads:
-		c.flights.settle(f, Entry[V]{}, unavailable)
+		f.Settle(Entry[V]{}, unavailable)
 	case it.Fresh(now) && it.Absent:
-		c.flights.settle(f, Entry[V]{}, ErrNotFound)
+		f.Settle(Entry[V]{}, ErrNotFound)
 	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || l.load == nil):
-		c.flights.settle(f, c.entry(it, SourceMemory, now, cause), nil)
+		f.Settle(c.entry(it, SourceMemory, now, cause), nil)
 	case l.load == nil:
-		c.flights.settle(f, Entry[V]{}, unavailable)
+		f.Settle(Entry[V]{}, unavailable)
 	case !c.allowed(l):
 		c.shed(f, it, cause)
 	default:

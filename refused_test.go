@@ -85,14 +85,8 @@ func TestALoadBegunBeforeADeleteDoesNotBringTheValueBack(t *testing.T) {
 }
 
 func (c *Cache[V]) noFills() bool {
-	n := 0
-	for i := range c.flights.shards {
-		s := &c.flights.shards[i]
-		s.mu.Lock()
-		n += len(s.fills)
-		s.mu.Unlock()
-	}
-	return n == 0
+	_, fills := c.flights.Len()
+	return fills == 0
 }
 
 func TestRefusedWritesHoldUpNothingElse(t *testing.T) {

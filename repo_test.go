@@ -31,7 +31,7 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/inflight", "internal/keylock", "internal/local", "internal/remote", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/watch", "internal/heapsize", "internal/roundtrip"},
+		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/flight", "internal/inflight", "internal/keylock", "internal/local", "internal/remote", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/watch", "internal/heapsize", "internal/roundtrip"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
 	},
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
@@ -52,6 +52,7 @@ var mayImport = []struct {
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
 	{"internal/clock", nil, "time is nobody's"},
+	{"internal/flight", nil, "who shares a read or a load follows from keys: what is read, and from where, is the root's"},
 	{"internal/inflight", nil, "it counts what is under way, whatever that is"},
 	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},

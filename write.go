@@ -223,7 +223,7 @@ func (c *Cache[V]) applied(w *write) {
 	}
 }
 
-func (c *Cache[V]) supersede(w *write, put func()) { c.flights.supersede(c.bare(w.Rec.Key), put) }
+func (c *Cache[V]) supersede(w *write, put func()) { c.flights.Supersede(c.bare(w.Rec.Key), put) }
 
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.

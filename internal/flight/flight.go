@@ -1,0 +1,165 @@
+package flight
+
+import (
+	"context"
+	"slices"
+)
+
+// Flight is one read or load of a key.
+type Flight[R, D any] struct {
+	Data D // of the one who leads, and of whoever goes on for him
+	Task Task
+
+	key        keyOf
+	stripe     *stripe[R, D]
+	done       chan struct{} // made for the first who waits; closed when settled
+	settled    bool          // result, err and abandoned are final
+	superseded bool
+	overtaken  bool // somebody else's write was announced before the store's answer was there
+	loading    bool // the store has said that it has no value
+	disturbed  bool // somebody else's write was announced since
+	abandoned  bool // the one who led gave up on his own account
+	result     R
+	err        error
+}
+
+// Key is what is read or loaded.
+func (f *Flight[R, D]) Key() string { return f.key.key }
+
+// Result is what the flight was settled with, for those who have waited for it.
+func (f *Flight[R, D]) Result() (R, error) { return f.result, f.err }
+
+// Abandoned reports that there is no result: who has waited tries again.
+func (f *Flight[R, D]) Abandoned() bool { return f.abandoned }
+
+// Keep runs put unless the key was written since the flight began, or the
+// flight was settled without it. No write of the key can come between the
+// check and the put.
+func (f *Flight[R, D]) Keep(put func()) {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	if !f.superseded && !f.overtaken && !f.settled {
+		put()
+	}
+}
+
+// KeepUndisturbed is Keep for what nobody else may have written since either.
+func (f *Flight[R, D]) KeepUndisturbed(put func()) {
+	f.Keep(func() {
+		if !f.disturbed {
+			put()
+		}
+	})
+}
+
+// Superseded reports whether the key was written since the flight began.
+func (f *Flight[R, D]) Superseded() bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.superseded
+}
+
+// Settle gives the flight its result, takes it off the table and lets those
+// who wait go on. The first result stands; false: there was one already.
+func (f *Flight[R, D]) Settle(r R, err error) bool {
+	return f.end(func() { f.result, f.err = r, err })
+}
+
+// SettleToFill is settle for a flight whose value is still to be written to
+// the store. Until Filled is called a write of the key supersedes it.
+func (f *Flight[R, D]) SettleToFill(r R) bool {
+	return f.end(func() {
+		f.result = r
+		f.stripe.fills[f.key.key] = append(f.stripe.fills[f.key.key], f)
+	})
+}
+
+// Filled ends what SettleToFill began.
+func (f *Flight[R, D]) Filled() {
+	s, key := f.stripe, f.key.key
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fills[key] = slices.DeleteFunc(s.fills[key], func(o *Flight[R, D]) bool { return o == f })
+	if len(s.fills[key]) == 0 {
+		delete(s.fills, key)
+	}
+}
+
+// Abandon ends the flight without a result: those who wait try again.
+func (f *Flight[R, D]) Abandon() {
+	f.end(func() { f.abandoned = true })
+}
+
+func (f *Flight[R, D]) end(set func()) bool {
+	s := f.stripe
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.settled {
+		return false
+	}
+	f.settled = true
+	set()
+	if s.flights[f.key] == f {
+		delete(s.flights, f.key)
+	}
+	if f.done != nil {
+		close(f.done)
+	}
+	return true
+}
+
+// BeginLoad notes that the flight has come to its load. What overtook it may have
+// been the end of the key's life, so others join it again. false: another flight
+// has taken off meanwhile, and may load too.
+func (f *Flight[R, D]) BeginLoad() bool {
+	s := f.stripe
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.loading = true
+	switch {
+	case f.superseded || !f.overtaken:
+		return true
+	case s.flights[f.key] != nil:
+		return false
+	}
+	s.flights[f.key], f.overtaken, f.disturbed = f, false, true
+	return true
+}
+
+// Disturbed reports whether somebody else has written the key, or may have,
+// since the store said that it has no value.
+func (f *Flight[R, D]) Disturbed() bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.disturbed
+}
+
+// Exchange runs put unless the key was written here since the flight began. It
+// is for one that is settled.
+func (f *Flight[R, D]) Exchange(put func()) {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	if !f.superseded {
+		put()
+	}
+}
+
+// Wait waits for the flight under the waiter's own context.
+func (f *Flight[R, D]) Wait(ctx context.Context) error {
+	f.stripe.mu.Lock()
+	settled := f.settled
+	if !settled && f.done == nil {
+		f.done = make(chan struct{})
+	}
+	done := f.done
+	f.stripe.mu.Unlock()
+	if settled {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
