@@ -37,6 +37,31 @@ func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 	}
 }
 
+// TestTheProofsOfTheNextMasterSayNothingOfWhatTheLastOneAnswered also where the feed
+// covers nothing: the class is not announced.
+func TestTheProofsOfTheNextMasterSayNothingOfWhatTheLastOneAnswered(t *testing.T) {
+	t.Parallel()
+	client := newClient(Options{Logger: quiet}.withDefaults())
+	t.Cleanup(client.memory.Close)
+	c := cacheOf[string](t, client, "c", Policy{})
+	for _, another := range []bool{false, true} {
+		now := client.shard.Clock.Now()
+		client.shard.Feed.ProvedBarrier(now)
+		f, _ := c.flights.Join("a", false)
+		f.Data.at, f.Data.mark = now, c.keys.Mark("c:a")
+		if another {
+			client.shard.Feed.Begin(true, nil)
+			client.shard.Feed.ProvedBarrier(client.shard.Clock.Now())
+		}
+		c.conclude(t.Context(), f, loading[string]{}, answer[string]{it: c.newItem("v", now, 0, time.Hour), source: SourceRedis})
+		if e, err := f.Result(); err != nil || e.Value != "v" || e.Coherent && another {
+			t.Errorf("another master: %v: %+v, %v", another, e, err)
+		} else if inTime := client.shard.Clock.Now()-now < shard.LeaseTerm; !another && inTime && !e.Coherent {
+			t.Errorf("not coherent: %+v", e)
+		}
+	}
+}
+
 // TestTheFeedIsHeardAsOfTheQuestionBefore: an answer can overtake what was
 // announced before it, but not what was announced before the question before.
 func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
