@@ -60,6 +60,13 @@ func (c *Cluster) reshard(from, to *Server, slots SlotRange, until redisproc.Ste
 	must(c.tb, c.cluster.Reshard(context.Background(), from.process, to.process, redisproc.SlotRange(slots), until))
 }
 
+// ThereAndBack moves a slot to another master and back within a few milliseconds. Who looks at the cluster before and
+// after sees the same owner, whose epoch has risen.
+func (c *Cluster) ThereAndBack(from, to *Server, slot int) {
+	c.tb.Helper()
+	must(c.tb, c.cluster.ThereAndBack(context.Background(), from.process, to.process, slot))
+}
+
 // TryReshard is Reshard for when a node may be away, and may be called from any goroutine. It ends when ctx does.
 func (c *Cluster) TryReshard(ctx context.Context, from, to *Server, slots SlotRange) error {
 	return c.cluster.Reshard(ctx, from.process, to.process, redisproc.SlotRange(slots), redisproc.Done)

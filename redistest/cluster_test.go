@@ -34,6 +34,15 @@ func line(n *Server) string {
 	return ""
 }
 
+// epoch is a node's config epoch.
+func epoch(t *testing.T, n *Server) (e int) {
+	t.Helper()
+	if _, err := fmt.Sscan(strings.Fields(line(n))[6], &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
@@ -166,7 +175,7 @@ func TestReshardStopsWhereItIsToldAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestAbandonedReshardLeavesTheSlotToItsOwner(t *testing.T) {
+func TestSlotsStayOrMoveAsOne(t *testing.T) {
 	c, from, to := shardPair(t, 1)
 	c.ReshardUntil(Marked, from, to, OneSlot(7))
 	c.Abandon(OneSlot(7))
@@ -175,6 +184,12 @@ func TestAbandonedReshardLeavesTheSlotToItsOwner(t *testing.T) {
 	}
 	if got := from.Do("GET", KeyIn(7, "0")); got != "v" {
 		t.Errorf("GET = %v, want v", got)
+	}
+
+	before := epoch(t, from)
+	c.ThereAndBack(from, to, 7)
+	if got := c.MasterOfSlot(7); got != from || from.Do("GET", KeyIn(7, "0")) != "v" || epoch(t, from) <= before {
+		t.Errorf("after there and back slot 7 belongs to %s, under epoch %d, before %d", got.Addr(), epoch(t, from), before)
 	}
 
 	err := c.AtomicReshard(from, to, SlotRange{7, 9})

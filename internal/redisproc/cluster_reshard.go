@@ -41,6 +41,26 @@ func (c *Cluster) Reshard(ctx context.Context, from, to *Process, slots SlotRang
 	return errors.Join(err, m.close())
 }
 
+// ThereAndBack moves a slot to another node and back within a few milliseconds: between two looks at the cluster nothing
+// seems to have happened.
+func (c *Cluster) ThereAndBack(ctx context.Context, from, to *Process, slot int) error {
+	there, err := c.newMover(ctx, from, to)
+	if err != nil {
+		return fmt.Errorf("there and back: %w", err)
+	}
+	back, err := c.newMover(ctx, to, from)
+	if err != nil {
+		return fmt.Errorf("there and back: %w", errors.Join(err, there.close()))
+	}
+	if err = there.move(ctx, slot, Done); err == nil {
+		err = back.move(ctx, slot, Done)
+	}
+	if err != nil {
+		err = fmt.Errorf("there and back: slot %d: %w", slot, err)
+	}
+	return errors.Join(err, there.close(), back.close())
+}
+
 // Abandon ends the moves of slots that were not finished: whoever owns a slot keeps it, and keys that have moved
 // already are out of reach. (A key that is on a node which does not own its slot stays there unseen.)
 func (c *Cluster) Abandon(ctx context.Context, slots SlotRange) error {
