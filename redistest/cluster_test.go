@@ -85,16 +85,21 @@ func TestClusterIsReadyForAFailover(t *testing.T) {
 		t.Errorf("GET = %v, want v", got)
 	}
 
+	nodes[1].Pause() // no majority could agree
+	nodes[2].Pause()
 	c.Takeover(old)
-	if got := c.WaitMaster(1, replica, failoverPatience); got != old {
-		t.Errorf("master after a takeover: %s, want %s", got.Addr(), old.Addr())
-	}
+	eventually(t, "the replica has taken over", func() bool { return strings.Contains(line(old), "myself,master") })
+	nodes[1].Resume()
+	nodes[2].Resume()
 	c.WaitHealthy(failoverPatience)
 
 	old.Pause() // a planned one would wait for it
 	c.ForceFailover(replica)
 	if got := c.WaitMaster(1, old, failoverPatience); got != replica {
 		t.Errorf("master after a forced failover: %s, want %s", got.Addr(), replica.Addr())
+	}
+	if got := replica.Log(); !strings.Contains(got, "Forced failover user request accepted") {
+		t.Errorf("the replica was not asked for a forced failover: %s", got)
 	}
 	old.Resume()
 	c.WaitHealthy(failoverPatience)
@@ -159,6 +164,9 @@ func TestReshardStopsWhereItIsToldAndGoesOn(t *testing.T) {
 		if got := strings.Contains(line(from), migrating); got != tt.atFrom && tt.step != Told {
 			t.Errorf("%s: the source is migrating: %v, want %v", tt.name, got, tt.atFrom)
 		}
+	}
+	if got := from.Do("INFO", "commandstats").(string); !strings.Contains(got, "cmdstat_cluster|setslot:calls=4,") {
+		t.Errorf("the source was told more than four times that it is migrating: %s", got)
 	}
 	c.Reshard(from, to, SlotRange{6, 8})
 	for slot := 6; slot <= 8; slot++ {

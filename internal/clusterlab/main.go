@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("clusterlab", flag.ContinueOnError)
 	out := flags.String("out", "", "the directory of the episodes; each server has a folder of its own there")
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: clusterlab -out DIR [scenario …]\nscenarios: %s\n", strings.Join(names(), " "))
+		_, _ = fmt.Fprintf(flags.Output(), "usage: clusterlab -out DIR [scenario …]\nscenarios: %s\n", strings.Join(names(), " "))
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
