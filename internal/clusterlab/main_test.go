@@ -10,8 +10,8 @@ import (
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
-// A real cluster is recorded, and the recording says what happened.
-func TestAPlannedFailoverIsRecorded(t *testing.T) {
+func needRedis(t *testing.T) {
+	t.Helper()
 	if err := redisproc.Available(redisproc.Server); err != nil {
 		if os.Getenv("EVERCACHE_TEST_REQUIRE_REDIS") == "1" {
 			t.Fatal(err)
@@ -19,6 +19,11 @@ func TestAPlannedFailoverIsRecorded(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Parallel()
+}
+
+// A real cluster is recorded, and the recording says what happened.
+func TestAPlannedFailoverIsRecorded(t *testing.T) {
+	needRedis(t)
 	dir := t.TempDir()
 	if err := run(t.Context(), []string{"-out", dir, "planned"}); err != nil {
 		t.Fatal(err)
@@ -61,6 +66,17 @@ func TestACourseThatWasNotExpectedIsNoEpisode(t *testing.T) {
 		if err := e.asExpected(); (err == nil) != tt.ok {
 			t.Errorf("%v were promoted, %v was expected: %v", tt.got, tt.want, err)
 		}
+	}
+}
+
+func TestAnotherCourseIsNotWritten(t *testing.T) {
+	needRedis(t)
+	s := scenario{name: "x", options: options{noReplicas: true}, promoted: []string{"n3"}, play: func(e *episode) error {
+		e.note(action{What: "nothing"})
+		return nil
+	}}
+	if _, err := play(t.Context(), s); err == nil || !strings.Contains(err.Error(), "[n3] was expected") {
+		t.Errorf("nobody was promoted, and that is an episode: %v", err)
 	}
 }
 

@@ -165,10 +165,7 @@ func (v *viewer) write(at time.Time, took time.Duration, full viewLine) {
 	if now == was && at.Sub(v.wrote) < quiet {
 		return
 	}
-	l := full
-	if was.err == "" && now.err == "" {
-		l = full.changed(now, was)
-	}
+	l := full.changed(now, was) // an error has none of the fields, so all are written after it
 	l.moment = moment{Src: v.name, Kind: "view", Took: millis(took)}
 	v.rec.add(at, &l)
 	v.as, v.wrote = now, at
