@@ -64,6 +64,7 @@ var mayImport = []struct {
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
+	{"internal/clusterlab", []string{"internal/redisproc"}, "it records what servers say, and has no opinion about it: the judge is internal/cluster"},
 	{"examples/quickstart", []string{"."}, "a first program needs nothing but the library"},
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 
@@ -312,6 +313,7 @@ var maySkip = map[string]string{
 	"redistest/require.go":                        "Redis is not installed, and EVERCACHE_TEST_REQUIRE_REDIS does not ask for it",
 	"internal/redisproc/helpers_test.go":          "the same",
 	"internal/redisproc/set_test.go":              "the server is older than SENTINEL DEBUG",
+	"internal/clusterlab/main_test.go":            "the same",
 	"internal/redisproc/orphan_test.go":           "the system cannot end a process with its parent",
 	"internal/faultnet/loopback/loopback_test.go": "the machine leaves no ports beside the ephemeral ones",
 	"config/fuzz_test.go":                         "the fuzzer made the name of a variable",

@@ -1,5 +1,5 @@
-// Package redistest starts real Redis servers and real Sentinel sets for a test, on free loopback
-// ports, and takes them away again when the test ends:
+// Package redistest starts real Redis servers, Sentinel sets and Redis Clusters for a test, on free
+// loopback ports, and takes them away again when the test ends:
 //
 //	func TestCart(t *testing.T) {
 //		redis := redistest.Start(t)
@@ -7,7 +7,8 @@
 //		redis.Kill() // what does the shop do now?
 //
 // StartSentinel does the same for a master with replicas and sentinels, in which a failover takes
-// about two seconds. NewProxy puts a network that can be broken in front of either.
+// about two seconds, and StartCluster for a Redis Cluster, whose slots can be moved and stolen too.
+// NewProxy puts a network that can be broken in front of any server.
 //
 // A denylist (package revoke) waits five seconds before it takes an empty Redis for a new one. In a
 // test call revoke.Init after revoke.New: it says that nothing was lost.

@@ -35,6 +35,25 @@ func ExampleStartSentinel() {
 	set.WaitHealthy(time.Minute)
 }
 
+func ExampleStartCluster() {
+	cluster := redistest.StartCluster(t)
+	key := redistest.KeyIn(100, "cart") // a key of slot 100; connect to cluster.Addrs() and write meanwhile
+	old := cluster.MasterOf(key)
+	old.Kill()
+	cluster.WaitMaster(redistest.Slot(key), old, time.Minute)
+	old.Restart(redistest.Empty) // without its data, and still the same member: it becomes a replica
+	cluster.WaitHealthy(time.Minute)
+}
+
+func ExampleCluster_Reshard() {
+	cluster := redistest.StartCluster(t)
+	from, to := cluster.Masters()[0], cluster.Masters()[1]
+	slots := redistest.SlotRange{First: 0, Last: 99}
+	cluster.ReshardUntil(redistest.Half, from, to, slots) // stops with half of slot 99's keys moved
+	// does the application still find every key?
+	cluster.Reshard(from, to, slots) // goes on to the end
+}
+
 func ExampleNewProxy() {
 	redis := redistest.Start(t)
 	network := redistest.NewProxy(t, redis.Addr())

@@ -9,8 +9,8 @@ import (
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
-// Option changes what Start or StartSentinel starts. Those that only a set can follow say so; Start
-// refuses them.
+// Option changes what Start, StartSentinel or StartCluster starts. Those that not all of them can follow say
+// so; the others refuse them.
 type Option func(*config)
 
 type config struct {
@@ -20,26 +20,60 @@ type config struct {
 	clientCerts bool
 	lines       []string
 	set         redisproc.SetOptions
+	cluster     redisproc.ClusterOptions
+	replicas    *int // nil: the default
+	proxies     bool
+	clocks      map[int]*Clock
 	env         []string
-	setOnly     []string // names of the options that Start refuses
+	only        []restriction
 }
 
-// WithPassword sets the default user's password, in a set that of all nodes. The sentinels have one
+// restriction is an option that not every function can follow.
+type restriction struct {
+	option string
+	by     []string // the functions that can
+}
+
+const (
+	byStart    = "Start"
+	bySentinel = "StartSentinel"
+	byCluster  = "StartCluster"
+)
+
+func (c *config) restrict(option string, by ...string) {
+	c.only = append(c.only, restriction{option, by})
+}
+
+// check ends the test when an option was given that this function cannot follow.
+func (c config) check(tb testing.TB, function string) {
+	tb.Helper()
+	var refused []string
+	for _, r := range c.only {
+		if !slices.Contains(r.by, function) {
+			refused = append(refused, r.option)
+		}
+	}
+	if len(refused) > 0 {
+		tb.Fatalf("redistest: %s cannot follow %s: see there what it is for", function, strings.Join(refused, ", "))
+	}
+}
+
+// WithPassword sets the default user's password, in a set or cluster that of all nodes. The sentinels have one
 // of their own, see WithSentinelPassword.
 func WithPassword(password string) Option {
 	return func(c *config) { c.password = password }
 }
 
 // WithUser adds an ACL user, for instance WithUser("app", "secret", "~app:*", "+@all"). In a set
-// the nodes have it.
+// or cluster all nodes have it.
 func WithUser(name, password string, rules ...string) Option {
 	return func(c *config) {
 		c.users = append(c.users, redisproc.User{Name: name, Password: password, Rules: rules})
 	}
 }
 
-// WithTLS makes everything speak TLS only, replication and sentinels included, with certificates
-// made for the test: see TLSConfig and TLSFiles.
+// WithTLS makes everything speak TLS only, replication, sentinels and the bus of a cluster included,
+// with certificates made for the test: see TLSConfig and TLSFiles.
 func WithTLS() Option {
 	return func(c *config) { c.tls = true }
 }
@@ -50,13 +84,13 @@ func WithTLSClientCerts() Option {
 }
 
 // WithConfig adds lines to the configuration file, such as "maxmemory 1mb" or "maxclients 4"; in a
-// set to that of every node. They come last and win.
+// set or cluster to that of every node. They come last and win.
 func WithConfig(lines ...string) Option {
 	return func(c *config) { c.lines = append(c.lines, lines...) }
 }
 
-// WithPersistence lets the nodes of a set keep an append-only file, so that a killed node can be
-// restarted with KeepData. A server of Start always has one.
+// WithPersistence lets the nodes of a set or cluster keep an append-only file, so that a killed node can
+// be restarted with KeepData. A server of Start always has one.
 func WithPersistence() Option {
 	return func(c *config) { c.set.Persistence = true }
 }
@@ -66,9 +100,13 @@ func WithMasterName(name string) Option {
 	return setOption("WithMasterName", func(o *redisproc.SetOptions) { o.MasterName = name })
 }
 
-// WithReplicas sets the number of replicas; the default is 2. For StartSentinel only.
+// WithReplicas sets the number of replicas: of a set, where the default is 2, or of each master of a
+// cluster, where it is 1 and may be 0. For StartSentinel and StartCluster only.
 func WithReplicas(n int) Option {
-	return setOption("WithReplicas", func(o *redisproc.SetOptions) { o.Replicas = orInvalid(n) })
+	return func(c *config) {
+		c.restrict("WithReplicas", bySentinel, byCluster)
+		c.replicas = &n
+	}
 }
 
 // WithSentinels sets the number of sentinels; the default is 3. For StartSentinel only.
@@ -116,7 +154,7 @@ func WithFastSentinel() Option {
 
 func setOption(name string, apply func(*redisproc.SetOptions)) Option {
 	return func(c *config) {
-		c.setOnly = append(c.setOnly, name)
+		c.restrict(name, bySentinel)
 		apply(&c.set)
 	}
 }
@@ -141,9 +179,7 @@ func collect(opts []Option) config {
 // is sent, so that a killed server loses none; only a machine that loses power could.
 func (c config) serverOptions(tb testing.TB) redisproc.Options {
 	tb.Helper()
-	if len(c.setOnly) > 0 {
-		tb.Fatalf("redistest: Start cannot follow %s: it is for StartSentinel", strings.Join(c.setOnly, ", "))
-	}
+	c.check(tb, byStart)
 	return redisproc.Options{
 		Password: c.password, Users: c.users,
 		TLS: c.certificates(tb), RequireClientCert: c.clientCerts, Env: c.env,
@@ -153,7 +189,11 @@ func (c config) serverOptions(tb testing.TB) redisproc.Options {
 
 func (c config) setOptions(tb testing.TB) redisproc.SetOptions {
 	tb.Helper()
+	c.check(tb, bySentinel)
 	o := c.set
+	if c.replicas != nil {
+		o.Replicas = orInvalid(*c.replicas)
+	}
 	o.Password, o.Users, o.Config = c.password, c.users, c.lines
 	o.TLS, o.RequireClientCert = c.certificates(tb), c.clientCerts
 	return o
