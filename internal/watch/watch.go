@@ -71,7 +71,7 @@ type View struct {
 // What a sentinel's trouble may be besides a failed dial or login.
 var (
 	ErrUnknownMaster = errors.New("the sentinel knows no master of this name")
-	ErrNotSentinel   = errors.New("what answers there is no sentinel")
+	ErrNotSentinel   = remote.ErrNotSentinel
 )
 
 // Reasons for which no node is in use.
