@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/findings"
 )
 
@@ -38,40 +39,27 @@ var trials = []trial{
 	{[]string{"EVAL", "return 1", "0"}, "nothing can be read or revoked"},
 }
 
-// trialsCutLife is how long nothing is asked after a connection has ended at such a
-// question: a proxy may do that at a command that it does not know.
-const trialsCutLife = 10 * time.Minute
-
 // askRights finds out which commands the ACL forbids. Scripts do not always tell: one
 // that may not run XADD goes on without the stream. It only informs: the list is read
 // whatever comes of it.
 func (s *session) askRights(ctx context.Context) {
-	if at := s.notes.tried.Load(); at != 0 && time.Since(time.Unix(0, at)) < trialsCutLife {
+	names, commands := make([]string, len(trials)), make([][]string, len(trials))
+	for i, t := range trials {
+		names[i], commands[i] = t.words[0], acl.Words(t.words, s.keys.set)
+	}
+	if !s.notes.cuts.Begin(time.Now(), names...) {
 		return
 	}
-	s.notes.tried.Store(time.Now().UnixNano())
-	commands := make([][]string, len(trials))
-	for i, t := range trials {
-		words := append([]string(nil), t.words...)
-		if words[1] == "N" {
-			words[1] = s.keys.set + ":none"
-		}
-		if words[0] == "XREAD" {
-			words[4] = s.keys.set + ":none"
-		}
-		commands[i] = words
-	}
 	replies, err := s.link.Ask(ctx, s.patience(), commands...)
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.notes.tried.Store(0)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		s.notes.cuts.End(names...)
 	}
 	if err != nil {
 		return
 	}
-	s.notes.tried.Store(0)
 	var denied []findings.Denied
 	for i, r := range replies[:min(len(replies), len(trials))] {
-		if r.Err != nil && findings.ForbidsCommand(r.Err.Error()) {
+		if r.Err != nil && acl.Forbids(r.Err.Error()) {
 			denied = append(denied, findings.Denied{Command: trials[i].words[0], Loss: trials[i].loss})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -119,7 +120,7 @@ func (in Denylist) obstacle() string {
 		case err == nil:
 		case strings.Contains(err.Error(), "WRONGTYPE"):
 			return "Another program has overwritten " + in.Set + " in Redis: delete that key, and what this process holds is put back."
-		case strings.Contains(err.Error(), "NOPERM") && !ForbidsCommand(err.Error()):
+		case strings.Contains(err.Error(), "NOPERM") && !acl.Forbids(err.Error()):
 			return "The Redis ACL forbids the keys of the denylist: allow the user the keys <prefix>~r:*."
 		case strings.Contains(strings.ToLower(err.Error()), "unknown command"):
 			text, _, _ := strings.Cut(err.Error(), ", with args")
@@ -131,12 +132,6 @@ func (in Denylist) obstacle() string {
 		return fix
 	}
 	return "See why Redis cannot be used."
-}
-
-// ForbidsCommand reports whether it is the ACL that has said this, of a command and
-// not of its key.
-func ForbidsCommand(said string) bool {
-	return strings.Contains(said, "NOPERM") && strings.Contains(said, "to run the")
 }
 
 // denied names what the ACL forbids, what is lost, and what to do.
