@@ -21,14 +21,14 @@ func TestKeysArePutInPlace(t *testing.T) {
 
 func TestACommandThatIsForbiddenIsToldFromAKey(t *testing.T) {
 	for reply, want := range map[string]bool{
-		"NOPERM this user has no permissions to run the 'get' command":                         true,
-		"NOPERM User app has no permissions to run the 'get' command":                          true,
-		"NOPERM this user has no permissions to access one of the keys used as arguments":      false,
-		"ERR unknown command 'get', did you want to run the 'set' command":                     false,
-		"LOADING Redis is loading the dataset in memory":                                       false,
-		"READONLY You can't write against a read only replica.":                                false,
-		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":     false,
-		"NOAUTH Authentication required.":                                                      false,
+		"NOPERM this user has no permissions to run the 'get' command":                          true,
+		"NOPERM User app has no permissions to run the 'get' command":                           true,
+		"NOPERM this user has no permissions to access one of the keys used as arguments":       false,
+		"ERR unknown command 'get', did you want to run the 'set' command":                      false,
+		"LOADING Redis is loading the dataset in memory":                                        false,
+		"READONLY You can't write against a read only replica.":                                 false,
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":      false,
+		"NOAUTH Authentication required.":                                                       false,
 		"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE": false,
 	} {
 		if got := Forbids(reply); got != want {
