@@ -65,6 +65,7 @@ const (
 	CodeLedgerOverflowed  = "ledger-overflowed"  // More writes were unconfirmed than there is room for
 	CodeReplicationBehind = "replication-behind" // Writes are not confirmed by every replica that could be promoted
 	CodeDatasetReset      = "dataset-reset"      // Redis came back without its data
+	CodeDatasetOlder      = "dataset-older"      // Redis came back with older data
 	CodeWriteRejected     = "write-rejected"     // Redis does not take a write that was kept
 	CodeValueUndecodable  = "value-undecodable"  // Redis holds values that cannot be decoded
 	CodeValueUnencodable  = "value-unencodable"  // Some values cannot be stored in Redis

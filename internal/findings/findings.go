@@ -31,6 +31,7 @@ type Input struct {
 	Rejected   uint64 // kept writes that no master takes
 	RejectedAt time.Time
 	ResetAt    time.Time // when Redis came back without its data
+	Rollback   *Rollback // when it came back with older data; nil: never
 
 	Tombstones stats.Tombstones
 	MaxMemory  uint64 // of Redis, in bytes; 0: none, or not known
@@ -66,6 +67,7 @@ func Of(in Input) []health.Finding {
 		set(r.Sentinel),
 		kept,
 		recovery(r, in.ResetAt, in.Now),
+		rollback(in.Rollback, r.Recovery, in.Now),
 		rejected(in.Rejected, in.RejectedAt, in.Now),
 		values(in.Classes, in.Now),
 		journal(r.Journal, in.Journal, in.Now),
