@@ -121,7 +121,7 @@ func (l *List) tellRemoved(ctx context.Context, n int) {
 	}
 	l.stats.lost.Add(1)
 	l.notes.removed.Store(&removal{n, time.Now()})
-	l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "revocations were taken out of the denylist in redis unseen, they are put back",
+	l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "revocations were removed from the denylist in redis: they are written again",
 		slog.String("event", "revoke.removed"), slog.Int("entries", n))
 }
 

@@ -17,8 +17,8 @@ type trial struct {
 }
 
 const (
-	unreadable = "the denylist cannot be read: nothing that other processes revoke is known here"
-	unwritable = "nothing can be revoked for other processes: it is in force in this one only"
+	unreadable = "the denylist cannot be read: revocations of other processes are not known in this process"
+	unwritable = "a revocation is in force in this process only"
 )
 
 var trials = []trial{
@@ -27,15 +27,15 @@ var trials = []trial{
 	{[]string{"ZCARD", "N"}, unreadable},
 	{[]string{"ZRANGEBYSCORE", "N", "0", "0"}, unreadable},
 	{[]string{"ZSCAN", "N", "0"}, unreadable},
-	{[]string{"ZREM", "N", "m"}, "what is over is not taken out of Redis, and what Redis has lost is not put back"},
-	{[]string{"ZREMRANGEBYSCORE", "N", "0", "0"}, "the list cannot be marked as complete: what is not in it stays unknown"},
-	{[]string{"XADD", "N", "MAXLEN", "-1", "*", "f", "v"}, "others hear of a revocation only when they read the whole list again"}, // refused for its length
+	{[]string{"ZREM", "N", "m"}, "expired entries stay in Redis, and entries that Redis has lost are not restored"},
+	{[]string{"ZREMRANGEBYSCORE", "N", "0", "0"}, "the list cannot be marked as complete: the status of tokens that are not in it stays unknown"},
+	{[]string{"XADD", "N", "MAXLEN", "-1", "*", "f", "v"}, "other processes learn of a revocation only when they read the whole list again"}, // refused for its length
 	{[]string{"XREAD", "COUNT", "1", "STREAMS", "N", "0"}, unreadable},
 	{[]string{"XREVRANGE", "N", "+", "-", "COUNT", "1"}, unreadable},
 	{[]string{"HMGET", "N", "f"}, unreadable},
 	{[]string{"HSET", "N", "f", "v", "g"}, unwritable}, // refused: a value is missing
 	{[]string{"HINCRBY", "N", "f", "x"}, unwritable},   // refused: no number
-	{[]string{"DEL", "N"}, "a stream that somebody has overwritten is not mended"},
+	{[]string{"DEL", "N"}, "a stream that another program has overwritten is not repaired"},
 	{[]string{"EVAL", "return 1", "0"}, "nothing can be read or revoked"},
 }
 

@@ -244,7 +244,7 @@ func (l *List) putBack(ctx context.Context, m kit.Master, reading uint32) error 
 		}
 	}
 	if n > 0 {
-		l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations, they are being put back",
+		l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations: they are written again",
 			slog.String("event", "revoke.put_back"), slog.Int("entries", n))
 	}
 	return flush()

@@ -17,9 +17,9 @@ type Rollback struct {
 	Skipped, Deleted uint64
 }
 
-// rollback tells of a server that came back with older data, for an hour.
+// rollback reports a server that came back with older data, for an hour.
 func rollback(b *Rollback, r health.Recovery, now time.Time) []health.Finding {
-	if b == nil || now.Sub(b.At) >= resetTold {
+	if b == nil || now.Sub(b.At) >= resetShown {
 		return nil
 	}
 	skipped, deleted := r.Superseded-b.Skipped, r.Invalidated+r.Evicted-b.Deleted

@@ -10,10 +10,10 @@ import (
 )
 
 // ErrNotSentinel means that something else answers where a sentinel should.
-var ErrNotSentinel = errors.New("what answers there is no sentinel")
+var ErrNotSentinel = errors.New("the server there is not a sentinel")
 
 // errDataServer is the same of a server that does not let us in.
-var errDataServer = fmt.Errorf("%w: it is a Redis server with data, and it wants a password", ErrNotSentinel)
+var errDataServer = fmt.Errorf("%w: it is a Redis server with data that requires a password", ErrNotSentinel)
 
 // notSentinel is err, the end of a login. Where a sentinel should have let us in, the
 // server is asked for a command that only sentinels have. A server looks for the command

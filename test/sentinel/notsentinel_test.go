@@ -23,7 +23,7 @@ func TestSentinelADataPortThatWantsAPasswordIsCalledOne(t *testing.T) {
 	}{
 		"no password":      {evercache.Options{Sentinels: []string{plain.Addr(), "127.0.0.1:1", "127.0.0.1:2"}}, health.CodeSentinelNotSentinel, "Redis server with data"},
 		"another password": {evercache.Options{Sentinels: []string{plain.Addr(), "127.0.0.1:1", "127.0.0.1:2"}, SentinelPassword: "of-sentinels"}, health.CodeSentinelNotSentinel, "Redis server with data"},
-		"its password":     {evercache.Options{Sentinels: []string{plain.Addr(), "127.0.0.1:1", "127.0.0.1:2"}, SentinelPassword: "of-redis"}, health.CodeSentinelNotSentinel, "no sentinel"},
+		"its password":     {evercache.Options{Sentinels: []string{plain.Addr(), "127.0.0.1:1", "127.0.0.1:2"}, SentinelPassword: "of-redis"}, health.CodeSentinelNotSentinel, "not a sentinel"},
 		"TLS":              {evercache.Options{Sentinels: []string{secure.Addr(), "127.0.0.1:1", "127.0.0.1:2"}, SentinelTLS: secure.TLSConfig()}, health.CodeSentinelNotSentinel, "Redis server with data"},
 		"a sentinel":       {evercache.Options{Sentinels: locked, SentinelPassword: "mistaken"}, health.CodeSentinelAuth, "WRONGPASS"},
 	} {
