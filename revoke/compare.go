@@ -12,7 +12,7 @@ import (
 )
 
 // The set in Redis says by a count whether something was taken out of it. Whoever
-// takes an entry out and mends the count, or shortens its life, leaves no trace. So
+// takes an entry out and repairs the count, or shortens its life, leaves no trace. So
 // every process goes over what it holds, round after round, and sends it again: what
 // is there changes nothing.
 

@@ -147,7 +147,7 @@ func (s *session) mark(ctx context.Context, firstUse bool) error {
 		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "no running process has confirmed the denylist in redis: it is accepted without proof that it is complete",
 			slog.String("event", "revoke.first_use"))
 	}
-	if s.mended {
+	if s.repaired {
 		return errAgain // what was taken out while we waited
 	}
 	return nil

@@ -66,7 +66,7 @@ func TestTroublesOfSentinelsThatAreGoneAreForgotten(t *testing.T) {
 	}
 }
 
-func TestATroubleIsSortedByWhoHasToMendIt(t *testing.T) {
+func TestATroubleIsSortedByWhoHasToRepairIt(t *testing.T) {
 	for err, want := range map[error]Blame{
 		io.EOF: BlameAway,
 		&remote.Error{Kind: remote.Timeout, Op: "x", Err: io.EOF}:                     BlameAway,

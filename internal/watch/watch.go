@@ -3,7 +3,7 @@
 // carries out what the pure decisions of package sentinel say: which node gets
 // the commands, and when none does.
 //
-// One goroutine, the desk, owns the decisions and the node; the others only
+// One goroutine, the supervisor, owns the decisions and the node; the others only
 // observe. All of them end with the context that Run was given.
 package watch
 
@@ -95,7 +95,7 @@ const (
 
 // Run watches until ctx ends, and returns when all its goroutines have.
 func Run(ctx context.Context, c Config, h Hooks) {
-	d := newDesk(c, h)
+	d := newSupervisor(c, h)
 	d.run(ctx)
 }
 
