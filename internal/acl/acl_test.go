@@ -69,8 +69,10 @@ func TestACommandRestsAfterTwoCuts(t *testing.T) {
 		t.Error("it does not rest after a third cut")
 	}
 	c.End("SCAN")
-	if !ask("SCAN") || !ask("SCAN") {
-		t.Error("an answer does not count")
+	for range 2 {
+		if !ask("SCAN") {
+			t.Error("an answer does not count")
+		}
 	}
 	if none := (*Cuts)(nil); !none.Begin(now, "GET") {
 		t.Error("nil remembers")
