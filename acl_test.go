@@ -21,7 +21,7 @@ func TestAUserWhoMayNotReadIsToldWhatIsLost(t *testing.T) {
 	waitFinding(t, client, "redis-command-missing")
 	for _, f := range client.Health().Findings {
 		if f.Code == "redis-command-missing" && (!strings.HasSuffix(f.Title, "forbids commands that evercache uses: GET") ||
-			!strings.Contains(f.Detail, "deleted instead of put back") || !strings.Contains(f.Fix, "+get")) {
+			!strings.Contains(f.Detail, "kept writes become deletes") || !strings.Contains(f.Fix, "+get")) {
 			t.Errorf("%+v", f)
 		}
 	}

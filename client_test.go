@@ -430,6 +430,36 @@ func TestKeysAndTTLsAreChecked(t *testing.T) {
 	wantErr(t, err, ErrTTL)
 }
 
+// TestAnImpossibleDurabilityIsRefusedAtOnce: nothing is written first.
+func TestAnImpossibleDurabilityIsRefusedAtOnce(t *testing.T) {
+	client := openMemory(t)
+	c := cacheOf[string](t, client, "c", Policy{})
+	for name, option := range map[string]WriteOption{"4": MinDurability(4), "255": MinDurability(255), "-1 replicas": MinReplicas(-1)} {
+		_, set := c.Set(t.Context(), "a", "v", option)
+		_, _, add := c.Add(t.Context(), "a", "v", option)
+		_, many := c.SetMany(t.Context(), map[string]string{"a": "v"}, option)
+		for call, err := range map[string]error{"Set": set, "Add": add, "SetMany": many} {
+			wantErr(t, err, ErrDurability)
+			if IsRetryable(err) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s with %s: %v", call, name, err)
+			}
+		}
+		if e, err := c.Lookup(t.Context(), "a"); err == nil {
+			t.Errorf("with %s the value was written: %+v", name, e)
+		}
+		if _, err := c.Set(t.Context(), "b", "v"); err != nil {
+			t.Fatal(err)
+		}
+		_, touch := c.Touch(t.Context(), "b", option)
+		_, del := c.Delete(t.Context(), "b", option)
+		wantErr(t, touch, ErrDurability)
+		wantErr(t, del, ErrDurability)
+		if e, err := c.Lookup(t.Context(), "b"); err != nil {
+			t.Errorf("with %s the key was deleted: %+v, %v", name, e, err)
+		}
+	}
+}
+
 func TestGetManyLoadsWhatIsMissingOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := cacheOf[string](t, openMemory(t), "c", Policy{})

@@ -82,6 +82,7 @@ func TestWhatAnOlderDatasetLacksIsSentAgain(t *testing.T) {
 			redisDo(t, p, tt.then...)
 			waitUntil(t, 20*time.Second, func() bool { return redisDo(t, p, "GET", "c:k") == "written since" },
 				func() string { return "what was acknowledged is not there" })
+			waitFinding(t, c.client, "dataset-older")
 		})
 	}
 }

@@ -121,7 +121,23 @@ func MinDurability(d Durability) WriteOption {
 // MinReplicas makes the write fail with a *DurabilityError unless the master and so
 // many replicas have it within Policy.WriteTimeout. The write stays in force either way.
 func MinReplicas(n int) WriteOption {
-	return func(o *writeOptions) { o.min = Receipt{Durability: Replicated, Replicas: max(1, n)} }
+	return func(o *writeOptions) {
+		o.min = Receipt{Durability: Replicated, Replicas: n}
+		if n == 0 {
+			o.min.Replicas = 1
+		}
+	}
+}
+
+// possible is nil when a write can be asked to reach r. Else it is an ErrDurability.
+func (r Receipt) possible() error {
+	switch {
+	case r.Durability > Replicated:
+		return fmt.Errorf("%w: %d; ask for evercache.Memory, Journaled, Master or Replicated", ErrDurability, r.Durability)
+	case r.Replicas < 0:
+		return fmt.Errorf("%w: %d replicas; ask for 1 or more", ErrDurability, r.Replicas)
+	}
+	return nil
 }
 
 // name returns the i-th of the names, for String methods of small enums.

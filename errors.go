@@ -28,6 +28,9 @@ var (
 	ErrValue = errors.New("evercache: value too long")
 	// ErrTTL means that a time to live is not positive or longer than MaxTTL.
 	ErrTTL = errors.New("evercache: bad ttl")
+	// ErrDurability means that MinDurability or MinReplicas asks for what does not
+	// exist. Nothing was written.
+	ErrDurability = errors.New("evercache: bad durability")
 )
 
 // DurabilityError says that a write is stored less safely than the caller

@@ -64,6 +64,7 @@ func (c *Client) input(h health.Report, cause error, node *remote.Node, overflow
 		Rejected:     c.shard.Rejections.Load(),
 		RejectedAt:   time.Unix(0, c.shard.RejectedAt.Load()),
 		ResetAt:      time.Unix(0, c.shard.Recovery.ResetAt.Load()),
+		Rollback:     c.shard.Rollback(),
 		Tombstones:   c.shard.Tombs.Live(c.shard.Clock.Now()),
 		MaxMemory:    c.shard.Evicting.Known().Last.MaxMemory,
 		KeyFiles:     c.keyFiles.known(),

@@ -101,6 +101,9 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 	if w.TTL < time.Millisecond || w.TTL > MaxTTL {
 		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.TTL, MaxTTL)
 	}
+	if err := w.min.possible(); err != nil {
+		return err
+	}
 	return validKey(key)
 }
 

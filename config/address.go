@@ -108,7 +108,7 @@ func endpoint(v string) (string, []problem) {
 
 func joinPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-// endpoints reads a list of host:port, parted by commas or white space. One
+// endpoints reads a list of host:port, separated by commas or white space. One
 // that is there twice is a fault: it would count twice in a majority.
 func endpoints(most int) func(string) ([]string, []problem) {
 	return func(v string) ([]string, []problem) {

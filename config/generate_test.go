@@ -27,7 +27,7 @@ from memory until a Redis answers on localhost:6379.
 - Booleans are true, false, 1, 0, yes or no, in any case.
 - Durations are Go's (` + "`250ms`, `90s`, `1h30m`" + `) or whole seconds. Sizes are bytes or have a unit
   (` + "`512KiB`, `32MiB`, `64mb`" + `); every unit is a power of 1024.
-- Lists are parted by commas or white space. An address is ` + "`host:port`" + `, IPv6 in brackets: ` + "`[::1]:6379`" + `.
+- Lists are separated by commas or white space. An address is ` + "`host:port`" + `, IPv6 in brackets: ` + "`[::1]:6379`" + `.
 - A secret can come from a file instead: the same name with ` + "`_FILE`" + `, at most 64 KiB, the line end at its
   end does not count. Setting both is a fault.
 - Anything wrong stops the start with exit status 2 and one line for each fault: the variable, what is

@@ -112,7 +112,7 @@ var serverSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_REVOCATIONS_KEY", group: "Server", unset: "none", example: "a-long-random-word", secret: true,
-		meaning: "Goes into the hash of every id of the denylist, so that who reads Redis cannot find ids out by trying them. At least 16 bytes; the same in every process, for as long as the list lives (see the [guide](guide/revocation.md#the-key)).",
+		meaning: "The key with which every id of the denylist is hashed. Whoever reads Redis and does not know this key cannot test guessed ids. At least 16 bytes; the same in every process, for as long as the list exists (see the [guide](guide/revocation.md#the-key)).",
 		parse:   to(func(d *draft) *evercache.Secret { return &d.server.RevocationsKey }, revocationsKey),
 	},
 	{
@@ -155,12 +155,12 @@ var cacheSettings = []setting{
 	},
 	{
 		name: "EVERCACHE_OUTBOX_MEMORY", group: "Cache", def: "8MiB", example: "64MiB",
-		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Past it a write is kept as the wish to delete its key. Deletes of prefixes may take as much again, and so may writes that Redis has taken and not yet confirmed. The default is lower where the process may have less than 128 MiB.",
+		meaning: "Memory for writes that wait for Redis; 64KiB to 1024GiB. Beyond that, only a delete of the key is kept. Deletes of prefixes may take as much again, and so may writes that are not confirmed yet. The default is lower where the process may have less than 128 MiB.",
 		parse:   to(func(d *draft) *int64 { return &d.outboxMemory }, size(64<<10, 1<<40)),
 	},
 	{
 		name: "EVERCACHE_RING_MEMORY", group: "Cache", def: "16MiB", example: "64MiB",
-		meaning: "Memory for confirmed writes, which are put back when Redis returns from an older state; 64KiB to 1024GiB. Past it the oldest are given up. The default is lower where the process may have less than 256 MiB.",
+		meaning: "Memory for confirmed writes, which are sent again when Redis comes back with older data; 64KiB to 1024GiB. Beyond that, the oldest are dropped. The default is lower where the process may have less than 256 MiB.",
 		parse:   to(func(d *draft) *int64 { return &d.ringMemory }, size(64<<10, 1<<40)),
 	},
 	{

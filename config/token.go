@@ -58,7 +58,7 @@ func ReadTokens(path string) ([]evercache.Secret, error) {
 	return values, nil
 }
 
-// bearer reads one or two tokens, parted by white space: what an Authorization
+// bearer reads one or two tokens, separated by white space: what an Authorization
 // header can carry.
 func bearer(v string) (values []evercache.Secret, bad []problem) {
 	const fix = "use 16 or more letters, digits and punctuation; while one token takes the place of another, write both with white space between"
@@ -110,7 +110,7 @@ func tokenSettings(name, example, meaning string, of func(*draft) *Token) []sett
 	}
 }
 
-const tokenForm = "Visible ASCII, 16 bytes or more; two of them, parted by a space, are both valid."
+const tokenForm = "Visible ASCII, 16 bytes or more. Two tokens, separated by a space, are both valid."
 
 // tokens gives those of the variables and of their files.
 func (r *reader) tokens() Tokens {

@@ -12,7 +12,7 @@ import (
 )
 
 // The set in Redis says by a count whether something was taken out of it. Whoever
-// takes an entry out and mends the count, or shortens its life, leaves no trace. So
+// takes an entry out and repairs the count, or shortens its life, leaves no trace. So
 // every process goes over what it holds, round after round, and sends it again: what
 // is there changes nothing.
 
@@ -121,7 +121,7 @@ func (l *List) tellRemoved(ctx context.Context, n int) {
 	}
 	l.stats.lost.Add(1)
 	l.notes.removed.Store(&removal{n, time.Now()})
-	l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "revocations were taken out of the denylist in redis unseen, they are put back",
+	l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "revocations were removed from the denylist in redis: they are written again",
 		slog.String("event", "revoke.removed"), slog.Int("entries", n))
 }
 

@@ -80,3 +80,20 @@ func TestAfterTheClientNothingIsAcknowledged(t *testing.T) {
 		}
 	}
 }
+
+// What no store can reach is refused before anything is revoked.
+func TestAnImpossibleDurabilityRevokesNothing(t *testing.T) {
+	t.Parallel()
+	p := start(t, evercache.Options{MemoryOnly: true}, revoke.Policy{})
+	for _, option := range []revoke.Option{revoke.MinDurability(4), revoke.MinReplicas(-1)} {
+		if _, err := p.Revoke(t.Context(), "a", inAnHour(), option); !errors.Is(err, evercache.ErrDurability) {
+			t.Errorf("Revoke = %v", err)
+		}
+		if _, err := p.RevokeIssuedBefore(t.Context(), "a", time.Now(), inAnHour(), option); !errors.Is(err, evercache.ErrDurability) {
+			t.Errorf("RevokeIssuedBefore = %v", err)
+		}
+		if got := p.status("a"); got == revoke.Revoked {
+			t.Error("the token is revoked")
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/stats"
 )
@@ -19,7 +20,7 @@ type notes struct {
 	evicts   atomic.Pointer[string] // the eviction policy that could take it
 	removed  atomic.Pointer[removal]
 	denied   atomic.Pointer[[]findings.Denied] // what the ACL forbids
-	tried    atomic.Int64                      // when that was asked for without an answer yet, Unix nanoseconds
+	cuts     acl.Cuts                          // connections that ended at a question about it
 }
 
 // memory reads INFO memory.

@@ -39,7 +39,7 @@ type List struct {
 	readings  atomic.Uint32 // numbers the snapshots
 	awaySince atomic.Int64  // when the last master was lost; 0: there is one
 	confirms  chan confirm
-	staked    string  // the last claim of this process; only follow uses it
+	claimed   string  // the last claim of this process; only follow uses it
 	seen      outlook // of the set when it was looked at last; only follow uses it
 
 	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
@@ -87,7 +87,7 @@ func (l *List) begin() (*List, error) {
 	switch {
 	case l.kit.MemoryOnly():
 		l.believe()
-		err = l.run(l.tidy)
+		err = l.run(l.cleanUp)
 	case l.policy.OnDemand && l.set.count.Load() == 0:
 		l.asleep.Store(true)
 		err = l.run(func(ctx context.Context) { <-ctx.Done() }) // hears that the client is closed
@@ -110,7 +110,7 @@ func (l *List) wake() error {
 	l.awake = true
 	l.asleep.Store(false)
 	l.stops = append(l.stops, l.kit.OnBeat(l.beat), l.kit.AddFindings(l.findings))
-	return l.run(l.follow, l.send, l.tidy, l.compare)
+	return l.run(l.follow, l.send, l.cleanUp, l.compare)
 }
 
 // newList makes one that does nothing yet.

@@ -1,7 +1,7 @@
 package revoke
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/evercache/evercache"
 )
@@ -23,8 +23,9 @@ func MinReplicas(n int) Option {
 	}
 }
 
-// ErrDurability means that MinDurability asks for something that there is not.
-var ErrDurability = errors.New("revoke: bad durability")
+// ErrDurability means that MinDurability or MinReplicas asks for what does not
+// exist. Nothing was revoked.
+var ErrDurability = evercache.ErrDurability
 
 // asked is what a call has to reach.
 func (p *Policy) asked(opts []Option) (evercache.Receipt, error) {
@@ -33,8 +34,10 @@ func (p *Policy) asked(opts []Option) (evercache.Receipt, error) {
 		o(&a)
 	}
 	switch {
-	case a.Durability > evercache.Replicated, a.Replicas < 0, a.Replicas > 0 && a.Durability != evercache.Replicated:
-		return a, ErrDurability
+	case a.Durability > evercache.Replicated:
+		return a, fmt.Errorf("%w: %d; ask for evercache.Memory, Journaled, Master or Replicated", ErrDurability, a.Durability)
+	case a.Replicas < 0, a.Replicas > 0 && a.Durability != evercache.Replicated:
+		return a, fmt.Errorf("%w: %s with %d replicas; ask for 1 or more replicas, with evercache.Replicated", ErrDurability, a.Durability, a.Replicas)
 	case a.Durability == evercache.Replicated:
 		a.Replicas = max(1, a.Replicas)
 	}

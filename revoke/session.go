@@ -25,7 +25,7 @@ type session struct {
 	whole    bool      // the server has no EVALSHA
 	complete bool      // the set was marked before the snapshot was taken
 	claim    string    // of the snapshot; "": there is none
-	mended   bool      // the claim was for something that was taken out
+	repaired bool      // the claim was for something that was taken out
 	reading  uint32    // the number of the snapshot
 	id       string    // of the last entry of the stream that was read
 	seq      int64     // its number
@@ -99,8 +99,8 @@ func (s *session) look(ctx context.Context) (look, error) {
 }
 
 const (
-	scanCount  = "4000" // a few milliseconds of the server's time
-	mendJitter = 200 * time.Millisecond
+	scanCount    = "4000" // a few milliseconds of the server's time
+	repairJitter = 200 * time.Millisecond
 )
 
 // snapshot reads the whole set: first where the stream is, so that nothing falls
@@ -113,7 +113,7 @@ func (s *session) snapshot(ctx context.Context) error {
 	o := weigh(l, s.print, s.life)
 	s.compare(ctx, o)
 	if !o.sound() && !o.foreign {
-		if l, err = s.stake(ctx, o); err != nil {
+		if l, err = s.claimSet(ctx, o); err != nil {
 			return err
 		}
 		o = weigh(l, s.print, s.life)
@@ -142,10 +142,10 @@ func (s *session) snapshot(ctx context.Context) error {
 	return s.done(ctx)
 }
 
-// stake waits a moment, in which another process may put things right, and then
+// claimSet waits a moment, in which another process may put things right, and then
 // claims the set: as long as the claim is in it, it has not been emptied.
-func (s *session) stake(ctx context.Context, o outlook) (look, error) {
-	if err := pause(ctx, rand.N(mendJitter)); err != nil {
+func (s *session) claimSet(ctx context.Context, o outlook) (look, error) {
+	if err := pause(ctx, rand.N(repairJitter)); err != nil {
 		return look{}, err
 	}
 	l, err := s.look(ctx)
@@ -153,9 +153,9 @@ func (s *session) stake(ctx context.Context, o outlook) (look, error) {
 		s.claim = ""
 		return l, err
 	}
-	s.claim, s.mended = newClaim(s.known.Load(), s.kit.Process()), !o.whole
-	before := s.staked
-	s.staked = s.claim
+	s.claim, s.repaired = newClaim(s.known.Load(), s.kit.Process()), !o.whole
+	before := s.claimed
+	s.claimed = s.claim
 	if _, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), claimScript, s.claim, before); err != nil {
 		return l, err
 	}
@@ -174,7 +174,7 @@ func (s *session) done(ctx context.Context) error {
 		return err
 	}
 	if number(v) == 1 { // else the set was emptied, and the claim does not hold
-		s.claim, s.staked = now, now
+		s.claim, s.claimed = now, now
 	}
 	return nil
 }
@@ -244,7 +244,7 @@ func (l *List) putBack(ctx context.Context, m kit.Master, reading uint32) error 
 		}
 	}
 	if n > 0 {
-		l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations, they are being put back",
+		l.kit.Log().LogAttrs(ctx, slog.LevelWarn, "the denylist in redis lacked revocations: they are written again",
 			slog.String("event", "revoke.put_back"), slog.Int("entries", n))
 	}
 	return flush()

@@ -144,10 +144,10 @@ func (s *session) mark(ctx context.Context, firstUse bool) error {
 	s.seen.marked = true
 	if firstUse {
 		s.notes.firstUse.Store(true)
-		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "no process has vouched for the denylist in redis: it is taken as it is",
+		s.kit.Log().LogAttrs(ctx, slog.LevelWarn, "no running process has confirmed the denylist in redis: it is accepted without proof that it is complete",
 			slog.String("event", "revoke.first_use"))
 	}
-	if s.mended {
+	if s.repaired {
 		return errAgain // what was taken out while we waited
 	}
 	return nil

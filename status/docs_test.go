@@ -93,7 +93,7 @@ func whole() *status.Status {
 	f := afterFailover()
 	f.health.Findings = []health.Finding{{
 		Code: "sentinel-unreachable", Severity: health.SeverityWarning, Title: "A sentinel does not answer",
-		Detail: "sentinel3:26379: dial: connection refused", Fix: "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
+		Detail: "sentinel3:26379: dial: connection refused", Fix: "Start it again. If it is gone for good, remove it everywhere (SENTINEL RESET on the others, one by one).",
 	}}
 	s := status.New(f)
 	s.SetDenylist(func() stats.Denylist {

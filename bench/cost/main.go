@@ -9,11 +9,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/evercache/evercache/bench/machine"
@@ -46,29 +42,15 @@ const (
 
 func parse(args []string) (options, error) {
 	var o options
-	f := flag.NewFlagSet("cost", flag.ContinueOnError)
+	f := machine.NewFlags("cost")
 	clients := f.String("clients", "0,1,10,100", "comma-separated `numbers` of clients; 0 is what the set does by itself")
 	f.DurationVar(&o.length, "duration", 10*time.Second, "observe each row for this long")
 	f.Float64Var(&o.writes, "writes", 200, "writes a second of all clients together, in the rows with writes")
-	if err := f.Parse(args); err != nil {
+	if err := f.Read(args); err != nil {
 		return o, err
 	}
-	var errs []error
-	if f.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
-	}
-	if o.length < time.Second {
-		errs = append(errs, fmt.Errorf("-duration %v: want at least a second", o.length))
-	}
-	if !(o.writes > 0 && o.writes <= maxWrites) {
-		errs = append(errs, fmt.Errorf("-writes %v: want more than 0, at most %d", o.writes, maxWrites))
-	}
-	for text := range strings.SplitSeq(*clients, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 0 || n > maxClients {
-			errs = append(errs, fmt.Errorf("-clients: %q, want 0 to %d", text, maxClients))
-		}
-		o.clients = append(o.clients, n)
-	}
-	return o, errors.Join(errs...)
+	f.WantSecond(o.length)
+	f.Want(o.writes > 0 && o.writes <= maxWrites, "-writes %v: want more than 0, at most %d", o.writes, maxWrites)
+	o.clients = f.Numbers("clients", *clients, 0, maxClients)
+	return o, f.Err()
 }

@@ -16,7 +16,7 @@ type episode struct {
 	Fault      string `json:"fault"`
 	Repetition int    `json:"repetition"`
 	// PromotedMS is from the fault to the first ROLE master of another node, as
-	// seen from where the contenders are; nothing: there was none.
+	// seen from where the libraries are; nothing: there was none.
 	PromotedMS *float64 `json:"promotedMs"`
 	// BackMS is from the fault until the same master was back, of a fault after
 	// which it is.
@@ -38,7 +38,7 @@ const (
 	askAll       = 30 * time.Second
 )
 
-// episode lives through one fault with all contenders.
+// episode lives through one fault with all libraries.
 func (o options) episode(ctx context.Context, f fault, repetition int) (_ episode, err error) {
 	starting, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
@@ -49,7 +49,7 @@ func (o options) episode(ctx context.Context, f fault, repetition int) (_ episod
 	defer func() { err = errors.Join(err, s.close()) }()
 	where := s.seenFrom(repetition)
 	where.log = o.log
-	in, err := enter(ctx, o.contenders, where, o.rates)
+	in, err := enter(ctx, o.libraries, where, o.rates)
 	e := &episode{Fault: f.name, Repetition: repetition + 1}
 	defer func() {
 		for _, name := range leave(in) {
@@ -79,7 +79,7 @@ func (e *episode) note(format string, a ...any) { e.Notes = append(e.Notes, fmt.
 type life struct {
 	facts   chaos.Facts
 	healed  time.Time
-	blocked []int // calls, by contender
+	blocked []int // calls, by library
 }
 
 // live is the traffic, the fault and the time after it.

@@ -43,23 +43,11 @@ func openEvercache(l1TTL time.Duration) func(context.Context, place, string) (cl
 }
 
 func (c *everClient) Set(ctx context.Context, key, value string) (chaos.Ack, error) {
-	return acknowledged(c.cache.Set(ctx, strings.TrimPrefix(key, c.prefix), value))
+	return chaos.AckOf(c.cache.Set(ctx, strings.TrimPrefix(key, c.prefix), value))
 }
 
 func (c *everClient) Delete(ctx context.Context, key string) (chaos.Ack, error) {
-	return acknowledged(c.cache.Delete(ctx, strings.TrimPrefix(key, c.prefix)))
-}
-
-func acknowledged(r evercache.Receipt, err error) (chaos.Ack, error) {
-	switch {
-	case evercache.IsUnavailable(err):
-		return chaos.Refused, err
-	case err != nil:
-		return chaos.Failed, err
-	case r.Durability >= evercache.Master:
-		return chaos.Landed, nil
-	}
-	return chaos.Kept, nil
+	return chaos.AckOf(c.cache.Delete(ctx, strings.TrimPrefix(key, c.prefix)))
 }
 
 func (c *everClient) Get(ctx context.Context, key string) (string, error) {

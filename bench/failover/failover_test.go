@@ -64,7 +64,7 @@ func TestASampleTellsWhatLandedFromWhatSurvived(t *testing.T) {
 	}
 	got := newSample("x", record{calls: plannedFailover}, f)
 	want := sample{
-		Contender: "x", Reads: 2, FailedReads: 1, WrongReads: 1,
+		Library: "x", Reads: 2, FailedReads: 1, WrongReads: 1,
 		Writes: 7, FailedWrites: 1, Landed: 5, Kept: 1, LostLanded: 2,
 		GapMS: 700, HeldGapMS: 1000, LongestMS: 700, LandingMS: new(900.0), ObservedMS: 1000, FirstError: "no",
 		Examples: []string{"write lost: lost1, 190ms after the fault, acknowledged by a master after 10ms", "write lost: lost2, 290ms after the fault, acknowledged by a master after 10ms"},
@@ -100,7 +100,7 @@ func TestADeletedKeyIsNotALostWrite(t *testing.T) {
 }
 
 func TestDoomedKeysAreTakenOnceOldAndNewByTurns(t *testing.T) {
-	d := doomed{old: []string{"o1", "o2"}}
+	d := deletable{old: []string{"o1", "o2"}}
 	if got := d.take(1); got != "o2" {
 		t.Errorf("took %q while none was new", got)
 	}
@@ -266,14 +266,14 @@ func TestTheCommandLineListsEveryFault(t *testing.T) {
 		t.Errorf("all: %+v, %v", o, err)
 	}
 	o, err := parse([]string{"-only", "^evercache", "-faults", "planned, kill"})
-	if err != nil || len(o.contenders) != 2 || len(o.faults) != 2 || o.faults[0].name != "planned" || o.repeat != 5 {
+	if err != nil || len(o.libraries) != 2 || len(o.faults) != 2 || o.faults[0].name != "planned" || o.repeat != 5 {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
 
 func TestTheReportHasATableForEachFault(t *testing.T) {
-	s := sample{Contender: "evercache", LongestMS: 250, LandingMS: new(31.0), Kept: 12, LostKept: 3}
-	dead := sample{Contender: "peer", FailedWrites: 900, FailedDeletes: 1, Resurrected: 7, ObservedMS: 12000}
+	s := sample{Library: "evercache", LongestMS: 250, LandingMS: new(31.0), Kept: 12, LostKept: 3}
+	dead := sample{Library: "peer", FailedWrites: 900, FailedDeletes: 1, Resurrected: 7, ObservedMS: 12000}
 	r := report{Environment: environment{Repeat: 1}, Episodes: []episode{
 		{Fault: "planned", PromotedMS: new(170.0), Samples: []sample{s, dead}},
 		{Fault: "empty", BackMS: new(410.0), Promotions: 1, Samples: []sample{s, dead}},
@@ -285,7 +285,7 @@ func TestTheReportHasATableForEachFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		"## kill -9 of the master", "another node: 1400 ms", "In 1 of 1 repetitions Sentinel failed over again",
-		"| contender | kill | planned | empty |", "| evercache | 3 / 0 / 0 | 3 / 0 / 0 | 3 / 0 / 0 |", "| peer | 0 / 7 / 901 | 0 / 7 / 901 | 0 / 7 / 901 |",
+		"| library | kill | planned | empty |", "| evercache | 3 / 0 / 0 | 3 / 0 / 0 | 3 / 0 / 0 |", "| peer | 0 / 7 / 901 | 0 / 7 / 901 | 0 / 7 / 901 |",
 		"| evercache | 0 | 12 | 3 | 0 | 0 | 0 | 0 | 0 | 250 | 0 | 0 | 31 |", "| peer | 0 | 0 | 0 | 7 | 0 | 0 | 900 | 1 | 0 | 0 | 0 | >12s |",
 		"back 410 ms after the fault", "In 1 of 1 repetitions Sentinel failed over all the same", "| master back to first landed write, ms |",
 		"## planned SENTINEL FAILOVER", "another node: 170 ms", "something",

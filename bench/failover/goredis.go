@@ -70,7 +70,7 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// ttl is evercache's default; every contender writes with it.
+// ttl is evercache's default; every library writes with it.
 const ttl = time.Hour
 
 // landed is what the answer of a client that keeps nothing means.

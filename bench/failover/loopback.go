@@ -16,7 +16,7 @@ import (
 type bed struct {
 	appendOnly bool // a killed node comes back with its data
 	patient    bool // the sentinels wait for at least patientDownAfter
-	proxied    bool // the contenders reach everything through proxies
+	proxied    bool // the libraries reach everything through proxies
 }
 
 // patientDownAfter leaves a master time to restart: a sentinel's last answer may

@@ -2,7 +2,7 @@
 // at the same time and prints what each of them cost their callers.
 //
 // For every fault and repetition it starts a master, two replicas and three
-// sentinels, drives all contenders at the same steady rate against them, causes
+// sentinels, drives all libraries at the same steady rate against them, causes
 // the fault, and compares what was acknowledged with what the final master
 // holds. Package chaos records and counts. Only figures of one run may be
 // compared.
@@ -24,13 +24,13 @@ import (
 
 // options are the command line.
 type options struct {
-	faults     []fault
-	contenders []contender
-	repeat     int
-	downAfter  time.Duration
-	rates      rates
-	log        bool
-	json       bool
+	faults    []fault
+	libraries []library
+	repeat    int
+	downAfter time.Duration
+	rates     rates
+	log       bool
+	json      bool
 }
 
 func main() { machine.Main("failover", run) }
@@ -70,13 +70,13 @@ func (o options) liveThrough(ctx context.Context, r *report) error {
 func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("failover", flag.ContinueOnError)
-	only := f.String("only", "", "drive the contenders whose name matches this `regexp`")
+	only := f.String("only", "", "drive the libraries whose name matches this `regexp`")
 	names := f.String("faults", "kill,hang,planned", "comma-separated `list` of faults, or all: "+faultNames()+"; partition and side need root and network namespaces")
 	f.IntVar(&o.repeat, "repeat", 5, "live through each fault this often")
 	f.DurationVar(&o.downAfter, "down-after", time.Second, "Sentinel's down-after")
-	f.Float64Var(&o.rates.writes, "writes", 100, "writes a second of each contender")
-	f.Float64Var(&o.rates.deletes, "deletes", 20, "deletes a second of each contender")
-	f.Float64Var(&o.rates.reads, "reads", 50, "reads a second of each contender")
+	f.Float64Var(&o.rates.writes, "writes", 100, "writes a second of each library")
+	f.Float64Var(&o.rates.deletes, "deletes", 20, "deletes a second of each library")
+	f.Float64Var(&o.rates.reads, "reads", 50, "reads a second of each library")
 	f.BoolVar(&o.log, "log", false, "let evercache log to standard error")
 	f.BoolVar(&o.json, "json", false, "print every repetition as JSON instead of tables")
 	if err := f.Parse(args); err != nil {
@@ -98,7 +98,7 @@ func parse(args []string) (options, error) {
 	if o.faults, err = faultsNamed(*names); err != nil {
 		errs = append(errs, err)
 	}
-	if o.contenders, err = contendersNamed(*only); err != nil {
+	if o.libraries, err = librariesNamed(*only); err != nil {
 		errs = append(errs, err)
 	}
 	return o, errors.Join(errs...)
@@ -133,14 +133,14 @@ func faultsNamed(list string) ([]fault, error) {
 	return taken, nil
 }
 
-func contendersNamed(pattern string) ([]contender, error) {
+func librariesNamed(pattern string) ([]library, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	taken := slices.DeleteFunc(slices.Clone(contenders), func(c contender) bool { return !re.MatchString(c.name) })
+	taken := slices.DeleteFunc(slices.Clone(libraries), func(c library) bool { return !re.MatchString(c.name) })
 	if len(taken) == 0 {
-		return nil, fmt.Errorf("-only: no contender matches %q", pattern)
+		return nil, fmt.Errorf("-only: no library matches %q", pattern)
 	}
 	return taken, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // network is three hosts, network namespaces with a server and a sentinel each:
-// the first on one bridge with the contenders, the others on a far one, and a
+// the first on one bridge with the libraries, the others on a far one, and a
 // link between the bridges. A cut cable (a link set down) loses packets and
 // resets nothing. It needs root and ip(8).
 type network struct {

@@ -99,10 +99,10 @@ func (r report) of(f fault) (all []episode) {
 	return all
 }
 
-// summary has a row for each contender and a column for each fault.
+// summary has a row for each library and a column for each fault.
 func (r report) summary(b *strings.Builder, lived []fault) {
 	b.WriteString("\n## Lost / resurrected / failed\n\n" +
-		"Acknowledged writes that the final master does not hold / acknowledged deletes whose keys it holds / reads, writes and deletes that ended in an error or with a wrong value.\n\n| contender |")
+		"Acknowledged writes that the final master does not hold / acknowledged deletes whose keys it holds / reads, writes and deletes that ended in an error or with a wrong value.\n\n| library |")
 	for _, f := range lived {
 		fmt.Fprintf(b, " %s |", f.name)
 	}
@@ -121,7 +121,7 @@ func (r report) summary(b *strings.Builder, lived []fault) {
 }
 
 func (f fault) table(b *strings.Builder, of []episode) {
-	fmt.Fprintf(b, "\n## %s\n\n%s\n\n| contender |", f.title, f.told(of))
+	fmt.Fprintf(b, "\n## %s\n\n%s\n\n| library |", f.title, f.told(of))
 	columns := f.columns()
 	for _, c := range columns {
 		fmt.Fprintf(b, " %s |", c.head)
@@ -171,18 +171,18 @@ func (f fault) told(of []episode) string {
 	return text + fmt.Sprintf(" In %d of %d repetitions Sentinel failed over again.", surplus, len(of))
 }
 
-// namesIn are the contenders, in the order of the first episode.
+// namesIn are the libraries, in the order of the first episode.
 func namesIn(of []episode) (names []string) {
 	for _, s := range of[0].Samples {
-		names = append(names, s.Contender)
+		names = append(names, s.Library)
 	}
 	return names
 }
 
-func figures(of []episode, contender string, c column) (all []figure) {
+func figures(of []episode, library string, c column) (all []figure) {
 	for _, e := range of {
 		for _, s := range e.Samples {
-			if s.Contender == contender {
+			if s.Library == library {
 				value, bound := c.of(s)
 				all = append(all, figure{value, bound})
 			}
@@ -243,7 +243,7 @@ func (e episode) progress() string {
 	for _, s := range e.Samples {
 		value, bound := landing(s)
 		fmt.Fprintf(&b, "  %-34s lost %d+%d, resurrected %d, failed %d+%d+%d, missing %d, kept %d, gap %.0f (%.0f) ms, longest %.0f ms, landing %s ms; %.60s\n",
-			s.Contender, s.LostLanded, s.LostKept, s.Resurrected, s.FailedReads+s.WrongReads, s.FailedWrites, s.FailedDeletes, s.MissingReads, s.Kept,
+			s.Library, s.LostLanded, s.LostKept, s.Resurrected, s.FailedReads+s.WrongReads, s.FailedWrites, s.FailedDeletes, s.MissingReads, s.Kept,
 			s.GapMS, s.HeldGapMS, s.LongestMS, figure{value, bound}, strings.ReplaceAll(s.FirstError, "\n", "; "))
 		for _, example := range s.Examples {
 			fmt.Fprintf(&b, "    %s\n", example)

@@ -9,10 +9,10 @@ import (
 	"github.com/evercache/evercache/internal/chaos"
 )
 
-// sample is what one episode cost the callers of one contender. Times are in
+// sample is what one episode cost the callers of one library. Times are in
 // milliseconds.
 type sample struct {
-	Contender string `json:"contender"`
+	Library string `json:"contender"`
 
 	Reads         int `json:"reads"`
 	FailedReads   int `json:"failedReads"`
@@ -55,7 +55,7 @@ func (s sample) failed() int {
 	return s.FailedReads + s.WrongReads + s.FailedWrites + s.FailedDeletes
 }
 
-// record is what a contender was asked and answered, and what is left of it.
+// record is what a library was asked and answered, and what is left of it.
 type record struct {
 	calls   []chaos.Call // reads and writes
 	deletes []chaos.Call // as writes
@@ -73,8 +73,8 @@ func newSample(name string, r record, f chaos.Facts) sample {
 	all := chaos.Sum(r.calls, f)
 	missing := missingReads(r.calls)
 	s := sample{
-		Contender: name,
-		Reads:     all.Reads, FailedReads: all.FailedReads - missing, MissingReads: missing, WrongReads: all.WrongReads,
+		Library: name,
+		Reads:   all.Reads, FailedReads: all.FailedReads - missing, MissingReads: missing, WrongReads: all.WrongReads,
 		Writes: all.Writes, FailedWrites: all.FailedWrites + all.RefusedWrites,
 		Landed: all.LandedWrites, Kept: all.KeptWrites, LostLanded: all.LostLanded, LostKept: all.LostKept,
 		Deletes: removed.Writes, FailedDeletes: removed.FailedWrites + removed.RefusedWrites, Resurrected: resurrected(r),

@@ -25,7 +25,7 @@ type scene struct {
 	masterName string
 	nodes      []string // the first is the master
 	sentinels  []string
-	lines      lines // nil: the contenders reach it directly
+	lines      lines // nil: the libraries reach it directly
 
 	before func(ctx context.Context) error // nil: nothing goes before
 	inject func(ctx context.Context) error
@@ -33,7 +33,7 @@ type scene struct {
 	close  func() error
 }
 
-// seenFrom is where the contenders of a repetition find the set. Peers listen to
+// seenFrom is where the libraries of a repetition find the set. Peers listen to
 // the sentinel that they reach first, and whether that is the one that leads the
 // failover costs them a second: it is another one in every repetition.
 func (s *scene) seenFrom(repetition int) place {

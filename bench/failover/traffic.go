@@ -19,11 +19,11 @@ type rates struct{ writes, deletes, reads float64 }
 // own, however many others are waiting, as requests from outside do. A closed
 // loop would ask a blocked client less often, and so flatter it.
 type traffic struct {
-	client client
-	rates  rates
-	prefix string
-	known  []string
-	doomed doomed
+	client    client
+	rates     rates
+	prefix    string
+	known     []string
+	deletable deletable
 
 	history *chaos.History // reads and writes
 	deletes *chaos.History // as writes; the value is what the key had held
@@ -37,7 +37,7 @@ type traffic struct {
 
 const (
 	knownKeys = 20
-	// maxUnderWay bounds the calls of one contender; one more fails.
+	// maxUnderWay bounds the calls of one library; one more fails.
 	maxUnderWay = 10_000
 	// longest is more than the traffic of any fault.
 	longest = 30 * time.Second
@@ -49,7 +49,7 @@ func newTraffic(c client, class string, r rates) *traffic {
 		t.known = append(t.known, fmt.Sprintf("%s:known-%d", class, i))
 	}
 	for i := range int(r.deletes * longest.Seconds() / 2) {
-		t.doomed.old = append(t.doomed.old, fmt.Sprintf("%s:doomed-%d", class, i))
+		t.deletable.old = append(t.deletable.old, fmt.Sprintf("%s:delete-%d", class, i))
 	}
 	return t
 }
@@ -59,7 +59,7 @@ func valueOf(key string) string { return "value of " + key }
 // seed writes the keys that will be read and deleted, and reads each of the
 // former once.
 func (t *traffic) seed(ctx context.Context) error {
-	for _, keys := range [][]string{t.known, t.doomed.old} {
+	for _, keys := range [][]string{t.known, t.deletable.old} {
 		for _, key := range keys {
 			if ack, err := t.client.Set(ctx, key, valueOf(key)); err != nil || ack != chaos.Landed {
 				return fmt.Errorf("write a known key (ack %d): %w", ack, errors.Join(err))
@@ -133,13 +133,13 @@ func (t *traffic) write(n int) {
 	c.End = time.Now()
 	t.history.Record(c)
 	if c.Ack.Acknowledged() {
-		t.doomed.add(c.Key)
+		t.deletable.add(c.Key)
 	}
 }
 
 // remove deletes a key whose write was acknowledged: none can come later.
 func (t *traffic) remove(n int) {
-	key := t.doomed.take(n)
+	key := t.deletable.take(n)
 	if key == "" {
 		return
 	}

@@ -6,12 +6,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,39 +53,23 @@ const maxClients = 200
 
 func parse(args []string) (options, error) {
 	var o options
-	f := flag.NewFlagSet("idle", flag.ContinueOnError)
+	f := machine.NewFlags("idle")
 	modes := f.String("modes", "standalone,sentinel", "comma-separated `list` of standalone and sentinel")
 	clients := f.String("clients", "1,10", "comma-separated `numbers` of clients in this process")
 	f.DurationVar(&o.length, "duration", 10*time.Second, "observe each repetition for this long")
 	f.IntVar(&o.repeat, "repeat", 3, "observe each row this often, each time with new clients")
 	f.StringVar(&o.heap, "heap", "", "write a heap profile of the last row to this `file`; the figures of such a run are not to be kept")
-	if err := f.Parse(args); err != nil {
+	if err := f.Read(args); err != nil {
 		return o, err
 	}
-	var errs []error
-	if f.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
-	}
-	if o.length < time.Second {
-		errs = append(errs, fmt.Errorf("-duration %v: want at least a second", o.length))
-	}
-	if o.repeat < 1 {
-		errs = append(errs, fmt.Errorf("-repeat %d: want at least 1", o.repeat))
-	}
+	f.WantSecond(o.length)
+	f.Want(o.repeat >= 1, "-repeat %d: want at least 1", o.repeat)
 	for mode := range strings.SplitSeq(*modes, ",") {
-		if starts[mode] == nil {
-			errs = append(errs, fmt.Errorf("-modes: %q, want standalone or sentinel", mode))
-		}
+		f.Want(starts[mode] != nil, "-modes: %q, want standalone or sentinel", mode)
 		o.modes = append(o.modes, mode)
 	}
-	for text := range strings.SplitSeq(*clients, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 1 || n > maxClients {
-			errs = append(errs, fmt.Errorf("-clients: %q, want 1 to %d", text, maxClients))
-		}
-		o.clients = append(o.clients, n)
-	}
-	return o, errors.Join(errs...)
+	o.clients = f.Numbers("clients", *clients, 1, maxClients)
+	return o, f.Err()
 }
 
 // keepHeap writes the heap profile, where one is asked for.

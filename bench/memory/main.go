@@ -8,8 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"time"
 
@@ -44,29 +42,17 @@ const (
 
 func parse(args []string) (options, error) {
 	var o options
-	f := flag.NewFlagSet("memory", flag.ContinueOnError)
+	f := machine.NewFlags("memory")
 	f.DurationVar(&o.length, "duration", 10*time.Second, "how long each phase takes")
 	f.IntVar(&o.callers, "callers", 16, "how many call at the same time")
 	f.IntVar(&o.value, "value", 1024, "`bytes` of a value")
 	f.IntVar(&o.limit, "limit", 0, "run it in a control group with so many `MiB` (Linux, root); 0: without")
-	if err := f.Parse(args); err != nil {
+	if err := f.Read(args); err != nil {
 		return o, err
 	}
-	var errs []error
-	if f.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unexpected argument %q", f.Arg(0)))
-	}
-	if o.length < time.Second {
-		errs = append(errs, fmt.Errorf("-duration %v: want at least a second", o.length))
-	}
-	if o.callers < 1 || o.callers > maxCallers {
-		errs = append(errs, fmt.Errorf("-callers %d: want 1 to %d", o.callers, maxCallers))
-	}
-	if o.value < 1 || o.value > maxValue {
-		errs = append(errs, fmt.Errorf("-value %d: want 1 to %d", o.value, maxValue))
-	}
-	if o.limit < 0 {
-		errs = append(errs, fmt.Errorf("-limit %d: want 0 or more", o.limit))
-	}
-	return o, errors.Join(errs...)
+	f.WantSecond(o.length)
+	f.Want(o.callers >= 1 && o.callers <= maxCallers, "-callers %d: want 1 to %d", o.callers, maxCallers)
+	f.Want(o.value >= 1 && o.value <= maxValue, "-value %d: want 1 to %d", o.value, maxValue)
+	f.Want(o.limit >= 0, "-limit %d: want 0 or more", o.limit)
+	return o, f.Err()
 }

@@ -18,7 +18,7 @@ import (
 func healthcheckCommand() command {
 	return command{
 		name:    "healthcheck",
-		summary: "Ask a running evercache whether it is well",
+		summary: "Check whether a running evercache is healthy",
 		usage:   " [--url URL] [--timeout 3s] [--strict]",
 		help: `Asks GET /health of the address in EVERCACHE_LISTEN and prints the answer in one
 line. It is meant for Docker's HEALTHCHECK and for scripts. No token is asked for,

@@ -40,6 +40,6 @@ const dumpBytes = 256 << 10
 func dump(log *slog.Logger) {
 	b := make([]byte, dumpBytes)
 	b = b[:runtime.Stack(b, true)]
-	log.LogAttrs(context.Background(), slog.LevelWarn, "SIGQUIT: what every goroutine does",
+	log.LogAttrs(context.Background(), slog.LevelWarn, "SIGQUIT: stacks of all goroutines",
 		slog.String("event", "signal.stacks"), slog.String("stacks", string(b)))
 }

@@ -35,7 +35,7 @@ func obeyOthers(log *slog.Logger, end context.CancelCauseFunc) {
 			case terminal:
 				end(errors.New("hangup signal received"))
 			default:
-				log.LogAttrs(context.Background(), slog.LevelInfo, "SIGHUP is ignored: certificates, token and passwords are read again by themselves, other settings need a restart",
+				log.LogAttrs(context.Background(), slog.LevelInfo, "SIGHUP is ignored: certificates, token and passwords are reloaded automatically; other settings need a restart",
 					slog.String("event", "signal.ignored"))
 			}
 		}

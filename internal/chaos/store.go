@@ -1,6 +1,10 @@
 package chaos
 
-import "context"
+import (
+	"context"
+
+	"github.com/evercache/evercache"
+)
 
 // Store is the cache or client under test. It is called from many goroutines.
 type Store interface {
@@ -26,3 +30,16 @@ const (
 
 // Acknowledged reports whether the caller was told that the write is stored.
 func (a Ack) Acknowledged() bool { return a >= Kept }
+
+// AckOf is what a write of evercache was answered.
+func AckOf(r evercache.Receipt, err error) (Ack, error) {
+	switch {
+	case evercache.IsUnavailable(err):
+		return Refused, err
+	case err != nil:
+		return Failed, err
+	case r.Durability >= evercache.Master:
+		return Landed, nil
+	}
+	return Kept, nil
+}

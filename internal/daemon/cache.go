@@ -158,6 +158,8 @@ func failed(err error) *apiError {
 		return errValueTooLarge(err)
 	case errors.Is(err, evercache.ErrTTL):
 		return errBadTTL("the ttl cannot be used")
+	case errors.Is(err, evercache.ErrDurability):
+		return errBadDurability("the durability cannot be used")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable("the request ended before its answer was known", err)
 	}

@@ -199,6 +199,7 @@ func TestWhatTheLibrarySaysBecomesAnAnswer(t *testing.T) {
 		{evercache.ErrClosed, 503, "shutting_down", "1"},
 		{evercache.ErrKey, 400, "bad_key", ""},
 		{evercache.ErrTTL, 400, "bad_ttl", ""},
+		{evercache.ErrDurability, 400, "bad_durability", ""},
 		{&evercache.DurabilityError{Asked: evercache.Master, Cause: evercache.ErrUnavailable}, 503, "below_durability", "1"},
 		{errors.New("a fault with secret details"), 500, "internal", ""},
 	} {

@@ -52,7 +52,7 @@ func (c *certificate) renewLocked() {
 	pair, err := loadPair(c.certFile, c.keyFile)
 	if err != nil {
 		if !c.broken {
-			c.log.LogAttrs(context.Background(), slog.LevelWarn, "renewed TLS certificate cannot be used; the last one stays",
+			c.log.LogAttrs(context.Background(), slog.LevelWarn, "the renewed TLS certificate cannot be used; the last one stays in use",
 				slog.String("event", "certificate.unusable"), slog.Any("error", err))
 		}
 		c.broken = true
@@ -60,7 +60,7 @@ func (c *certificate) renewLocked() {
 	}
 	c.broken = false
 	if !slices.EqualFunc(pair.Certificate, c.pair.Certificate, slices.Equal) {
-		c.log.LogAttrs(context.Background(), slog.LevelInfo, "TLS certificate was renewed", slog.String("event", "certificate.renewed"))
+		c.log.LogAttrs(context.Background(), slog.LevelInfo, "the TLS certificate was renewed", slog.String("event", "certificate.renewed"))
 	}
 	c.pair = pair
 }

@@ -70,7 +70,7 @@ func (e *ending) endRequests(ctx context.Context, part time.Duration) {
 	bounded, cancel := context.WithTimeout(ctx, part)
 	defer cancel()
 	if e.srv.Shutdown(bounded) != nil {
-		e.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time and were cut off", slog.String("event", "server.cut_off"))
+		e.log.LogAttrs(ctx, slog.LevelWarn, "requests did not finish in time; their connections were closed", slog.String("event", "server.cut_off"))
 		_ = e.srv.Close() // what is left of them; nobody can do anything about its error
 	}
 }
@@ -89,7 +89,7 @@ func (e *ending) endMemory() error {
 	ctx, cancel := context.WithTimeout(context.Background(), min(unusedGrace, e.cfg.Server.DrainTimeout))
 	defer cancel()
 	_ = e.client.Shutdown(ctx) // counts the writes for a Redis that never was
-	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped; no Redis was configured and none came, so what memory held is gone",
+	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped; no Redis was configured, so the values in memory are lost",
 		slog.String("event", "server.stopped"))
 	return nil
 }

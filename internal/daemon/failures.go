@@ -30,7 +30,7 @@ func (f *failures) add(q *request, e *apiError) {
 	if !tell {
 		return
 	}
-	f.log.LogAttrs(context.Background(), slog.LevelWarn, "a request was turned away: "+why(e),
+	f.log.LogAttrs(context.Background(), slog.LevelWarn, "request refused: "+why(e),
 		slog.String("event", "auth.failed"), slog.String("request_id", q.id), slog.String("code", e.code),
 		slog.String("remote", q.RemoteAddr), slog.String("route", q.routeName()), slog.Int("others", others))
 }

@@ -91,7 +91,7 @@ func (a *api) readJSON(q *request, v any) *apiError {
 		return errBadBody(misread(err, body))
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errBadBody("something follows the JSON of the body")
+		return errBadBody("the body has data after its JSON value")
 	}
 	if key, is := repeated(json.NewDecoder(bytes.NewReader(body))); is {
 		return errBadBody(fmt.Sprintf("%q is there twice", key))

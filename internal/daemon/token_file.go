@@ -120,9 +120,9 @@ func (s *tokenSource) tellLocked(err error) {
 	}
 	s.broken = broken
 	if broken {
-		s.log.LogAttrs(context.Background(), slog.LevelWarn, "token file cannot be read; the last token stays valid",
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "the token file cannot be read; the last token stays valid",
 			slog.String("event", "token.unreadable"), slog.String("file", s.path), slog.String("error", "it "+err.Error()))
 		return
 	}
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "token file is readable again", slog.String("event", "token.read"), slog.String("file", s.path))
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "the token file can be read again", slog.String("event", "token.read"), slog.String("file", s.path))
 }

@@ -21,7 +21,7 @@ func away(a Away, r health.Report) health.Finding {
 	}
 	if a.Default != "" {
 		f = unconfigured
-		f.Detail = "none answers at the default address " + a.Default + " either: what is written is gone when this process ends"
+		f.Detail = "nothing answers at the default address " + a.Default + ". What is written is lost when this process ends"
 	}
 	if r.Sentinel != nil && a.Reason == Silent {
 		f.Detail = silentDetail(r.Sentinel)
@@ -48,7 +48,7 @@ func explain(r Reason) health.Finding {
 
 var (
 	unconfigured = health.Finding{
-		Code: health.CodeRedisNotConfigured, Severity: health.SeverityInfo, Title: "No Redis is configured: memory is all there is",
+		Code: health.CodeRedisNotConfigured, Severity: health.SeverityInfo, Title: "No Redis is configured: the cache is in memory only",
 		Fix: "Nothing to do if that is meant. Otherwise set REDIS_HOST, REDIS_URL or REDIS_SENTINELS.",
 	}
 	outOfReach = health.Finding{
@@ -60,19 +60,19 @@ var (
 // causes explain what has happened.
 var causes = map[Reason]health.Finding{
 	IsSentinel: {
-		Code: health.CodeRedisIsSentinel, Severity: health.SeverityError, Title: "What answers there is a sentinel, not a Redis server with data",
+		Code: health.CodeRedisIsSentinel, Severity: health.SeverityError, Title: "The configured server is a sentinel, not a Redis server with data",
 		Fix: "Set REDIS_HOST and REDIS_PORT to the server (6379 mostly); or use Sentinel mode: REDIS_SENTINEL_ENABLED, REDIS_SENTINELS and REDIS_SENTINEL_MASTER_NAME.",
 	},
 	NotRedis: {
-		Code: health.CodeRedisNotRedis, Severity: health.SeverityError, Title: "What answers there is not Redis",
+		Code: health.CodeRedisNotRedis, Severity: health.SeverityError, Title: "The server at the configured address is not Redis",
 		Fix: "Check REDIS_HOST and REDIS_PORT.",
 	},
 	WantsTLS: {
-		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "Redis speaks TLS on this port, and we do not",
+		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "Redis requires TLS on this port, and evercache does not use TLS",
 		Fix: "Set REDIS_TLS=true, and REDIS_TLS_CA_FILE where the CA is your own; or use the port without TLS (REDIS_PORT).",
 	},
 	SpeaksPlain: {
-		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "We speak TLS, and Redis does not on this port",
+		Code: health.CodeRedisTLS, Severity: health.SeverityError, Title: "evercache uses TLS, and Redis does not use TLS on this port",
 		Fix: "Use the TLS port of the server (REDIS_PORT; tls-port in redis.conf), or unset REDIS_TLS.",
 	},
 	Unresolved: {
@@ -89,10 +89,10 @@ var causes = map[Reason]health.Finding{
 	},
 	NoMaster: {
 		Code: health.CodeSentinelNoMaster, Severity: health.SeverityError, Title: "No sentinel names a master that answers as one",
-		Fix: "Check whether the addresses that the sentinels announce (redis-cli -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME) can be dialled from here; if not, set REDIS_ADDRESS_MAP.",
+		Fix: "Check whether the addresses that the sentinels announce (redis-cli -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME) can be reached from this machine; if not, set REDIS_ADDRESS_MAP.",
 	},
 	NoFailover: {
-		Code: health.CodeSentinelNoFailover, Severity: health.SeverityError, Title: "The master is gone and no failover comes",
+		Code: health.CodeSentinelNoFailover, Severity: health.SeverityError, Title: "The master is down and no failover happens",
 		Fix: "Check that a majority of the sentinels run and see each other (SENTINEL CKQUORUM), and that a replica can be promoted.",
 	},
 	TwoServers: twoServers,
@@ -102,7 +102,7 @@ var causes = map[Reason]health.Finding{
 var replies = map[Reason]health.Finding{
 	TimedOut: {
 		Code: health.CodeRedisTimeout, Title: "Redis accepts connections but does not answer in time",
-		Fix: "Check whether the server hangs (redis-cli PING), is paused (CLIENT PAUSE), swaps or runs a long script, and whether a firewall drops packets.",
+		Fix: "Check whether the server hangs (redis-cli PING), is paused (CLIENT PAUSE), swaps or runs a long script. Check whether a firewall drops packets.",
 	},
 	Handshake: {
 		Code: health.CodeRedisTLS, Title: "The TLS handshake with Redis failed",
@@ -121,7 +121,7 @@ var replies = map[Reason]health.Finding{
 		Fix: "Point REDIS_HOST at the master, or use Sentinel mode, which follows it.",
 	},
 	Login: {
-		Code: health.CodeRedisAuth, Title: "Redis refuses our login",
+		Code: health.CodeRedisAuth, Title: "Redis refuses the login",
 		Fix: "Check REDIS_USERNAME and REDIS_PASSWORD, or REDIS_PASSWORD_FILE, which is read again at every attempt.",
 	},
 	Rights: {
@@ -129,20 +129,20 @@ var replies = map[Reason]health.Finding{
 		Fix: "Give the user the commands and the key patterns that docs/operations.md lists.",
 	},
 	MaxClients: {
-		Code: health.CodeRedisMaxClients, Title: "Redis has no connection left for us",
-		Fix: "Raise maxclients, or find who holds the connections (CLIENT LIST).",
+		Code: health.CodeRedisMaxClients, Title: "Redis accepts no more connections",
+		Fix: "Raise maxclients, or find out who uses the connections (CLIENT LIST).",
 	},
 	ClusterNode: {
 		Code: health.CodeRedisClusterNode, Title: "The configured server is a node of a Redis Cluster",
 		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
 	},
 	CommandMissing: {
-		Code: health.CodeRedisCommandMissing, Title: "Redis lacks a command that evercache cannot do without",
-		Fix: "Take the command out of rename-command in redis.conf, or use a server that has it.",
+		Code: health.CodeRedisCommandMissing, Title: "Redis does not have a command that evercache requires",
+		Fix: "Remove the rename-command line of this command from redis.conf, or use a server that has it.",
 	},
 	UnknownReply: {
 		Code: health.CodeRedisUnknownReply, Title: "Redis answers with an error that evercache does not know",
-		Fix: "Read the error. A proxy or a managed service between often speaks in words of its own: see its log, or connect to the server itself.",
+		Fix: "Read the error. A proxy or a managed service often answers with errors of its own: see its log, or connect to the server directly.",
 	},
 	Busy: {
 		Code: health.CodeRedisBusy, Title: "A script blocks Redis",

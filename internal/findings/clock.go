@@ -11,7 +11,7 @@ import (
 // milliseconds.
 const clocksApart = time.Second
 
-// clocks tells of clocks that certainly differ.
+// clocks reports clocks that certainly differ.
 func clocks(c health.Clock) []health.Finding {
 	if !c.Known || c.Ahead.Abs()-c.Uncertainty <= clocksApart {
 		return nil
@@ -23,7 +23,7 @@ func clocks(c health.Clock) []health.Finding {
 	return []health.Finding{{
 		Code: health.CodeRedisClock, Severity: health.SeverityWarning,
 		Title:  "The clocks of Redis and of this process differ",
-		Detail: fmt.Sprintf("that of Redis is %v %s ours (± %v); which of them is wrong cannot be told from here", c.Ahead.Abs().Round(time.Millisecond), how, c.Uncertainty.Round(time.Millisecond)),
+		Detail: fmt.Sprintf("the clock of Redis is %v %s the clock of this process (± %v); evercache cannot know which of them is wrong", c.Ahead.Abs().Round(time.Millisecond), how, c.Uncertainty.Round(time.Millisecond)),
 		Fix:    "Let NTP set the clocks of both machines (timedatectl, chronyc tracking).",
 	}}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -52,60 +53,60 @@ func OfDenylist(in Denylist) (fs []health.Finding) {
 	if in.Stats.Untaken > 0 && !in.Young {
 		fs = append(fs, health.Finding{
 			Code: health.CodeRevocationsPending, Severity: health.SeverityWarning, Title: "Revocations wait for Redis",
-			Detail: fmt.Sprintf("%d are in force in this process only.", in.Stats.Untaken), Fix: in.obstacle(),
+			Detail: fmt.Sprintf("%d revocations are in force in this process only.", in.Stats.Untaken), Fix: in.obstacle(),
 		})
 	}
 	if in.Evicts != "" && in.Matters {
 		fs = append(fs, health.Finding{
 			Code: health.CodeRevocationsEvictable, Severity: health.SeverityWarning, Title: "Redis may evict the denylist",
-			Detail: "Its maxmemory-policy is " + in.Evicts + ". What is evicted is put back, and unknown meanwhile.",
+			Detail: "Its maxmemory-policy is " + in.Evicts + ". An evicted revocation is written again. Until then its status is unknown.",
 			Fix:    "Set maxmemory-policy to a volatile one or noeviction, or give the denylist a Redis of its own.",
 		})
 	}
 	if in.Removed > 0 {
 		fs = append(fs, health.Finding{
-			Code: health.CodeRevocationsRemoved, Severity: health.SeverityWarning, Title: "Revocations were taken out of Redis unseen",
-			Detail: fmt.Sprintf("%d were missing at %s, though the set there said that it had all of them. They are put back; a process that started meanwhile could let their tokens in.", in.Removed, in.RemovedAt.UTC().Format(time.RFC3339)),
-			Fix:    "See who else writes " + in.Set + " in Redis, and let an ACL forbid it.",
+			Code: health.CodeRevocationsRemoved, Severity: health.SeverityWarning, Title: "Revocations were removed from Redis",
+			Detail: fmt.Sprintf("%d were missing at %s, although the list in Redis was marked as complete. This process writes them again. A process that started meanwhile may have accepted these tokens.", in.Removed, in.RemovedAt.UTC().Format(time.RFC3339)),
+			Fix:    "Find out who else writes " + in.Set + " in Redis, and forbid it with an ACL.",
 		})
 	}
 	if in.FirstUse && in.Matters {
 		fs = append(fs, health.Finding{
-			Code: health.CodeRevocationsFirstUse, Severity: health.SeverityInfo, Title: "The denylist was taken as it was",
-			Detail: "No process vouched for it within 5 s of the start. That is right on first use; after a loss of all data while no process lived, revocations are missing.",
-			Fix:    "Where that must not happen, use EVERCACHE_REVOCATIONS=required and evercache revoke init.",
+			Code: health.CodeRevocationsFirstUse, Severity: health.SeverityInfo, Title: "The denylist in Redis was accepted without proof that it is complete",
+			Detail: "No running process confirmed it within 5 s of the start. On first use that is normal. If Redis lost its data while no process ran, revocations are missing.",
+			Fix:    "To rule that out, use EVERCACHE_REVOCATIONS=required and evercache revoke init.",
 		})
 	}
 	return fs
 }
 
-// knowledge tells why what is known of the list is not enough.
+// knowledge reports why what is known of the list is not enough.
 func (in Denylist) knowledge() (f health.Finding, ok bool) {
 	s := in.Stats
 	switch {
 	case in.Foreign:
 		f = health.Finding{
 			Code: health.CodeRevocationsKey, Severity: health.SeverityError, Title: "The denylist in Redis is hashed with another key",
-			Detail: "What this process does not hold itself is unknown.",
-			Fix:    "Give every process the same revocation key, or the list another namespace.",
+			Detail: "This process knows only the revocations that it has received itself.",
+			Fix:    "Give every process the same revocation key, or give this list another namespace.",
 		}
 	case in.Full:
 		f = health.Finding{
-			Code: health.CodeRevocationsFull, Severity: health.SeverityError, Title: "The denylist does not fit",
+			Code: health.CodeRevocationsFull, Severity: health.SeverityError, Title: "The denylist has too many entries",
 			Detail: fmt.Sprintf("It has more than %d entries.", in.MaxEntries),
-			Fix:    "Raise MaxEntries (EVERCACHE_REVOCATIONS_MAX_ENTRIES) in every process, or lower the life of tokens.",
+			Fix:    "Raise MaxEntries (EVERCACHE_REVOCATIONS_MAX_ENTRIES) in every process, or shorten the lifetime of tokens.",
 		}
 	case !in.Matters:
 	case !s.Ready && !in.Young:
 		f = health.Finding{
 			Code: health.CodeRevocationsNotReady, Severity: health.SeverityWarning, Title: "The denylist is not loaded",
 			Detail: "No complete denylist has been read from Redis since the start: tokens that this process has not revoked itself are " + in.decided() + ".",
-			Fix:    in.obstacle() + " If no process was alive when Redis was emptied, run evercache revoke init.",
+			Fix:    in.obstacle() + " If no process was running when Redis was emptied, run evercache revoke init.",
 		}
 	case s.Ready && s.Lag > in.MaxLag:
 		f = health.Finding{
 			Code: health.CodeRevocationsLag, Severity: health.SeverityError, Title: "The denylist is out of date",
-			Detail: fmt.Sprintf("It is as of %v ago; beyond %v tokens that are not in it are %s.", s.Lag.Round(time.Second), in.MaxLag, in.decided()),
+			Detail: fmt.Sprintf("It was last known to be complete %v ago. After %v, tokens that are not in it are %s.", s.Lag.Round(time.Second), in.MaxLag, in.decided()),
 			Fix:    in.obstacle(),
 		}
 	}
@@ -118,25 +119,19 @@ func (in Denylist) obstacle() string {
 		switch {
 		case err == nil:
 		case strings.Contains(err.Error(), "WRONGTYPE"):
-			return "Another program has overwritten " + in.Set + " in Redis: delete that key, and what this process holds is put back."
-		case strings.Contains(err.Error(), "NOPERM") && !ForbidsCommand(err.Error()):
+			return "Another program has overwritten " + in.Set + " in Redis. Delete that key; this process then writes its revocations again."
+		case strings.Contains(err.Error(), "NOPERM") && !acl.Forbids(err.Error()):
 			return "The Redis ACL forbids the keys of the denylist: allow the user the keys <prefix>~r:*."
 		case strings.Contains(strings.ToLower(err.Error()), "unknown command"):
 			text, _, _ := strings.Cut(err.Error(), ", with args")
-			return "Redis lacks a command that the denylist needs (" + text + "): take it out of rename-command."
+			return "Redis does not have a command that the denylist needs (" + text + "): remove its rename-command line from redis.conf."
 		}
 	}
 	if len(in.Denied) > 0 {
 		_, _, fix := denied(in.Denied)
 		return fix
 	}
-	return "See why Redis cannot be used."
-}
-
-// ForbidsCommand reports whether it is the ACL that has said this, of a command and
-// not of its key.
-func ForbidsCommand(said string) bool {
-	return strings.Contains(said, "NOPERM") && strings.Contains(said, "to run the")
+	return "Find out why Redis cannot be used."
 }
 
 // denied names what the ACL forbids, what is lost, and what to do.

@@ -1,4 +1,4 @@
-// Package findings decides what an operator is told. Each finding is a function
+// Package findings decides what is reported to an operator. Each finding is a function
 // of plain values: one file for each subject, without a clock, a lock or a
 // network. Whoever holds the values fills an [Input], and [Of] lists what is
 // wrong. A finding always has a code, a severity, a title, a detail and a fix.
@@ -31,6 +31,7 @@ type Input struct {
 	Rejected   uint64 // kept writes that no master takes
 	RejectedAt time.Time
 	ResetAt    time.Time // when Redis came back without its data
+	Rollback   *Rollback // when it came back with older data; nil: never
 
 	Tombstones stats.Tombstones
 	MaxMemory  uint64 // of Redis, in bytes; 0: none, or not known
@@ -66,6 +67,7 @@ func Of(in Input) []health.Finding {
 		set(r.Sentinel),
 		kept,
 		recovery(r, in.ResetAt, in.Now),
+		rollback(in.Rollback, r.Recovery, in.Now),
 		rejected(in.Rejected, in.RejectedAt, in.Now),
 		values(in.Classes, in.Now),
 		journal(r.Journal, in.Journal, in.Now),
@@ -73,7 +75,7 @@ func Of(in Input) []health.Finding {
 	))
 }
 
-// without is f, unless others tell of it: they know more.
+// without is f, unless one of others has its code: that one knows more.
 func without(others []health.Finding, f health.Finding) []health.Finding {
 	if slices.ContainsFunc(others, func(o health.Finding) bool { return o.Code == f.Code }) {
 		return nil

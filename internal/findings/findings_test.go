@@ -64,7 +64,7 @@ func every() (fs []health.Finding) {
 	}
 	some := Count{1, now}
 	add(Input{
-		Now: now, Overflowed: 1, Rejected: 1, RejectedAt: now, ResetAt: now,
+		Now: now, Overflowed: 1, Rejected: 1, RejectedAt: now, ResetAt: now, Rollback: &Rollback{At: now, Addr: "redis:6379"},
 		Report: health.Report{
 			Connected: true, OutboxEntries: 1,
 			Recovery: health.Recovery{DroppedKeys: 1, UnconfirmedOldest: time.Hour, DatasetResets: 1},

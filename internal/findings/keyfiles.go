@@ -14,18 +14,18 @@ type KeyFiles struct {
 	Expires time.Time
 }
 
-// expiresSoon is how long before its end a certificate is told of.
+// expiresSoon is how long before its end a certificate is reported.
 const expiresSoon = 7 * 24 * time.Hour
 
-// keyFiles tell of files that cannot be used and of certificates that end.
+// keyFiles reports files that cannot be used, and certificates that end.
 func keyFiles(all []KeyFiles, now time.Time) (fs []health.Finding) {
 	for _, k := range all {
 		if k.Fault != nil {
 			fs = append(fs, health.Finding{
 				Code: health.CodeRedisTLSFiles, Severity: health.SeverityWarning,
 				Title:  "A TLS file cannot be used",
-				Detail: fmt.Sprintf("%s: %v; the last files that could be used are used", k.Whose, k.Fault),
-				Fix:    "Write whole files that belong together. They are read again at every connection, and every 10 s.",
+				Detail: fmt.Sprintf("%s: %v; the last usable files stay in use", k.Whose, k.Fault),
+				Fix:    "Write complete files that belong together. They are read again at every connection, and every 10 s.",
 			})
 		}
 		if !k.Expires.IsZero() && k.Expires.Sub(now) < expiresSoon {
@@ -38,12 +38,12 @@ func keyFiles(all []KeyFiles, now time.Time) (fs []health.Finding) {
 func expiring(whose string, at, now time.Time) health.Finding {
 	f := health.Finding{
 		Code: health.CodeRedisTLSExpiring, Severity: health.SeverityWarning,
-		Title:  "Our TLS certificate is over soon",
-		Detail: fmt.Sprintf("that %s ends at %s", whose, at.UTC().Format(time.RFC3339)),
+		Title:  "The TLS client certificate expires soon",
+		Detail: fmt.Sprintf("the certificate %s expires at %s", whose, at.UTC().Format(time.RFC3339)),
 		Fix:    "Renew it in the same files: no restart is needed.",
 	}
 	if at.Before(now) {
-		f.Severity, f.Title = health.SeverityError, "Our TLS certificate is over"
+		f.Severity, f.Title = health.SeverityError, "The TLS client certificate has expired"
 	}
 	return f
 }

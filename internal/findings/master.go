@@ -26,11 +26,11 @@ type Command struct {
 	Forbidden bool // by the ACL; else the server does not have it
 }
 
-// masters tell what a master that answers does not do for us.
+// masters reports what a master that answers does not do for us.
 func masters(s Master, r health.Report) (fs []health.Finding) {
 	if f, ok := refusals[s.Refused]; ok {
 		f.Severity = health.SeverityError
-		f.Detail = "reads are answered; writes are kept " + keptIn(r.Journal) + " until it takes them again"
+		f.Detail = "reads are answered; writes are kept " + keptIn(r.Journal) + " until Redis accepts them again"
 		fs = append(fs, f)
 	}
 	if s.Forbidden != nil {
@@ -42,7 +42,7 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 		fs = append(fs, health.Finding{
 			Code: health.CodeRedisHeartbeatForbidden, Severity: health.SeverityWarning,
 			Title:  "The Redis ACL forbids the heartbeat's key",
-			Detail: "forbidden: writing " + s.Mute + ". A server that takes no writes is noticed at a caller's write only, and which writes a failover or a restart has lost cannot be told: all that are kept are sent again",
+			Detail: "forbidden: writing " + s.Mute + ". A server that refuses writes is noticed only when a caller writes. After a failover or a restart it is not known which writes were lost, so all kept writes are sent again",
 			Fix:    "Allow the user the keys <prefix>~*.",
 		})
 	}
@@ -50,16 +50,16 @@ func masters(s Master, r health.Report) (fs []health.Finding) {
 		fs = append(fs, health.Finding{
 			Code: health.CodeRedisFeed, Severity: health.SeverityWarning,
 			Title:  "Redis does not announce what other processes change",
-			Detail: r.Feed.Cause.Error() + "; what memory holds is served for at most L1TTL (5 s) without asking, and never called coherent; what Redis itself has just answered may be",
-			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and let no proxy stand between that speaks RESP2 only.",
+			Detail: r.Feed.Cause.Error() + "; values in memory are served for at most L1TTL (5 s) and are never coherent. A value that Redis has just answered may be coherent",
+			Fix:    "Allow the user CLIENT TRACKING (ACL: +client|tracking), and use no proxy that speaks only RESP2.",
 		})
 	}
 	if s.NoScripts {
 		fs = append(fs, health.Finding{
 			Code: health.CodeRedisScriptsForbidden, Severity: health.SeverityWarning,
-			Title:  "Redis does not let us run scripts",
-			Detail: "deletes leave no tombstone, a load that began before a delete elsewhere may bring the old value back, and what an outage kept is sent without a look at what others wrote since",
-			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load), and give the server what they call (see redis-command-missing, if it is there).",
+			Title:  "Redis does not allow scripts",
+			Detail: "deletes leave no tombstone. A load that began before a delete in another process may bring the old value back. Kept writes are sent without checking for newer writes of others",
+			Fix:    "Allow the user EVALSHA, EVAL and SCRIPT LOAD (ACL: +eval +evalsha +script|load), and the commands that scripts call (see redis-command-missing, if it is reported).",
 		})
 	}
 	if !s.NeverEvicts {
@@ -73,12 +73,12 @@ func evicts(policy string) health.Finding {
 	f := health.Finding{
 		Code: health.CodeRedisEvicts, Severity: health.SeverityInfo,
 		Title:  "Redis evicts keys when its memory is full",
-		Detail: "maxmemory-policy is " + policy + ". When keys were evicted in an outage, or Redis was restarted or replaced in it, the keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest",
-		Fix:    "Set maxmemory-policy to noeviction, and give Redis memory enough. A volatile policy does not help: what tells the order expires, so it is evicted too.",
+		Detail: "maxmemory-policy is " + policy + ". If keys were evicted during an outage, or Redis was restarted or replaced during it, the keys of kept writes are deleted instead of written: Redis may no longer know whether these writes are the newest",
+		Fix:    "Set maxmemory-policy to noeviction, and give Redis enough memory. A volatile policy does not help: the keys that record the order have a TTL, so they are evicted too.",
 	}
 	if policy == "" {
 		f.Title = "It is not known whether Redis evicts keys"
-		f.Detail = "INFO is forbidden, or does not tell. The keys of kept writes are deleted instead of written: Redis may have lost what tells whether they are the newest"
+		f.Detail = "INFO is forbidden, or does not say it. The keys of kept writes are deleted instead of written: Redis may no longer know whether these writes are the newest"
 		f.Fix = "Allow the user INFO (ACL: +info)."
 		f.Severity = health.SeverityWarning
 	}
@@ -93,7 +93,7 @@ var refusals = map[Reason]health.Finding{
 	},
 	Misconf: {
 		Code: health.CodeRedisMisconf, Title: "Redis refuses writes because its last save failed",
-		Fix: "Free disk space or repair the save directory; see the server's log.",
+		Fix: "Free disk space or repair the directory for snapshots; see the server's log.",
 	},
 	NoReplicas: {
 		Code: health.CodeRedisNoReplicas, Title: "Redis refuses writes because too few replicas are connected",

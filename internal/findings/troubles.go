@@ -14,15 +14,15 @@ var byTrouble = []struct {
 	finding health.Finding
 }{
 	{SentinelLogin, health.Finding{
-		Code: health.CodeSentinelAuth, Title: "The sentinels refuse our login",
+		Code: health.CodeSentinelAuth, Title: "The sentinels refuse the login",
 		Fix: "Check REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD, or REDIS_SENTINEL_PASSWORD_FILE. They are not those of Redis. Where the sentinels ask for no password, unset them.",
 	}},
 	{SentinelRights, health.Finding{
-		Code: health.CodeSentinelNoPerm, Title: "The ACL of the sentinels forbids what evercache asks",
+		Code: health.CodeSentinelNoPerm, Title: "The ACL of the sentinels forbids commands that evercache needs",
 		Fix: "Allow the user of REDIS_SENTINEL_USERNAME what docs/operations.md lists for sentinels.",
 	}},
 	{SentinelMaster, health.Finding{
-		Code: health.CodeSentinelUnknownMaster, Title: "The sentinels answer, and know no master of the configured name",
+		Code: health.CodeSentinelUnknownMaster, Title: "The sentinels know no master of the configured name",
 		Fix: "Set REDIS_SENTINEL_MASTER_NAME to one of the names that redis-cli -p 26379 SENTINEL MASTERS lists.",
 	}},
 	{SentinelTLS, health.Finding{
@@ -30,7 +30,7 @@ var byTrouble = []struct {
 		Fix: "Check REDIS_SENTINEL_TLS (without it REDIS_TLS counts for the sentinels too), REDIS_TLS_CA_FILE, and the port: tls-port in sentinel.conf.",
 	}},
 	{SentinelOther, health.Finding{
-		Code: health.CodeSentinelNotSentinel, Title: "What answers at the addresses of the sentinels is no sentinel",
+		Code: health.CodeSentinelNotSentinel, Title: "The servers at the addresses of the sentinels are not sentinels",
 		Fix: "Let REDIS_SENTINELS list the sentinels (port 26379 mostly), not the data nodes (6379).",
 	}},
 	{SentinelName, health.Finding{
@@ -39,7 +39,7 @@ var byTrouble = []struct {
 	}},
 	{SentinelAway, health.Finding{
 		Code: health.CodeSentinelUnreachable, Title: "A sentinel does not answer",
-		Fix: "Start it again, or remove it everywhere (SENTINEL RESET on the others, one by one) if it is gone for good.",
+		Fix: "Start it again. If it is gone for good, remove it everywhere (SENTINEL RESET on the others, one by one).",
 	}},
 }
 
@@ -69,7 +69,7 @@ func SentinelCode(r Reason) string {
 	return f.Code
 }
 
-// troubles tell what each sentinel fails at, one finding for each cause.
+// troubles reports what each sentinel fails at, one finding for each cause.
 func troubles(h *health.Sentinel) (fs []health.Finding) {
 	for _, t := range byTrouble {
 		texts := errorsOf(h, t.finding.Code)
@@ -85,7 +85,7 @@ func troubles(h *health.Sentinel) (fs []health.Finding) {
 			if h.Reachable == 0 {
 				f.Title, f.Fix = noneAnswers.Title, noneAnswers.Fix
 			} else if !h.CanFailOver && h.CurrentMaster != "" {
-				continue // that is told as a quorum that is missing
+				continue // reported as sentinel-no-quorum
 			}
 		}
 		f.Detail = strings.Join(texts, "; ")

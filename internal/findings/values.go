@@ -22,20 +22,20 @@ type Count struct {
 	Last time.Time
 }
 
-// values tell of values that cannot be read from Redis, or not be stored there.
+// values report values that cannot be read from Redis, or not be stored there.
 func values(all []Class, now time.Time) (fs []health.Finding) {
-	unread := told(all, now, func(v Class) Count { return v.Unread })
-	again := told(all, now, func(v Class) Count { return v.Again })
-	lost := told(all, now, func(v Class) Count { return v.Lost })
+	unread := recent(all, now, func(v Class) Count { return v.Unread })
+	again := recent(all, now, func(v Class) Count { return v.Again })
+	lost := recent(all, now, func(v Class) Count { return v.Lost })
 	if unread != "" {
 		f := health.Finding{
 			Code: health.CodeValueUndecodable, Severity: health.SeverityWarning,
 			Title:  "Redis holds values that cannot be decoded",
-			Detail: unread + ". Each is a miss: the value is loaded again, and written over it once by each process",
-			Fix:    "Give the class another Policy.Version in the release that changes how its values are stored. Or look for another program that writes these keys.",
+			Detail: unread + ". Each is a miss: the value is loaded again, and each process replaces it once",
+			Fix:    "Give the class another Policy.Version in the release that changes how its values are stored. Or find the other program that writes these keys.",
 		}
 		if again != "" {
-			f.Detail += ". Written by others again after that, and left alone since: " + again
+			f.Detail += ". Others wrote such a value again after that; it is not replaced a second time: " + again
 		}
 		fs = append(fs, f)
 	}
@@ -43,28 +43,28 @@ func values(all []Class, now time.Time) (fs []health.Finding) {
 		fs = append(fs, health.Finding{
 			Code: health.CodeValueUnencodable, Severity: health.SeverityWarning,
 			Title:  "Some values cannot be stored in Redis",
-			Detail: lost + ". Their codec does not encode them. Those that were loaded are only in the memory of the process that loaded them; a Set of one is refused",
-			Fix:    "Look for what the codec does not know (JSON: NaN, infinity, a value that contains itself, a string that is no UTF-8), or give the class another codec (WithCodec).",
+			Detail: lost + ". Their codec cannot encode them. A loaded value stays in the memory of the process that loaded it; a Set is refused",
+			Fix:    "Look for what the codec cannot encode (JSON: NaN, infinity, a value that contains itself, a string that is not UTF-8), or give the class another codec (WithCodec).",
 		})
 	}
 	return fs
 }
 
 const (
-	valuesTold  = time.Hour // for so long after it happened last
-	classesTold = 5
+	valuesShown  = time.Hour // for so long after it happened last
+	classesShown = 5
 )
 
-// told lists the classes to which something has happened lately.
-func told(all []Class, now time.Time, what func(Class) Count) string {
+// recent lists the classes to which something has happened lately.
+func recent(all []Class, now time.Time, what func(Class) Count) string {
 	var texts []string
 	for _, v := range all {
-		if o := what(v); o.N > 0 && now.Sub(o.Last) <= valuesTold {
+		if o := what(v); o.N > 0 && now.Sub(o.Last) <= valuesShown {
 			texts = append(texts, fmt.Sprintf("class %s: %d so far, the last at %s", v.Name, o.N, o.Last.UTC().Format(time.RFC3339)))
 		}
 	}
-	if more := len(texts) - classesTold; more > 0 {
-		texts = append(texts[:classesTold], fmt.Sprintf("and %d other classes", more))
+	if more := len(texts) - classesShown; more > 0 {
+		texts = append(texts[:classesShown], fmt.Sprintf("and %d other classes", more))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -10,7 +10,7 @@ func (j *Journal) recover(r Recovery) (added []Entry) {
 		k := all[i]
 		raw, h, err := readRaw(j.file, j.seed, k)
 		if err != nil {
-			j.o.Log.Error("a record of the journal cannot be read back", slog.Any("error", err))
+			j.o.Log.Error("a record of the journal cannot be read", slog.Any("error", err))
 			continue // renew counts it
 		}
 		r.Found(Entry{Kind: h.kind, Key: k.key, Payload: raw[recordLen+h.key:], Seq: k.seq})

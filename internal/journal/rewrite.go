@@ -17,7 +17,7 @@ const (
 	maxRounds = 8       // of copying what was appended during the last one
 )
 
-var errSource = errors.New("what is live cannot be read back")
+var errSource = errors.New("records that are still needed cannot be read")
 
 // rewrite copies what is live into a second file. Of what the current file got
 // after the start, all is copied as it is.

@@ -132,7 +132,7 @@ func errorSize(err error) (n int) {
 
 // missing says how many records are not in the log.
 func missing(n uint64, failed error) slog.Record {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of this log are missing: it was not read or could not be written", 0)
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of this log are missing: nobody read it, or it could not be written", 0)
 	r.AddAttrs(slog.String("event", "log.dropped"), slog.Uint64("lines", n))
 	if failed != nil {
 		r.AddAttrs(slog.String("error", failed.Error()))

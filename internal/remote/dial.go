@@ -136,7 +136,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		if client != nil {
 			client.Close()
 		}
-		return nil, wantsTLS(ctx, c, conn, loginError(ctx, conn, c.DB, password, err))
+		return nil, notSentinel(ctx, c, wantsTLS(ctx, c, conn, loginError(ctx, conn, c.DB, password, err)))
 	}
 	conn.known.Store(true)
 	w := &wire{Client: client, conn: conn, raw: raw, load: &conn.load, sizes: c.Sizes}

@@ -9,7 +9,7 @@ import (
 
 // ErrNotRedis means that what answers does not speak Redis's protocol, or
 // announces more than a Redis would send.
-var ErrNotRedis = errors.New("what answers there does not speak Redis's protocol")
+var ErrNotRedis = errors.New("the server there does not speak the Redis protocol")
 
 const (
 	maxBulk    = 512 << 20 // Redis's own default, proto-max-bulk-len

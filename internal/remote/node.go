@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/breaker"
 )
 
@@ -66,7 +67,7 @@ type Heartbeat struct {
 	Book    Book          // nil: the node numbers them itself
 	Clocks  *Clocks       // of the process; nil: none
 	Left    *Left         // of the process; nil: none
-	Trials  *Trials       // of the process; nil: nothing is remembered
+	Cuts    *acl.Cuts     // at questions about rights, of the process; nil: nothing is remembered
 	TTL     time.Duration // of Key
 	Every   time.Duration // at the latest
 	Timeout time.Duration

@@ -7,10 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/acl"
 )
 
 // rights are the commands that the ACL forbids, as far as they were asked for. What a
@@ -23,32 +24,6 @@ type rights struct {
 	asked  time.Time // when the last round over all of them was begun
 	again  time.Time // when those that are denied were asked for last
 	round  []int     // what is still to be asked for in this round: indexes of trials
-}
-
-// Trials is what a process remembers of such questions beyond one node: a proxy may end
-// the connection at a command that it does not know, and would do so at each.
-type Trials struct{ cut atomic.Int64 } // when a question was sent that has no answer yet, Unix nanoseconds
-
-// cutLife is how long nothing is asked after a connection has ended at a question.
-const cutLife = 10 * time.Minute
-
-// begin reports whether to ask.
-func (t *Trials) begin(now time.Time) bool {
-	if t == nil {
-		return true
-	}
-	if at := t.cut.Load(); at != 0 && now.UnixNano()-at < int64(cutLife) {
-		return false
-	}
-	t.cut.Store(now.UnixNano())
-	return true
-}
-
-// end notes that the connection has outlived the question.
-func (t *Trials) end() {
-	if t != nil {
-		t.cut.Store(0)
-	}
 }
 
 // trials are commands of a cache, each in a form that the server looks at the ACL for
@@ -142,26 +117,6 @@ func (r *rights) heard(i int, forbidden bool) {
 	}
 }
 
-// trial is a trial for a node.
-func (n *Node) trial(i int) rueidis.Completed {
-	k, none := n.heartbeat.Key, n.heartbeat.Key+":none"
-	words := slices.Clone(trials[i])
-	for i := range words[1:] {
-		switch words[1+i] {
-		case "K":
-			words[1+i] = k
-		case "N":
-			words[1+i] = none
-		}
-	}
-	return n.beat.B().Arbitrary(words...).Build()
-}
-
-// forbidsCommand reports whether the ACL forbids a command, and not its key.
-func forbidsCommand(err error) bool {
-	return KindOf(err) == NoPerm && strings.Contains(err.Error(), "to run the")
-}
-
 // askRights asks for some where it is time for that. An ACL can be changed without a new
 // connection.
 func (n *Node) askRights(ctx context.Context) {
@@ -169,26 +124,30 @@ func (n *Node) askRights(ctx context.Context) {
 		return
 	}
 	few := n.rights.next(time.Now())
-	if len(few) == 0 || !n.heartbeat.Trials.begin(time.Now()) {
+	names := make([]string, len(few))
+	for i, t := range few {
+		names[i] = trials[t][0]
+	}
+	if len(few) == 0 || !n.heartbeat.Cuts.Begin(time.Now(), names...) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
 	cmds := make([]rueidis.Completed, len(few))
 	for i, t := range few {
-		cmds[i] = n.trial(t)
+		cmds[i] = n.beat.B().Arbitrary(acl.Words(trials[t], n.heartbeat.Key)...).Build()
 	}
 	for i, r := range n.beat.DoMulti(ctx, cmds...) {
 		err := r.Error()
 		if _, said := errors.AsType[*rueidis.RedisError](err); err != nil && !said {
 			if KindOf(err) != Conn {
-				n.heartbeat.Trials.end()
+				n.heartbeat.Cuts.End(names...)
 			}
 			return // the heartbeat meets it, too
 		}
-		n.rights.heard(few[i], forbidsCommand(err))
+		n.rights.heard(few[i], err != nil && acl.Forbids(err.Error()))
 	}
-	n.heartbeat.Trials.end()
+	n.heartbeat.Cuts.End(names...)
 }
 
 // missingWith are the commands that the node does not run for us, and those that the

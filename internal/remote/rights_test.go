@@ -107,25 +107,6 @@ func TestOnlyWhatIsDeniedIsAskedForOften(t *testing.T) {
 	}
 }
 
-// A connection that ends at such a question costs no further one.
-func TestAConnectionThatEndsAtAQuestionIsRemembered(t *testing.T) {
-	var c Trials
-	now := time.Now()
-	if !c.begin(now) {
-		t.Fatal("the first is not asked")
-	}
-	if c.begin(now.Add(time.Second)) {
-		t.Error("asked again after a cut")
-	}
-	if !c.begin(now.Add(cutLife)) {
-		t.Error("never asked again")
-	}
-	c.end()
-	if !c.begin(now.Add(cutLife + 1)) {
-		t.Error("not asked though there was an answer")
-	}
-}
-
 func as(p *redisproc.Process, user string) Config {
 	c := config(p.Addr())
 	c.Username, c.Password = user, "one"

@@ -72,7 +72,7 @@ func (n *Node) deadline(limit time.Duration) string {
 const lateMargin = 50 * time.Millisecond
 
 // errLate is the answer that nobody waits for any more.
-var errLate = &Error{Kind: Timeout, Op: "delete", Err: errors.New("the server came to it too late")}
+var errLate = &Error{Kind: Timeout, Op: "delete", Err: errors.New("the server executed it too late")}
 
 // errReply is what no server answers that ran our script.
 var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected reply")}

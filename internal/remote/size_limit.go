@@ -12,7 +12,7 @@ import (
 )
 
 // ErrTooLarge means that a value is longer than the server takes.
-var ErrTooLarge = errors.New("longer than the server takes (proto-max-bulk-len)")
+var ErrTooLarge = errors.New("longer than the server accepts (proto-max-bulk-len)")
 
 // leastLimit is the lowest proto-max-bulk-len that a server can have: what is not
 // longer need not be asked for.

@@ -126,7 +126,7 @@ func busyAt(t *testing.T, p *redisproc.Process) error {
 	}
 	end()
 	if _, err := n.Get(t.Context(), "k", long); !IsNil(err) {
-		return fmt.Errorf("it is not usable any more: %w", err)
+		return fmt.Errorf("it can no longer be used: %w", err)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func (s *Sizes) learn(size int, err error) bool {
 // errCrowded is the answer to a large command that the link could not carry in
 // the time that it is given, or that ends connections: it is not sent over the one
 // that all share.
-var errCrowded = &Error{Kind: Crowded, Op: "send", Err: errors.New("so many bytes are not sent over the connection that all share: they would take too long, or end it")}
+var errCrowded = &Error{Kind: Crowded, Op: "send", Err: errors.New("it is too large for the shared connection: it would block other commands, or end the connection")}
 
 // weight is the bytes of commands, and the largest word of each.
 func weight(cmds []rueidis.Completed) (bytes int64, largest []int) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/watch"
@@ -21,6 +22,7 @@ type recoveryStats struct {
 	evicted     atomic.Uint64 // deleted, since the traces that tell it may have been evicted
 	resets      atomic.Uint64 // datasets that were gone
 	ResetAt     atomic.Int64  // the last one, Unix nanoseconds
+	rollback    atomic.Pointer[findings.Rollback]
 
 	mu      sync.Mutex // guards what follows
 	dataset string     // the marker of the dataset that was seen last
@@ -50,7 +52,7 @@ func (b book) Found(n *remote.Node, h remote.Held) {
 	earlier := sh.settleEarlier(h)
 	n.Epoch.Store(sh.Ledger.Epoch())
 	sh.countUncovered(n, taken+earlier)
-	sh.datasetFound(h, sh.Evicting.observe(h.Evictions))
+	sh.datasetFound(n, h, sh.Evicting.observe(h.Evictions), taken)
 }
 
 // Replaced is what somebody has done to the master: whatever memory holds may be
@@ -70,6 +72,7 @@ func (b book) Replaced(n *remote.Node, holds uint64) {
 		if sh.countUncovered(n, uncovered); uncovered > 0 {
 			sh.KeptWrite(errReplaced)
 		}
+		sh.noteRollback(n, uncovered)
 		sh.Feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
 		return
 	}
@@ -96,8 +99,9 @@ func (sh *Shard) countUncovered(n *remote.Node, writes int) {
 	}
 }
 
-// datasetFound tells when a dataset that we knew is gone.
-func (sh *Shard) datasetFound(h remote.Held, now Evictions) {
+// datasetFound tells when a dataset that we knew is gone, or is an older one. So many
+// writes are sent again.
+func (sh *Shard) datasetFound(n *remote.Node, h remote.Held, now Evictions, writes int) {
 	if h.Unknown {
 		return
 	}
@@ -106,10 +110,14 @@ func (sh *Shard) datasetFound(h remote.Held, now Evictions) {
 	was, seen := r.dataset, r.seen
 	r.dataset, r.seen = h.Dataset, now
 	r.mu.Unlock()
-	if h.Barrier != 0 || !sh.Barriers.lately() {
+	if !sh.Barriers.lately() {
 		return
 	}
-	if h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
+	if h.Barrier != 0 || h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
+		restarted := now.Last.Run != "" && seen.Last.Run != "" && now.Last.Run != seen.Last.Run
+		if last, _ := sh.Barriers.Watch(); rolledBack(n.Addr, last, h.Barrier, restarted) {
+			sh.noteRollback(n, writes)
+		}
 		return
 	}
 	if now.evictedSince(seen) { // our keys, too, for all we know

@@ -62,7 +62,7 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 		Book:    sh.Book(),
 		Clocks:  sh.Clocks,
 		Left:    sh.left,
-		Trials:  &sh.trials,
+		Cuts:    &sh.cuts,
 		Pace:    sh.beatPace,
 		Kick:    sh.Barriers.kick,
 		TTL:     heartbeatTTL,

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/counter"
 	"github.com/evercache/evercache/internal/inflight"
@@ -36,7 +37,7 @@ type Shard struct {
 	Clock  *clock.Clock
 	Clocks *remote.Clocks // the servers'
 	left   *remote.Left   // connections that were given up
-	trials remote.Trials
+	cuts   acl.Cuts       // connections that ended at a question about rights
 
 	// The master.
 	Node        atomic.Pointer[remote.Node] // the verified master, or nil

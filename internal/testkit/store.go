@@ -26,16 +26,7 @@ func NewStore(c *evercache.Client) (Store, error) {
 
 // Set writes a value and says how far it got.
 func (s Store) Set(ctx context.Context, key, value string) (chaos.Ack, error) {
-	r, err := s.Cache.Set(ctx, strings.TrimPrefix(key, Class), value)
-	switch {
-	case evercache.IsUnavailable(err):
-		return chaos.Refused, err
-	case err != nil:
-		return chaos.Failed, err
-	case r.Durability >= evercache.Master:
-		return chaos.Landed, nil
-	}
-	return chaos.Kept, nil
+	return chaos.AckOf(s.Cache.Set(ctx, strings.TrimPrefix(key, Class), value))
 }
 
 // Get looks a value up.

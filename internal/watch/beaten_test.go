@@ -11,7 +11,7 @@ import (
 // that is not in use.
 func TestABarrierOfAnotherMasterOrWithoutAnAnswerShowsNothing(t *testing.T) {
 	beats := 0
-	d := &desk{now: sentinel.Decision{Master: addr(1), Confirmed: true}, node: new(remote.Node), up: true, hooks: Hooks{Beat: func(*remote.Node, Beat) { beats++ }}}
+	d := &supervisor{now: sentinel.Decision{Master: addr(1), Confirmed: true}, node: new(remote.Node), up: true, hooks: Hooks{Beat: func(*remote.Node, Beat) { beats++ }}}
 	d.beaten(sentinel.Barrier{Node: addr(2)})
 	d.beaten(sentinel.Barrier{Node: addr(1), Fault: sentinel.FaultTimeout})
 	d.up = false
@@ -25,7 +25,7 @@ func TestABarrierOfAnotherMasterOrWithoutAnAnswerShowsNothing(t *testing.T) {
 func TestAFencedMasterIsNotInUse(t *testing.T) {
 	n := new(remote.Node)
 	ups, downs := 0, 0
-	d := &desk{node: n, generation: 5, beat: newPace(beatIdle), hooks: Hooks{
+	d := &supervisor{node: n, generation: 5, beat: newInterval(beatIdle), hooks: Hooks{
 		Up:   func(*remote.Node) { ups++ },
 		Down: func(error) { downs++ },
 	}}

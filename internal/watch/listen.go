@@ -12,23 +12,23 @@ import (
 	"github.com/evercache/evercache/internal/sentinel"
 )
 
-// hire starts the two goroutines of one sentinel: one listens, one asks. Each
+// startListener starts the two goroutines of one sentinel: one listens, one asks. Each
 // has a connection of its own, so that a silent subscription is not mistaken
 // for a quiet one.
-func (d *desk) hire(ctx context.Context, a sentinel.Addr, p *pace) {
+func (d *supervisor) startListener(ctx context.Context, a sentinel.Addr, p *interval) {
 	d.wg.Go(func() { d.listen(ctx, a) })
 	d.wg.Go(func() { d.poll(ctx, a, p) })
 }
 
-func (d *desk) sentinelConfig(a sentinel.Addr) remote.Config {
+func (d *supervisor) sentinelConfig(a sentinel.Addr) remote.Config {
 	c := d.c.Login
 	c.Addr = d.c.dialable(a)
 	return c
 }
 
-// listen hands on what the sentinel publishes; after each subscription the desk
+// listen hands on what the sentinel publishes; after each subscription the supervisor
 // asks again, since what was published meanwhile is never repeated.
-func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
+func (d *supervisor) listen(ctx context.Context, a sentinel.Addr) {
 	for delay := retryFirst; ctx.Err() == nil; delay = min(2*delay, time.Second) {
 		begun := time.Now()
 		conn, err := remote.DialLink(ctx, d.sentinelConfig(a))
@@ -62,7 +62,7 @@ func (d *desk) listen(ctx context.Context, a sentinel.Addr) {
 }
 
 // poll asks the sentinel about the master, its replicas and its peers.
-func (d *desk) poll(ctx context.Context, a sentinel.Addr, p *pace) {
+func (d *supervisor) poll(ctx context.Context, a sentinel.Addr, p *interval) {
 	var conn *remote.Link
 	defer func() {
 		if conn != nil {
@@ -125,7 +125,7 @@ func (e *answerFault) Error() string { return censor.Text(e.err.Error(), maxShow
 func (e *answerFault) Unwrap() error { return e.err }
 
 // ask fills the poll in.
-func (d *desk) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) error {
+func (d *supervisor) ask(ctx context.Context, conn *remote.Link, o *sentinel.Poll) error {
 	name := d.c.Master
 	r, err := conn.Ask(ctx, pollLimit,
 		[]string{"SENTINEL", "MYID"},

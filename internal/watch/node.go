@@ -19,7 +19,7 @@ type dialed struct {
 
 // syncNode keeps a connection to the decided master, in use or not: while it is
 // fenced the barrier goes on, since its answer is what may lift the fence.
-func (d *desk) syncNode() {
+func (d *supervisor) syncNode() {
 	if d.node != nil && d.generation != d.now.Generation {
 		d.drop(d.reason())
 	}
@@ -41,7 +41,7 @@ func (d *desk) syncNode() {
 }
 
 // drop gives the node up.
-func (d *desk) drop(cause error) {
+func (d *supervisor) drop(cause error) {
 	if d.node == nil {
 		return
 	}
@@ -56,7 +56,7 @@ func (d *desk) drop(cause error) {
 
 // dial connects to the decided master aside, one attempt at a time. An attempt
 // at a master of before is given up: it may hang, and the new one is there.
-func (d *desk) dial() {
+func (d *supervisor) dial() {
 	if d.dialing != nil && d.dialFor != d.now.Generation {
 		d.dialing()
 		d.dialing = nil
@@ -82,7 +82,7 @@ func (d *desk) dial() {
 }
 
 // arrived takes a dialled node into use, or another turn.
-func (d *desk) arrived(r dialed) {
+func (d *supervisor) arrived(r dialed) {
 	if r.generation != d.dialFor || d.dialing == nil {
 		if r.node != nil { // of a dial that was given up
 			d.wg.Go(r.node.Abandon)
@@ -105,7 +105,7 @@ func (d *desk) arrived(r dialed) {
 }
 
 // take makes the node ours and begins its barrier.
-func (d *desk) take(n *remote.Node, generation uint64) {
+func (d *supervisor) take(n *remote.Node, generation uint64) {
 	d.node, d.generation = n, generation
 	d.retryAt, d.retryDelay = time.Time{}, 0
 	ctx, cancel := context.WithCancel(d.ctx)
@@ -116,8 +116,8 @@ func (d *desk) take(n *remote.Node, generation uint64) {
 }
 
 // barriers sends the heartbeat until ctx ends.
-func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node) {
-	for d.c.Heartbeat.Wait(ctx, time.Now(), d.beat.interval, d.beat.kick) == nil {
+func (d *supervisor) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node) {
+	for d.c.Heartbeat.Wait(ctx, time.Now(), d.beat.current, d.beat.kick) == nil {
 		b, err := n.Barrier(ctx, d.beat.replicas())
 		if ctx.Err() != nil {
 			return
@@ -136,12 +136,12 @@ func (d *desk) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node)
 
 // unproven says whether an answered barrier proves less than it should, and
 // keeps why where that is the ACL.
-func (d *desk) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
+func (d *supervisor) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
 	switch {
 	case n.HeartbeatForbidden(): // it was not written
-		d.lacks.add(heartbeatKey)
+		d.missing.add(heartbeatKey)
 	case b.Proof != nil:
-		d.lacks.note(b.Proof)
+		d.missing.note(b.Proof)
 	default:
 		return sentinel.FaultNone
 	}
@@ -149,7 +149,7 @@ func (d *desk) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
 }
 
 // beaten hands on what a barrier has shown, once the machine has seen it.
-func (d *desk) beaten(b sentinel.Barrier) {
+func (d *supervisor) beaten(b sentinel.Barrier) {
 	if b.Fault != sentinel.FaultNone && b.Fault != sentinel.FaultUnproven || b.Node != d.now.Master || d.node == nil || !d.up {
 		return
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/evercache/evercache/internal/sentinel"
 )
 
-// hireProber starts the goroutine that asks one node what it is. It keeps its
+// startProber starts the goroutine that asks one node what it is. It keeps its
 // connection, so a node that is being promoted is one question away; the
 // promotion ends the connection once.
-func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
+func (d *supervisor) startProber(ctx context.Context, a sentinel.Addr, p *interval) {
 	d.wg.Go(func() {
-		q := &prober{config: d.c.Node, addr: a, lacks: &d.lacks}
+		q := &prober{config: d.c.Node, addr: a, missing: &d.missing}
 		q.config.Addr = d.c.dialable(a)
 		q.config.DialTimeout = min(q.config.DialTimeout, 2*probeLimit)
 		defer q.close()
@@ -32,11 +32,11 @@ func (d *desk) hireProber(ctx context.Context, a sentinel.Addr, p *pace) {
 }
 
 type prober struct {
-	config remote.Config
-	addr   sentinel.Addr
-	conn   *remote.Link
-	runID  string // of the process at the other end of conn
-	lacks  *lacks
+	config  remote.Config
+	addr    sentinel.Addr
+	conn    *remote.Link
+	runID   string // of the process at the other end of conn
+	missing *missing
 
 	last error // of the last probe
 	met  bool  // it has answered once: what its port speaks is known
@@ -100,7 +100,7 @@ func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {
 		return sentinel.Answer{}, err
 	}
 	for _, reply := range r {
-		if err := q.lacks.allowed(reply); err != nil {
+		if err := q.missing.allowed(reply); err != nil {
 			return sentinel.Answer{}, &answerFault{sentinel.ReplyFault(err.Error()), err}
 		}
 	}

@@ -118,7 +118,7 @@ func FuzzReplies(f *testing.F) {
 }
 
 func TestAPaceTakesEffectAtOnceWhenItBecomesQuicker(t *testing.T) {
-	p := newPace(time.Hour)
+	p := newInterval(time.Hour)
 	done := make(chan error, 1)
 	go func() { done <- p.wait(t.Context()) }()
 	p.set(time.Millisecond)
@@ -128,7 +128,7 @@ func TestAPaceTakesEffectAtOnceWhenItBecomesQuicker(t *testing.T) {
 			t.Fatal(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("the worker still waits for the old pace")
+		t.Fatal("the worker still waits for the old interval")
 	}
 }
 

@@ -93,14 +93,14 @@ func (e *SentinelError) Error() string {
 }
 func (e *SentinelError) Unwrap() error { return e.Err }
 
-// Blame sorts what a sentinel fails at by who has to mend it.
+// Blame sorts what a sentinel fails at by who has to repair it.
 type Blame uint8
 
 // What a sentinel can fail at.
 const (
 	BlameAway       Blame = iota // it does not answer
-	BlameName                    // its name leads nowhere
-	BlameLogin                   // it refuses our login
+	BlameName                    // its name cannot be resolved
+	BlameLogin                   // it refuses the login
 	BlameRights                  // its ACL forbids a command
 	BlameTLS                     // one of the two speaks TLS, or the certificate is no good
 	BlameNoSentinel              // something else answers there

@@ -66,7 +66,7 @@ func TestTroublesOfSentinelsThatAreGoneAreForgotten(t *testing.T) {
 	}
 }
 
-func TestATroubleIsSortedByWhoHasToMendIt(t *testing.T) {
+func TestATroubleIsSortedByWhoHasToRepairIt(t *testing.T) {
 	for err, want := range map[error]Blame{
 		io.EOF: BlameAway,
 		&remote.Error{Kind: remote.Timeout, Op: "x", Err: io.EOF}:                     BlameAway,
@@ -75,6 +75,7 @@ func TestATroubleIsSortedByWhoHasToMendIt(t *testing.T) {
 		&remote.Error{Kind: remote.TLS, Op: "x", Err: remote.ErrPlain}:                BlameTLS,
 		&remote.Error{Kind: remote.Conn, Op: "x", Err: &net.DNSError{Err: "no such"}}: BlameName,
 		fmt.Errorf("%w: %w", ErrNotSentinel, io.EOF):                                  BlameNoSentinel,
+		&remote.Error{Kind: remote.Other, Op: "log in", Err: remote.ErrNotSentinel}:   BlameNoSentinel,
 		&remote.Error{Kind: remote.Other, Op: "x", Err: remote.ErrNotRedis}:           BlameNoSentinel,
 		ErrUnknownMaster: BlameMaster,
 	} {

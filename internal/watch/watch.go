@@ -3,7 +3,7 @@
 // carries out what the pure decisions of package sentinel say: which node gets
 // the commands, and when none does.
 //
-// One goroutine, the desk, owns the decisions and the node; the others only
+// One goroutine, the supervisor, owns the decisions and the node; the others only
 // observe. All of them end with the context that Run was given.
 package watch
 
@@ -71,7 +71,7 @@ type View struct {
 // What a sentinel's trouble may be besides a failed dial or login.
 var (
 	ErrUnknownMaster = errors.New("the sentinel knows no master of this name")
-	ErrNotSentinel   = errors.New("what answers there is no sentinel")
+	ErrNotSentinel   = remote.ErrNotSentinel
 )
 
 // Reasons for which no node is in use.
@@ -95,7 +95,7 @@ const (
 
 // Run watches until ctx ends, and returns when all its goroutines have.
 func Run(ctx context.Context, c Config, h Hooks) {
-	d := newDesk(c, h)
+	d := newSupervisor(c, h)
 	d.run(ctx)
 }
 

@@ -11,8 +11,8 @@ import (
 
 // worker is the goroutines that watch one sentinel or one node.
 type worker struct {
-	pace *pace
-	end  context.CancelFunc
+	interval *interval
+	end      context.CancelFunc
 
 	heard   bool // a sentinel: its subscription stands
 	answers bool // a sentinel: it answered the last question
@@ -27,7 +27,7 @@ const (
 )
 
 // hear notes which sentinels can be heard.
-func (d *desk) hear(o sentinel.Observation) {
+func (d *supervisor) hear(o sentinel.Observation) {
 	switch o := o.(type) {
 	case sentinel.Link:
 		if w := d.listeners[o.Sentinel]; w != nil {
@@ -40,7 +40,7 @@ func (d *desk) hear(o sentinel.Observation) {
 	}
 }
 
-func (d *desk) hearsAll() bool {
+func (d *supervisor) hearsAll() bool {
 	for _, w := range d.listeners {
 		if !w.heard {
 			return false
@@ -49,22 +49,22 @@ func (d *desk) hearsAll() bool {
 	return true
 }
 
-func (d *desk) syncListeners() {
-	d.sync(d.listeners, d.now.Sentinels, d.hire)
+func (d *supervisor) syncListeners() {
+	d.sync(d.listeners, d.now.Sentinels, d.startListener)
 	for _, w := range d.listeners {
 		each := d.now.PollEach
 		if w.answers && !w.heard {
 			each = min(each, pollUnheard)
 		}
-		w.pace.set(each)
+		w.interval.set(each)
 		if d.now.PollNow {
-			w.pace.now()
+			w.interval.now()
 		}
 	}
 }
 
 // late reports whether o is a last word of a worker that was ended.
-func (d *desk) late(o sentinel.Observation) bool {
+func (d *supervisor) late(o sentinel.Observation) bool {
 	var a sentinel.Addr
 	switch o := o.(type) {
 	case sentinel.Link:
@@ -80,37 +80,37 @@ func (d *desk) late(o sentinel.Observation) bool {
 }
 
 // askAll asks every sentinel at once.
-func (d *desk) askAll() {
+func (d *supervisor) askAll() {
 	for _, w := range d.listeners {
-		w.pace.now()
+		w.interval.now()
 	}
 }
 
-func (d *desk) syncProbers() {
-	d.sync(d.probers, d.now.Probes, d.hireProber)
+func (d *supervisor) syncProbers() {
+	d.sync(d.probers, d.now.Probes, d.startProber)
 	each := d.now.ProbeEach
 	if !d.hearsAll() {
 		each = min(each, probeUnheard)
 	}
 	for _, w := range d.probers {
-		w.pace.set(each)
+		w.interval.set(each)
 		if d.now.ProbeNow {
-			w.pace.now()
+			w.interval.now()
 		}
 	}
 	d.beat.want(len(d.now.Promotable))
 }
 
 // sync hires for addresses that are new and ends those that are gone.
-func (d *desk) sync(have map[sentinel.Addr]*worker, want []sentinel.Addr, hire func(context.Context, sentinel.Addr, *pace)) {
+func (d *supervisor) sync(have map[sentinel.Addr]*worker, want []sentinel.Addr, hire func(context.Context, sentinel.Addr, *interval)) {
 	for _, a := range want {
 		if have[a] != nil {
 			continue
 		}
 		ctx, cancel := context.WithCancel(d.ctx)
-		w := &worker{pace: newPace(0), end: cancel}
+		w := &worker{interval: newInterval(0), end: cancel}
 		have[a] = w
-		hire(ctx, a, w.pace)
+		hire(ctx, a, w.interval)
 	}
 	if len(have) == len(want) {
 		return

@@ -209,7 +209,7 @@ func TestSentinelWhatTheACLForbidsIsSaid(t *testing.T) {
 				d.Load(d.Seed())
 				d.LandAgain()
 				f := d.Finding("sentinel-unproven")
-				if !strings.Contains(f.Detail, user.lacks) || !strings.Contains(f.Detail, "an alarm ever ends") {
+				if !strings.Contains(f.Detail, user.lacks) || !strings.Contains(f.Detail, "an alarm ends") {
 					d.Errorf("finding %+v", f)
 				}
 				time.Sleep(500 * time.Millisecond)

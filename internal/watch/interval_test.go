@@ -9,7 +9,7 @@ import (
 )
 
 // turn waits for the next turn of p in the background and tells how long it took.
-func turn(t *testing.T, p *pace) <-chan time.Duration {
+func turn(t *testing.T, p *interval) <-chan time.Duration {
 	t.Helper()
 	done, start := make(chan time.Duration, 1), time.Now()
 	go func() {
@@ -23,7 +23,7 @@ func turn(t *testing.T, p *pace) <-chan time.Duration {
 
 func TestAPaceIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if took := <-turn(t, newPace(time.Second)); took != time.Second {
+		if took := <-turn(t, newInterval(time.Second)); took != time.Second {
 			t.Errorf("the turn came after %v", took)
 		}
 	})
@@ -31,7 +31,7 @@ func TestAPaceIsKept(t *testing.T) {
 
 func TestASlowerPaceDoesNotHurryAnybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(time.Second)
+		p := newInterval(time.Second)
 		done := turn(t, p)
 		p.set(time.Minute)
 		if took := <-done; took != time.Second {
@@ -46,7 +46,7 @@ func TestASlowerPaceDoesNotHurryAnybody(t *testing.T) {
 // However often it was asked for while the worker was busy, one turn answers.
 func TestATurnThatIsAskedForComesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(time.Second)
+		p := newInterval(time.Second)
 		p.now()
 		p.now()
 		if took := <-turn(t, p); took != 0 {
@@ -60,15 +60,15 @@ func TestATurnThatIsAskedForComesOnce(t *testing.T) {
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("the desk is closed")
+	why := errors.New("the supervisor is closed")
 	cancel(why)
-	if err := newPace(time.Hour).wait(ctx); !errors.Is(err, why) {
+	if err := newInterval(time.Hour).wait(ctx); !errors.Is(err, why) {
 		t.Errorf("wait = %v", err)
 	}
 }
 
 func TestABarrierWaitsForTheReplicasThatAreWanted(t *testing.T) {
-	p := newPace(time.Second)
+	p := newInterval(time.Second)
 	if p.want(3); p.replicas() != 3 {
 		t.Errorf("replicas = %d", p.replicas())
 	}

@@ -17,8 +17,8 @@ func TestANodeThatLacksAQuestionIsAskedTheOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { p.Close() })
-		var l lacks
-		q := &prober{config: remote.Config{Addr: p.Addr(), DialTimeout: 5 * time.Second}, lacks: &l}
+		var l missing
+		q := &prober{config: remote.Config{Addr: p.Addr(), DialTimeout: 5 * time.Second}, missing: &l}
 		t.Cleanup(q.close)
 		o, err := q.probe(t.Context())
 		if err != nil || o.Fault != sentinel.FaultNone || !slices.Contains(l.list(), command) {

@@ -11,9 +11,9 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// lacks are the commands and keys that the nodes do not have or keep from us and
+// missing are the commands and keys that the nodes do not have or keep from us and
 // that something is missing without: what a node is, or what a barrier proves.
-type lacks struct {
+type missing struct {
 	mu   sync.Mutex // guards seen
 	seen map[string]time.Time
 }
@@ -21,11 +21,11 @@ type lacks struct {
 // heartbeatKey stands for the barrier's key where the ACL forbids it.
 const heartbeatKey = "heartbeat key"
 
-// lacksFor is how long a refusal is remembered: nodes are asked once a second.
-const lacksFor = 10 * time.Second
+// missingFor is how long a refusal is remembered: nodes are asked once a second.
+const missingFor = 10 * time.Second
 
 // note keeps what err says is forbidden, if it says so.
-func (l *lacks) note(err error) {
+func (l *missing) note(err error) {
 	if command := remote.CommandIn(err); command != "" {
 		l.add(command)
 	}
@@ -34,7 +34,7 @@ func (l *lacks) note(err error) {
 	}
 }
 
-func (l *lacks) add(what string) {
+func (l *missing) add(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.seen == nil {
@@ -44,10 +44,10 @@ func (l *lacks) add(what string) {
 }
 
 // list is what was refused lately.
-func (l *lacks) list() []string {
+func (l *missing) list() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.seen, func(_ string, at time.Time) bool { return time.Since(at) > lacksFor })
+	maps.DeleteFunc(l.seen, func(_ string, at time.Time) bool { return time.Since(at) > missingFor })
 	return slices.Sorted(maps.Keys(l.seen))
 }
 
@@ -69,7 +69,7 @@ func forbiddenBy(reply string) string {
 
 // allowed is reply's error, unless it is only that the ACL forbids the question
 // or the node does not have the command.
-func (l *lacks) allowed(reply remote.Reply) error {
+func (l *missing) allowed(reply remote.Reply) error {
 	if k := remote.KindOf(reply.Err); k == remote.NoPerm || k == remote.Lacks {
 		l.note(reply.Err)
 		return nil

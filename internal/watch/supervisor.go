@@ -13,8 +13,8 @@ import (
 	"github.com/evercache/evercache/internal/sentinel"
 )
 
-// desk is the one owner of the decisions and of the node in use.
-type desk struct {
+// supervisor is the one owner of the decisions and of the node in use.
+type supervisor struct {
 	c       Config
 	hooks   Hooks
 	machine *sentinel.Machine
@@ -31,7 +31,7 @@ type desk struct {
 	node       *remote.Node // dialled for generation; nil: none
 	generation uint64
 	endBarrier context.CancelFunc
-	beat       *pace
+	beat       *interval
 	up         bool               // the node is in use
 	dialing    context.CancelFunc // ends the dial under way; nil: none
 	dialFor    uint64             // its generation
@@ -43,24 +43,24 @@ type desk struct {
 	viewAt     time.Time
 	complaints complaints
 	troubles   troubles
-	lacks      lacks
+	missing    missing
 }
 
-// inbox bounds the observations that wait for the desk: who observes waits when
+// inbox bounds the observations that wait for the supervisor: who observes waits when
 // it is full.
 const inbox = 256
 
-func newDesk(c Config, h Hooks) *desk {
+func newSupervisor(c Config, h Hooks) *supervisor {
 	m := sentinel.New(c.Master, configured(c), sentinel.Rules{})
 	m.Allow(mapped(c)...)
-	return &desk{
+	return &supervisor{
 		c: c, hooks: h,
 		machine:   m,
 		in:        make(chan sentinel.Observation, inbox),
 		dialed:    make(chan dialed),
 		listeners: map[sentinel.Addr]*worker{},
 		probers:   map[sentinel.Addr]*worker{},
-		beat:      newPace(beatIdle),
+		beat:      newInterval(beatIdle),
 		events:    newEvents(),
 	}
 }
@@ -96,7 +96,7 @@ const (
 	retryMost  = 250 * time.Millisecond
 )
 
-func (d *desk) run(ctx context.Context) {
+func (d *supervisor) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	d.ctx = ctx
 	tick := time.NewTicker(tickEach)
@@ -118,7 +118,7 @@ func (d *desk) run(ctx context.Context) {
 			d.broken()
 		case <-tick.C:
 			d.observe(sentinel.Tick{At: time.Now()})
-			tick.Reset(d.tickPace())
+			tick.Reset(d.tickInterval())
 		}
 	}
 	d.drop(context.Cause(ctx))
@@ -126,7 +126,7 @@ func (d *desk) run(ctx context.Context) {
 	d.drain()
 }
 
-func (d *desk) tickPace() time.Duration {
+func (d *supervisor) tickInterval() time.Duration {
 	if d.now.Stage == sentinel.Clear && d.node != nil {
 		return tickIdle
 	}
@@ -134,7 +134,7 @@ func (d *desk) tickPace() time.Duration {
 }
 
 // drain waits for the goroutines, taking what they still want to hand in.
-func (d *desk) drain() {
+func (d *supervisor) drain() {
 	gone := make(chan struct{})
 	go func() {
 		d.wg.Wait()
@@ -154,14 +154,14 @@ func (d *desk) drain() {
 }
 
 // report hands an observation in.
-func (d *desk) report(o sentinel.Observation) {
+func (d *supervisor) report(o sentinel.Observation) {
 	select {
 	case d.in <- o:
 	case <-d.ctx.Done():
 	}
 }
 
-func (d *desk) observe(o sentinel.Observation) {
+func (d *supervisor) observe(o sentinel.Observation) {
 	was := d.now
 	if e, ok := o.(sentinel.Event); ok {
 		d.count(e.Channel)
@@ -178,7 +178,7 @@ func (d *desk) observe(o sentinel.Observation) {
 }
 
 // tell hands on what has changed.
-func (d *desk) tell(was sentinel.Decision) {
+func (d *supervisor) tell(was sentinel.Decision) {
 	now := d.now
 	changed := was.Stage != now.Stage || was.Generation != now.Generation || was.Confirmed != now.Confirmed || was.Master != now.Master
 	if changed {
@@ -186,14 +186,14 @@ func (d *desk) tell(was sentinel.Decision) {
 	}
 	if changed || was.Trouble != now.Trouble || len(now.Finished) > 0 || time.Since(d.viewAt) >= viewEach {
 		d.viewAt = time.Now()
-		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events), Forbidden: d.lacks.list(), Troubles: d.troubles.of(now.Sentinels)})
+		d.hooks.News(View{Decision: now, Reason: d.idleReason(), Status: d.machine.Status(), History: d.machine.History(), Events: maps.Clone(d.events), Forbidden: d.missing.list(), Troubles: d.troubles.of(now.Sentinels)})
 	}
 	if len(now.Finished) > 0 {
 		d.hooks.Done(now.Finished)
 	}
 }
 
-func (d *desk) log(was sentinel.Decision) {
+func (d *supervisor) log(was sentinel.Decision) {
 	now := d.now
 	attrs := []slog.Attr{
 		slog.String("event", "sentinel.decision"),
@@ -224,7 +224,7 @@ func (d *desk) log(was sentinel.Decision) {
 
 // reason is why no node is in use. A login or a handshake that the nodes refuse
 // looks like a set without a master: then it says so.
-func (d *desk) reason() error {
+func (d *supervisor) reason() error {
 	switch {
 	case d.now.Master.IsZero():
 		return d.unfound()
@@ -251,7 +251,7 @@ var fences = map[sentinel.Trouble]error{
 
 // unfound says why no master has been found: by what most sentinels answer, else by
 // what the nodes do.
-func (d *desk) unfound() error {
+func (d *supervisor) unfound() error {
 	if err := shared(d.troubles.of(d.now.Sentinels), len(d.now.Sentinels)); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoMaster, err)
 	}
@@ -264,7 +264,7 @@ func (d *desk) unfound() error {
 	return ErrNoMaster
 }
 
-func (d *desk) idleReason() error {
+func (d *supervisor) idleReason() error {
 	if d.up {
 		return nil
 	}
@@ -318,7 +318,7 @@ func (c *complaints) other() string {
 const complaintFor = 5 * time.Second
 
 // opened is closed when the node's circuit opens.
-func (d *desk) opened() <-chan struct{} {
+func (d *supervisor) opened() <-chan struct{} {
 	if d.node == nil {
 		return nil
 	}
@@ -330,7 +330,7 @@ func (d *desk) opened() <-chan struct{} {
 // up for as long as a read waits. So they are a slow barrier, upon which every
 // node is asked what it is; a master that hangs fails that, and cannot be
 // dialled again either.
-func (d *desk) broken() {
+func (d *supervisor) broken() {
 	err, addr, now, wrote := d.node.OpenErr(), d.now.Master, time.Now(), d.now.Writes()
 	d.drop(err)
 	switch k := remote.KindOf(err); {
@@ -360,7 +360,7 @@ func newEvents() map[string]uint64 {
 	return n
 }
 
-func (d *desk) count(channel string) {
+func (d *supervisor) count(channel string) {
 	if _, known := d.events[channel]; !known {
 		channel = "other"
 	}

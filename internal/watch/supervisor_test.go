@@ -16,20 +16,20 @@ import (
 
 func addr(port int) sentinel.Addr { return sentinel.Addr{Host: "127.0.0.1", Port: uint16(port)} }
 
-// idle is a desk whose workers have nothing to do but to wait.
-func idle(t *testing.T) *desk {
+// idle is a supervisor whose workers have nothing to do but to wait.
+func idle(t *testing.T) *supervisor {
 	t.Helper()
-	d := newDesk(Config{Master: "shop", Log: slog.New(slog.DiscardHandler)}, Hooks{News: func(View) {}, Done: func([]sentinel.Record) {}})
+	d := newSupervisor(Config{Master: "shop", Log: slog.New(slog.DiscardHandler)}, Hooks{News: func(View) {}, Done: func([]sentinel.Record) {}})
 	ctx, cancel := context.WithCancel(t.Context())
 	d.ctx = ctx
 	t.Cleanup(func() { cancel(); d.wg.Wait() })
 	return d
 }
 
-func hired(d *desk) (hire func(context.Context, sentinel.Addr, *pace), ended *[]sentinel.Addr) {
+func hired(d *supervisor) (hire func(context.Context, sentinel.Addr, *interval), ended *[]sentinel.Addr) {
 	var mu sync.Mutex
 	ended = new([]sentinel.Addr)
-	return func(ctx context.Context, a sentinel.Addr, _ *pace) {
+	return func(ctx context.Context, a sentinel.Addr, _ *interval) {
 		d.wg.Go(func() {
 			<-ctx.Done()
 			mu.Lock()
@@ -58,7 +58,7 @@ func TestWorkersAreHiredOnceAndEndWhenNotWanted(t *testing.T) {
 
 func TestALastWordOfAnEndedWorkerIsLate(t *testing.T) {
 	d := idle(t)
-	d.listeners[addr(1)] = &worker{pace: newPace(0), end: func() {}}
+	d.listeners[addr(1)] = &worker{interval: newInterval(0), end: func() {}}
 	for _, o := range []struct {
 		in   sentinel.Observation
 		late bool
@@ -81,13 +81,13 @@ func TestASentinelThatIsNotHeardIsAskedMoreOften(t *testing.T) {
 	d := idle(t)
 	d.now = sentinel.Decision{Sentinels: []sentinel.Addr{addr(1), addr(2)}, PollEach: time.Second, ProbeEach: time.Second, Probes: []sentinel.Addr{addr(9)}}
 	for _, a := range d.now.Sentinels {
-		d.listeners[a] = &worker{pace: newPace(time.Hour), end: func() {}}
+		d.listeners[a] = &worker{interval: newInterval(time.Hour), end: func() {}}
 	}
-	d.probers[addr(9)] = &worker{pace: newPace(time.Hour), end: func() {}}
+	d.probers[addr(9)] = &worker{interval: newInterval(time.Hour), end: func() {}}
 	each := func() []time.Duration {
 		d.syncListeners()
 		d.syncProbers()
-		return []time.Duration{d.listeners[addr(1)].pace.each, d.listeners[addr(2)].pace.each, d.probers[addr(9)].pace.each}
+		return []time.Duration{d.listeners[addr(1)].interval.each, d.listeners[addr(2)].interval.each, d.probers[addr(9)].interval.each}
 	}
 	for _, step := range []struct {
 		o    sentinel.Observation
@@ -138,7 +138,7 @@ func TestAReasonNamesWhatAnOperatorHasToMend(t *testing.T) {
 }
 
 func TestWhatTheACLForbidsIsRemembered(t *testing.T) {
-	var l lacks
+	var l missing
 	for text, want := range map[string]string{
 		"NOPERM this user has no permissions to run the 'wait' command":                       "WAIT",
 		"NOPERM User app has no permissions to run the 'client|setname' command":              "CLIENT",
@@ -157,7 +157,7 @@ func TestWhatTheACLForbidsIsRemembered(t *testing.T) {
 	if got := l.list(); !slices.Equal(got, []string{"WAIT", heartbeatKey}) {
 		t.Errorf("list = %q", got)
 	}
-	l.seen["WAIT"] = time.Now().Add(-2 * lacksFor)
+	l.seen["WAIT"] = time.Now().Add(-2 * missingFor)
 	if got := l.list(); !slices.Equal(got, []string{heartbeatKey}) {
 		t.Errorf("list = %q after a while", got)
 	}

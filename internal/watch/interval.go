@@ -6,30 +6,32 @@ import (
 	"time"
 )
 
-// pace is how often a worker acts. Its owner changes it at any time, and can
+// interval is how often a worker acts. Its owner changes it at any time, and can
 // ask for the next turn at once.
-type pace struct {
+type interval struct {
 	mu     sync.Mutex // guards each and wanted
 	each   time.Duration
 	wanted int
 	kick   chan struct{}
 }
 
-func newPace(each time.Duration) *pace { return &pace{each: each, kick: make(chan struct{}, 1)} }
+func newInterval(each time.Duration) *interval {
+	return &interval{each: each, kick: make(chan struct{}, 1)}
+}
 
-// set changes the pace; a quicker one takes effect at once.
-func (p *pace) set(each time.Duration) {
+// set changes it; a shorter one takes effect at once.
+func (p *interval) set(each time.Duration) {
 	p.mu.Lock()
-	quicker := each < p.each
+	shorter := each < p.each
 	p.each = each
 	p.mu.Unlock()
-	if quicker {
+	if shorter {
 		p.now()
 	}
 }
 
 // now asks for the next turn at once.
-func (p *pace) now() {
+func (p *interval) now() {
 	select {
 	case p.kick <- struct{}{}:
 	default:
@@ -37,28 +39,28 @@ func (p *pace) now() {
 }
 
 // want keeps how many replicas a barrier should wait for.
-func (p *pace) want(replicas int) {
+func (p *interval) want(replicas int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wanted = replicas
 }
 
-func (p *pace) replicas() int {
+func (p *interval) replicas() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wanted
 }
 
-// interval is how often the worker acts at this moment.
-func (p *pace) interval() time.Duration {
+// current is how often the worker acts at this moment.
+func (p *interval) current() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.each
 }
 
 // wait waits for the next turn.
-func (p *pace) wait(ctx context.Context) error {
-	t := time.NewTimer(p.interval())
+func (p *interval) wait(ctx context.Context) error {
+	t := time.NewTimer(p.current())
 	defer t.Stop()
 	select {
 	case <-t.C:

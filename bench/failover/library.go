@@ -11,15 +11,15 @@ import (
 	"github.com/evercache/evercache/internal/chaos"
 )
 
-// contender is a client library set up in one way.
-type contender struct {
+// library is a client library set up in one way.
+type library struct {
 	name  string
 	class string // its keys in Redis begin with class and a colon
 	how   string // its settings, for the report
 	open  func(ctx context.Context, p place, class string) (client, error)
 }
 
-// place is where a contender finds the set.
+// place is where a library finds the set.
 type place struct {
 	sentinels  []string
 	masterName string
@@ -30,7 +30,7 @@ type place struct {
 // dialled is the address that is dialled for one that was announced.
 func (p place) dialled(addr string) string { return cmp.Or(p.detours[addr], addr) }
 
-// client is a contender at work.
+// client is a library at work.
 type client interface {
 	chaos.Store
 	// Delete removes a key.
@@ -45,11 +45,11 @@ type client interface {
 // errNotThere is Get's answer where the client says that there is no such key.
 var errNotThere = errors.New("the key is not there")
 
-// callTimeout is the context of every call of every contender.
+// callTimeout is the context of every call of every library.
 const callTimeout = time.Second
 
-// contenders, as the tables list them.
-var contenders = []contender{
+// libraries, as the tables list them.
+var libraries = []library{
 	{"evercache", "ec", "Options and Policy at their defaults", openEvercache(0)},
 	{"evercache, every read asks Redis", "ec-ask", "Policy.L1TTL Never, else defaults", openEvercache(never)},
 	{"go-redis", "gr", "FailoverClient, defaults", openGoRedis(goRedisDefaults)},
@@ -58,16 +58,16 @@ var contenders = []contender{
 	{"rueidis, tuned", "ru-tuned", "Dialer and Sentinel.Dialer with Timeout and KeepAlive 500 ms, ConnWriteTimeout 1 s, TopologyRefreshInterval 1 s", openRueidis(rueidisTuned)},
 }
 
-// entrant is a contender in one episode.
+// entrant is a library in one episode.
 type entrant struct {
-	contender
+	library
 	client  client
 	traffic *traffic
 }
 
-// enter opens all contenders, writes what they will read, and waits until they
+// enter opens all libraries, writes what they will read, and waits until they
 // are past their start. What was opened is returned also with an error.
-func enter(ctx context.Context, all []contender, p place, r rates) ([]*entrant, error) {
+func enter(ctx context.Context, all []library, p place, r rates) ([]*entrant, error) {
 	ctx, cancel := context.WithTimeout(ctx, enterTimeout)
 	defer cancel()
 	var in []*entrant
@@ -76,7 +76,7 @@ func enter(ctx context.Context, all []contender, p place, r rates) ([]*entrant, 
 		if err != nil {
 			return in, fmt.Errorf("open %s: %w", c.name, err)
 		}
-		e := &entrant{contender: c, client: opened}
+		e := &entrant{library: c, client: opened}
 		in = append(in, e)
 		if err := opened.settle(ctx); err != nil {
 			return in, fmt.Errorf("%s does not settle: %w", c.name, err)

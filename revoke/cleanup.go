@@ -12,8 +12,9 @@ const (
 	pruneMost = 20 // thousands at a time
 )
 
-// tidy lets go of what is over, here and in Redis, and of what is confirmed.
-func (l *List) tidy(ctx context.Context) {
+// cleanUp removes what has expired, here and in Redis, and from the journal what is
+// confirmed.
+func (l *List) cleanUp(ctx context.Context) {
 	sweep := time.NewTicker(sweepEach)
 	defer sweep.Stop()
 	prune := time.NewTimer(pruneEach/2 + rand.N(pruneEach))
@@ -32,7 +33,8 @@ func (l *List) tidy(ctx context.Context) {
 	}
 }
 
-// sweep lets go of what has expired. The clocks of the others are asked for first.
+// sweep removes what has expired from memory. It reads the clocks of the other
+// processes first.
 func (l *List) sweep() {
 	m, _ := l.kit.Master()
 	if m != nil {
@@ -52,7 +54,7 @@ func (l *List) forget(keys []key) {
 	}
 }
 
-// prune lets Redis drop what is over by every clock.
+// prune removes from Redis what has expired by every clock.
 func (l *List) prune(ctx context.Context) {
 	m, _ := l.kit.Master()
 	if m == nil || !l.known.Load() {

@@ -2,14 +2,14 @@ package main
 
 import "sync"
 
-// doomed are the keys that will be deleted. It is safe for concurrent use.
-type doomed struct {
+// deletable are the keys that will be deleted. It is safe for concurrent use.
+type deletable struct {
 	mu     sync.Mutex // guards the rest
 	old    []string   // written before the traffic
 	recent []string   // acknowledged since
 }
 
-func (d *doomed) add(key string) {
+func (d *deletable) add(key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.recent = append(d.recent, key)
@@ -17,7 +17,7 @@ func (d *doomed) add(key string) {
 
 // take is the key for the n-th delete, by turns an old one and the one that was
 // acknowledged last; "" where nothing is left. A key is taken once.
-func (d *doomed) take(n int) string {
+func (d *deletable) take(n int) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	from := &d.old

@@ -1,0 +1,30 @@
+package shard
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/evercache/evercache/internal/findings"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Rollback is the last time that the server had lost what it had answered: it was
+// restarted from an older snapshot, or somebody loaded one. nil: never.
+func (sh *Shard) Rollback() *findings.Rollback { return sh.Recovery.rollback.Load() }
+
+// rolledBack reports whether the server at addr has gone back to older data. It had
+// answered the barrier last, and holds an earlier one now, or, after a restart, none.
+func rolledBack(addr string, last beaten, holds uint64, restarted bool) bool {
+	return last.node != nil && last.node.Addr == addr && holds < last.N && (holds > 0 || restarted)
+}
+
+// noteRollback notes that the node has lost writes, of which so many are sent again.
+func (sh *Shard) noteRollback(n *remote.Node, writes int) {
+	r := &sh.Recovery
+	r.rollback.Store(&findings.Rollback{
+		At: time.Now(), Addr: n.Addr, Writes: writes,
+		Skipped: r.superseded.Load(), Deleted: r.invalidated.Load() + r.evicted.Load(),
+	})
+	sh.Log.LogAttrs(sh.Ctx, slog.LevelWarn, "redis has come back with older data",
+		slog.String("event", "dataset.older"), slog.String("addr", n.Addr), slog.Int("writes", writes))
+}
