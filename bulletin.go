@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
-	"github.com/evercache/evercache/internal/remote"
 )
 
 // bulletin decides which findings are news for the log. One that comes and goes
@@ -64,7 +63,14 @@ func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Findi
 // is not there: whoever read them tells it.
 func (c *Client) announce(ctx context.Context) {
 	b := newBulletin()
-	for remote.Pause(ctx, findingLook) == nil {
+	tick := time.NewTicker(findingLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 		news, over := b.next(time.Now(), c.findings())
 		for _, f := range news {
 			c.shard.Log.LogAttrs(ctx, f.Severity.Level(), f.Title,

@@ -38,11 +38,11 @@ type flight[V any] struct {
 	done       chan struct{} // made for the first who waits; closed when settled
 	settled    bool          // entry, err and abandoned are final
 	superseded bool
-	overtaken  bool  // somebody else's write was announced before Redis's answer was there
-	loading    bool  // Redis has said that it has no value
-	disturbed  bool  // somebody else's write was announced since
-	missed     miss  // when Redis said that it has no value
-	asked      int64 // when Redis was asked, and where the feed stood then
+	overtaken  bool        // somebody else's write was announced before Redis's answer was there
+	loading    bool        // Redis has said that it has no value
+	disturbed  bool        // somebody else's write was announced since
+	missed     shard.Asked // when Redis said that it has no value
+	asked      int64       // when Redis was asked, and where the feed stood then
 	mark       shard.Mark
 	// abandoned: the one who flew gave up on its own account; try again.
 	abandoned bool

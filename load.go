@@ -1,7 +1,6 @@
 package evercache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"github.com/evercache/evercache/internal/counter"
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
-	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
 )
 
@@ -191,7 +189,7 @@ func (c *Cache[V]) loaded(f *flight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	c.flights.keep(f, func() { c.put(key, it) })
-	if plan.cause != nil || c.client.shard.Node.Load() == nil {
+	if plan.cause != nil || !c.client.shard.Connected() {
 		c.flights.settle(f, e, nil)
 		return
 	}
@@ -239,8 +237,7 @@ func (c *Cache[V]) remember(key string, epoch uint64) {
 func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.key.key)
 	defer c.client.fills.enter()()
-	node := c.client.shard.Node.Load()
-	if node == nil {
+	if !c.client.shard.Connected() {
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
@@ -254,24 +251,23 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 	if c.flights.superseded(f) || c.client.shard.Waits(full) || c.yields(f.key.key, replaces) {
 		return
 	}
-	defer c.client.shard.Scripts.Enter(full)()
-	sent := time.Now()
-	missed, ok := f.missed.since(c.client.shard.Clocks)
+	filling, ok := c.keys.BeginFill(shard.Filling{Key: full, Rest: f.key.key, Data: data, Missed: f.missed, Replaces: replaces})
 	if !ok {
 		return
 	}
-	stored, err := c.keys.Fill(ctx, node, shard.Filling{Key: full, Rest: f.key.key, Data: data, Missed: missed, Replaces: replaces})
+	defer filling.End()
+	stored, err := filling.Send(ctx)
 	if stored && replaces != "" {
 		c.unread.overwritten.add(f.key.key)
 	}
 	switch {
 	case c.flights.superseded(f): // by a DeletePrefix, which takes no lock and may have passed the key already
-		c.keys.Unfill(ctx, node, full, sent)
+		filling.Undo(ctx)
 	case err == nil && !stored:
 		c.unkeep(f.key.key, it) // ask Redis next time
 	case err == nil:
 		c.flights.keep(f, func() { c.put(f.key.key, it) })
-		c.cover(ctx, node, f, it, data)
+		c.cover(ctx, &filling, f, it)
 	}
 }
 
@@ -280,20 +276,16 @@ func (c *Cache[V]) fill(f *flight[V], it *local.Item, data []byte, replaces stri
 // internal/remote.Tracking), and nobody can tell that from another's write. So
 // Redis is asked what it holds: the answer comes behind the announcement.
 // Where the announcement is handled only after the question, it is asked again.
-func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *flight[V], it *local.Item, data []byte) {
+func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *flight[V], it *local.Item) {
 	for range 3 {
 		m := c.keys.Mark(c.full(f.key.key))
-		if m.Epoch == 0 || c.client.shard.Node.Load() != node {
-			return
-		}
-		v, err := node.Get(ctx, c.full(f.key.key), c.policy.ReadTimeout)
-		if err != nil || !bytes.Equal(v.Data, data) {
+		if m.Epoch == 0 || !filling.Holds(ctx, c.policy.ReadTimeout) {
 			return
 		}
 		covered, ok := *it, false
 		covered.Epoch = m.Epoch
 		c.flights.exchange(f, func() {
-			if ok = c.client.shard.Feed.Undisturbed(m); ok {
+			if ok = c.client.shard.Undisturbed(m); ok {
 				c.put(f.key.key, &covered)
 			}
 		})

@@ -120,7 +120,7 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
 			w.Rec.Lo, w.Rec.Hi = first+tt.lo, first+tt.hi
-			_, err = c.client.shard.Keep(w.Rec)
+			_, _, err = c.client.shard.Keep(w.Rec)
 			wantErr(t, err, nil)
 			c.client.shard.WakeReplay()
 			waitUntil(t, 20*time.Second, c.client.shard.Outbox.Empty, func() string { return "not sent" })

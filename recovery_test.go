@@ -266,7 +266,9 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	old := client.shard.Node.Load()
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	late := shard.Sent{Node: old, Mark: c.keys.Mark("c:a"), Span: remote.Span{Sent: time.Now()}, Found: true}
+	late := c.keys.Write(patient(t, time.Second), &w.Outgoing)
+	wantErr(t, late.Err, nil)
+	redisDo(t, p, "DEL", "c:a") // it is lost with its master
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)
@@ -344,7 +346,7 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 		w, err := setOf(other, key, "v")
 		wantErr(t, err, nil)
 		w.Rec.Lo, w.Rec.Hi = at, at
-		_, err = other.client.shard.Keep(w.Rec)
+		_, _, err = other.client.shard.Keep(w.Rec)
 		wantErr(t, err, nil)
 	}
 	other.client.shard.WakeReplay()

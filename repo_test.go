@@ -31,15 +31,15 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/inflight", "internal/keylock", "internal/local", "internal/remote", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/watch", "internal/heapsize", "internal/roundtrip"},
-		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
+		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/inflight", "internal/keylock", "internal/local", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/heapsize", "internal/roundtrip"},
+		"an application that imports the library gets the library: no server, no settings from the environment, no test bed. What is below the shard is the shard's: with several masters the root must not change",
 	},
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
 	{"stats", nil, "counters are plain values, and what is counted is known elsewhere"},
 	{"internal/findings", []string{"health", "stats", "internal/censor"}, "a finding is a function of values: tables test it, and no network is near"},
 	{"internal/durations", nil, "the settings and the requests of the server read durations alike"},
 	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
-	{"internal/kit", []string{"health"}, "types only: the client gives them to packages that build on it, without exporting them"},
+	{"internal/kit", []string{"health"}, "types only: the shard gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
 	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
 	{"internal/suites", nil, "a list"},
@@ -55,7 +55,7 @@ var mayImport = []struct {
 	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
 	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
-	{"internal/shard", []string{"health", "stats", "internal/clock", "internal/counter", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
+	{"internal/shard", []string{"health", "stats", "internal/clock", "internal/counter", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/kit", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
 	{"internal/remote", []string{"internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 

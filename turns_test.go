@@ -12,6 +12,7 @@ import (
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // master makes a client whose goroutines do not run, so that nothing is
@@ -139,7 +140,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.inTurn(older)
-			sent := c.keys.Send(t.Context(), node, &older.Outgoing, time.Second)
+			sent := c.keys.Write(patient(t, time.Second), &older.Outgoing)
 			if sent.Err != nil {
 				t.Fatal(sent.Err)
 			}
@@ -147,7 +148,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
+			wantWritten(t, Memory)(c.undelivered(t.Context(), w, shard.ErrBehind))
 			wantWritten(t, Master)(c.delivered(patient(t, time.Second), older, sent)) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
@@ -257,7 +258,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			wg.Go(func() {
 				w, err := setOf(c, key, i)
 				if err == nil {
-					_, err = c.undelivered(t.Context(), w, errBehind)
+					_, err = c.undelivered(t.Context(), w, shard.ErrBehind)
 				}
 				if err != nil {
 					t.Error(err)

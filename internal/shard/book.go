@@ -248,12 +248,7 @@ func (sh *Shard) Taken(r outbox.Record, node *remote.Node) (number uint64, ok bo
 	return number, ok
 }
 
-// TakenPrefix is taken for a prefix.
-func (sh *Shard) TakenPrefix(p outbox.Prefix, node *remote.Node) bool {
-	return sh.takenPrefixes([]outbox.Prefix{p}, node)
-}
-
-// takenPrefixes is TakenPrefix for several.
+// takenPrefixes is Taken for deletes of prefixes.
 func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
 	return sh.counted(node, func(epoch uint64) bool {
 		_, ok := sh.Ledger.AddPrefixes(ps, epoch, sh.Clock.Now())
@@ -275,25 +270,29 @@ func (sh *Shard) counted(node *remote.Node, do func(epoch uint64) bool) bool {
 }
 
 // Keep puts a write into the outbox, in place of what the ledger has of its key,
-// and into the journal.
-func (sh *Shard) Keep(r outbox.Record) (Pending, error) {
+// and into the journal. overtaken: a newer write of the key waits already. Where there
+// is no Redis nothing is kept.
+func (sh *Shard) Keep(r Record) (p Pending, overtaken bool, err error) {
+	if sh.memoryOnly() {
+		return Pending{}, false, nil
+	}
 	sh.Ledger.Follow(&r)
 	if err := sh.Outbox.Put(r); err != nil {
-		return Pending{}, err
+		return Pending{}, false, err
 	}
 	if r.Kind != outbox.Touch { // which needs what it touches
 		sh.Ledger.Forget(r.Key)
 	}
-	if sh.Overtaken(r) {
-		return Pending{}, nil // the newer one is in the journal
+	if sh.overtaken(r) {
+		return Pending{}, true, nil // the newer one is in the journal
 	}
-	return sh.Journal.record(r, sh), nil
+	return sh.Journal.record(r, sh), sh.overtaken(r), nil
 }
 
 var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
-// Overtaken reports whether a newer write of the key waits.
-func (sh *Shard) Overtaken(r outbox.Record) bool {
+// overtaken reports whether a newer write of the key waits.
+func (sh *Shard) overtaken(r outbox.Record) bool {
 	waiting, ok := sh.Outbox.Record(r.Key)
 	return ok && waiting.Since > r.Since
 }

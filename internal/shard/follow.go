@@ -117,9 +117,9 @@ func (sh *Shard) failover(r sentinel.Record) health.Failover {
 	return f
 }
 
-// SentinelHealth is nil outside Sentinel mode. The failovers are not in it: only
+// sentinelHealth is nil outside Sentinel mode. The failovers are not in it: only
 // who asks for the whole of Health needs them.
-func (sh *Shard) SentinelHealth() *health.Sentinel {
+func (sh *Shard) sentinelHealth() *health.Sentinel {
 	if sh.Config.Mode != health.ModeSentinel {
 		return nil
 	}
@@ -192,8 +192,8 @@ func texts(addrs []sentinel.Addr) []string {
 	return out
 }
 
-// SentinelStats is nil outside Sentinel mode.
-func (sh *Shard) SentinelStats() *stats.Sentinel {
+// sentinelStats is nil outside Sentinel mode.
+func (sh *Shard) sentinelStats() *stats.Sentinel {
 	if sh.Config.Mode != health.ModeSentinel {
 		return nil
 	}

@@ -106,8 +106,8 @@ func (k *Class) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
 	}
 }
 
-// NoteFirst is note, and returns what it leaves of the limit.
-func (k *Class) NoteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
+// noteFirst is note, and returns what it leaves of the limit.
+func (k *Class) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
 	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.Clock.Now()) {
 		return ctx, limit, nil
 	}

@@ -24,6 +24,9 @@ func (sh *Shard) WakeReplay() {
 
 // KeptWrite notes that the outbox has got a write, and asks for its replay.
 func (sh *Shard) KeptWrite(cause error) {
+	if sh.memoryOnly() {
+		return
+	}
 	if sh.Node.Load() != nil {
 		sh.Status.Apply(writesPending, cause)
 	}

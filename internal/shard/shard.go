@@ -63,6 +63,7 @@ type Shard struct {
 	Tombs    Tombs
 	Undone   *undone
 	flushes  flushes
+	others   others
 
 	// What others change.
 	Feed        *feed
@@ -108,6 +109,7 @@ func New(o Config, clock *clock.Clock) *Shard {
 	}
 	changed := make(chan struct{})
 	sh.NodeChanged.Store(&changed)
+	clock.Late = sh.Feed.Doubt
 	sh.Ctx, sh.Cancel = context.WithCancelCause(context.Background())
 	return sh
 }
@@ -115,11 +117,12 @@ func New(o Config, clock *clock.Clock) *Shard {
 // Open takes up what an earlier process has left, and starts the goroutines.
 func (sh *Shard) Open() (err error) {
 	if sh.Journal, err = openJournal(sh.Config.JournalDir, sh); err != nil {
+		sh.Cancel(err)
 		return err
 	}
 	sh.Goes(sh.Clock.Run)
 	sh.Goes(sh.Status.deliver)
-	if sh.Config.Mode == health.ModeMemoryOnly {
+	if sh.memoryOnly() {
 		return nil
 	}
 	sh.Goes(sh.keepMaster)
@@ -159,16 +162,39 @@ func (sh *Shard) End(cause error) <-chan struct{} {
 }
 
 // Closed reports whether Close has begun.
-func (sh *Shard) Closed() bool { return sh.Status.Get().State == health.Closed }
+func (sh *Shard) Closed() bool { return sh.State() == health.Closed }
+
+// Connected reports whether a master is in use.
+func (sh *Shard) Connected() bool { return sh.Node.Load() != nil }
+
+// Undisturbed reports that nobody else's write of the key was announced since the mark.
+func (sh *Shard) Undisturbed(m Mark) bool { return sh.Feed.Undisturbed(m) }
+
+// State is what can be done at this moment.
+func (sh *Shard) State() health.State { return sh.Status.Get().State }
+
+// WatchState is State, with a channel that is closed when it changes.
+func (sh *Shard) WatchState() (health.State, <-chan struct{}) {
+	s, changed := sh.Status.Watch()
+	return s.State, changed
+}
+
+// BeginClose lets the state be Closed.
+func (sh *Shard) BeginClose() { sh.Status.Apply(ClientClosed, nil) }
+
+// CloseJournal closes the file, when all that is written has been.
+func (sh *Shard) CloseJournal(ctx context.Context) error { return sh.Journal.Close(ctx) }
 
 // MemoryIsAll reports that there is no Redis that could know more.
 func (sh *Shard) MemoryIsAll() bool {
-	return sh.Config.Mode == health.ModeMemoryOnly || sh.Config.RedisOptional && !sh.Reached.Load()
+	return sh.memoryOnly() || sh.Config.RedisOptional && !sh.Reached.Load()
 }
+
+func (sh *Shard) memoryOnly() bool { return sh.Config.Mode == health.ModeMemoryOnly }
 
 // Cause is why Redis is not used, or nil while it is.
 func (sh *Shard) Cause() error {
-	if sh.Config.Mode == health.ModeMemoryOnly || sh.Node.Load() != nil {
+	if sh.memoryOnly() || sh.Node.Load() != nil {
 		return nil
 	}
 	return sh.Status.Get().Cause
@@ -182,15 +208,6 @@ func (sh *Shard) AwayCause() error {
 		return cause
 	}
 	return ErrNotYet
-}
-
-// Waits reports whether the outbox speaks of a key.
-func (sh *Shard) Waits(full string) bool {
-	if sh.Outbox.Empty() {
-		return false
-	}
-	_, ok := sh.Outbox.Find(full)
-	return ok
 }
 
 // CoveredByPrefix reports whether a delete of the key's prefix waits.
