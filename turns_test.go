@@ -179,7 +179,7 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
 	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
 	if !client.shard.Waits("c:add") || client.shard.Waits("c:set") || client.shard.Waits("c:delete") {
-		t.Errorf("what waits: %+v", client.shard.Outbox.Oldest(10, nil))
+		t.Errorf("what waits: %+v", client.Health())
 	}
 	if err := client.shard.Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
@@ -241,8 +241,8 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:p1", "new")
-	if !client.shard.Outbox.Empty() {
-		t.Errorf("left over: %+v", client.shard.Outbox.Depth())
+	if client.Health().OutboxEntries != 0 {
+		t.Errorf("left over: %+v", client.Health())
 	}
 }
 
@@ -266,7 +266,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		r, _ := client.shard.Outbox.Find("c:" + key)
+		r, _ := client.shard.Find("c:" + key)
 		e, err := c.Lookup(t.Context(), key)
 		if err != nil || string(r.Value) != fmt.Sprint(e.Value) {
 			t.Fatalf("memory holds %d, %v, the outbox %s", e.Value, err, r.Value)

@@ -19,7 +19,7 @@ import (
 func (sh *Shard) Drain(ctx context.Context, node *remote.Node) error {
 	sh.batches.begin()
 	d := &drainage{shard: sh, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
-	defer d.tellEvicted()
+	defer d.logEvicted()
 	node.Sharpen(ctx) // records are dated by its clock
 	for ctx.Err() == nil && sh.Node.Load() == node {
 		more, err := d.prefixes(ctx)

@@ -169,7 +169,7 @@ func (d *drainage) countDoubted(key string) {
 }
 
 // tellEvicted logs how many records of a pass were not put back.
-func (d *drainage) tellEvicted() {
+func (d *drainage) logEvicted() {
 	if d.evicted == 0 {
 		return
 	}

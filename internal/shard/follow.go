@@ -41,7 +41,7 @@ func (sh *Shard) followSentinels(ctx context.Context) {
 		Up:     sh.masterUp,
 		Down:   sh.masterDown,
 		Failed: sh.countDialError,
-		Beat:   sh.masterBeat,
+		Beat:   sh.heartbeatAnswered,
 		News:   sh.setChanged,
 		Done:   sh.episodesEnded,
 	})
@@ -86,7 +86,7 @@ func (sh *Shard) episodesEnded(records []sentinel.Record) {
 		if r.Failover() {
 			f := sh.failover(r)
 			sh.failovers.Add(f.Cause)
-			sh.blackoutTimes.ObserveIn(counter.DowntimeBounds, f.Blackout)
+			sh.downtimeLengths.ObserveIn(counter.DowntimeBounds, f.Blackout)
 			sh.Status.failedOver(f)
 			sh.logFailover(f)
 		}
@@ -113,7 +113,7 @@ func (sh *Shard) failover(r sentinel.Record) health.Failover {
 		f.At = r.Opened
 	}
 	to := cmp.Or(sh.Config.AddressMap[f.To], f.To)
-	f.Blackout, f.Replayed = sh.blackouts.of(to, f.At, sh.Replayed.Load())
+	f.Blackout, f.Replayed = sh.downtimes.of(to, f.At, sh.Replayed.Load())
 	return f
 }
 
@@ -197,7 +197,7 @@ func (sh *Shard) sentinelStats() *stats.Sentinel {
 	if sh.Config.Mode != health.ModeSentinel {
 		return nil
 	}
-	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.blackoutTimes.SnapshotOf(counter.DowntimeBounds)}
+	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.downtimeLengths.SnapshotOf(counter.DowntimeBounds)}
 	if v := sh.View.Load(); v != nil {
 		s.Events = v.Events
 	}

@@ -96,7 +96,7 @@ func (sh *Shard) recoveryHealth() health.Recovery {
 	d, r := sh.Ledger.Depth(), &sh.Recovery
 	h := health.Recovery{
 		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
-		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
+		Uncovered: r.lost.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
 		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
 	}
 	if d.Oldest != 0 {

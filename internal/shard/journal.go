@@ -174,7 +174,7 @@ func (m mirrored) TakenPrefix(p *outbox.Prefix, number uint64) {
 // Uncovered notes what the master that is being dialled does not have, and waits
 // for the file: a later barrier must not vouch for it. next is the number of the
 // first one that can.
-func (j *journaled) Uncovered(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
+func (j *journaled) lost(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
 	if j == nil || len(rs)+len(ps) == 0 {
 		return
 	}

@@ -94,7 +94,7 @@ func (i inside) Lease() time.Time {
 }
 
 func (i inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	return i.sh.Beats.Add(func(b watch.Beat) {
+	return i.sh.onHeartbeat.add(func(b watch.Beat) {
 		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
 	})
 }

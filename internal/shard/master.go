@@ -31,7 +31,7 @@ func (sh *Shard) keepMaster(ctx context.Context) {
 		Failed: sh.dialFailed,
 		Beat: func(n *remote.Node, b remote.Barrier) {
 			// A single server is the only master, and there is none to be promoted.
-			sh.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+			sh.heartbeatAnswered(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
 		},
 	})
 }
@@ -59,11 +59,11 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 		Key:     sh.Config.KeyPrefix + "~b:" + sh.Process,
 		Marker:  sh.Config.KeyPrefix + "~dataset",
 		Earlier: sh.Journal.processes(sh.Config.KeyPrefix),
-		Book:    sh.Book(),
+		Book:    sh.unconfirmedWrites(),
 		Clocks:  sh.Clocks,
 		Left:    sh.left,
 		Trials:  &sh.trials,
-		Pace:    sh.beatPace,
+		Pace:    sh.heartbeatPace,
 		Kick:    sh.Barriers.kick,
 		TTL:     heartbeatTTL,
 		Every:   heartbeatEvery,
@@ -76,7 +76,7 @@ func (sh *Shard) masterUp(n *remote.Node) {
 	sh.Redis.Dials.Add("ok")
 	sh.Reached.Store(true)
 	sh.Status.mastered(n.Addr)
-	sh.blackouts.end(n.Addr, sh.Replayed.Load())
+	sh.downtimes.end(n.Addr, sh.Replayed.Load())
 	n.Epoch.Store(sh.Ledger.Epoch())
 	sh.flushes.forget()
 	sh.listen(n)
@@ -89,7 +89,7 @@ func (sh *Shard) masterUp(n *remote.Node) {
 func (sh *Shard) masterDown(cause error) {
 	sh.Publish(nil)
 	sh.Unlisten()
-	sh.blackouts.begin()
+	sh.downtimes.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
 		sh.Redis.Opened.Add(string(opened.Cause))
 	}
@@ -137,7 +137,7 @@ func (sh *Shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node
 		if n := sh.Node.Load(); n != nil && n != not {
 			return n
 		}
-		if sh.Config.Mode != health.ModeSentinel || sh.blackouts.age() > episodePatience {
+		if sh.Config.Mode != health.ModeSentinel || sh.downtimes.age() > episodePatience {
 			return nil
 		}
 		select {

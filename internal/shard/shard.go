@@ -44,26 +44,26 @@ type Shard struct {
 	Reached     atomic.Bool                // a master has been verified once
 	View        atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
 	Status      *status
-	blackouts   *blackouts
+	downtimes   *downtimes
 	Redis       *redisStats
 	sizes       remote.Sizes // what masters refuse for its size
 	Evicting    evicting
 
 	// What is owed to it.
-	Outbox   *outbox.Box       // writes that no master has taken
-	Ledger   *outbox.Ledger    // those that one has, for as long as it could lose them
-	Journal  *journaled        // nil: there is no file
-	Kept     map[string][]byte // in the journal by other packages, in an earlier process
-	Locks    *keylock.Locks
-	Barriers *barriers
-	Beats    beats
-	wake     chan struct{} // the replayer's
-	batches  batches       // of the replay, whose goroutine alone uses it
-	Recovery recoveryStats
-	Tombs    Tombs
-	Undone   *undone
-	flushes  flushes
-	others   others
+	Outbox      *outbox.Box       // writes that no master has taken
+	Ledger      *outbox.Ledger    // those that one has, for as long as it could lose them
+	Journal     *journaled        // nil: there is no file
+	Kept        map[string][]byte // in the journal by other packages, in an earlier process
+	Locks       *keylock.Locks
+	Barriers    *barriers
+	onHeartbeat listeners
+	wake        chan struct{} // the replayer's
+	batches     batches       // of the replay, whose goroutine alone uses it
+	Recovery    recoveryStats
+	Tombs       Tombs
+	Undone      *undone
+	flushes     flushes
+	others      others
 
 	// What others change.
 	Feed        *feed
@@ -72,12 +72,12 @@ type Shard struct {
 	listeningMu sync.Mutex // guards listening
 	Listening   listening
 
-	Replayed      atomic.Uint64
-	Expired       atomic.Uint64
-	RejectedAt    atomic.Int64      // the last of them, Unix nanoseconds
-	Rejections    atomic.Uint64     // kept writes that a master will never take
-	failovers     counter.Labelled  // ended ones by cause
-	blackoutTimes counter.Histogram // of those
+	Replayed        atomic.Uint64
+	Expired         atomic.Uint64
+	RejectedAt      atomic.Int64      // the last of them, Unix nanoseconds
+	Rejections      atomic.Uint64     // kept writes that a master will never take
+	failovers       counter.Labelled  // ended ones by cause
+	downtimeLengths counter.Histogram // of those
 
 	Ctx    context.Context // ends when the client has been closed
 	Cancel context.CancelCauseFunc
@@ -94,7 +94,7 @@ func New(o Config, clock *clock.Clock) *Shard {
 		Clocks:    new(remote.Clocks),
 		left:      new(remote.Left),
 		Status:    newStatus(o),
-		blackouts: newBlackouts(),
+		downtimes: newDowntimes(),
 		Redis:     newRedisStats(),
 		Outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		Ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: o.RingAge}),
@@ -216,35 +216,4 @@ func (sh *Shard) CoveredByPrefix(full string) bool {
 		return false
 	}
 	return sh.Outbox.Covered(full)
-}
-
-// beats are those who hear of each barrier that the master answers.
-type beats struct {
-	mu   sync.Mutex // guards what follows
-	next int
-	all  map[int]func(watch.Beat)
-}
-
-func (b *beats) Add(f func(watch.Beat)) (stop func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all == nil {
-		b.all = map[int]func(watch.Beat){}
-	}
-	b.next++
-	id := b.next
-	b.all[id] = f
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.all, id)
-	}
-}
-
-func (b *beats) tell(beat watch.Beat) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, f := range b.all {
-		f(beat)
-	}
 }

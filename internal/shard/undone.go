@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -219,6 +220,8 @@ func (sh *Shard) RecallUndone(key string) {
 		sh.sendAgain(r)
 	}
 }
+
+var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
 // sendAgain puts what a master has taken back into the outbox.
 func (sh *Shard) sendAgain(r outbox.Record) {

@@ -112,7 +112,7 @@ func (k *Class) deliver(p *deadline.Budget, node *remote.Node, w *Outgoing) Sent
 		if kind := remote.KindOf(sent.Err); !kind.Outage() || kind.Refused() || p.Over() {
 			return sent
 		}
-		k.sh.blackouts.sign()
+		k.sh.downtimes.sign()
 		if node = k.sh.awaitMaster(p.Bounded(), node); node == nil {
 			return sent
 		}
