@@ -198,6 +198,67 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// The seam between the root and a shard. Whatever of a Shard or a Class the root can
+// reach has to be answered by many of them once there are several masters: so it is
+// to stay small. What only tests look into is in export_test.go of the shard, as far as
+// they are there.
+func TestTheSeamToAShardIsSmall(t *testing.T) {
+	const most = 74
+	var seam []string
+	for _, s := range sources(t) {
+		if s.isTest() || s.dir() != "internal/shard" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(s.file), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if of := receiver(n); n.Name.IsExported() && (of == "Shard" || of == "Class") {
+					seam = append(seam, of+"."+n.Name.Name)
+				}
+				return false
+			case *ast.TypeSpec:
+				if of, ok := n.Type.(*ast.StructType); ok && (n.Name.Name == "Shard" || n.Name.Name == "Class") {
+					for _, field := range of.Fields.List {
+						for _, name := range field.Names {
+							if name.IsExported() {
+								seam = append(seam, n.Name.Name+"."+name.Name)
+							}
+						}
+					}
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(seam)
+	if len(seam) > most {
+		t.Errorf("%d methods and fields, at most %d were wanted: %s", len(seam), most, strings.Join(seam, " "))
+	}
+	if !slices.Contains(seam, "Class.Write") || !slices.Contains(seam, "Shard.Locks") {
+		t.Errorf("this is not the seam: %v", seam)
+	}
+}
+
+// receiver is the type that a method is of.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	of := f.Recv.List[0].Type
+	if pointer, ok := of.(*ast.StarExpr); ok {
+		of = pointer.X
+	}
+	name, _ := of.(*ast.Ident)
+	if name == nil {
+		return ""
+	}
+	return name.Name
+}
+
 // The rules above are about direct imports. This one asks the go command what
 // an application really links.
 func TestTheLibraryReachesNoServerAndNoMetrics(t *testing.T) {

@@ -214,16 +214,6 @@ func TestAServerThatCannotAnswerYetIsAskedAgain(t *testing.T) {
 	}
 }
 
-// Without a master nothing is taken off the list.
-func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
-	client := newClient(Options{Addr: "127.0.0.1:1", Logger: quiet}.withDefaults())
-	t.Cleanup(func() { client.shard.Cancel(ErrClosed); client.memory.Close() })
-	client.shard.Undone.Add("c:k")
-	if found, more := client.shard.AskUndone(t.Context()); found != 0 || !more || !client.shard.Undone.Waits() {
-		t.Errorf("%d found, more: %v, waits: %v", found, more, client.shard.Undone.Waits())
-	}
-}
-
 // What is put back once is not sent again and again: a stall leaves nothing running.
 func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ type Class struct {
 	Prefix   string        // of its keys in Redis
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
-	Listener Listener
+	listener Listener
 	Tracked  atomic.Bool // the feed announces the class
 	lived    lives
 }
@@ -37,7 +37,7 @@ type Listener interface {
 
 // NewClass makes a class; the feed announces it once it is subscribed.
 func (sh *Shard) NewClass(name string, ttl, limit time.Duration, l Listener) *Class {
-	return &Class{sh: sh, Prefix: sh.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, Listener: l}
+	return &Class{sh: sh, Prefix: sh.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, listener: l}
 }
 
 // Tomb is the key of a key's tombstone.
@@ -63,7 +63,7 @@ func (sh *Shard) Unsubscribe(name string) bool {
 		return false
 	}
 	if k := sh.classNamed(name); k != nil {
-		sh.Classes.Delete(name)
+		sh.classes.Delete(name)
 		k.Tracked.Store(false)
 	}
 	return true

@@ -271,7 +271,7 @@ func TestKeysThatWereEvictedAreNoDatasetReset(t *testing.T) {
 			if evicted {
 				evictAll(t, p)
 			} else {
-				redisDo(t, p, "DEL", "~dataset", "~b:"+shard.Of(client).Process)
+				redisDo(t, p, "DEL", "~dataset", "~b:"+shard.Of(client).Process())
 			}
 			back()
 			if h := client.Health(); hasFinding(h, "dataset-reset") != reset {

@@ -18,3 +18,28 @@ func (sh *Shard) Found(n *remote.Node, h remote.Held) { sh.unconfirmedWrites().F
 func (j *journaled) Lost(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
 	j.lost(ctx, held, next, rs, ps)
 }
+
+const (
+	EntryForeign = entryForeign
+	EntryRecord  = entryRecord
+	ForeignKey   = foreignKey
+	MaxGaps      = maxGaps
+	TombMinutes  = tombMinutes
+)
+
+var (
+	AddGap       = addGap
+	DecodeEntry  = decodeEntry
+	DecodeGaps   = decodeGaps
+	EncodeGaps   = encodeGaps
+	EncodePrefix = encodePrefix
+	EncodeRecord = encodeRecord
+	EncodeTaken  = encodeTaken
+	RecordKey    = recordKey
+	TombBytes    = tombBytes
+	Vouched      = vouched
+)
+
+func (sh *Shard) Journal() *journaled     { return sh.journal }
+func (sh *Shard) Process() string         { return sh.process }
+func (sh *Shard) RecallUndone(key string) { sh.recallUndone(key) }

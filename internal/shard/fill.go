@@ -29,7 +29,7 @@ type Fill struct {
 // none that was asked.
 func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 	sh, node := k.sh, k.sh.Node.Load()
-	missed, ok := f.Missed.by(sh.Clocks)
+	missed, ok := f.Missed.by(sh.clocks)
 	if node == nil || !ok {
 		return Fill{}, false
 	}
@@ -51,7 +51,7 @@ func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
 // Undo takes it back, unless the key has been written since.
 func (f *Fill) Undo(ctx context.Context) {
 	sh, key := f.class.sh, f.what.Key
-	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: remote.CondOf(sh.Config.KeyPrefix, key, sh.Process)}
+	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: remote.CondOf(sh.Config.KeyPrefix, key, sh.process)}
 	w.Lo, _ = f.node.ServerTime(f.sent)
 	_, w.Hi = f.node.ServerTime(time.Now())
 	_, _ = f.node.Replay(ctx, []remote.Replay{w}, f.class.limit)

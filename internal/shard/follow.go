@@ -87,7 +87,7 @@ func (sh *Shard) episodesEnded(records []sentinel.Record) {
 			f := sh.failover(r)
 			sh.failovers.Add(f.Cause)
 			sh.downtimeLengths.ObserveIn(counter.DowntimeBounds, f.Blackout)
-			sh.Status.failedOver(f)
+			sh.status.failedOver(f)
 			sh.logFailover(f)
 		}
 	}
@@ -113,7 +113,7 @@ func (sh *Shard) failover(r sentinel.Record) health.Failover {
 		f.At = r.Opened
 	}
 	to := cmp.Or(sh.Config.AddressMap[f.To], f.To)
-	f.Blackout, f.Replayed = sh.downtimes.of(to, f.At, sh.Replayed.Load())
+	f.Blackout, f.Replayed = sh.downtimes.of(to, f.At, sh.replayed.Load())
 	return f
 }
 

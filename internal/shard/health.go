@@ -11,7 +11,7 @@ import (
 
 // Health fills in what the shard knows, for the report and for its findings.
 func (sh *Shard) Health() findings.Input {
-	now, node, depth := sh.Status.Get(), sh.Node.Load(), sh.Outbox.Depth()
+	now, node, depth := sh.status.Get(), sh.Node.Load(), sh.Outbox.Depth()
 	closed := now.State == health.Closed
 	h := health.Report{
 		State:         now.State,
@@ -24,7 +24,7 @@ func (sh *Shard) Health() findings.Input {
 		OutboxBytes:   depth.Bytes,
 		Feed:          sh.feedHealth(),
 		Recovery:      sh.recoveryHealth(),
-		Journal:       sh.Journal.Health(),
+		Journal:       sh.journal.Health(),
 		Clock:         clockHealth(node),
 	}
 	if sh.memoryOnly() || now.State == health.Connected {
@@ -38,12 +38,12 @@ func (sh *Shard) Health() findings.Input {
 		Now:          time.Now(),
 		Unconfigured: sh.unconfigured(now.Cause),
 		Overflowed:   depth.Overflowed,
-		Rejected:     sh.Rejections.Load(),
-		RejectedAt:   time.Unix(0, sh.RejectedAt.Load()),
-		ResetAt:      time.Unix(0, sh.Recovery.ResetAt.Load()),
-		Tombstones:   sh.Tombs.Live(sh.Clock.Now()),
+		Rejected:     sh.rejections.Load(),
+		RejectedAt:   time.Unix(0, sh.rejectedAt.Load()),
+		ResetAt:      time.Unix(0, sh.recovery.ResetAt.Load()),
+		Tombstones:   sh.tombs.Live(sh.Clock.Now()),
 		MaxMemory:    sh.Evicting.Known().Last.MaxMemory,
-		Journal:      sh.Journal.Found(),
+		Journal:      sh.journal.Found(),
 		Others:       sh.others.found(),
 	}
 	switch {
@@ -67,15 +67,15 @@ func (sh *Shard) Stats(s *stats.Snapshot) {
 	s.RedisDurations = sh.Redis.Durations.Snapshot()
 	s.RedisDials = sh.Redis.Dials.Snapshot()
 	s.Sentinel = sh.sentinelStats()
-	s.CircuitOpen = !up && sh.Reached.Load()
+	s.CircuitOpen = !up && sh.reached.Load()
 	s.CircuitOpened = sh.Redis.Opened.Snapshot()
-	s.OutboxReplayed = sh.Replayed.Load()
-	s.OutboxExpired = sh.Expired.Load()
-	s.OutboxRejected = sh.Rejections.Load()
+	s.OutboxReplayed = sh.replayed.Load()
+	s.OutboxExpired = sh.expired.Load()
+	s.OutboxRejected = sh.rejections.Load()
 	s.OutboxOverflowed = sh.Outbox.Depth().Overflowed
-	s.Tombstones = sh.Tombs.Live(sh.Clock.Now())
-	s.EventsDropped = sh.Status.Dropped.Load()
-	s.StateTransitions, s.Degraded = sh.Status.Totals()
+	s.Tombstones = sh.tombs.Live(sh.Clock.Now())
+	s.EventsDropped = sh.status.Dropped.Load()
+	s.StateTransitions, s.Degraded = sh.status.Totals()
 }
 
 func (sh *Shard) feedHealth() health.Feed {
@@ -93,7 +93,7 @@ func (sh *Shard) feedHealth() health.Feed {
 }
 
 func (sh *Shard) recoveryHealth() health.Recovery {
-	d, r := sh.Ledger.Depth(), &sh.Recovery
+	d, r := sh.Ledger.Depth(), &sh.recovery
 	h := health.Recovery{
 		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
 		Uncovered: r.lost.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),

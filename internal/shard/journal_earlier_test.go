@@ -56,9 +56,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		func() string {
 			return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal)
 		})
-	shard.Of(client).Journal.Mu.Lock()
-	defer shard.Of(client).Journal.Mu.Unlock()
-	if _, kept := shard.Of(client).Journal.Entries[shard.RecordKey("c:taken")]; kept {
+	shard.Of(client).Journal().Mu.Lock()
+	defer shard.Of(client).Journal().Mu.Unlock()
+	if _, kept := shard.Of(client).Journal().Entries[shard.RecordKey("c:taken")]; kept {
 		t.Error("the file keeps what was let go")
 	}
 }
@@ -77,9 +77,9 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 		if _, waits := shard.Of(next).Outbox.Find("c:a"); waits {
 			return "waits"
 		}
-		all := shard.Of(next).Journal.Settled()
+		all := shard.Of(next).Journal().Settled()
 		for _, r := range all.Records {
-			if r.Process == shard.Of(client).Process && string(r.Value) == "v" {
+			if r.Process == shard.Of(client).Process() && string(r.Value) == "v" {
 				if shard.Missed(all.Gaps[r.Process], r.Number) {
 					return "missed"
 				}
@@ -109,7 +109,7 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 
 	shard.Of(client).Ledger.NextBarrier(shard.Of(client).Ledger.Epoch())
 	rs, ps := shard.Of(client).Ledger.Uncover(first - 1) // the next master does not
-	shard.Of(client).Journal.Lost(t.Context(), first-1, shard.Of(client).Ledger.Next(), rs, ps)
+	shard.Of(client).Journal().Lost(t.Context(), first-1, shard.Of(client).Ledger.Next(), rs, ps)
 	shard.Of(client).Outbox.Return(rs, ps)
 	if got := inFile(); got != "missed" { // at once, before a later barrier can vouch for it
 		t.Fatalf("a next master does not have it: %s", got)
@@ -167,7 +167,7 @@ func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 	if _, waits := shard.Of(next).Outbox.Find("c:waits"); !waits {
 		t.Error("what waits is lost")
 	}
-	all := shard.Of(next).Journal.Settled()
+	all := shard.Of(next).Journal().Settled()
 	if len(all.Records) != 1 || all.Records[0].Number != number || string(all.Records[0].Value) != "v" || len(all.Prefixes) != 1 {
 		t.Errorf("of what a master has taken there is %+v", all)
 	}

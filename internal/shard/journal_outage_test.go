@@ -150,8 +150,8 @@ func TestAJournalWithoutRoomIsTold(t *testing.T) {
 	client := open(t, evercache.Options{Addr: noRedis, JournalDir: t.TempDir(), OutboxBytes: 8 << 20})
 	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 10 * time.Second})
 	filler := make([]byte, 4<<20)
-	for i := 0; client.Health().Journal.LiveBytes < shard.Of(client).Journal.Limit-5<<20; i++ {
-		commit, err := shard.Of(client).Journal.Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
+	for i := 0; client.Health().Journal.LiveBytes < shard.Of(client).Journal().Limit-5<<20; i++ {
+		commit, err := shard.Of(client).Journal().Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
 		wantErr(t, err, nil)
 		wantErr(t, commit.Wait(t.Context()), nil)
 	}
@@ -291,10 +291,10 @@ func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
 		shard.Of(client).Ledger.NextBarrier(shard.Of(client).Ledger.Epoch())
 	}
 	rs, ps := shard.Of(client).Ledger.Uncover(n - 1)
-	shard.Of(client).Journal.Lost(t.Context(), n-1, shard.Of(client).Ledger.Next(), rs, ps)
+	shard.Of(client).Journal().Lost(t.Context(), n-1, shard.Of(client).Ledger.Next(), rs, ps)
 	next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	all := shard.Of(next).Journal.Settled()
-	if len(all.Records) != 1 || shard.Vouched(all.Gaps[shard.Of(client).Process], 1<<40, all.Records[0].Number) {
+	all := shard.Of(next).Journal().Settled()
+	if len(all.Records) != 1 || shard.Vouched(all.Gaps[shard.Of(client).Process()], 1<<40, all.Records[0].Number) {
 		t.Errorf("vouched for: %+v", all)
 	}
 }

@@ -158,7 +158,7 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	client, c := outageWith(t, p, dir)
 	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "kept", "v"))
-	wantErr(t, shard.Of(client).Journal.File.Close(t.Context()), nil)
+	wantErr(t, shard.Of(client).Journal().File.Close(t.Context()), nil)
 	writes := map[string]func() (evercache.Receipt, error){
 		"Set":    func() (evercache.Receipt, error) { return c.Set(t.Context(), "a", "v") },
 		"Delete": func() (evercache.Receipt, error) { return c.Delete(t.Context(), "b") },

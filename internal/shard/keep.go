@@ -21,7 +21,7 @@ func (sh *Shard) Keep(r Record) (p Pending, overtaken bool, err error) {
 	if sh.overtaken(r) {
 		return Pending{}, true, nil // the newer one is in the journal
 	}
-	return sh.Journal.record(r, sh), sh.overtaken(r), nil
+	return sh.journal.record(r, sh), sh.overtaken(r), nil
 }
 
 // overtaken reports whether a newer write of the key waits.

@@ -75,7 +75,7 @@ func kitReplies(rs []remote.Reply) []kit.Reply {
 }
 
 func (i inside) Master() (kit.Master, <-chan struct{}) {
-	changed := *i.sh.NodeChanged.Load()
+	changed := *i.sh.nodeChanged.Load()
 	n := i.sh.Node.Load()
 	if n == nil {
 		return nil, changed
@@ -108,11 +108,11 @@ func (i inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) in
 }
 
 func (i inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
-	j := i.sh.Journal
+	j := i.sh.journal
 	if j == nil {
 		return false, nil
 	}
-	commit, err := j.Foreign(journal.Entry{Kind: EntryForeign, Key: ForeignKey + key, Payload: payload})
+	commit, err := j.Foreign(journal.Entry{Kind: entryForeign, Key: foreignKey + key, Payload: payload})
 	if err != nil {
 		return true, err
 	}
@@ -120,12 +120,12 @@ func (i inside) Keep(ctx context.Context, key string, payload []byte) (bool, err
 }
 
 func (i inside) Forget(key string) {
-	i.sh.Journal.Done(ForeignKey+key, math.MaxInt64)
+	i.sh.journal.Done(foreignKey+key, math.MaxInt64)
 }
 
 func (i inside) Kept(prefix string) map[string][]byte {
 	found := map[string][]byte{}
-	for key, payload := range i.sh.Kept {
+	for key, payload := range i.sh.kept {
 		if strings.HasPrefix(key, prefix) {
 			found[key] = payload
 		}
@@ -135,7 +135,7 @@ func (i inside) Kept(prefix string) map[string][]byte {
 
 func (i inside) KeyPrefix() string           { return i.sh.Config.KeyPrefix }
 func (i inside) MemoryOnly() bool            { return i.sh.memoryOnly() }
-func (i inside) Process() string             { return i.sh.Process }
+func (i inside) Process() string             { return i.sh.process }
 func (i inside) WriteTimeout() time.Duration { return i.sh.Config.WriteTimeout }
 func (i inside) ReadTimeout() time.Duration  { return i.sh.Config.ReadTimeout }
 func (i inside) CloseTimeout() time.Duration { return i.sh.Config.CloseTimeout }

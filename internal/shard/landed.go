@@ -15,7 +15,7 @@ var ErrChanged = errors.New("the master that took it is not the master any more"
 // its lock. ok is false when the master was given up meanwhile: the next one may not
 // have the write.
 func (sh *Shard) Landed(r Record, s Sent) (number uint64, newest, ok bool) {
-	if number, ok = sh.Taken(r, s.node); !ok {
+	if number, ok = sh.taken(r, s.node); !ok {
 		return 0, false, false
 	}
 	return number, !sh.newerWaits(r), true

@@ -64,14 +64,14 @@ var errReplaced = errors.New("redis has gone back to an older dataset")
 // takeBack moves what the ledger has after a barrier into the outbox.
 func (sh *Shard) takeBack(barrier uint64) (writes int) {
 	rs, ps := sh.Ledger.Uncover(barrier)
-	sh.Journal.lost(sh.Ctx, barrier, sh.Ledger.Next(), rs, ps)
+	sh.journal.lost(sh.Ctx, barrier, sh.Ledger.Next(), rs, ps)
 	sh.Outbox.Return(rs, ps)
-	sh.Journal.dropped(sh, rs)
+	sh.journal.dropped(sh, rs)
 	return len(rs) + len(ps)
 }
 
 func (sh *Shard) countLost(n *remote.Node, writes int) {
-	sh.Recovery.lost.Add(uint64(writes))
+	sh.recovery.lost.Add(uint64(writes))
 	if writes > 0 {
 		sh.Log.LogAttrs(sh.Ctx, slog.LevelInfo, "writes that the master may not have are sent again",
 			slog.String("event", "replay.uncovered"), slog.String("addr", n.Addr), slog.Int("writes", writes))
@@ -83,7 +83,7 @@ func (sh *Shard) datasetFound(h remote.Held, now Evictions) {
 	if h.Unknown {
 		return
 	}
-	r := &sh.Recovery
+	r := &sh.recovery
 	r.mu.Lock()
 	was, seen := r.dataset, r.seen
 	r.dataset, r.seen = h.Dataset, now

@@ -26,7 +26,7 @@ type Pipeline struct {
 // NewPipeline waits for a master that is to take up to most writes; nil: there is none
 // in time.
 func (k *Class) NewPipeline(p *deadline.Budget, most int) *Pipeline {
-	node := k.sh.PatientMaster(p)
+	node := k.sh.patientMaster(p)
 	if node == nil {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (l *Pipeline) Begin(p *deadline.Budget, ttl time.Duration) error {
 // sent alone. Then the caller gives the write its turn, and puts it in.
 func (l *Pipeline) Lock(w *Outgoing) bool {
 	k := l.class
-	if k.sh.CoveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.Brief(w.TTL) || l.noted != nil {
+	if k.sh.coveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.brief(w.TTL) || l.noted != nil {
 		return false
 	}
 	held := k.sh.Locks.TryLock(w.Rec.Key)

@@ -62,7 +62,7 @@ func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
 // wrote meanwhile may have been deleted too, and what they wrote before that must
 // not be put back: so the mark moves to the end. at is when it began.
 func (k *Class) deletePrefix(ctx context.Context, node *remote.Node, prefix string) (n int, at int64, err error) {
-	mark := remote.PrefixMark{Marks: k.Marks(), Rest: prefix, Process: k.sh.Process}
+	mark := remote.PrefixMark{Marks: k.Marks(), Rest: prefix, Process: k.sh.process}
 	at, err = node.MarkPrefix(ctx, mark, k.limit)
 	if err != nil {
 		return 0, 0, err
@@ -84,5 +84,5 @@ func (k *Class) KeepPrefix(prefix string) (Pending, error) {
 	if err := k.sh.Outbox.PutPrefix(p); err != nil {
 		return Pending{}, err
 	}
-	return k.sh.Journal.Prefix(p), nil
+	return k.sh.journal.Prefix(p), nil
 }

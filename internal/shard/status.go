@@ -44,7 +44,7 @@ func newStatus(o Config) *status {
 	s := &status{log: o.Log, config: o, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[stats.Transition]uint64{}}
 	s.current.Store(&condition{State: health.Degraded, Since: time.Now()})
 	for from := health.Degraded; from <= health.Closed; from++ {
-		for ev := masterVerified; ev <= ClientClosed; ev++ {
+		for ev := masterVerified; ev <= clientClosed; ev++ {
 			if to := nextState(from, ev); to != from {
 				s.transitions[Transition(from, to)] = 0
 			}

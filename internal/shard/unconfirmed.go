@@ -21,9 +21,9 @@ func (b unconfirmed) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 	return number, ok
 }
 
-// Taken enters what a master has taken into the ledger. ok is false when that
+// taken enters what a master has taken into the ledger. ok is false when that
 // master is not ours any more.
-func (sh *Shard) Taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
+func (sh *Shard) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
 	sh.counted(node, func(epoch uint64) bool {
 		number, ok = sh.Ledger.Add(r, epoch, sh.Clock.Now())
 		return ok

@@ -60,7 +60,7 @@ func (sh *Shard) InTurn(w *Outgoing) (now int64) {
 // repeating it is safe. The caller holds the key's lock. Where it has been sent the
 // record says when, by the master's clock.
 func (k *Class) Write(p *deadline.Budget, w *Outgoing) Sent {
-	node := k.sh.PatientMaster(p)
+	node := k.sh.patientMaster(p)
 	switch {
 	case node == nil:
 		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
@@ -75,7 +75,7 @@ func (k *Class) Write(p *deadline.Budget, w *Outgoing) Sent {
 // behind reports whether a write must land after what waits in the outbox: after the
 // delete of its prefix, and, for a Touch, after the write of its key.
 func (sh *Shard) behind(r *Record) bool {
-	return sh.CoveredByPrefix(r.Key) || r.Kind == outbox.Touch && sh.Waits(r.Key)
+	return sh.coveredByPrefix(r.Key) || r.Kind == outbox.Touch && sh.Waits(r.Key)
 }
 
 // conclude tells what came of the write.
@@ -132,16 +132,16 @@ func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit 
 	switch w.Rec.Kind {
 	case outbox.Delete:
 		s.span.Sent = time.Now()
-		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.sh.Process}, limit)
+		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.sh.process}, limit)
 		if s.done != 0 {
-			k.sh.Tombs.Left(len(k.Tomb(w.Rec.Key)), k.sh.Clock.Now())
+			k.sh.tombs.Left(len(k.Tomb(w.Rec.Key)), k.sh.Clock.Now())
 		}
 	case outbox.Touch:
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(0)
 		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
 		s.found, s.span, s.Err = node.Expire(ctx, remote.Pair{
-			Key: w.Rec.Key, TTL: w.TTL, InTime: w.InTime, Trace: trace, Process: k.sh.Process,
+			Key: w.Rec.Key, TTL: w.TTL, InTime: w.InTime, Trace: trace, Process: k.sh.process,
 		}, limit)
 		leave()
 		s.found = s.found || s.Err != nil
@@ -152,7 +152,7 @@ func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit 
 		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
 		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
 		s.span, s.Err = node.Set(ctx, remote.Pair{
-			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.sh.Process,
+			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.sh.process,
 		}, limit)
 		leave()
 	}
@@ -175,7 +175,7 @@ func (s *Sent) executed() (low, high int64) {
 // Add sends a Set that is carried out only if the key is not there. It waits for no
 // second master: repeating it is not safe. The caller holds the key's lock.
 func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
-	node := k.sh.PatientMaster(p)
+	node := k.sh.patientMaster(p)
 	if node == nil {
 		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
 	}
@@ -192,7 +192,7 @@ func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
 	stored, s.span, s.Err = node.SetAbsent(ctx, pair, limit)
 	if trace := k.trace(w.Rec.Key, w.TTL); stored && s.Err == nil && trace != "" {
 		at, _ := node.ServerTime(s.span.Sent)
-		_ = node.LeaveTrace(ctx, trace, k.sh.Process, at, limit) // without it an older value may come back
+		_ = node.LeaveTrace(ctx, trace, k.sh.process, at, limit) // without it an older value may come back
 	}
 	switch {
 	case s.Err != nil:
