@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/deadline"
-	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -49,56 +48,54 @@ func (c *Cache[V]) addLocked(ctx context.Context, key string, w *write) (bool, R
 	}
 	defer c.client.shard.Locks.Unlock(held)
 	c.inTurn(w)
-	switch r, waits := c.client.shard.Outbox.Find(w.Rec.Key); {
-	case waits && r.Kind == outbox.Invalidate:
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errBehind)
-	case waits && r.Kind != outbox.Touch:
+	switch r, waits := c.client.shard.Find(w.Rec.Key); {
+	case waits && r.Kind == shard.KindInvalidate:
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, shard.ErrBehind)
+	case waits && r.Kind != shard.KindTouch:
 		return c.addBehind(ctx, w, r)
 	}
-	node := c.client.shard.PatientMaster(p)
-	switch {
-	case node != nil:
-		return c.addAtMaster(p, node, w)
-	case !c.client.shard.MemoryIsAll():
-		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, c.client.shard.AwayCause())
+	s := c.keys.Add(p, &w.Outgoing)
+	if s.Outcome != shard.NoMaster {
+		return c.added(p, w, s)
+	}
+	if !c.client.shard.MemoryIsAll() {
+		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, s.Err)
 	}
 	if it := c.peek(key); it.Fresh(w.Rec.Since) && !it.Absent {
 		return false, Receipt{}, nil
 	}
-	r, err := c.undelivered(ctx, w, c.client.shard.AwayCause())
+	r, err := c.undelivered(ctx, w, s.Err)
 	return err == nil, r, err
 }
 
 // addBehind decides by the write that waits for the key in the outbox.
-func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting outbox.Record) (bool, Receipt, error) {
-	if waiting.Kind == outbox.Set && w.Rec.Since < waiting.Ends {
+func (c *Cache[V]) addBehind(ctx context.Context, w *write, waiting shard.Record) (bool, Receipt, error) {
+	if waiting.Kind == shard.KindSet && w.Rec.Since < waiting.Ends {
 		return false, Receipt{}, nil
 	}
-	r, err := c.undelivered(ctx, w, errBehind)
+	r, err := c.undelivered(ctx, w, shard.ErrBehind)
 	return err == nil, r, err
 }
 
-func (c *Cache[V]) addAtMaster(p *deadline.Budget, node *remote.Node, w *write) (bool, Receipt, error) {
-	ctx, limit := p.First()
-	s, stored := c.keys.Add(ctx, node, &w.Outgoing, limit)
+// added concludes an Add by what came of it at the master.
+func (c *Cache[V]) added(p *deadline.Budget, w *write, s shard.Sent) (bool, Receipt, error) {
 	switch err := s.Err; {
+	case s.Outcome == shard.Exists:
+		return false, Receipt{Durability: Master}, nil
 	case err != nil && p.Ctx.Err() != nil && !s.Unsent:
 		return false, Receipt{}, context.Cause(p.Ctx)
 	case s.Unsent:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case errors.Is(err, remote.ErrTooLarge): // it was not sent
+	case errors.Is(err, shard.ErrTooLarge): // it was not sent
 		return false, Receipt{}, rejection(err)
 	case err != nil:
 		c.supersede(w, func() { c.drop(c.bare(w.Rec.Key)) })
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case !stored:
-		return false, Receipt{Durability: Master}, nil
 	}
 	number, ok := c.landed(w, s)
 	if !ok {
-		w.Rec.Lo, w.Rec.Hi = s.Executed()
-		r, err := c.undelivered(p.Ctx, w, errChanged)
+		r, err := c.undelivered(p.Ctx, w, shard.ErrChanged)
 		return err == nil, r, err
 	}
-	return true, c.replicated(p, w, node, number), nil
+	return true, c.replicated(p, w, s, number), nil
 }

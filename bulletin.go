@@ -7,30 +7,29 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
-	"github.com/evercache/evercache/internal/remote"
 )
 
 // bulletin decides which findings are news for the log. One that comes and goes
 // within a moment, as at every start, is none; one that comes again and again is
-// told once a minute.
+// reported once a minute.
 type bulletin struct {
-	since map[string]time.Time // by code: since when it has been there without a break
-	told  map[string]time.Time // by code: when it was told
-	shown map[string]bool      // those told and not yet told to be over
+	since    map[string]time.Time // by code: since when it has been there without a break
+	reported map[string]time.Time // by code: when it was reported
+	shown    map[string]bool      // those reported and not yet reported to be over
 }
 
 const (
 	findingSettles = time.Second // it is news when it has been there for so long
-	findingAgain   = time.Minute // it is not told again within
+	findingAgain   = time.Minute // it is not reported again within
 	findingLook    = 500 * time.Millisecond
 )
 
 func newBulletin() *bulletin {
-	return &bulletin{since: map[string]time.Time{}, told: map[string]time.Time{}, shown: map[string]bool{}}
+	return &bulletin{since: map[string]time.Time{}, reported: map[string]time.Time{}, shown: map[string]bool{}}
 }
 
-// next takes the findings of this moment and says which are to be told, and which
-// codes of those that were told are over.
+// next takes the findings of this moment and says which are to be reported, and
+// which codes of those that were reported are over.
 func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Finding, over []string) {
 	var codes []string
 	for _, f := range fs {
@@ -39,11 +38,11 @@ func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Findi
 		if !known {
 			b.since[f.Code], since = now, now
 		}
-		told, ever := b.told[f.Code]
-		if b.shown[f.Code] || now.Sub(since) < findingSettles || ever && now.Sub(told) < findingAgain {
+		last, ever := b.reported[f.Code]
+		if b.shown[f.Code] || now.Sub(since) < findingSettles || ever && now.Sub(last) < findingAgain {
 			continue
 		}
-		b.told[f.Code], b.shown[f.Code] = now, true
+		b.reported[f.Code], b.shown[f.Code] = now, true
 		news = append(news, f)
 	}
 	for code := range b.since {
@@ -64,7 +63,14 @@ func (b *bulletin) next(now time.Time, fs []health.Finding) (news []health.Findi
 // is not there: whoever read them tells it.
 func (c *Client) announce(ctx context.Context) {
 	b := newBulletin()
-	for remote.Pause(ctx, findingLook) == nil {
+	tick := time.NewTicker(findingLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 		news, over := b.next(time.Now(), c.findings())
 		for _, f := range news {
 			c.shard.Log.LogAttrs(ctx, f.Severity.Level(), f.Title,

@@ -129,7 +129,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
 	}
 	var err error
-	if c.id, c.l1, err = client.register(name, p); err != nil {
+	if c.id, c.l1, err = client.register(name, c, p); err != nil {
 		return nil, err
 	}
 	client.shard.Subscribe(name, c.keys)
@@ -161,7 +161,6 @@ func (c *Cache[V]) Release() bool {
 	if c.l1 != c.client.memory || !c.client.release(c.class) {
 		return false
 	}
-	c.keys.Tracked.Store(false)
 	c.dropPrefix("")
 	return true
 }

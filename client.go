@@ -13,8 +13,10 @@ import (
 	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/inflight"
+	"github.com/evercache/evercache/internal/kit"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/logqueue"
 	"github.com/evercache/evercache/internal/shard"
@@ -36,7 +38,6 @@ type Client struct {
 	fills     fills
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
 	waits     flight.Waits
-	kit       *inside
 
 	requests       *requests
 	durations      [opCount]counter.Histogram
@@ -44,15 +45,19 @@ type Client struct {
 	decodeFailures atomic.Uint64
 	encodeFailures atomic.Uint64
 
-	mu        sync.Mutex      // guards what follows
-	named     map[string]bool // the names of the classes
-	lastClass uint32          // the number of the class that was made last
-	stores    []*local.Store  // every L1, the shared one first
+	mu        sync.Mutex       // guards what follows
+	named     map[string]class // by name
+	lastClass uint32           // the number of the class that was made last
+	stores    []*local.Store   // every L1, the shared one first
 
 	writers inflight.Tracker // writes under way
 	closing sync.Once
 	done    chan struct{} // closed when Shutdown has ended
 	err     error         // its result; final once done is closed
+}
+
+func init() {
+	kit.Of = func(client any) kit.Kit { return client.(*Client).shard.Kit() }
 }
 
 // Open makes a Client. It returns at once and never waits for Redis: until a
@@ -69,7 +74,6 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := newClient(o)
 	if err := c.shard.Open(); err != nil {
-		c.shard.Cancel(err)
 		c.memory.Close()
 		return nil, err
 	}
@@ -97,11 +101,9 @@ func newClient(o Options) *Client {
 		prefixing: make(chan struct{}, mostPrefixes),
 		requests:  new(requests),
 		loads:     loadStats{results: counter.NewLabelled("ok", "not_found", "error", "panic", "timeout")},
-		named:     map[string]bool{},
+		named:     map[string]class{},
 		done:      make(chan struct{}),
 	}
-	clock.Late = c.shard.Feed.Doubt
-	c.kit = newInside(c)
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
 	return c
@@ -118,17 +120,20 @@ func passwordsOf(o *Options) passwords {
 	return func() (string, string) { return redis.Reveal(), sentinel.Reveal() }
 }
 
+// class is a Cache, whatever the type of its values.
+type class interface{ values() findings.Class }
+
 // register gives a class its number and its memory.
-func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) {
+func (c *Client) register(name string, k class, p Policy) (uint32, *local.Store, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shard.Closed() {
 		return 0, nil, ErrClosed
 	}
-	if c.named[class] {
-		return 0, nil, fmt.Errorf("evercache: class %s has a Cache already", class)
+	if c.named[name] != nil {
+		return 0, nil, fmt.Errorf("evercache: class %s has a Cache already", name)
 	}
-	c.named[class] = true
+	c.named[name] = k
 	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
@@ -139,19 +144,18 @@ func (c *Client) register(class string, p Policy) (uint32, *local.Store, error) 
 }
 
 // release takes a class off the books, unless its writes may wait for a master.
-func (c *Client) release(class string) bool {
+func (c *Client) release(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.named[class] || !c.shard.Outbox.Empty() {
+	if c.named[name] == nil || !c.shard.Unsubscribe(name) {
 		return false
 	}
-	delete(c.named, class)
-	c.shard.Classes.Delete(class)
+	delete(c.named, name)
 	return true
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() health.State { return c.shard.Status.Get().State }
+func (c *Client) State() health.State { return c.shard.State() }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -160,8 +164,8 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		return nil
 	}
 	for {
-		s, changed := c.shard.Status.Watch()
-		switch s.State {
+		s, changed := c.shard.WatchState()
+		switch s {
 		case health.Connected:
 			return nil
 		case health.Closed:
@@ -205,7 +209,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 }
 
 func (c *Client) shutdown(ctx context.Context) error {
-	c.shard.Status.Apply(shard.ClientClosed, nil)
+	c.shard.BeginClose()
 	waitFor(ctx, c.writers.Close()) // what they still acknowledge must be in the outbox
 	memoryIsAll := c.shard.MemoryIsAll()
 	if !memoryIsAll {
@@ -223,7 +227,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if *unsaved != (UnsavedError{}) && !memoryIsAll {
 		errs = append(errs, unsaved)
 	}
-	if err := c.shard.Journal.Close(ctx); err != nil {
+	if err := c.shard.CloseJournal(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	if !ended {

@@ -23,7 +23,7 @@ func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
 		r, err := c.Set(t.Context(), "a", "v")
 		wantValue(t, r.Durability, err, Master)
 		kill(t, p)
-		if client.shard.Ledger.Unconfirmed() > 0 {
+		if client.Health().Recovery.Unconfirmed > 0 {
 			return client, p
 		}
 		restart(t, p, redisproc.Empty) // a barrier was quicker

@@ -1,9 +1,6 @@
 package evercache
 
-import (
-	"github.com/evercache/evercache/internal/findings"
-	"github.com/evercache/evercache/internal/local"
-)
+import "github.com/evercache/evercache/internal/local"
 
 // hearing is a Cache as the listener of its class.
 type hearing[V any] struct{ c *Cache[V] }
@@ -15,7 +12,6 @@ func (h hearing[V]) Flushed()                         { h.c.dropPrefix("") }
 func (h hearing[V]) Flush(under func(key string) bool) {
 	h.c.dropAll(func(key string) bool { return under(h.c.full(key)) })
 }
-func (h hearing[V]) values() findings.Class { return h.c.values() }
 
 // changed drops what somebody else has changed; a load or a read of the key
 // that began before does not put it back. An announcement at the end of an

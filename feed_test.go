@@ -419,7 +419,7 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(one, "a", "ours")
 	wantErr(t, err, nil)
-	s := one.keys.Send(t.Context(), one.client.shard.Node.Load(), &w.Outgoing, time.Second)
+	s := one.keys.Write(patient(t, time.Second), &w.Outgoing)
 	wantErr(t, s.Err, nil)
 	before := one.client.shard.Feed.Announced.Load()
 	_, _ = other.Set(t.Context(), "a", "theirs")

@@ -30,7 +30,7 @@ func startSlowLink(t *testing.T) *latentLink {
 	for _, c := range []*Cache[string]{s.a, s.b} {
 		connect(t, c.client, 20*time.Second)
 		s.landed(c, "warm", "v") // a barrier tells the server's time soon after
-		waitUntil(t, 20*time.Second, func() bool { return c.client.shard.Ledger.Unconfirmed() == 0 }, func() string { return "nothing is confirmed" })
+		waitUntil(t, 20*time.Second, func() bool { return c.client.Health().Recovery.Unconfirmed == 0 }, func() string { return "nothing is confirmed" })
 	}
 	s.loadScripts()
 	return s
@@ -84,7 +84,7 @@ func (s *latentLink) letGo() {
 	time.Sleep(held) // all that was held has arrived
 	wantErr(s.T, s.link.Heal(), nil)
 	connect(s.T, s.client, 20*time.Second)
-	waitUntil(s.T, 20*time.Second, s.client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(s.T, 20*time.Second, nothingWaits(s.client), func() string { return "not sent" })
 	waitUntil(s.T, 20*time.Second, s.quiet, func() string { return "the link is not quiet" })
 }
 
@@ -192,6 +192,6 @@ func TestASetThatIsExecutedLateIsStillTheOlderOne(t *testing.T) {
 	waitUntil(t, 20*time.Second, func() bool { v := redisDo(t, s.redis, "GET", "c:k"); return v == "older" || v == nil || v == "first" }, func() string { return "the older is nowhere" })
 	wantErr(t, away.Heal(), nil)
 	connect(t, third, 20*time.Second)
-	waitUntil(t, 20*time.Second, third.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, nothingWaits(third), func() string { return "not sent" })
 	wantInRedis(t, s.redis, "c:k", "newer")
 }

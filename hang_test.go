@@ -38,7 +38,7 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 	wantErr(t, err, nil)
 	resume(t, p)
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, nothingWaits(client), func() string { return "not sent" })
 	for key, want := range map[string]any{"set": "last", "deleted": nil, "p-deleted": nil, "absent": nil} {
 		wantInRedis(t, p, "c:"+key, want)
 	}
@@ -66,6 +66,6 @@ func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 	wantErr(t, err, nil)
 	resume(t, p)
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, nothingWaits(client), func() string { return "not sent" })
 	wantInRedis(t, p, "c:a", "last")
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/keyfiles"
-	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // keyFiles are the sources of TLSFiles; nil where there are none.
@@ -23,7 +23,7 @@ func newKeyFiles(o Options) keyFiles {
 }
 
 // tlsNow is what a dial asks; nil without files.
-func tlsNow(s *keyfiles.Source) remote.TLSSource {
+func tlsNow(s *keyfiles.Source) shard.TLSSource {
 	if s == nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // lacking are the commands that a server may be without, and what does not hold then.
@@ -163,7 +164,7 @@ func TestADeleteOfAPrefixThatCannotBeFoundHoldsUpNothingElse(t *testing.T) {
 	_, err = b.Lookup(t.Context(), "x1")
 	wantErr(t, err, ErrNotFound)
 	_, _, err = a.DeletePrefix(t.Context(), "x")
-	if !errors.Is(err, errNoScan) {
+	if !errors.Is(err, shard.ErrNoScan) {
 		t.Errorf("error = %v", err)
 	}
 }

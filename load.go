@@ -1,7 +1,6 @@
 package evercache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/local"
-	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
 )
 
@@ -188,7 +186,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	f.Keep(func() { c.put(key, it) })
-	if plan.cause != nil || c.client.shard.Node.Load() == nil {
+	if plan.cause != nil || !c.client.shard.Connected() {
 		f.Settle(e, nil)
 		return
 	}
@@ -235,8 +233,7 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.Key())
 	defer c.client.fills.enter()()
-	node := c.client.shard.Node.Load()
-	if node == nil {
+	if !c.client.shard.Connected() {
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
@@ -250,24 +247,23 @@ func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces s
 	if f.Superseded() || c.client.shard.Waits(full) || c.yields(f.Key(), replaces) {
 		return
 	}
-	defer c.client.shard.Scripts.Enter(full)()
-	sent := time.Now()
-	missed, ok := f.Data.missed.since(c.client.shard.Clocks)
+	filling, ok := c.keys.BeginFill(shard.Filling{Key: full, Rest: f.Key(), Data: data, Missed: f.Data.missed, Replaces: replaces})
 	if !ok {
 		return
 	}
-	stored, err := c.keys.Fill(ctx, node, shard.Filling{Key: full, Rest: f.Key(), Data: data, Missed: missed, Replaces: replaces})
+	defer filling.End()
+	stored, err := filling.Send(ctx)
 	if stored && replaces != "" {
 		c.unread.overwritten.add(f.Key())
 	}
 	switch {
 	case f.Superseded(): // by a DeletePrefix, which takes no lock and may have passed the key already
-		c.keys.Unfill(ctx, node, full, sent)
+		filling.Undo(ctx)
 	case err == nil && !stored:
 		c.unkeep(f.Key(), it) // ask Redis next time
 	case err == nil:
 		f.Keep(func() { c.put(f.Key(), it) })
-		c.cover(ctx, node, f, it, data)
+		c.cover(ctx, &filling, f, it)
 	}
 }
 
@@ -276,20 +272,16 @@ func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces s
 // internal/remote.Tracking), and nobody can tell that from another's write. So
 // Redis is asked what it holds: the answer comes behind the announcement.
 // Where the announcement is handled only after the question, it is asked again.
-func (c *Cache[V]) cover(ctx context.Context, node *remote.Node, f *keyFlight[V], it *local.Item, data []byte) {
+func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[V], it *local.Item) {
 	for range 3 {
 		m := c.keys.Mark(c.full(f.Key()))
-		if m.Cover() == nil || c.client.shard.Node.Load() != node {
-			return
-		}
-		v, err := node.Get(ctx, c.full(f.Key()), c.policy.ReadTimeout)
-		if err != nil || !bytes.Equal(v.Data, data) {
+		if m.Cover() == nil || !filling.Holds(ctx, c.policy.ReadTimeout) {
 			return
 		}
 		covered, ok := *it, false
 		covered.Cover = m.Cover()
 		f.Exchange(func() {
-			if ok = c.client.shard.Feed.Undisturbed(m); ok {
+			if ok = c.client.shard.Undisturbed(m); ok {
 				c.put(f.Key(), &covered)
 			}
 		})

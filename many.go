@@ -12,9 +12,6 @@ import (
 
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/flight"
-	"github.com/evercache/evercache/internal/keylock"
-	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
@@ -140,7 +137,7 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 			}
 		}
 	}()
-	for chunk := range slices.Chunk(lead, remote.MaxBatch) {
+	for chunk := range slices.Chunk(lead, shard.MaxBatch) {
 		for i, a := range c.consultMany(ctx, chunk) {
 			c.conclude(ctx, chunk[i], loading[V]{load: b.loader(), batch: b}, a)
 		}
@@ -244,29 +241,14 @@ func (b *batch[V]) start(ctx context.Context) {
 
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer[V] {
-	as := make([]answer[V], len(fs))
+	as, full := make([]answer[V], len(fs)), make([]string, len(fs))
 	now := c.client.shard.Clock.Now()
-	for _, f := range fs {
-		f.Data.at, f.Data.mark = now, c.keys.Mark(c.full(f.Key()))
-	}
-	node := c.client.shard.Node.Load()
-	var full []string
-	var index []int
 	for i, f := range fs {
-		key := c.full(f.Key())
-		if node == nil || c.client.shard.Waits(key) {
-			as[i] = c.consult(ctx, f.Key(), f.Data.mark)
-			continue
-		}
-		full, index = append(full, key), append(index, i)
+		full[i] = c.full(f.Key())
+		f.Data.at, f.Data.mark = now, c.keys.Mark(full[i])
 	}
-	if len(full) == 0 {
-		return as
-	}
-	missed := missAt(node)
-	found, _ := node.GetMany(ctx, full, c.policy.ReadTimeout)
-	for j, i := range index {
-		as[i] = c.fromRedis(node, found[j].Value, found[j].Err, fs[i].Data.mark, missed)
+	for i, a := range c.keys.ReadMany(ctx, full, c.policy.ReadTimeout) {
+		as[i] = c.understood(a, fs[i].Data.mark)
 	}
 	return as
 }
@@ -320,7 +302,7 @@ func byBytes(ws []*write) iter.Seq[[]*write] {
 		first, sum := 0, 0
 		for i, w := range ws {
 			n := len(w.Rec.Value)
-			if i > first && (i-first == remote.MaxBatch || sum+n > largestPipeline) {
+			if i > first && (i-first == shard.MaxBatch || sum+n > largestPipeline) {
 				if !yield(ws[first:i]) {
 					return
 				}
@@ -355,9 +337,9 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	patience.Whole = c.policy.WriteTimeout
 	p := &patience
 	defer p.Release()
-	var node *remote.Node
+	var pipe *shard.Pipeline
 	if a.left > 0 {
-		if node = c.client.shard.PatientMaster(p); node == nil {
+		if pipe = c.keys.NewPipeline(p, len(ws)); pipe == nil {
 			a.spend(began, Receipt{})
 		}
 	}
@@ -365,46 +347,31 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	if entered {
 		defer c.client.writers.Leave()
 	}
-	if !entered || ctx.Err() != nil || node == nil {
+	if !entered || ctx.Err() != nil || pipe == nil {
 		for i, w := range ws {
 			out[i] = c.writeOne(ctx, w, a)
 		}
 		return out
 	}
-	ctx, limit := p.First()
-	ctx, limit, noted := c.keys.NoteFirst(ctx, node, ws[0].TTL, false, limit) // they have one
-	if noted != nil {
+	if pipe.Begin(p, ws[0].TTL) != nil { // they have one
 		a.spend(began, Receipt{})
 	}
-	var batch []remote.Write
 	var index []int
-	var sends []shard.Sent
-	var locks []*keylock.Held
 	for i, w := range ws {
-		if c.client.shard.CoveredByPrefix(w.Rec.Key) || node.InTime(len(w.Rec.Value)) || c.keys.Brief(w.TTL) || noted != nil {
-			continue
+		if pipe.Lock(&w.Outgoing) {
+			c.inTurn(w)
+			pipe.Put(&w.Outgoing)
+			index = append(index, i)
 		}
-		held := c.client.shard.Locks.TryLock(w.Rec.Key)
-		if held == nil {
-			continue
-		}
-		locks = append(locks, held)
-		c.inTurn(w)
-		end := node.EndOf(w.TTL, time.Now())
-		w.Rec.SendAgain(outbox.End{From: end, To: end})
-		sends = append(sends, shard.Sent{Node: node, Mark: c.keys.Mark(w.Rec.Key), Found: true, Span: remote.Span{Sent: time.Now()}})
-		batch = append(batch, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
-		index = append(index, i)
 	}
 	sent := make([]bool, len(ws))
-	if len(batch) > 0 {
-		errs, _ := node.WriteMany(ctx, batch, limit)
-		for j, i := range index {
-			sent[i] = true
-			sends[j].Err = errs[j]
-			out[i].receipt, out[i].err = c.delivered(p, ws[i], sends[j])
-			c.client.shard.Locks.Unlock(locks[j])
-		}
+	for j, s := range pipe.Send() {
+		i := index[j]
+		sent[i] = true
+		out[i].receipt, out[i].err = c.delivered(p, ws[i], s)
+		pipe.Unlock(j)
+	}
+	if len(index) > 0 {
 		a.spend(began, leastOf(out, index))
 	}
 	for i, w := range ws {

@@ -55,7 +55,7 @@ func TestSetManyWaitsInVainNoLongerThanOneWrite(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			wantValue(t, r.Durability, err, Memory)
-			if n := client.shard.Outbox.Depth().Entries; n != len(values) {
+			if n := client.Health().OutboxEntries; n != len(values) {
 				t.Errorf("%d of %d are kept", n, len(values))
 			}
 		})

@@ -279,7 +279,7 @@ func (o Options) shardConfig(secrets passwords, files keyFiles, process string) 
 		MasterName: o.MasterName, Sentinels: o.Sentinels, SentinelUsername: o.SentinelUsername,
 		SentinelPasswordFile: o.SentinelPasswordFile, SentinelTLS: o.SentinelTLS, SentinelTLSNow: tlsNow(files.sentinels),
 		AddressMap:  o.AddressMap,
-		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, CloseTimeout: o.CloseTimeout,
 		MaxValueBytes: o.MaxValueBytes, OutboxEntries: o.OutboxEntries, OutboxBytes: o.OutboxBytes,
 		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,
 		Log: o.Logger, Changed: o.Events.State, FailedOver: o.Events.Failover,

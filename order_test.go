@@ -90,7 +90,7 @@ func TestOfManyOverlappingWritesTheLastIsPutBack(t *testing.T) {
 		}
 	}
 	writers.Wait()
-	waitUntil(t, 30*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 30*time.Second, nothingWaits(client), func() string { return "not sent" })
 	before := map[string]any{}
 	for i := range keys {
 		key := fmt.Sprint("c:", i)
@@ -258,7 +258,7 @@ func TestAWriteThatArrivesLateUndoesNothingOfAnotherProcess(t *testing.T) {
 			time.Sleep(time.Second) // what is on the way arrives
 			p.link.SetLatency(faultnet.ToTarget, 0)
 			for _, c := range []*Client{p.a.client, p.b.client} {
-				waitUntil(t, 30*time.Second, func() bool { return c.State() == health.Connected && c.shard.Outbox.Empty() }, func() string { return "not sent" })
+				waitUntil(t, 30*time.Second, func() bool { return c.State() == health.Connected && c.Health().OutboxEntries == 0 }, func() string { return "not sent" })
 			}
 			waitUntil(t, 30*time.Second, func() bool { // or nothing, on a machine too busy to tell the order
 				got := redisDo(t, p.server, "GET", "c:overwritten")
@@ -300,9 +300,9 @@ func TestALargeWriteLeavesNothingRunning(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", strings.Repeat("x", 100_000)) })
 	waitUntil(t, 20*time.Second, func() bool { return client.shard.Scripts.Count.Load() == 0 }, func() string { return "the script counts as running" })
-	begun := client.shard.Redis.Requests["heartbeat"][0].Load() + client.shard.Redis.Requests["heartbeat"][1].Load()
+	begun := heartbeats(client)
 	time.Sleep(300 * time.Millisecond)
-	if n := client.shard.Redis.Requests["heartbeat"][0].Load() + client.shard.Redis.Requests["heartbeat"][1].Load() - begun; n > 50 {
+	if n := heartbeats(client) - begun; n > 50 {
 		t.Errorf("%d questions since", n)
 	}
 	e, err := c.Lookup(t.Context(), "a")
@@ -329,7 +329,7 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "older")
-	r, _ := client.shard.Outbox.Find("c:a")
+	r, _ := client.shard.Find("c:a")
 	client.shard.Outbox.Done("c:a", r.Seq)
 	e, err = c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "newer")

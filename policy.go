@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 const (
@@ -19,7 +19,7 @@ const (
 	// MaxKeyBytes bounds a key.
 	MaxKeyBytes = 1024
 	// MaxTTL bounds a time to live: a year.
-	MaxTTL = outbox.MaxTTL
+	MaxTTL = shard.MaxTTL
 	// MaxRingAge bounds Options.RingAge: half of how long a tombstone lives.
 	MaxRingAge = 5 * time.Minute
 	// MaxVersion bounds Policy.Version.

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
 
@@ -45,15 +44,12 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	case ctx.Err() != nil:
 		return 0, Receipt{}, context.Cause(ctx)
 	}
-	node := c.client.shard.Node.Load()
-	if node == nil {
-		return c.keepPrefix(ctx, prefix, c.client.shard.AwayCause())
-	}
-	if node.Lacks("SCAN") { // kept, it would hold up all writes under the prefix for good
-		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, errNoScan)
-	}
-	if !c.client.shard.Outbox.Empty() { // older writes under the prefix may wait there
-		return c.keepPrefix(ctx, prefix, errBehind)
+	d, err := c.keys.BeginDelete(prefix)
+	switch {
+	case errors.Is(err, shard.ErrNoScan):
+		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case err != nil:
+		return c.keepPrefix(ctx, prefix, err)
 	}
 	select {
 	case c.client.prefixing <- struct{}{}:
@@ -63,30 +59,23 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.Clock.Now()}
 	c.dropPrefix(prefix)
-	n, at, err := c.keys.DeletePrefix(bounded, node, prefix)
-	p.Lo, p.Hi = at, at
+	n, outcome, err := d.Send(bounded)
 	c.dropPrefix(prefix) // what was read from Redis meanwhile
-	switch k := remote.KindOf(err); {
-	case err == nil:
-		if !c.client.shard.TakenPrefix(p, node) {
-			return c.keepPrefix(ctx, prefix, errChanged)
-		}
+	switch {
+	case outcome == shard.Taken:
 		return n, Receipt{Durability: Master}, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(err, shard.ErrChanged):
 		return n, Receipt{}, context.Cause(ctx)
-	case k == remote.Logical:
+	case outcome == shard.Rejected:
 		return n, Receipt{}, fmt.Errorf("evercache: %w", err)
-	case node.Lacks("SCAN"):
-		return n, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, errNoScan, err)
+	case errors.Is(err, shard.ErrNoScan):
+		return n, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return c.keepPrefix(ctx, prefix, err)
 }
 
 var errPrefixing = errors.New("others are deleting prefixes at this moment")
-
-var errNoScan = errors.New("redis has no SCAN, or its ACL forbids it: keys cannot be found by their prefix")
 
 // keepPrefix keeps the wish for the next master.
 func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (int, Receipt, error) {
@@ -96,11 +85,10 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if c.policy.OutageWrites == RefuseWrites && !c.client.shard.MemoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
-	p := outbox.Prefix{Text: c.full(prefix), Since: c.client.shard.Clock.Now()}
-	if err := c.client.shard.Outbox.PutPrefix(p); err != nil {
+	commit, err := c.keys.KeepPrefix(prefix)
+	if err != nil {
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	commit := c.client.shard.Journal.Prefix(p)
 	c.dropPrefix(prefix)
 	c.client.shard.KeptWrite(cause)
 	r, err := kept(ctx, commit, c.policy.WriteTimeout)

@@ -44,7 +44,7 @@ func deletePrefixes(t *testing.T, c *Cache[string], n int) {
 
 func drained(t *testing.T, c *Client) {
 	t.Helper()
-	waitUntil(t, time.Minute, func() bool { return c.State() == health.Connected && c.shard.Outbox.Empty() }, func() string { return fmt.Sprintf("%+v", c.Health()) })
+	waitUntil(t, time.Minute, func() bool { return c.State() == health.Connected && c.Health().OutboxEntries == 0 }, func() string { return fmt.Sprintf("%+v", c.Health()) })
 }
 
 func TestManyPrefixesDeletedInAnOutageTakeNothingElse(t *testing.T) {

@@ -151,10 +151,10 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
 			w.Rec.Lo, w.Rec.Hi = first+tt.lo, first+tt.hi
-			_, err = c.client.shard.Keep(w.Rec)
+			_, _, err = c.client.shard.Keep(w.Rec)
 			wantErr(t, err, nil)
 			c.client.shard.WakeReplay()
-			waitUntil(t, 20*time.Second, c.client.shard.Outbox.Empty, func() string { return "not sent" })
+			waitUntil(t, 20*time.Second, nothingWaits(c.client), func() string { return "not sent" })
 			wantStored(t, p, "c:"+key, "second")
 		})
 	}
@@ -175,7 +175,7 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
 	c.client.shard.WakeReplay()
-	waitUntil(t, 20*time.Second, c.client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, nothingWaits(c.client), func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)
 	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Degraded }, func() string { return "connected" })

@@ -8,8 +8,6 @@ import (
 
 	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/local"
-	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
@@ -139,9 +137,9 @@ type keyFlight[V any] = flight.Flight[Entry[V], asked]
 
 // asked is what is noted of a flight's question to Redis.
 type asked struct {
-	at     int64      // when Redis was asked
-	mark   shard.Mark // where the feed stood then
-	missed miss       // when Redis said that it has no value
+	at     int64       // when Redis was asked
+	mark   shard.Mark  // where the feed stood then
+	missed shard.Asked // when Redis said that it has no value
 }
 
 // await waits for the flight, unless that waits for the load of ctx.
@@ -180,29 +178,11 @@ func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
 // answer is what Redis (or the outbox) said of a key: an item, or nil and why.
 type answer[V any] struct {
 	it     *local.Item
-	source Source // of it: memory is the outbox
-	junk   string // the sum of what is there and does not decode
-	missed miss   // when the master was asked
+	source Source      // of it: memory is the outbox
+	junk   string      // the sum of what is there and does not decode
+	missed shard.Asked // when the master was asked
 	err    error
 	away   error // there is no master: the key waits in the outbox to be deleted
-}
-
-// miss is when a master was asked, at the earliest and by its own clock: a load
-// that follows is older than what was deleted since, on whatever master.
-type miss struct {
-	at  time.Time
-	low int64
-}
-
-func missAt(node *remote.Node) miss {
-	at := time.Now()
-	low, _ := node.ServerTime(at)
-	return miss{at, low}
-}
-
-// since is the miss by the clock of the master that follows, at the earliest.
-func (m miss) since(clocks *remote.Clocks) (low int64, ok bool) {
-	return m.low + clocks.Since(m.at).Fell.Milliseconds(), !m.at.IsZero()
 }
 
 // conclude settles the flight by what Redis said, or starts a load that will.
@@ -221,7 +201,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 	case a.err == nil:
 		f.Data.missed = a.missed
 		c.absent(ctx, f, l, a.junk)
-	case ctx.Err() != nil && remote.KindOf(a.err) == remote.Canceled:
+	case ctx.Err() != nil && shard.Canceled(a.err):
 		f.Abandon() // the leader left; another caller leads
 	default:
 		c.away(ctx, f, l, a.err)
@@ -231,97 +211,76 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
-	full, node := c.full(key), c.client.shard.Node.Load()
-	away := node == nil && !c.client.shard.MemoryIsAll()
-	if away && c.policy.OutageReads == RefuseReads {
-		return answer[V]{err: c.client.shard.AwayCause()}
-	}
-	if !c.client.shard.Outbox.Empty() {
-		if r, ok := c.client.shard.Outbox.Find(full); ok && r.Kind != outbox.Touch {
-			it, junk := c.fromOutbox(r)
-			if it != nil || r.Kind == outbox.Delete || node != nil {
-				a := answer[V]{it: it, source: SourceMemory, junk: junk}
-				switch {
-				case node != nil:
-					a.missed = missAt(node)
-				case away && it == nil:
-					a.away = c.client.shard.AwayCause()
-				}
-				return a
-			}
-		}
-	}
-	switch {
-	case away:
-		return answer[V]{err: c.client.shard.AwayCause()}
-	case node == nil:
-		return answer[V]{}
-	}
-	missed := missAt(node)
-	v, err := node.Get(ctx, full, c.policy.ReadTimeout)
-	return c.fromRedis(node, v, err, m, missed)
+	return c.understood(c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout), m)
 }
 
-func (c *Cache[V]) fromRedis(node *remote.Node, v remote.Value, err error, m shard.Mark, missed miss) answer[V] {
-	switch k := remote.KindOf(err); {
-	case k == remote.Nil:
-		return answer[V]{missed: missed}
-	case k == remote.Oversize: // it was not read: of no use to anybody with our limit
+// understood is what an answer means for the class. m is of before it was asked.
+func (c *Cache[V]) understood(a shard.Answer, m shard.Mark) answer[V] {
+	switch {
+	case a.Away && c.policy.OutageReads == RefuseReads:
+		return answer[V]{err: c.client.shard.AwayCause()}
+	case a.Waits:
+		return c.fromOutbox(a)
+	case a.Err != nil:
+		return answer[V]{err: a.Err}
+	case a.TooLong:
 		c.client.decodeFailures.Add(1)
-		return answer[V]{junk: remote.TooLong(c.client.opts.MaxValueBytes), missed: missed}
-	case k == remote.Logical: // another type is stored there: nothing of ours
+		return answer[V]{junk: a.Useless, missed: a.Asked}
+	case a.Useless != "":
 		c.undecodable()
-		return answer[V]{junk: remote.OtherType, missed: missed}
-	case err != nil:
-		return answer[V]{err: err}
+		return answer[V]{junk: a.Useless, missed: a.Asked}
+	case !a.Found:
+		return answer[V]{missed: a.Asked}
 	}
-	value, err := decode(c.codec, v.Data)
+	return c.fromRedis(a, m)
+}
+
+func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
+	value, err := decode(c.codec, a.Data)
 	if err != nil {
 		c.undecodable()
-		return answer[V]{junk: remote.Sum(v.Data), missed: missed}
+		return answer[V]{junk: shard.Sum(a.Data), missed: a.Asked}
 	}
-	asked := c.client.shard.Clock.At(missed.at) // not when it was answered: this process may have been stopped since
-	ttl, age := v.TTL, time.Duration(0)
+	asked := c.client.shard.Clock.At(a.Asked.At) // not when it was answered: this process may have been stopped since
+	ttl, age := a.Left, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
 	} else {
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, asked, age, ttl)
-	it.Cover, it.End = m.Cover(), endOf(node, v, missed)
+	it.Cover, it.End = m.Cover(), local.End(a.End)
 	return answer[V]{it: it, source: SourceRedis}
 }
 
-// maxEndWidth is how exactly, in milliseconds, the end of a value must be known for
-// it to be known again by that.
-const maxEndWidth = 20
-
-// endOf is when a value ends that was read from a node, by its clock.
-func endOf(node *remote.Node, v remote.Value, missed miss) local.End {
-	if v.TTL < 0 {
-		return local.End{}
+// fromOutbox is the answer of a write that waits. Where it has no value, and is no
+// delete, only Redis could know more.
+func (c *Cache[V]) fromOutbox(a shard.Answer) answer[V] {
+	it, junk := c.waitingItem(a)
+	out := answer[V]{it: it, source: SourceMemory, junk: junk, missed: a.Asked}
+	switch {
+	case it != nil || !a.Away:
+	case a.Deleted:
+		out.away = c.client.shard.AwayCause()
+	default:
+		return answer[V]{err: c.client.shard.AwayCause()}
 	}
-	_, high := node.ServerTime(time.Now())
-	if high-missed.low > maxEndWidth { // another's write may end within it too
-		return local.End{}
-	}
-	left := v.TTL.Milliseconds()
-	return local.End{From: missed.low + left, To: high + left + 1}
+	return out
 }
 
-// fromOutbox is the value of a record. Memory may hold it for an outage; but when the
-// record has been sent, something newer may be in Redis, which was announced before.
-func (c *Cache[V]) fromOutbox(r outbox.Record) (it *local.Item, junk string) {
-	now := c.client.shard.Clock.Now()
-	if r.Kind != outbox.Set || now >= r.Ends {
+// waitingItem is the value of a write that waits. Memory may hold it for an outage; but
+// when it has been sent, something newer may be in Redis, which was announced before.
+func (c *Cache[V]) waitingItem(a shard.Answer) (it *local.Item, junk string) {
+	if !a.Found {
 		return nil, ""
 	}
-	value, err := decode(c.codec, r.Value)
+	value, err := decode(c.codec, a.Data)
 	if err != nil {
 		c.undecodable()
-		return nil, remote.Sum(r.Value)
+		return nil, shard.Sum(a.Data)
 	}
-	return distrusted(c.newItem(value, now, time.Duration(now-r.Since), time.Duration(r.Ends-now))), ""
+	now := c.client.shard.Clock.Now()
+	return distrusted(c.newItem(value, now, time.Duration(now-a.Since), time.Duration(a.Ends-now))), ""
 }
 
 // expiryTolerance: an entry that Redis no longer has so shortly before its end
@@ -333,7 +292,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], ju
 	key, now := f.Key(), c.client.shard.Clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
-	case !lives || c.client.shard.Node.Load() == nil:
+	case !lives || !c.client.shard.Connected():
 	case c.client.shard.Bereft() && !it.Absent:
 		it = replaced(it, now)
 		f.Keep(func() { c.put(key, it) })

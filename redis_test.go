@@ -78,6 +78,17 @@ func waitFinding(t *testing.T, c *Client, code string) {
 		func() string { return fmt.Sprintf("no finding %s in %+v", code, c.Health()) })
 }
 
+// nothingWaits reports whether nothing is kept for the next master.
+func nothingWaits(c *Client) func() bool {
+	return func() bool { return c.Health().OutboxEntries == 0 }
+}
+
+// heartbeats is how many were sent.
+func heartbeats(c *Client) uint64 {
+	n := c.Stats().RedisRequests["heartbeat"]
+	return n["ok"] + n["error"]
+}
+
 func waitUntil(t *testing.T, within time.Duration, ok func() bool, why func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !ok(); {

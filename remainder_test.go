@@ -31,7 +31,7 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 		held, err := client.shard.Locks.Lock(&patience, w.Rec.Key)
 		wantErr(t, err, nil)
 		c.inTurn(&w)
-		r, err := c.deliver(&patience, node, &w)
+		r, err := c.delivered(&patience, &w, c.keys.Write(&patience, &w.Outgoing))
 		client.shard.Locks.Unlock(held)
 		patience.Release()
 		wantErr(t, err, nil)

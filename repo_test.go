@@ -31,8 +31,8 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/flight", "internal/inflight", "internal/keylock", "internal/local", "internal/remote", "internal/outbox", "internal/journal", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/watch", "internal/heapsize", "internal/roundtrip"},
-		"an application that imports the library gets the library: no server, no settings from the environment, no test bed",
+		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/flight", "internal/inflight", "internal/keylock", "internal/local", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/heapsize", "internal/roundtrip"},
+		"an application that imports the library gets the library: no server, no settings from the environment, no test bed. What is below the shard is the shard's: with several masters the root must not change",
 	},
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
 	{"stats", nil, "counters are plain values, and what is counted is known elsewhere"},
@@ -40,7 +40,7 @@ var mayImport = []struct {
 	{"internal/acl", nil, "the cache and the denylist ask for their rights alike"},
 	{"internal/durations", nil, "the settings and the requests of the server read durations alike"},
 	{"internal/censor", nil, "a text becomes fit to be shown, whoever sent it"},
-	{"internal/kit", []string{"health"}, "types only: the client gives them to packages that build on it, without exporting them"},
+	{"internal/kit", []string{"health"}, "types only: the shard gives them to packages that build on it, without exporting them"},
 	{"internal/logqueue", nil, "a log's handler is anybody's: the queue above it knows slog and nothing else"},
 	{"internal/roundtrip", nil, "what JSON loses follows from a type, and from nothing of ours"},
 	{"internal/suites", nil, "a list"},
@@ -58,7 +58,7 @@ var mayImport = []struct {
 	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
 	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
-	{"internal/shard", []string{"health", "stats", "internal/acl", "internal/clock", "internal/counter", "internal/cover", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
+	{"internal/shard", []string{"health", "stats", "internal/acl", "internal/clock", "internal/counter", "internal/cover", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/kit", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
 	{"internal/remote", []string{"internal/acl", "internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 
@@ -200,6 +200,67 @@ func TestImportsGoOneWay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The seam between the root and a shard. Whatever of a Shard or a Class the root can
+// reach has to be answered by many of them once there are several masters: so it is
+// to stay small. What only tests look into is in export_test.go of the shard, as far as
+// they are there.
+func TestTheSeamToAShardIsSmall(t *testing.T) {
+	const most = 74
+	var seam []string
+	for _, s := range sources(t) {
+		if s.isTest() || s.dir() != "internal/shard" {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(s.file), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if of := receiver(n); n.Name.IsExported() && (of == "Shard" || of == "Class") {
+					seam = append(seam, of+"."+n.Name.Name)
+				}
+				return false
+			case *ast.TypeSpec:
+				if of, ok := n.Type.(*ast.StructType); ok && (n.Name.Name == "Shard" || n.Name.Name == "Class") {
+					for _, field := range of.Fields.List {
+						for _, name := range field.Names {
+							if name.IsExported() {
+								seam = append(seam, n.Name.Name+"."+name.Name)
+							}
+						}
+					}
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(seam)
+	if len(seam) > most {
+		t.Errorf("%d methods and fields, at most %d were wanted: %s", len(seam), most, strings.Join(seam, " "))
+	}
+	if !slices.Contains(seam, "Class.Write") || !slices.Contains(seam, "Shard.Locks") {
+		t.Errorf("this is not the seam: %v", seam)
+	}
+}
+
+// receiver is the type that a method is of.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	of := f.Recv.List[0].Type
+	if pointer, ok := of.(*ast.StarExpr); ok {
+		of = pointer.X
+	}
+	name, _ := of.(*ast.Ident)
+	if name == nil {
+		return ""
+	}
+	return name.Name
 }
 
 // The rules above are about direct imports. This one asks the go command what

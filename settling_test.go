@@ -15,7 +15,7 @@ import (
 func twoOf(t *testing.T, p *redisproc.Process) (writer, reader *Cache[string]) {
 	t.Helper()
 	writer, reader = cacheAt(t, p.Addr(), Policy{Stale: time.Hour}), cacheAt(t, p.Addr(), Policy{Stale: time.Hour})
-	waitUntil(t, 20*time.Second, func() bool { last, _ := reader.client.shard.Barriers.Watch(); return last.N > 1 }, func() string { return "no barrier" })
+	waitUntil(t, 20*time.Second, func() bool { return reader.client.Stats().RedisRequests["heartbeat"]["ok"] > 2 }, func() string { return "no barrier" })
 	_, err := writer.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
 	waitCovers(t, reader, "a", "v")

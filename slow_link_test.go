@@ -62,8 +62,8 @@ func carry(to, from net.Conn, rate int) {
 // waitKept waits until nothing is left to be sent, and says how many masters it took.
 func waitKept(t *testing.T, client *Client, within time.Duration) {
 	t.Helper()
-	waitUntil(t, within, func() bool { return client.State() == health.Connected && client.shard.Outbox.Empty() }, func() string {
-		return fmt.Sprintf("%s, %+v wait, dialled %v", client.State(), client.shard.Outbox.Depth(), client.Stats().RedisDials)
+	waitUntil(t, within, func() bool { return client.State() == health.Connected && client.Health().OutboxEntries == 0 }, func() string {
+		return fmt.Sprintf("%s, %+v wait, dialled %v", client.State(), client.Health(), client.Stats().RedisDials)
 	})
 }
 
@@ -231,7 +231,7 @@ func readsBesideALargeValue(t *testing.T) error {
 	restart(t, p, redisproc.Empty)
 	waitUntil(t, 30*time.Second, func() bool { return client.shard.Node.Load() != nil }, func() string { return "not dialled" })
 	reads := 0
-	for ; !client.shard.Outbox.Empty() && reads < 1e4; reads++ {
+	for ; client.Health().OutboxEntries != 0 && reads < 1e4; reads++ {
 		if _, err := c.Lookup(t.Context(), "none"); !errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("read %d: %w", reads, err)
 		}

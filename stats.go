@@ -123,40 +123,23 @@ func (c *Client) countAdd(added bool, r Receipt, err error) {
 
 // Stats is a snapshot of the counters; taking it never dials.
 func (c *Client) Stats() stats.Snapshot {
-	up := c.shard.Node.Load() != nil && !c.shard.Closed()
 	s := stats.Snapshot{
-		Requests:         c.requests.snapshot(),
-		Durations:        map[stats.Op]stats.Histogram{},
-		L1CapacityBytes:  c.opts.MemoryBytes,
-		Loads:            c.loads.results.Snapshot(),
-		LoadDurations:    c.loads.durations.Snapshot(),
-		LoadsInFlight:    c.loads.inFlight.Load(),
-		LoadsCoalesced:   c.loads.coalesced.Load(),
-		LoadsShed:        c.loads.shed.Load(),
-		DecodeFailures:   c.decodeFailures.Load(),
-		EncodeFailures:   c.encodeFailures.Load(),
-		RedisRequests:    map[string]map[string]uint64{},
-		RedisErrors:      c.shard.Redis.Errors.Snapshot(),
-		RedisDurations:   c.shard.Redis.Durations.Snapshot(),
-		RedisDials:       c.shard.Redis.Dials.Snapshot(),
-		Sentinel:         c.shard.SentinelStats(),
-		CircuitOpen:      !up && c.shard.Reached.Load(),
-		CircuitOpened:    c.shard.Redis.Opened.Snapshot(),
-		OutboxReplayed:   c.shard.Replayed.Load(),
-		OutboxExpired:    c.shard.Expired.Load(),
-		OutboxRejected:   c.shard.Rejections.Load(),
-		OutboxOverflowed: c.shard.Outbox.Depth().Overflowed,
-		Tombstones:       c.shard.Tombs.Live(c.shard.Clock.Now()),
-		EventsDropped:    c.shard.Status.Dropped.Load(),
-		LogDropped:       c.logs.Dropped(),
+		Requests:        c.requests.snapshot(),
+		Durations:       map[stats.Op]stats.Histogram{},
+		L1CapacityBytes: c.opts.MemoryBytes,
+		Loads:           c.loads.results.Snapshot(),
+		LoadDurations:   c.loads.durations.Snapshot(),
+		LoadsInFlight:   c.loads.inFlight.Load(),
+		LoadsCoalesced:  c.loads.coalesced.Load(),
+		LoadsShed:       c.loads.shed.Load(),
+		DecodeFailures:  c.decodeFailures.Load(),
+		EncodeFailures:  c.encodeFailures.Load(),
+		LogDropped:      c.logs.Dropped(),
 	}
 	for op := range opCount {
 		s.Durations[op] = c.durations[op].Snapshot()
 	}
-	for name, n := range c.shard.Redis.Requests {
-		s.RedisRequests[name] = map[string]uint64{"ok": n[0].Load(), "error": n[1].Load()}
-	}
-	s.StateTransitions, s.Degraded = c.shard.Status.Totals()
+	c.shard.Stats(&s)
 	c.memoryStats(&s)
 	sum(&s)
 	return s

@@ -12,6 +12,7 @@ import (
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // master makes a client whose goroutines do not run, so that nothing is
@@ -139,7 +140,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.inTurn(older)
-			sent := c.keys.Send(t.Context(), node, &older.Outgoing, time.Second)
+			sent := c.keys.Write(patient(t, time.Second), &older.Outgoing)
 			if sent.Err != nil {
 				t.Fatal(sent.Err)
 			}
@@ -147,7 +148,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantWritten(t, Memory)(c.undelivered(t.Context(), w, errBehind))
+			wantWritten(t, Memory)(c.undelivered(t.Context(), w, shard.ErrBehind))
 			wantWritten(t, Master)(c.delivered(patient(t, time.Second), older, sent)) // the answer comes now
 
 			want, wantErr := "newer", error(nil)
@@ -178,7 +179,7 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
 	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
 	if !client.shard.Waits("c:add") || client.shard.Waits("c:set") || client.shard.Waits("c:delete") {
-		t.Errorf("what waits: %+v", client.shard.Outbox.Oldest(10, nil))
+		t.Errorf("what waits: %+v", client.Health())
 	}
 	if err := client.shard.Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
@@ -240,8 +241,8 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:p1", "new")
-	if !client.shard.Outbox.Empty() {
-		t.Errorf("left over: %+v", client.shard.Outbox.Depth())
+	if client.Health().OutboxEntries != 0 {
+		t.Errorf("left over: %+v", client.Health())
 	}
 }
 
@@ -257,7 +258,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			wg.Go(func() {
 				w, err := setOf(c, key, i)
 				if err == nil {
-					_, err = c.undelivered(t.Context(), w, errBehind)
+					_, err = c.undelivered(t.Context(), w, shard.ErrBehind)
 				}
 				if err != nil {
 					t.Error(err)
@@ -265,7 +266,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		r, _ := client.shard.Outbox.Find("c:" + key)
+		r, _ := client.shard.Find("c:" + key)
 		e, err := c.Lookup(t.Context(), key)
 		if err != nil || string(r.Value) != fmt.Sprint(e.Value) {
 			t.Fatalf("memory holds %d, %v, the outbox %s", e.Value, err, r.Value)

@@ -66,7 +66,7 @@ func TestAWriteOfAnEndedProcessThatArrivesLateUndoesNothing(t *testing.T) {
 		}
 		return fmt.Sprint(got) == fmt.Sprint(want)
 	}, func() string { return fmt.Sprint(got) })
-	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not sent" })
+	waitUntil(t, 20*time.Second, nothingWaits(client), func() string { return "not sent" })
 	for _, key := range keys {
 		e, err := c.Lookup(t.Context(), key)
 		if want[key] == nil {
@@ -89,7 +89,7 @@ func TestWhatTwoProcessesWriteInTurnIsNotSentAgain(t *testing.T) {
 	}
 	time.Sleep(4 * shard.UndoneEach)
 	for _, c := range []*Client{p.a.client, p.b.client} {
-		if n := c.shard.Replayed.Load(); n > 0 {
+		if n := c.Stats().OutboxReplayed; n > 0 {
 			t.Errorf("%d writes were sent again", n)
 		}
 	}
@@ -144,7 +144,7 @@ func lateWrites(t *testing.T, client *Client, server *redisproc.Process, keys in
 		wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), fmt.Sprint("k", i), "last") })
 	}
 	// A record that a new connection uncovers would be sent again without being asked for.
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.Ledger.Unconfirmed() == 0 }, func() string { return "not confirmed" })
+	waitUntil(t, 20*time.Second, func() bool { return client.Health().Recovery.Unconfirmed == 0 }, func() string { return "not confirmed" })
 	return c, func() {
 		t.Helper()
 		redisDo(t, server, "EVAL", `for i = 0, ARGV[1] - 1 do redis.call('SET', 'c:k' .. i, 'late', 'PXAT', ARGV[2]) end`, "0", strconv.Itoa(keys), before)
@@ -214,16 +214,6 @@ func TestAServerThatCannotAnswerYetIsAskedAgain(t *testing.T) {
 	}
 }
 
-// Without a master nothing is taken off the list.
-func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
-	client := newClient(Options{Addr: "127.0.0.1:1", Logger: quiet}.withDefaults())
-	t.Cleanup(func() { client.shard.Cancel(ErrClosed); client.memory.Close() })
-	client.shard.Undone.Add("c:k")
-	if found, more := client.shard.AskUndone(t.Context()); found != 0 || !more || !client.shard.Undone.Waits() {
-		t.Errorf("%d found, more: %v, waits: %v", found, more, client.shard.Undone.Waits())
-	}
-}
-
 // What is put back once is not sent again and again: a stall leaves nothing running.
 func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
 	t.Parallel()
@@ -235,11 +225,11 @@ func TestAfterAStallNothingGoesOnBeingSentAgain(t *testing.T) {
 		wantErr(t, err, nil)
 	}
 	wantErr(t, p.server.Resume(), nil)
-	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Connected && p.a.client.shard.Outbox.Empty() }, func() string { return "not sent" })
-	sent := p.a.client.shard.Replayed.Load() + p.b.client.shard.Replayed.Load()
+	waitUntil(t, 30*time.Second, func() bool { return p.a.client.State() == health.Connected && p.a.client.Health().OutboxEntries == 0 }, func() string { return "not sent" })
+	sent := p.a.client.Stats().OutboxReplayed + p.b.client.Stats().OutboxReplayed
 	redisDo(t, p.server, "SET", "c:3", "of another program", "EX", "60")
 	time.Sleep(6 * time.Second) // longer than any trace of a replay lives but tombstones
-	if now := p.a.client.shard.Replayed.Load() + p.b.client.shard.Replayed.Load(); now != sent {
+	if now := p.a.client.Stats().OutboxReplayed + p.b.client.Stats().OutboxReplayed; now != sent {
 		t.Errorf("%d writes were sent again", now-sent)
 	}
 	if got := redisDo(t, p.server, "GET", "c:3"); got != "of another program" {

@@ -207,7 +207,7 @@ func TestWhatDoesNotDecodeIsOverwrittenOnce(t *testing.T) {
 		v, err := c.Get(t.Context(), "a", load)
 		return err == nil && v == loads && v > 1 && c.covers("a", loads)
 	}, func() string { return "what another wrote is not seen, or what was loaded then not kept" })
-	wantFinding(t, c.client, "value-undecodable", "left alone since: class d: ")
+	wantFinding(t, c.client, "value-undecodable", "not replaced a second time: class d: ")
 	if got := redisDo(t, p, "GET", "d:a"); got != `["w"]` {
 		t.Errorf("Redis holds %v: it was overwritten twice", got)
 	}

@@ -114,7 +114,7 @@ func TestWhatAnOutageKeptOfAVersionIsPutBackThere(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.shard.Outbox.Empty() }, func() string { return "not put back" })
+	waitUntil(t, 20*time.Second, func() bool { return c.client.State() == health.Connected && c.client.Health().OutboxEntries == 0 }, func() string { return "not put back" })
 	for key, want := range map[string]string{"d@2:a": "v", "d@2:old:a": "<nil>", "d:kept": "of another version"} {
 		if got := fmt.Sprint(redisDo(t, p, "GET", key)); got != want {
 			t.Errorf("%s is %s in Redis, want %s", key, got, want)

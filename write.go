@@ -8,8 +8,6 @@ import (
 
 	"github.com/evercache/evercache/internal/deadline"
 	"github.com/evercache/evercache/internal/local"
-	"github.com/evercache/evercache/internal/outbox"
-	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/stats"
 )
@@ -28,7 +26,7 @@ func (c *Cache[V]) Set(ctx context.Context, key string, v V, options ...WriteOpt
 // delete is kept for the next master, and the key stays deleted here.
 func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
 	var w write
-	err := c.begin(&w, outbox.Delete, key, options)
+	err := c.begin(&w, shard.KindDelete, key, options)
 	return c.write(ctx, stats.OpDelete, &w, err)
 }
 
@@ -42,7 +40,7 @@ func (c *Cache[V]) Delete(ctx context.Context, key string, options ...WriteOptio
 // here knows whether there is.
 func (c *Cache[V]) Touch(ctx context.Context, key string, options ...WriteOption) (Receipt, error) {
 	var w write
-	err := c.begin(&w, outbox.Touch, key, options)
+	err := c.begin(&w, shard.KindTouch, key, options)
 	now := w.Rec.Since
 	it := c.peek(key)
 	if err == nil && it.Fresh(now) && !it.Absent && w.min.Durability == Memory && nearly(time.Duration(it.FreshUntil-now), w.TTL) {
@@ -85,7 +83,7 @@ type write struct {
 	turn     bool        // it has its place: see inTurn
 }
 
-func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []WriteOption) error {
+func (c *Cache[V]) begin(w *write, kind shard.Kind, key string, options []WriteOption) error {
 	var o writeOptions
 	if len(options) > 0 { // it costs an allocation
 		o = optionsOf(options)
@@ -96,7 +94,7 @@ func (c *Cache[V]) begin(w *write, kind outbox.Kind, key string, options []Write
 	if o.ttlGiven {
 		w.TTL = o.ttl
 	}
-	w.Rec = outbox.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.TTL), TTL: w.TTL}
+	w.Rec = shard.Record{Kind: kind, Key: c.full(key), Class: c.prefix, Since: now, Ends: now + int64(w.TTL), TTL: w.TTL}
 	w.Rec.Mixed = c.mixes(w.TTL)
 	if w.TTL < time.Millisecond || w.TTL > MaxTTL {
 		return fmt.Errorf("%w: %v, want between 1ms and %v", ErrTTL, w.TTL, MaxTTL)
@@ -117,7 +115,7 @@ func optionsOf(options []WriteOption) (o writeOptions) {
 }
 
 func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error {
-	if err := c.begin(w, outbox.Set, key, options); err != nil {
+	if err := c.begin(w, shard.KindSet, key, options); err != nil {
 		return err
 	}
 	v = c.own(v) // before it is encoded: the bytes may be the value itself
@@ -177,23 +175,12 @@ func (c *Cache[V]) writeLocked(p *deadline.Budget, w *write) (Receipt, error) {
 	}
 	defer c.client.shard.Locks.Unlock(held)
 	c.inTurn(w)
-	node := c.client.shard.PatientMaster(p)
-	if node == nil {
-		return c.undelivered(p.Ctx, w, c.client.shard.AwayCause())
-	}
-	if c.behind(w) {
-		return c.undelivered(p.Ctx, w, errBehind)
-	}
-	return c.deliver(p, node, w)
+	return c.delivered(p, w, c.keys.Write(p, &w.Outgoing))
 }
 
-// inTurn gives w its place among the writes of its key: they count in the order in
-// which they are carried out, not in that in which they were begun. It is called
-// when w has its lock, or, where it gets none, when it is put into the outbox.
+// inTurn gives w its place among the writes of its key: see shard.InTurn.
 func (c *Cache[V]) inTurn(w *write) {
-	w.Rec.Evictions = c.client.shard.Evicting.Generation.Load()
-	now := c.client.shard.Clock.Next()
-	w.Rec.Since, w.Rec.Ends = now, now+int64(w.TTL)
+	now := c.client.shard.InTurn(&w.Outgoing)
 	w.turn = true
 	if w.item != nil {
 		w.item.Written = now
@@ -201,25 +188,14 @@ func (c *Cache[V]) inTurn(w *write) {
 	}
 }
 
-var errBehind = errors.New("an earlier write of its key or prefix is still to be sent")
-
-// behind reports whether w must land after what waits in the outbox: after the
-// delete of its prefix, and, for a Touch, after the write of its key.
-func (c *Cache[V]) behind(w *write) bool {
-	if c.client.shard.CoveredByPrefix(w.Rec.Key) {
-		return true
-	}
-	return w.Rec.Kind == outbox.Touch && c.client.shard.Waits(w.Rec.Key)
-}
-
 func (c *Cache[V]) bare(full string) string { return full[len(c.prefix):] }
 
 // applied changes memory; the caller holds the key's flight lock.
 func (c *Cache[V]) applied(w *write) {
 	switch key := c.bare(w.Rec.Key); w.Rec.Kind {
-	case outbox.Touch:
+	case shard.KindTouch:
 		c.touched(key, w)
-	case outbox.Delete:
+	case shard.KindDelete:
 		c.drop(key)
 	default:
 		c.put(key, w.item)
@@ -232,7 +208,7 @@ func (c *Cache[V]) supersede(w *write, put func()) { c.flights.Supersede(c.bare(
 // treated as not sent. It is kept, or refused, as the policy says.
 func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Receipt, error) {
 	memoryIsAll := c.client.shard.MemoryIsAll()
-	if w.Rec.Kind == outbox.Touch {
+	if w.Rec.Kind == shard.KindTouch {
 		if err := c.touchable(w, cause); err != nil {
 			return Receipt{}, err
 		}
@@ -245,9 +221,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	if !c.client.opts.MemoryOnly {
-		c.client.shard.KeptWrite(cause)
-	}
+	c.client.shard.KeptWrite(cause)
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
 	}
@@ -257,9 +231,9 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 // recall notes what memory holds of a key that is being written: if that is still
 // there after an outage, it is known to be older, whatever the servers' clocks and
 // the lives of the class say.
-func (c *Cache[V]) recall(r *outbox.Record) {
+func (c *Cache[V]) recall(r *shard.Record) {
 	if it := c.peek(c.bare(r.Key)); it != nil && !it.Absent {
-		r.Prev = outbox.End(it.End)
+		r.Prev = shard.End(it.End)
 	}
 }
 
@@ -271,14 +245,12 @@ func (c *Cache[V]) keep(w *write) (p shard.Pending, err error) {
 			c.inTurn(w)
 		}
 		c.recall(&w.Rec)
-		if !c.client.opts.MemoryOnly {
-			p, err = c.client.shard.Keep(w.Rec)
-		}
-		if err != nil {
+		var overtaken bool
+		p, overtaken, err = c.client.shard.Keep(w.Rec)
+		switch {
+		case err != nil:
 			c.drop(c.bare(w.Rec.Key))
-			return
-		}
-		if !c.client.shard.Overtaken(w.Rec) {
+		case !overtaken:
 			c.applied(w)
 		}
 	})
@@ -290,11 +262,11 @@ func (c *Cache[V]) touchable(w *write, cause error) error {
 	if it := c.peek(c.bare(w.Rec.Key)); it.Fresh(w.Rec.Since) && !it.Absent {
 		return nil
 	}
-	r, waits := c.client.shard.Outbox.Find(w.Rec.Key)
+	r, waits := c.client.shard.Find(w.Rec.Key)
 	switch {
-	case waits && r.Kind == outbox.Set && w.Rec.Since < r.Ends:
+	case waits && r.Kind == shard.KindSet && w.Rec.Since < r.Ends:
 		return nil
-	case waits && r.Kind == outbox.Delete, waits && r.Kind == outbox.Set, c.client.shard.MemoryIsAll():
+	case waits && r.Kind == shard.KindDelete, waits && r.Kind == shard.KindSet, c.client.shard.MemoryIsAll():
 		return ErrNotFound
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
@@ -319,70 +291,44 @@ func (c *Cache[V]) mixes(ttl time.Duration) bool {
 	return c.mixed.Load()
 }
 
-// deliver sends the write to the master, or to the next one. The caller holds the
-// key's lock.
-func (c *Cache[V]) deliver(p *deadline.Budget, node *remote.Node, w *write) (Receipt, error) {
-	return c.delivered(p, w, c.keys.Deliver(p, node, &w.Outgoing))
-}
-
-// delivered concludes a write by the master's answer; the caller holds the lock.
+// delivered concludes a write by what came of it; the caller holds the lock.
 func (c *Cache[V]) delivered(p *deadline.Budget, w *write, s shard.Sent) (Receipt, error) {
-	switch k := remote.KindOf(s.Err); {
-	case s.Err == nil && !s.Found:
+	switch s.Outcome {
+	case shard.Missing:
 		c.missing(w)
 		return Receipt{}, ErrNotFound
-	case s.Err == nil:
-		number, ok := c.landed(w, s)
-		if !ok {
-			w.Rec.Lo, w.Rec.Hi = s.Executed()
-			return c.undelivered(p.Ctx, w, errChanged)
-		}
-		return c.replicated(p, w, s.Node, number), nil
-	case k == remote.Logical:
+	case shard.Rejected:
 		c.supersede(w, func() { c.drop(c.bare(w.Rec.Key)) })
 		return Receipt{}, rejection(s.Err)
-	}
-	if !s.Unsent {
-		w.Rec.Lo, w.Rec.Hi = s.Executed() // if it was
-		w.Rec.Late = w.Rec.Late || mayLand(remote.KindOf(s.Err))
+	case shard.Taken:
+		number, ok := c.landed(w, s)
+		if !ok {
+			return c.undelivered(p.Ctx, w, shard.ErrChanged)
+		}
+		return c.replicated(p, w, s, number), nil
 	}
 	return c.undelivered(p.Ctx, w, s.Err)
 }
 
 // rejection is the error of a write that no server like this will ever take.
 func rejection(err error) error {
-	if errors.Is(err, remote.ErrTooLarge) {
+	if errors.Is(err, shard.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", ErrValue, err)
 	}
 	return fmt.Errorf("evercache: %w", err)
 }
 
-// mayLand reports whether a write that failed so may have been carried out, or
-// may be later: nobody answered, or nobody knows what the answer means.
-func mayLand(k remote.Kind) bool {
-	return k.Outage() && !k.Refused() || k == remote.UnknownReply
-}
-
-var errChanged = errors.New("the master that took it is not the master any more")
-
-// landed notes that the master has taken w, in the ledger, in the outbox and in
-// memory. A newer write of the key, which got no turn in its lock, stays. It
-// returns the number of the barrier that will cover w; ok is false when the
-// master was given up meanwhile: the next one may not have w.
+// landed notes that the master has taken w, there and in memory. A newer write of the
+// key, which got no turn in its lock, stays. It returns the number of the barrier that
+// will cover w; ok is false when the master was given up meanwhile: the next one may
+// not have w.
 func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
-	w.Rec.Lo, w.Rec.Hi = s.Executed()
 	c.supersede(w, func() {
 		c.recall(&w.Rec)
-		if number, ok = c.client.shard.Taken(w.Rec, s.Node); !ok {
-			return
+		var newest bool
+		if number, newest, ok = c.client.shard.Landed(w.Rec, s); newest {
+			c.remembered(w, s.Mark)
 		}
-		if !c.client.shard.Outbox.Empty() {
-			c.client.shard.Outbox.Taken(w.Rec)
-			if r, waits := c.client.shard.Outbox.Find(w.Rec.Key); waits && r.Kind != outbox.Touch {
-				return
-			}
-		}
-		c.remembered(w, s.Mark)
 	})
 	return number, ok
 }
@@ -390,7 +336,7 @@ func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
 // remembered changes memory. When somebody else's write was announced since w
 // was sent, it may have come after w: then Redis is asked again.
 func (c *Cache[V]) remembered(w *write, m shard.Mark) {
-	undisturbed := c.client.shard.Feed.Undisturbed(m)
+	undisturbed := c.client.shard.Undisturbed(m)
 	if w.item != nil {
 		w.item.End = local.End(w.Rec.Sent)
 	}
@@ -399,7 +345,7 @@ func (c *Cache[V]) remembered(w *write, m shard.Mark) {
 		w.item.Cover = m.Cover()
 	case w.item != nil:
 		w.item.AskAfter, w.item.TrustUntil = 0, 0
-	case w.Rec.Kind == outbox.Touch && !undisturbed && !w.InTime && !c.shortens(w):
+	case w.Rec.Kind == shard.KindTouch && !undisturbed && !w.InTime && !c.shortens(w):
 		return
 	}
 	c.applied(w)
@@ -408,8 +354,7 @@ func (c *Cache[V]) remembered(w *write, m shard.Mark) {
 // missing concludes a Touch of a key that Redis does not have.
 func (c *Cache[V]) missing(w *write) {
 	c.supersede(w, func() {
-		c.client.shard.Outbox.Taken(w.Rec)
-		if r, waits := c.client.shard.Outbox.Find(w.Rec.Key); !waits || r.Kind == outbox.Touch {
+		if c.client.shard.LandedMissing(w.Rec) {
 			c.drop(c.bare(w.Rec.Key))
 		}
 	})
@@ -417,12 +362,12 @@ func (c *Cache[V]) missing(w *write) {
 
 // replicated is the receipt of a write that the master has taken. Where more is
 // asked it waits for the barrier that covers the write.
-func (c *Cache[V]) replicated(p *deadline.Budget, w *write, node *remote.Node, number uint64) Receipt {
+func (c *Cache[V]) replicated(p *deadline.Budget, w *write, s shard.Sent, number uint64) Receipt {
 	r := Receipt{Durability: Master}
 	if w.min.Durability < Replicated {
 		return r
 	}
-	if n := c.client.shard.Barriers.Await(p.Bounded(), node, number, max(1, w.min.Replicas)); n > 0 {
+	if n := c.client.shard.Await(p.Bounded(), s, number, max(1, w.min.Replicas)); n > 0 {
 		r = Receipt{Durability: Replicated, Replicas: n}
 	}
 	return r

@@ -9,7 +9,7 @@ import (
 // Unsaved counts what would be lost if the process ended now: what no master has
 // taken, and what only one had which is gone.
 func (sh *Shard) Unsaved() (writes, atRisk int) {
-	if sh.Journal.safe() {
+	if sh.journal.safe() {
 		return 0, 0
 	}
 	if sh.Node.Load() == nil {
@@ -24,7 +24,7 @@ const ConfirmPatience = time.Second
 // safe reports whether Close has nothing to wait for.
 func (sh *Shard) safe(since time.Time) bool {
 	there := sh.Node.Load() != nil
-	if !sh.Outbox.Empty() && (there || !sh.Journal.safe()) {
+	if !sh.Outbox.Empty() && (there || !sh.journal.safe()) {
 		return false
 	}
 	return sh.Ledger.Unconfirmed() == 0 || there && time.Since(since) > ConfirmPatience

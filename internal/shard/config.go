@@ -9,6 +9,9 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
+// TLSSource gives the TLS settings of the next dial.
+type TLSSource = remote.TLSSource
+
 // Config says how to reach a master and what may be kept for it. Its fields are
 // those of Options, validated and with their defaults.
 type Config struct {
@@ -25,17 +28,18 @@ type Config struct {
 	PasswordFile string
 	DB           int
 	TLS          *tls.Config
-	TLSNow       remote.TLSSource // read at each dial; nil: TLS
+	TLSNow       TLSSource // read at each dial; nil: TLS
 
 	MasterName           string
 	Sentinels            []string
 	SentinelUsername     string
 	SentinelPasswordFile string
 	SentinelTLS          *tls.Config
-	SentinelTLSNow       remote.TLSSource
+	SentinelTLSNow       TLSSource
 	AddressMap           map[string]string
 
 	DialTimeout, ReadTimeout, WriteTimeout time.Duration
+	CloseTimeout                           time.Duration // packages that build on the client end within it
 
 	MaxValueBytes int64
 	OutboxEntries int

@@ -19,7 +19,7 @@ import (
 func (sh *Shard) Drain(ctx context.Context, node *remote.Node) error {
 	sh.batches.begin()
 	d := &drainage{shard: sh, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
-	defer d.tellEvicted()
+	defer d.logEvicted()
 	node.Sharpen(ctx) // records are dated by its clock
 	for ctx.Err() == nil && sh.Node.Load() == node {
 		more, err := d.prefixes(ctx)
@@ -177,7 +177,7 @@ func (d *drainage) date(r *outbox.Record) (blur int64) {
 func (d *drainage) made(since int64) (lo, hi int64) {
 	at := d.shard.Clock.Moment(since)
 	low, high := d.node.ServerTime(at)
-	jumped := d.shard.Clocks.Since(at)
+	jumped := d.shard.clocks.Since(at)
 	return low - jumped.High.Milliseconds(), high - jumped.Low.Milliseconds()
 }
 
@@ -194,7 +194,7 @@ func (d *drainage) noteLife(ctx context.Context, r *outbox.Record, blur int64) e
 // widen says how much wider the times of what was made then are by the clocks of
 // others: servers' clocks may have jumped since.
 func (sh *Shard) widen(cond *remote.Cond, since int64) {
-	jumped := sh.Clocks.Since(sh.Clock.Moment(since))
+	jumped := sh.clocks.Since(sh.Clock.Moment(since))
 	cond.From = cond.Lo + jumped.Fell.Milliseconds()
 	cond.To = cond.Hi + (jumped.Rose + jumped.Before).Milliseconds()
 }
@@ -208,7 +208,7 @@ func (sh *Shard) ReplayOf(r outbox.Record) remote.Replay {
 	// Its end tells others when it was written at the earliest: see remote.Life.
 	w.Ends = r.Lo + time.Duration(r.Ends-r.Since).Milliseconds()
 	if k := sh.ClassOf(r.Key); k != nil {
-		w.Brief = k.Brief(r.TTL)
+		w.Brief = k.brief(r.TTL)
 	}
 	now := sh.Clock.Now()
 	ended := r.Ends-now < int64(time.Millisecond)
@@ -219,14 +219,14 @@ func (sh *Shard) ReplayOf(r outbox.Record) remote.Replay {
 		w.Kind = remote.Invalidate
 	case ended:
 		w.Kind = remote.Invalidate
-		sh.Expired.Add(1)
+		sh.expired.Add(1)
 	}
 	return w
 }
 
 // condOf is what is known of a record for its order among those of others.
 func (sh *Shard) condOf(r *outbox.Record) remote.Cond {
-	cond := remote.CondOf(sh.Config.KeyPrefix, r.Key, sh.Process)
+	cond := remote.CondOf(sh.Config.KeyPrefix, r.Key, sh.process)
 	cond.Lo, cond.Hi, cond.Floor = r.Lo, r.Hi, r.Floor
 	for _, e := range r.Known() {
 		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
@@ -246,7 +246,7 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 			d.shard.rejected(r, outcomes[i].Err)
 		case k == remote.NoPerm && r.Ends < d.shard.Clock.Now():
 			d.shard.Outbox.Done(r.Key, r.Seq) // it would be gone, and what is there is not ours
-			d.shard.Journal.Done(RecordKey(r.Key), r.Since)
+			d.shard.journal.Done(recordKey(r.Key), r.Since)
 		case !d.refuses(r, outcomes[i].Err):
 			outage = outcomes[i].Err
 		}
@@ -276,9 +276,9 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	sh := d.shard
 	switch result {
 	case remote.Superseded:
-		sh.Recovery.superseded.Add(1)
+		sh.recovery.superseded.Add(1)
 	case remote.Unknown:
-		sh.Recovery.invalidated.Add(1)
+		sh.recovery.invalidated.Add(1)
 	default:
 		d.countDoubted(r.Key)
 	}
@@ -286,25 +286,25 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 		r.Kind, r.Value = outbox.Invalidate, nil
 	}
 	if result == remote.Superseded && r.Kind == outbox.Touch {
-		sh.Journal.Done(RecordKey(r.Key), r.Since)
-	} else if _, ok := sh.Taken(r, d.node); !ok {
+		sh.journal.Done(recordKey(r.Key), r.Since)
+	} else if _, ok := sh.taken(r, d.node); !ok {
 		return // it waits for the next master
 	}
 	sh.Outbox.Done(r.Key, r.Seq)
-	sh.Replayed.Add(1)
+	sh.replayed.Add(1)
 	if result != remote.Superseded && (r.Kind == outbox.Delete || r.Kind == outbox.Invalidate) {
-		sh.Tombs.Left(len(remote.TombstoneKey(sh.Config.KeyPrefix, r.Key)), sh.Clock.Now())
+		sh.tombs.Left(len(remote.TombstoneKey(sh.Config.KeyPrefix, r.Key)), sh.Clock.Now())
 	}
 	if k := sh.ClassOf(r.Key); k != nil && (result != remote.Done || r.Kind != outbox.Set || r.Invalidate) {
-		k.Listener.Discard(r.Key)
+		k.listener.Discard(r.Key)
 	}
 }
 
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
 func (sh *Shard) rejected(r outbox.Record, err error) {
-	sh.RejectedAt.Store(time.Now().UnixNano())
-	if sh.Rejections.Add(1) == 1 {
+	sh.rejectedAt.Store(time.Now().UnixNano())
+	if sh.rejections.Add(1) == 1 {
 		sh.Log.LogAttrs(sh.Ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))
 	}
@@ -312,8 +312,8 @@ func (sh *Shard) rejected(r outbox.Record, err error) {
 	if r.Kind == outbox.Set {
 		r.Kind, r.Value = outbox.Invalidate, nil
 		_ = sh.Outbox.Put(r)
-		sh.Journal.record(r, sh)
+		sh.journal.record(r, sh)
 		return
 	}
-	sh.Journal.Done(RecordKey(r.Key), r.Since)
+	sh.journal.Done(recordKey(r.Key), r.Since)
 }

@@ -112,7 +112,7 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 	replay := remote.PrefixReplay{
 		KeyPrefix: d.shard.Config.KeyPrefix, Prefix: s.index.Common(),
-		Cond: remote.Cond{Process: d.shard.Process},
+		Cond: remote.Cond{Process: d.shard.process},
 		Of: func(key string) (remote.Cond, bool) {
 			if !s.mayCover(key, d.shard) {
 				return remote.Cond{}, false
@@ -174,7 +174,7 @@ func (d *drainage) mark(ctx context.Context, s *sweep) error {
 	for i, p := range next {
 		marks[i] = remote.PrefixMark{
 			Marks: remote.MarksKey(sh.Config.KeyPrefix, p.Text), Rest: remote.RestOf(sh.Config.KeyPrefix, p.Text),
-			Process: sh.Process, At: s.dates[p.Seq].Hi,
+			Process: sh.process, At: s.dates[p.Seq].Hi,
 		}
 	}
 	err := d.node.MarkPrefixes(ctx, marks, sh.Config.WriteTimeout)
@@ -205,8 +205,8 @@ func (d *drainage) endSweep(s *sweep) bool {
 	for _, p := range done {
 		sh.Outbox.DonePrefix(p.Seq)
 	}
-	sh.Replayed.Add(uint64(len(done)))
+	sh.replayed.Add(uint64(len(done)))
 	under := outbox.NewPrefixes(done).Cover
-	sh.EveryClass(func(k *Class) { k.Listener.Flush(under) }) // memory may hold what had no room in the outbox
+	sh.everyClass(func(k *Class) { k.listener.Flush(under) }) // memory may hold what had no room in the outbox
 	return true
 }

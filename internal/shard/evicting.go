@@ -154,7 +154,7 @@ func (d *drainage) proved(ctx context.Context, rs []outbox.Record, ws []remote.R
 
 // unrestore lets the key of a record that was put back be deleted.
 func (sh *Shard) unrestore(r outbox.Record) {
-	sh.Recovery.evicted.Add(1)
+	sh.recovery.evicted.Add(1)
 	sh.Outbox.Done(r.Key, r.Seq)
 	r.Kind, r.Value = outbox.Invalidate, nil
 	_ = sh.Outbox.Put(r)
@@ -163,13 +163,13 @@ func (sh *Shard) unrestore(r outbox.Record) {
 // countDoubted counts a key that was deleted for want of traces.
 func (d *drainage) countDoubted(key string) {
 	if d.doubted[key] {
-		d.shard.Recovery.evicted.Add(1)
+		d.shard.recovery.evicted.Add(1)
 		d.evicted++
 	}
 }
 
 // tellEvicted logs how many records of a pass were not put back.
-func (d *drainage) tellEvicted() {
+func (d *drainage) logEvicted() {
 	if d.evicted == 0 {
 		return
 	}

@@ -182,14 +182,14 @@ func (sh *Shard) ClassOf(full string) *Class {
 
 // classNamed is nil where there is none.
 func (sh *Shard) classNamed(name string) *Class {
-	k, _ := sh.Classes.Load(name)
+	k, _ := sh.classes.Load(name)
 	found, _ := k.(*Class)
 	return found
 }
 
-// EveryClass calls f for each class.
-func (sh *Shard) EveryClass(f func(*Class)) {
-	sh.Classes.Range(func(_, k any) bool {
+// everyClass calls f for each class.
+func (sh *Shard) everyClass(f func(*Class)) {
+	sh.classes.Range(func(_, k any) bool {
 		f(k.(*Class))
 		return true
 	})
@@ -200,13 +200,13 @@ func (sh *Shard) EveryClass(f func(*Class)) {
 func (sh *Shard) invalidated(keys []string, all bool) {
 	if all {
 		sh.Feed.flushed()
-		sh.Spawn(func() { sh.EveryClass(func(k *Class) { k.Listener.Flushed() }) })
+		sh.Spawn(func() { sh.everyClass(func(k *Class) { k.listener.Flushed() }) })
 		return
 	}
 	for _, key := range keys {
 		if name, ok := strings.CutPrefix(key, remote.MarksKey(sh.Config.KeyPrefix, "")); ok {
 			if k := sh.classNamed(name); k != nil {
-				k.Listener.SomeDeleted()
+				k.listener.SomeDeleted()
 			}
 			continue
 		}
@@ -216,7 +216,7 @@ func (sh *Shard) invalidated(keys []string, all bool) {
 		}
 		if k := sh.ClassOf(key); k != nil {
 			sh.Feed.announce(key)
-			k.Listener.Changed(key, deleted)
+			k.listener.Changed(key, deleted)
 			if !deleted {
 				sh.changedByOther(key)
 			}
@@ -265,5 +265,5 @@ func (sh *Shard) Settling(now int64) bool {
 // Bereft reports whether Redis has just lost its data: that it has no value does
 // not mean that somebody deleted it.
 func (sh *Shard) Bereft() bool {
-	return time.Since(time.Unix(0, sh.Recovery.ResetAt.Load())) < time.Duration(SettlingTime)
+	return time.Since(time.Unix(0, sh.recovery.ResetAt.Load())) < time.Duration(SettlingTime)
 }

@@ -16,7 +16,7 @@ type listening struct {
 // tracked are the prefixes that a node which is dialled now announces.
 func (sh *Shard) tracked() []string {
 	prefixes := []string{remote.TombstonePrefix(sh.Config.KeyPrefix), remote.MarksKey(sh.Config.KeyPrefix, "")}
-	sh.EveryClass(func(k *Class) { prefixes = append(prefixes, k.Prefix) })
+	sh.everyClass(func(k *Class) { prefixes = append(prefixes, k.Prefix) })
 	return prefixes
 }
 
@@ -34,14 +34,14 @@ func (sh *Shard) listen(n *remote.Node) {
 	ctx, cancel := context.WithCancel(sh.Ctx)
 	sh.Listening = listening{n, cancel}
 	has := n.Tracked()
-	sh.EveryClass(func(k *Class) { k.Tracked.Store(slices.Contains(has, k.Prefix)) })
+	sh.everyClass(func(k *Class) { k.Tracked.Store(slices.Contains(has, k.Prefix)) })
 	sh.wg.Go(func() { sh.Hear(ctx, n) })
 }
 
 // trackAll lets the feed announce the classes that it does not yet: those made
 // since the node was dialled, and those for which it could not be asked in time.
 func (sh *Shard) trackAll(n *remote.Node) {
-	sh.EveryClass(func(k *Class) {
+	sh.everyClass(func(k *Class) {
 		if !k.Tracked.Load() {
 			sh.trackOn(n, k)
 		}
@@ -62,13 +62,13 @@ func (sh *Shard) deafen() {
 		sh.Listening.End()
 	}
 	sh.Listening = listening{}
-	sh.EveryClass(func(k *Class) { k.Tracked.Store(false) })
+	sh.everyClass(func(k *Class) { k.Tracked.Store(false) })
 }
 
 // Subscribe lets the feed announce a class that was made after the master was
 // reached. Until it does, what the class holds is not coherent.
 func (sh *Shard) Subscribe(name string, k *Class) {
-	sh.Classes.Store(name, k)
+	sh.classes.Store(name, k)
 	sh.listeningMu.Lock()
 	n := sh.Listening.node
 	sh.listeningMu.Unlock()

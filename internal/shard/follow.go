@@ -41,7 +41,7 @@ func (sh *Shard) followSentinels(ctx context.Context) {
 		Up:     sh.masterUp,
 		Down:   sh.masterDown,
 		Failed: sh.countDialError,
-		Beat:   sh.masterBeat,
+		Beat:   sh.heartbeatAnswered,
 		News:   sh.setChanged,
 		Done:   sh.episodesEnded,
 	})
@@ -86,8 +86,8 @@ func (sh *Shard) episodesEnded(records []sentinel.Record) {
 		if r.Failover() {
 			f := sh.failover(r)
 			sh.failovers.Add(f.Cause)
-			sh.blackoutTimes.ObserveIn(counter.DowntimeBounds, f.Blackout)
-			sh.Status.failedOver(f)
+			sh.downtimeLengths.ObserveIn(counter.DowntimeBounds, f.Blackout)
+			sh.status.failedOver(f)
 			sh.logFailover(f)
 		}
 	}
@@ -113,13 +113,13 @@ func (sh *Shard) failover(r sentinel.Record) health.Failover {
 		f.At = r.Opened
 	}
 	to := cmp.Or(sh.Config.AddressMap[f.To], f.To)
-	f.Blackout, f.Replayed = sh.blackouts.of(to, f.At, sh.Replayed.Load())
+	f.Blackout, f.Replayed = sh.downtimes.of(to, f.At, sh.replayed.Load())
 	return f
 }
 
-// SentinelHealth is nil outside Sentinel mode. The failovers are not in it: only
+// sentinelHealth is nil outside Sentinel mode. The failovers are not in it: only
 // who asks for the whole of Health needs them.
-func (sh *Shard) SentinelHealth() *health.Sentinel {
+func (sh *Shard) sentinelHealth() *health.Sentinel {
 	if sh.Config.Mode != health.ModeSentinel {
 		return nil
 	}
@@ -192,12 +192,12 @@ func texts(addrs []sentinel.Addr) []string {
 	return out
 }
 
-// SentinelStats is nil outside Sentinel mode.
-func (sh *Shard) SentinelStats() *stats.Sentinel {
+// sentinelStats is nil outside Sentinel mode.
+func (sh *Shard) sentinelStats() *stats.Sentinel {
 	if sh.Config.Mode != health.ModeSentinel {
 		return nil
 	}
-	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.blackoutTimes.SnapshotOf(counter.DowntimeBounds)}
+	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.downtimeLengths.SnapshotOf(counter.DowntimeBounds)}
 	if v := sh.View.Load(); v != nil {
 		s.Events = v.Events
 	}

@@ -6,9 +6,80 @@ import (
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/stats"
 )
 
-func (sh *Shard) FeedHealth() health.Feed {
+// Health fills in what the shard knows, for the report and for its findings.
+func (sh *Shard) Health() findings.Input {
+	now, node, depth := sh.status.Get(), sh.Node.Load(), sh.Outbox.Depth()
+	closed := now.State == health.Closed
+	h := health.Report{
+		State:         now.State,
+		Since:         now.Since,
+		Connected:     node != nil && !closed,
+		Master:        now.Master,
+		Cause:         now.Cause,
+		Sentinel:      sh.sentinelHealth(),
+		OutboxEntries: depth.Entries,
+		OutboxBytes:   depth.Bytes,
+		Feed:          sh.feedHealth(),
+		Recovery:      sh.recoveryHealth(),
+		Journal:       sh.journal.Health(),
+		Clock:         clockHealth(node),
+	}
+	if sh.memoryOnly() || now.State == health.Connected {
+		h.Cause = nil
+	}
+	if depth.Oldest != 0 {
+		h.OutboxOldest = max(0, time.Duration(sh.Clock.Now()-depth.Oldest))
+	}
+	in := findings.Input{
+		Report:       h,
+		Now:          time.Now(),
+		Unconfigured: sh.unconfigured(now.Cause),
+		Overflowed:   depth.Overflowed,
+		Rejected:     sh.rejections.Load(),
+		RejectedAt:   time.Unix(0, sh.rejectedAt.Load()),
+		ResetAt:      time.Unix(0, sh.recovery.ResetAt.Load()),
+		Rollback:     sh.recovery.rollback.Load(),
+		Tombstones:   sh.tombs.Live(sh.Clock.Now()),
+		MaxMemory:    sh.Evicting.Known().Last.MaxMemory,
+		Journal:      sh.journal.Found(),
+		Others:       sh.others.found(),
+	}
+	switch {
+	case sh.memoryOnly() || closed:
+	case node == nil:
+		in.Away = sh.away(now.Cause)
+	default:
+		in.Master = sh.sayings(node)
+	}
+	return in
+}
+
+// Stats fills in what the shard counts.
+func (sh *Shard) Stats(s *stats.Snapshot) {
+	up := sh.Node.Load() != nil && !sh.Closed()
+	s.RedisRequests = map[string]map[string]uint64{}
+	for name, n := range sh.Redis.Requests {
+		s.RedisRequests[name] = map[string]uint64{"ok": n[0].Load(), "error": n[1].Load()}
+	}
+	s.RedisErrors = sh.Redis.Errors.Snapshot()
+	s.RedisDurations = sh.Redis.Durations.Snapshot()
+	s.RedisDials = sh.Redis.Dials.Snapshot()
+	s.Sentinel = sh.sentinelStats()
+	s.CircuitOpen = !up && sh.reached.Load()
+	s.CircuitOpened = sh.Redis.Opened.Snapshot()
+	s.OutboxReplayed = sh.replayed.Load()
+	s.OutboxExpired = sh.expired.Load()
+	s.OutboxRejected = sh.rejections.Load()
+	s.OutboxOverflowed = sh.Outbox.Depth().Overflowed
+	s.Tombstones = sh.tombs.Live(sh.Clock.Now())
+	s.EventsDropped = sh.status.Dropped.Load()
+	s.StateTransitions, s.Degraded = sh.status.Totals()
+}
+
+func (sh *Shard) feedHealth() health.Feed {
 	now := sh.Clock.Now()
 	s := sh.Feed.state()
 	h := health.Feed{
@@ -22,11 +93,11 @@ func (sh *Shard) FeedHealth() health.Feed {
 	return h
 }
 
-func (sh *Shard) RecoveryHealth() health.Recovery {
-	d, r := sh.Ledger.Depth(), &sh.Recovery
+func (sh *Shard) recoveryHealth() health.Recovery {
+	d, r := sh.Ledger.Depth(), &sh.recovery
 	h := health.Recovery{
 		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
-		Uncovered: r.uncovered.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
+		Uncovered: r.lost.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
 		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
 	}
 	if d.Oldest != 0 {
@@ -35,7 +106,7 @@ func (sh *Shard) RecoveryHealth() health.Recovery {
 	return h
 }
 
-func ClockHealth(n *remote.Node) health.Clock {
+func clockHealth(n *remote.Node) health.Clock {
 	if n == nil {
 		return health.Clock{}
 	}
@@ -46,8 +117,8 @@ func ClockHealth(n *remote.Node) health.Clock {
 	return health.Clock{Known: true, Ahead: low + (high-low)/2, Uncertainty: (high - low + 1) / 2}
 }
 
-// Away says why no master is in use.
-func (sh *Shard) Away(cause error) *findings.Away {
+// away says why no master is in use.
+func (sh *Shard) away(cause error) *findings.Away {
 	if cause == nil {
 		cause = ErrNotYet
 	}
@@ -55,20 +126,20 @@ func (sh *Shard) Away(cause error) *findings.Away {
 	if sh.Config.Mode == health.ModeStandalone {
 		a.Addr = sh.Config.Addr
 	}
-	if sh.Unconfigured(cause) {
+	if sh.unconfigured(cause) {
 		a.Default = sh.Config.Addr
 	}
 	return a
 }
 
-// Unconfigured reports that nobody has said where Redis is and that none is at the
+// unconfigured reports that nobody has said where Redis is and that none is at the
 // default address: memory is all there is, and nothing is missing.
-func (sh *Shard) Unconfigured(cause error) bool {
-	return sh.Config.Mode != health.ModeMemoryOnly && sh.MemoryIsAll() && (cause == ErrNotYet || ReasonOf(cause) == findings.Unreachable)
+func (sh *Shard) unconfigured(cause error) bool {
+	return !sh.memoryOnly() && sh.MemoryIsAll() && (cause == ErrNotYet || ReasonOf(cause) == findings.Unreachable)
 }
 
-// Sayings are what the master in use says.
-func (sh *Shard) Sayings(n *remote.Node) *findings.Master {
+// sayings are what the master in use says.
+func (sh *Shard) sayings(n *remote.Node) *findings.Master {
 	server, evictions := n.Server(), sh.Evicting.Known().Last
 	s := &findings.Master{
 		Refused:     Reasons[n.Refused()],

@@ -157,9 +157,9 @@ func (j *journaled) Done(key string, since int64) {
 // mirrored is journaled as outbox and ledger see it (outbox.Mirror).
 type mirrored struct{ *journaled }
 
-func (m mirrored) Waits(p *outbox.Prefix)    { m.lazily(EncodePrefix(*p, m.clock), p.Since, 0) }
-func (m mirrored) Shrunk(r *outbox.Record)   { m.lazily(EncodeRecord(r, m.clock), r.Since, 0) }
-func (m mirrored) Left(key string, at int64) { m.Done(RecordKey(key), at) }
+func (m mirrored) Waits(p *outbox.Prefix)    { m.lazily(encodePrefix(*p, m.clock), p.Since, 0) }
+func (m mirrored) Shrunk(r *outbox.Record)   { m.lazily(encodeRecord(r, m.clock), r.Since, 0) }
+func (m mirrored) Left(key string, at int64) { m.Done(recordKey(key), at) }
 
 func (m mirrored) LeftPrefix(text string, at int64) { m.Done(prefixKey(text), at) }
 
@@ -168,23 +168,23 @@ func (m mirrored) Taken(r *outbox.Record, number uint64) {
 }
 
 func (m mirrored) TakenPrefix(p *outbox.Prefix, number uint64) {
-	m.lazily(EncodeTaken(EncodePrefix(*p, m.clock), m.process, number), p.Since, number)
+	m.lazily(encodeTaken(encodePrefix(*p, m.clock), m.process, number), p.Since, number)
 }
 
 // Uncovered notes what the master that is being dialled does not have, and waits
 // for the file: a later barrier must not vouch for it. next is the number of the
 // first one that can.
-func (j *journaled) Uncovered(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
+func (j *journaled) lost(ctx context.Context, held, next uint64, rs []outbox.Record, ps []outbox.Prefix) {
 	if j == nil || len(rs)+len(ps) == 0 {
 		return
 	}
 	j.Mu.Lock()
-	j.gaps = AddGap(j.gaps, Gap{held, next})
-	e := EncodeGaps(j.process, j.gaps)
+	j.gaps = addGap(j.gaps, Gap{held, next})
+	e := encodeGaps(j.process, j.gaps)
 	c, err := j.File.SubmitLazy(e)
 	j.set(e.Key, journalEntry{since: math.MaxInt64, number: math.MaxUint64})
 	for i := range rs {
-		j.again(RecordKey(rs[i].Key))
+		j.again(recordKey(rs[i].Key))
 	}
 	for i := range ps {
 		j.again(prefixKey(ps[i].Text))
@@ -212,7 +212,7 @@ func (j *journaled) dropped(sh *Shard, rs []outbox.Record) {
 	}
 	for i := range rs {
 		if key := rs[i].Key; !sh.holds(key) {
-			j.Done(RecordKey(key), rs[i].Since)
+			j.Done(recordKey(key), rs[i].Since)
 		}
 	}
 }
@@ -264,9 +264,9 @@ func (j *journaled) record(r outbox.Record, sh *Shard) Pending {
 	}
 	p := Pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
 	kept = sh.WithItsSet(kept)
-	p.commit, p.err = j.waits(EncodeRecord(&kept, j.clock), kept.Since)
+	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
 	if !sh.holds(r.Key) { // it was given up meanwhile
-		j.Done(RecordKey(r.Key), kept.Since)
+		j.Done(recordKey(r.Key), kept.Since)
 		p.givenUp = true
 	}
 	return p
@@ -276,7 +276,7 @@ func (j *journaled) Prefix(p outbox.Prefix) Pending {
 	if j == nil {
 		return Pending{}
 	}
-	commit, err := j.waits(EncodePrefix(p, j.clock), p.Since)
+	commit, err := j.waits(encodePrefix(p, j.clock), p.Since)
 	return Pending{commit: commit, err: err, asked: true}
 }
 

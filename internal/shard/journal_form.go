@@ -18,10 +18,10 @@ import (
 // wall clock, since ours begins anew with each process.
 
 const (
-	EntryRecord byte = 1
+	entryRecord byte = 1
 	entryPrefix byte = 2
 	// EntryForeign is of another package: see kit.Kit.
-	EntryForeign byte = 3
+	entryForeign byte = 3
 	// entryTaken and entryTakenPrefix are records and prefixes that a master has
 	// taken: the process, the number of the barrier that covers it, the record.
 	entryTaken       byte = 4
@@ -31,7 +31,7 @@ const (
 )
 
 // ForeignKey begins the keys of EntryForeign.
-const ForeignKey = "x"
+const foreignKey = "x"
 
 func gapsKey(process string) string { return "u" + process }
 
@@ -39,28 +39,28 @@ func gapsKey(process string) string { return "u" + process }
 // over and below under no later barrier tells anything.
 type Gap struct{ Over, Under uint64 }
 
-// MaxGaps bounds those of one process. Of more, two become one: then more is
+// maxGaps bounds those of one process. Of more, two become one: then more is
 // sent again than must be.
-const MaxGaps = 64
+const maxGaps = 64
 
-func AddGap(gaps []Gap, g Gap) []Gap {
+func addGap(gaps []Gap, g Gap) []Gap {
 	gaps = append(slices.Clone(gaps), g)
-	if len(gaps) > MaxGaps {
+	if len(gaps) > maxGaps {
 		gaps[1] = Gap{min(gaps[0].Over, gaps[1].Over), max(gaps[0].Under, gaps[1].Under)}
 		gaps = gaps[1:]
 	}
 	return gaps
 }
 
-// Vouched reports whether a master that holds barrier held has what has number.
-func Vouched(gaps []Gap, held, number uint64) bool { return number <= held && !Missed(gaps, number) }
+// vouched reports whether a master that holds barrier held has what has number.
+func vouched(gaps []Gap, held, number uint64) bool { return number <= held && !Missed(gaps, number) }
 
 // Missed reports whether a master is known to have lacked what has number.
 func Missed(gaps []Gap, number uint64) bool {
 	return slices.ContainsFunc(gaps, func(g Gap) bool { return g.Over < number && number < g.Under })
 }
 
-func EncodeGaps(process string, gaps []Gap) journal.Entry {
+func encodeGaps(process string, gaps []Gap) journal.Entry {
 	var b []byte
 	for _, g := range gaps {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, g.Over), g.Under)
@@ -68,7 +68,7 @@ func EncodeGaps(process string, gaps []Gap) journal.Entry {
 	return journal.Entry{Kind: entryGaps, Key: gapsKey(process), Payload: b}
 }
 
-func DecodeGaps(b []byte) (gaps []Gap, ok bool) {
+func decodeGaps(b []byte) (gaps []Gap, ok bool) {
 	for len(b) > 0 {
 		over, n := binary.Uvarint(b)
 		if n <= 0 {
@@ -83,8 +83,8 @@ func DecodeGaps(b []byte) (gaps []Gap, ok bool) {
 	return gaps, true
 }
 
-// EncodeTaken makes of a waiting entry one that a master has taken.
-func EncodeTaken(e journal.Entry, process string, number uint64) journal.Entry {
+// encodeTaken makes of a waiting entry one that a master has taken.
+func encodeTaken(e journal.Entry, process string, number uint64) journal.Entry {
 	return takenEntry(appendTaken(nil, process, number), e)
 }
 
@@ -95,7 +95,7 @@ func appendTaken(b []byte, process string, number uint64) []byte {
 // takenEntry puts what appendTaken made before the payload of e.
 func takenEntry(b []byte, e journal.Entry) journal.Entry {
 	e.Payload = append(b, e.Payload...)
-	e.Kind += entryTaken - EntryRecord
+	e.Kind += entryTaken - entryRecord
 	return e
 }
 
@@ -107,11 +107,11 @@ func cutTaken(e journal.Entry) (waiting journal.Entry, process string, number ui
 		return e, "", 0, false
 	}
 	e.Payload = b[n:]
-	e.Kind -= entryTaken - EntryRecord
+	e.Kind -= entryTaken - entryRecord
 	return e, process, number, true
 }
 
-func RecordKey(key string) string  { return "k" + key }
+func recordKey(key string) string  { return "k" + key }
 func prefixKey(text string) string { return "p" + text }
 
 const (
@@ -121,16 +121,16 @@ const (
 	flagMixed
 )
 
-// EncodeRecord refers to the value, which nobody changes.
-func EncodeRecord(r *outbox.Record, c *clock.Clock) journal.Entry {
+// encodeRecord refers to the value, which nobody changes.
+func encodeRecord(r *outbox.Record, c *clock.Clock) journal.Entry {
 	b := appendRecord(make([]byte, 0, headRoom+len(r.Class)), r, c)
-	return journal.Entry{Kind: EntryRecord, Key: RecordKey(r.Key), Payload: b, Rest: r.Value}
+	return journal.Entry{Kind: entryRecord, Key: recordKey(r.Key), Payload: b, Rest: r.Value}
 }
 
 // encodeTakenRecord is EncodeTaken of EncodeRecord, with one allocation.
 func encodeTakenRecord(r *outbox.Record, c *clock.Clock, process string, number uint64) journal.Entry {
 	b := appendTaken(make([]byte, 0, 2*headRoom+len(r.Class)), process, number)
-	return journal.Entry{Kind: entryTaken, Key: RecordKey(r.Key), Payload: appendRecord(b, r, c), Rest: r.Value}
+	return journal.Entry{Kind: entryTaken, Key: recordKey(r.Key), Payload: appendRecord(b, r, c), Rest: r.Value}
 }
 
 // headRoom is what stands before the value of most records.
@@ -161,7 +161,7 @@ func appendRecord(b []byte, r *outbox.Record, c *clock.Clock) []byte {
 // joinedPrefix ends a prefix that was made of several.
 const joinedPrefix = 1
 
-func EncodePrefix(p outbox.Prefix, c *clock.Clock) journal.Entry {
+func encodePrefix(p outbox.Prefix, c *clock.Clock) journal.Entry {
 	var b []byte
 	for _, n := range []int64{c.Wall(p.Since), p.Lo, p.Hi} {
 		b = binary.AppendVarint(b, n)
@@ -174,10 +174,10 @@ func EncodePrefix(p outbox.Prefix, c *clock.Clock) journal.Entry {
 
 var errJournalRecord = errors.New("unknown form")
 
-// DecodeEntry returns a record or a prefix.
-func DecodeEntry(e journal.Entry, c *clock.Clock) (*outbox.Record, *outbox.Prefix, error) {
+// decodeEntry returns a record or a prefix.
+func decodeEntry(e journal.Entry, c *clock.Clock) (*outbox.Record, *outbox.Prefix, error) {
 	switch {
-	case e.Kind == EntryRecord && len(e.Key) > 1 && e.Key[0] == 'k':
+	case e.Kind == entryRecord && len(e.Key) > 1 && e.Key[0] == 'k':
 		r, err := decodeRecord(e.Key[1:], e.Payload, c)
 		return r, nil, err
 	case e.Kind == entryPrefix && len(e.Key) > 0 && e.Key[0] == 'p':

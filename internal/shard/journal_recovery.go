@@ -43,7 +43,7 @@ func openJournal(dir string, sh *Shard) (*journaled, error) {
 		return nil, nil
 	}
 	j := &journaled{
-		clock: sh.Clock, process: sh.Process, log: sh.Log, Limit: journalLimit(sh.Config.OutboxBytes, sh.Config.RingBytes),
+		clock: sh.Clock, process: sh.process, log: sh.Log, Limit: journalLimit(sh.Config.OutboxBytes, sh.Config.RingBytes),
 		Entries: map[string]journalEntry{}, earlier: earlierWrites{Gaps: map[string][]Gap{}},
 	}
 	var err error
@@ -82,15 +82,15 @@ func (t *takeUp) Found(e journal.Entry) {
 
 func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	switch e.Kind {
-	case EntryForeign:
-		key, ok := strings.CutPrefix(e.Key, ForeignKey)
+	case entryForeign:
+		key, ok := strings.CutPrefix(e.Key, foreignKey)
 		if !ok {
 			return 0, 0, errJournalRecord
 		}
-		t.sh.Kept[key] = e.Payload
+		t.sh.kept[key] = e.Payload
 		return 0, math.MaxUint64, nil
 	case entryGaps:
-		gaps, ok := DecodeGaps(e.Payload)
+		gaps, ok := decodeGaps(e.Payload)
 		if !ok || len(e.Key) < 2 {
 			return 0, 0, errJournalRecord
 		}
@@ -99,7 +99,7 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case entryTaken, entryTakenPrefix:
 		return t.earlier(e)
 	}
-	r, p, err := DecodeEntry(e, t.sh.Clock)
+	r, p, err := decodeEntry(e, t.sh.Clock)
 	switch {
 	case err != nil:
 		return 0, 0, err
@@ -135,7 +135,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 	if !ok {
 		return 0, 0, errJournalRecord
 	}
-	r, p, err := DecodeEntry(w, t.sh.Clock)
+	r, p, err := decodeEntry(w, t.sh.Clock)
 	all := &t.j.earlier
 	switch {
 	case err != nil:
@@ -178,20 +178,20 @@ func (t *takeUp) waits(key string) bool {
 		}
 		return t.texts[text]
 	}
-	_, ok := t.sh.Outbox.Record(strings.TrimPrefix(key, RecordKey("")))
+	_, ok := t.sh.Outbox.Record(strings.TrimPrefix(key, recordKey("")))
 	return ok
 }
 
 // Added is what came into being because not all had room.
 func (t *takeUp) Added() (es []journal.Entry) {
 	for _, p := range t.sh.Outbox.Prefixes() {
-		e := EncodePrefix(p, t.sh.Clock)
+		e := encodePrefix(p, t.sh.Clock)
 		t.j.set(e.Key, journalEntry{since: p.Since})
 		es = append(es, e)
 	}
 	invalidates := func(r *outbox.Record) bool { return r.Kind == outbox.Invalidate }
 	for _, r := range t.sh.Outbox.Oldest(math.MaxInt32, invalidates) {
-		e := EncodeRecord(&r, t.sh.Clock)
+		e := encodeRecord(&r, t.sh.Clock)
 		t.j.set(e.Key, journalEntry{since: r.Since})
 		es = append(es, e)
 	}
@@ -249,7 +249,7 @@ const (
 // back as a delete, of a value that is most likely good.
 func fateOf(held uint64, gaps []Gap, number uint64, age time.Duration) fate {
 	switch {
-	case Vouched(gaps, held, number):
+	case vouched(gaps, held, number):
 		return watchOver
 	case held == 0 && age > remote.TombstoneLife && !Missed(gaps, number):
 		return letGo
@@ -261,10 +261,10 @@ func fateOf(held uint64, gaps []Gap, number uint64, age time.Duration) fate {
 // processes wrote there, and lets the ledger watch over the rest: the next
 // master need not have it.
 func (sh *Shard) settleEarlier(h remote.Held) (again int) {
-	if sh.Journal == nil || h.Earlier == nil {
+	if sh.journal == nil || h.Earlier == nil {
 		return 0
 	}
-	all := sh.Journal.Settled()
+	all := sh.journal.Settled()
 	now := sh.Clock.Now()
 	fateOf := func(process string, number uint64, since int64) fate {
 		held := h.Earlier[barrierKey(sh.Config.KeyPrefix, process)]
@@ -277,7 +277,7 @@ func (sh *Shard) settleEarlier(h remote.Held) (again int) {
 		case watchOver:
 			there = append(there, p.Prefix)
 		case letGo:
-			sh.Journal.Done(prefixKey(p.Text), p.Since)
+			sh.journal.Done(prefixKey(p.Text), p.Since)
 		case sendAgain:
 			ps = append(ps, p.Prefix)
 		}
@@ -293,16 +293,16 @@ func (sh *Shard) settleEarlier(h remote.Held) (again int) {
 				sh.Ledger.Add(r.Record, sh.Ledger.Epoch(), now)
 			}
 		case letGo:
-			sh.Journal.Done(RecordKey(r.Key), r.Since)
+			sh.journal.Done(recordKey(r.Key), r.Since)
 		case sendAgain:
 			rs = append(rs, r.Record)
 		}
 	}
 	sh.Outbox.Return(rs, ps)
-	sh.Journal.waitAgain(rs, ps)
-	sh.Journal.dropped(sh, rs)
+	sh.journal.waitAgain(rs, ps)
+	sh.journal.dropped(sh, rs)
 	for process := range all.Gaps {
-		sh.Journal.Done(gapsKey(process), math.MaxInt64)
+		sh.journal.Done(gapsKey(process), math.MaxInt64)
 	}
 	return len(rs) + len(ps)
 }
@@ -311,7 +311,7 @@ func (j *journaled) waitAgain(rs []outbox.Record, ps []outbox.Prefix) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	for i := range rs {
-		j.again(RecordKey(rs[i].Key))
+		j.again(recordKey(rs[i].Key))
 	}
 	for i := range ps {
 		j.again(prefixKey(ps[i].Text))

@@ -15,14 +15,14 @@ func (j *journaled) snapshot(sh *Shard) []journal.Entry {
 	sh.Ledger.Each(func(r *outbox.Record, number uint64) {
 		es = append(es, encodeTakenRecord(r, j.clock, j.process, number))
 	}, func(p *outbox.Prefix, number uint64) {
-		es = append(es, EncodeTaken(EncodePrefix(*p, j.clock), j.process, number))
+		es = append(es, encodeTaken(encodePrefix(*p, j.clock), j.process, number))
 	})
 	for _, p := range sh.Outbox.Prefixes() {
-		es = append(es, EncodePrefix(p, j.clock))
+		es = append(es, encodePrefix(p, j.clock))
 	}
 	for _, r := range sh.Outbox.Oldest(math.MaxInt32, nil) {
 		r = sh.WithItsSet(r)
-		es = append(es, EncodeRecord(&r, j.clock))
+		es = append(es, encodeRecord(&r, j.clock))
 	}
 	return es
 }
@@ -31,13 +31,13 @@ func (j *journaled) snapshotEarlier() (es []journal.Entry) {
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	if len(j.gaps) > 0 {
-		es = append(es, EncodeGaps(j.process, j.gaps))
+		es = append(es, encodeGaps(j.process, j.gaps))
 	}
 	for process, gaps := range j.earlier.Gaps {
-		es = append(es, EncodeGaps(process, gaps))
+		es = append(es, encodeGaps(process, gaps))
 	}
 	for _, p := range j.earlier.Prefixes {
-		es = append(es, EncodeTaken(EncodePrefix(p.Prefix, j.clock), p.process, p.number))
+		es = append(es, encodeTaken(encodePrefix(p.Prefix, j.clock), p.process, p.number))
 	}
 	for i := len(j.earlier.Records) - 1; i >= 0; i-- { // oldest first
 		r := &j.earlier.Records[i]

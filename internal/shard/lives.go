@@ -106,8 +106,8 @@ func (k *Class) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
 	}
 }
 
-// NoteFirst is note, and returns what it leaves of the limit.
-func (k *Class) NoteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
+// noteFirst is note, and returns what it leaves of the limit.
+func (k *Class) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
 	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.Clock.Now()) {
 		return ctx, limit, nil
 	}
@@ -137,15 +137,15 @@ func (l *lives) keep(n *noted) {
 
 func (k *Class) LivesKey() string { return remote.LivesKey(k.sh.Config.KeyPrefix, k.Prefix) }
 
-// Brief reports whether a value that lives for ttl may have ended when another
+// brief reports whether a value that lives for ttl may have ended when another
 // process puts back an older one that lives longer.
-func (k *Class) Brief(ttl time.Duration) bool {
+func (k *Class) brief(ttl time.Duration) bool {
 	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(k.ttl), k.lived.longest.Load())
 }
 
 // trace is where a brief write is noted, "" for another.
 func (k *Class) trace(full string, ttl time.Duration) string {
-	if !k.Brief(ttl) {
+	if !k.brief(ttl) {
 		return ""
 	}
 	return remote.TraceKey(k.sh.Config.KeyPrefix, full)

@@ -31,7 +31,7 @@ func (sh *Shard) keepMaster(ctx context.Context) {
 		Failed: sh.dialFailed,
 		Beat: func(n *remote.Node, b remote.Barrier) {
 			// A single server is the only master, and there is none to be promoted.
-			sh.masterBeat(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+			sh.heartbeatAnswered(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
 		},
 	})
 }
@@ -56,14 +56,14 @@ func (sh *Shard) NodeConfig(addr string) remote.Config {
 
 func (sh *Shard) Heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
-		Key:     sh.Config.KeyPrefix + "~b:" + sh.Process,
+		Key:     sh.Config.KeyPrefix + "~b:" + sh.process,
 		Marker:  sh.Config.KeyPrefix + "~dataset",
-		Earlier: sh.Journal.processes(sh.Config.KeyPrefix),
-		Book:    sh.Book(),
-		Clocks:  sh.Clocks,
+		Earlier: sh.journal.processes(sh.Config.KeyPrefix),
+		Book:    sh.unconfirmedWrites(),
+		Clocks:  sh.clocks,
 		Left:    sh.left,
 		Cuts:    &sh.cuts,
-		Pace:    sh.beatPace,
+		Pace:    sh.heartbeatPace,
 		Kick:    sh.Barriers.kick,
 		TTL:     heartbeatTTL,
 		Every:   heartbeatEvery,
@@ -74,14 +74,14 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 
 func (sh *Shard) masterUp(n *remote.Node) {
 	sh.Redis.Dials.Add("ok")
-	sh.Reached.Store(true)
-	sh.Status.mastered(n.Addr)
-	sh.blackouts.end(n.Addr, sh.Replayed.Load())
+	sh.reached.Store(true)
+	sh.status.mastered(n.Addr)
+	sh.downtimes.end(n.Addr, sh.replayed.Load())
 	n.Epoch.Store(sh.Ledger.Epoch())
 	sh.flushes.forget()
 	sh.listen(n)
 	sh.Publish(n)
-	sh.Status.Apply(masterVerified, nil)
+	sh.status.Apply(masterVerified, nil)
 	sh.WakeReplay()
 	sh.changedUnheard()
 }
@@ -89,11 +89,11 @@ func (sh *Shard) masterUp(n *remote.Node) {
 func (sh *Shard) masterDown(cause error) {
 	sh.Publish(nil)
 	sh.Unlisten()
-	sh.blackouts.begin()
+	sh.downtimes.begin()
 	if opened, ok := cause.(*remote.OpenError); ok {
 		sh.Redis.Opened.Add(string(opened.Cause))
 	}
-	sh.Status.Apply(masterLost, cause)
+	sh.status.Apply(masterLost, cause)
 }
 
 func (sh *Shard) dialFailed(err error) {
@@ -102,7 +102,7 @@ func (sh *Shard) dialFailed(err error) {
 }
 
 // blame keeps why there is no master. The log learns it as a finding: see bulletin.go of the client.
-func (sh *Shard) blame(err error) { sh.Status.blame(err) }
+func (sh *Shard) blame(err error) { sh.status.blame(err) }
 
 func (sh *Shard) countDialError(err error) {
 	sh.Redis.Dials.Add("error")
@@ -113,15 +113,15 @@ func (sh *Shard) countDialError(err error) {
 func (sh *Shard) Publish(n *remote.Node) {
 	sh.Node.Store(n)
 	changed := make(chan struct{})
-	close(*sh.NodeChanged.Swap(&changed))
+	close(*sh.nodeChanged.Swap(&changed))
 }
 
 // episodePatience is how old an episode may be for a write to wait for the next
 // master: in a longer one it is kept at once.
 const episodePatience = 5 * time.Second
 
-// PatientMaster is awaitMaster for a write that has not tried any yet.
-func (sh *Shard) PatientMaster(p *deadline.Budget) *remote.Node {
+// patientMaster is awaitMaster for a write that has not tried any yet.
+func (sh *Shard) patientMaster(p *deadline.Budget) *remote.Node {
 	if n := sh.Node.Load(); n != nil {
 		return n
 	}
@@ -133,11 +133,11 @@ func (sh *Shard) PatientMaster(p *deadline.Budget) *remote.Node {
 // ctx. nil: there is none.
 func (sh *Shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
 	for {
-		changed := *sh.NodeChanged.Load()
+		changed := *sh.nodeChanged.Load()
 		if n := sh.Node.Load(); n != nil && n != not {
 			return n
 		}
-		if sh.Config.Mode != health.ModeSentinel || sh.blackouts.age() > episodePatience {
+		if sh.Config.Mode != health.ModeSentinel || sh.downtimes.age() > episodePatience {
 			return nil
 		}
 		select {

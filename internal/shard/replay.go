@@ -24,8 +24,11 @@ func (sh *Shard) WakeReplay() {
 
 // KeptWrite notes that the outbox has got a write, and asks for its replay.
 func (sh *Shard) KeptWrite(cause error) {
+	if sh.memoryOnly() {
+		return
+	}
 	if sh.Node.Load() != nil {
-		sh.Status.Apply(writesPending, cause)
+		sh.status.Apply(writesPending, cause)
 	}
 	sh.WakeReplay()
 }
@@ -48,13 +51,13 @@ func (sh *Shard) replay(ctx context.Context) {
 		switch err := sh.Drain(ctx, node); {
 		case sh.Node.Load() != node:
 		case err != nil:
-			sh.Status.blame(err)
+			sh.status.blame(err)
 			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
 				_ = remote.Pause(ctx, replayAgain)
 				sh.WakeReplay()
 			}
 		default:
-			sh.Status.replayed(sh.Outbox.Empty)
+			sh.status.replayed(sh.Outbox.Empty)
 		}
 	}
 }

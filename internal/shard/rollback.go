@@ -8,19 +8,15 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// Rollback is the last time that the server had lost what it had answered: it was
-// restarted from an older snapshot, or somebody loaded one. nil: never.
-func (sh *Shard) Rollback() *findings.Rollback { return sh.Recovery.rollback.Load() }
-
 // rolledBack reports whether the server at addr has gone back to older data. It had
 // answered the barrier last, and holds an earlier one now, or, after a restart, none.
-func rolledBack(addr string, last beaten, holds uint64, restarted bool) bool {
+func rolledBack(addr string, last answered, holds uint64, restarted bool) bool {
 	return last.node != nil && last.node.Addr == addr && holds < last.N && (holds > 0 || restarted)
 }
 
 // noteRollback notes that the node has lost writes, of which so many are sent again.
 func (sh *Shard) noteRollback(n *remote.Node, writes int) {
-	r := &sh.Recovery
+	r := &sh.recovery
 	r.rollback.Store(&findings.Rollback{
 		At: time.Now(), Addr: n.Addr, Writes: writes,
 		Skipped: r.superseded.Load(), Deleted: r.invalidated.Load() + r.evicted.Load(),

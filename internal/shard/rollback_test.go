@@ -7,11 +7,11 @@ import (
 )
 
 func TestARollbackIsToldFromAFailoverAndAReconnect(t *testing.T) {
-	last := beaten{N: 9, node: &remote.Node{Addr: "n1:6379"}}
+	last := answered{N: 9, node: &remote.Node{Addr: "n1:6379"}}
 	for _, tt := range []struct {
 		name      string
 		addr      string
-		last      beaten
+		last      answered
 		holds     uint64
 		restarted bool
 		want      bool
@@ -22,7 +22,7 @@ func TestARollbackIsToldFromAFailoverAndAReconnect(t *testing.T) {
 		{"a failover", "n2:6379", last, 8, true, false},
 		{"the key is gone after a restart", "n1:6379", last, 0, true, true},
 		{"the key is gone without one", "n1:6379", last, 0, false, false},
-		{"nothing was answered yet", "n1:6379", beaten{}, 0, true, false},
+		{"nothing was answered yet", "n1:6379", answered{}, 0, true, false},
 	} {
 		if got := rolledBack(tt.addr, tt.last, tt.holds, tt.restarted); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)

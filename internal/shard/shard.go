@@ -32,55 +32,56 @@ import (
 type Shard struct {
 	Config  Config
 	Log     *slog.Logger // never waits
-	Process string       // names this process in Redis
+	process string       // names this process in Redis
 
 	Clock  *clock.Clock
-	Clocks *remote.Clocks // the servers'
+	clocks *remote.Clocks // the servers'
 	left   *remote.Left   // connections that were given up
 	cuts   acl.Cuts       // connections that ended at a question about rights
 
 	// The master.
 	Node        atomic.Pointer[remote.Node] // the verified master, or nil
-	NodeChanged atomic.Pointer[chan struct{}]
-	Reached     atomic.Bool                // a master has been verified once
+	nodeChanged atomic.Pointer[chan struct{}]
+	reached     atomic.Bool                // a master has been verified once
 	View        atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
-	Status      *status
-	blackouts   *blackouts
+	status      *status
+	downtimes   *downtimes
 	Redis       *redisStats
 	sizes       remote.Sizes // what masters refuse for its size
 	Evicting    evicting
 
 	// What is owed to it.
-	Outbox   *outbox.Box       // writes that no master has taken
-	Ledger   *outbox.Ledger    // those that one has, for as long as it could lose them
-	Journal  *journaled        // nil: there is no file
-	Kept     map[string][]byte // in the journal by other packages, in an earlier process
-	Locks    *keylock.Locks
-	Barriers *barriers
-	Beats    beats
-	wake     chan struct{} // the replayer's
-	batches  batches       // of the replay, whose goroutine alone uses it
-	Recovery recoveryStats
-	Tombs    Tombs
-	Undone   *undone
-	flushes  flushes
+	Outbox      *outbox.Box       // writes that no master has taken
+	Ledger      *outbox.Ledger    // those that one has, for as long as it could lose them
+	journal     *journaled        // nil: there is no file
+	kept        map[string][]byte // in the journal by other packages, in an earlier process
+	Locks       *keylock.Locks
+	Barriers    *barriers
+	onHeartbeat listeners
+	wake        chan struct{} // the replayer's
+	batches     batches       // of the replay, whose goroutine alone uses it
+	recovery    recoveryStats
+	tombs       Tombs
+	undone      *undone
+	flushes     flushes
+	others      others
 
 	// What others change.
 	Feed        *feed
 	Scripts     *scripts
-	Classes     sync.Map   // by name
+	classes     sync.Map   // by name
 	listeningMu sync.Mutex // guards listening
 	Listening   listening
 
-	Replayed      atomic.Uint64
-	Expired       atomic.Uint64
-	RejectedAt    atomic.Int64      // the last of them, Unix nanoseconds
-	Rejections    atomic.Uint64     // kept writes that a master will never take
-	failovers     counter.Labelled  // ended ones by cause
-	blackoutTimes counter.Histogram // of those
+	replayed        atomic.Uint64
+	expired         atomic.Uint64
+	rejectedAt      atomic.Int64      // the last of them, Unix nanoseconds
+	rejections      atomic.Uint64     // kept writes that a master will never take
+	failovers       counter.Labelled  // ended ones by cause
+	downtimeLengths counter.Histogram // of those
 
 	Ctx    context.Context // ends when the client has been closed
-	Cancel context.CancelCauseFunc
+	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup   // goroutines that live as long as the client
 	tasks  inflight.Tracker // goroutines that end by themselves
 }
@@ -89,38 +90,40 @@ func New(o Config, clock *clock.Clock) *Shard {
 	sh := &Shard{
 		Config:    o,
 		Log:       o.Log,
-		Process:   o.Process,
+		process:   o.Process,
 		Clock:     clock,
-		Clocks:    new(remote.Clocks),
+		clocks:    new(remote.Clocks),
 		left:      new(remote.Left),
-		Status:    newStatus(o),
-		blackouts: newBlackouts(),
+		status:    newStatus(o),
+		downtimes: newDowntimes(),
 		Redis:     newRedisStats(),
 		Outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		Ledger:    outbox.NewLedger(outbox.LedgerBounds{Entries: o.OutboxEntries, Bytes: o.OutboxBytes, RingBytes: o.RingBytes, RingAge: o.RingAge}),
-		Kept:      map[string][]byte{},
+		kept:      map[string][]byte{},
 		Locks:     keylock.New(),
 		Barriers:  newBarriers(),
 		wake:      make(chan struct{}, 1),
-		Undone:    newUndone(),
+		undone:    newUndone(),
 		Feed:      NewFeed(),
 		Scripts:   newScripts(),
 		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
 	changed := make(chan struct{})
-	sh.NodeChanged.Store(&changed)
-	sh.Ctx, sh.Cancel = context.WithCancelCause(context.Background())
+	sh.nodeChanged.Store(&changed)
+	clock.Late = sh.Feed.Doubt
+	sh.Ctx, sh.cancel = context.WithCancelCause(context.Background())
 	return sh
 }
 
 // Open takes up what an earlier process has left, and starts the goroutines.
 func (sh *Shard) Open() (err error) {
-	if sh.Journal, err = openJournal(sh.Config.JournalDir, sh); err != nil {
+	if sh.journal, err = openJournal(sh.Config.JournalDir, sh); err != nil {
+		sh.cancel(err)
 		return err
 	}
 	sh.Goes(sh.Clock.Run)
-	sh.Goes(sh.Status.deliver)
-	if sh.Config.Mode == health.ModeMemoryOnly {
+	sh.Goes(sh.status.deliver)
+	if sh.memoryOnly() {
 		return nil
 	}
 	sh.Goes(sh.keepMaster)
@@ -149,7 +152,7 @@ func (sh *Shard) Spawn(f func()) bool {
 
 // End ends all goroutines, and returns a channel that is closed when they have.
 func (sh *Shard) End(cause error) <-chan struct{} {
-	sh.Cancel(cause)
+	sh.cancel(cause)
 	gone := make(chan struct{})
 	go func() {
 		sh.wg.Wait()
@@ -160,75 +163,58 @@ func (sh *Shard) End(cause error) <-chan struct{} {
 }
 
 // Closed reports whether Close has begun.
-func (sh *Shard) Closed() bool { return sh.Status.Get().State == health.Closed }
+func (sh *Shard) Closed() bool { return sh.State() == health.Closed }
+
+// Connected reports whether a master is in use.
+func (sh *Shard) Connected() bool { return sh.Node.Load() != nil }
+
+// Undisturbed reports that nobody else's write of the key was announced since the mark.
+func (sh *Shard) Undisturbed(m Mark) bool { return sh.Feed.Undisturbed(m) }
+
+// State is what can be done at this moment.
+func (sh *Shard) State() health.State { return sh.status.Get().State }
+
+// WatchState is State, with a channel that is closed when it changes.
+func (sh *Shard) WatchState() (health.State, <-chan struct{}) {
+	s, changed := sh.status.Watch()
+	return s.State, changed
+}
+
+// BeginClose lets the state be Closed.
+func (sh *Shard) BeginClose() { sh.status.Apply(clientClosed, nil) }
+
+// CloseJournal closes the file, when all that is written has been.
+func (sh *Shard) CloseJournal(ctx context.Context) error { return sh.journal.Close(ctx) }
 
 // MemoryIsAll reports that there is no Redis that could know more.
 func (sh *Shard) MemoryIsAll() bool {
-	return sh.Config.Mode == health.ModeMemoryOnly || sh.Config.RedisOptional && !sh.Reached.Load()
+	return sh.memoryOnly() || sh.Config.RedisOptional && !sh.reached.Load()
 }
+
+func (sh *Shard) memoryOnly() bool { return sh.Config.Mode == health.ModeMemoryOnly }
 
 // Cause is why Redis is not used, or nil while it is.
 func (sh *Shard) Cause() error {
-	if sh.Config.Mode == health.ModeMemoryOnly || sh.Node.Load() != nil {
+	if sh.memoryOnly() || sh.Node.Load() != nil {
 		return nil
 	}
-	return sh.Status.Get().Cause
+	return sh.status.Get().Cause
 }
 
 var ErrNotYet = errors.New("no Redis master has been reached yet")
 
 // AwayCause is why there is no master.
 func (sh *Shard) AwayCause() error {
-	if cause := sh.Status.Get().Cause; cause != nil {
+	if cause := sh.status.Get().Cause; cause != nil {
 		return cause
 	}
 	return ErrNotYet
 }
 
-// Waits reports whether the outbox speaks of a key.
-func (sh *Shard) Waits(full string) bool {
-	if sh.Outbox.Empty() {
-		return false
-	}
-	_, ok := sh.Outbox.Find(full)
-	return ok
-}
-
-// CoveredByPrefix reports whether a delete of the key's prefix waits.
-func (sh *Shard) CoveredByPrefix(full string) bool {
+// coveredByPrefix reports whether a delete of the key's prefix waits.
+func (sh *Shard) coveredByPrefix(full string) bool {
 	if sh.Outbox.Empty() {
 		return false
 	}
 	return sh.Outbox.Covered(full)
-}
-
-// beats are those who hear of each barrier that the master answers.
-type beats struct {
-	mu   sync.Mutex // guards what follows
-	next int
-	all  map[int]func(watch.Beat)
-}
-
-func (b *beats) Add(f func(watch.Beat)) (stop func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all == nil {
-		b.all = map[int]func(watch.Beat){}
-	}
-	b.next++
-	id := b.next
-	b.all[id] = f
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.all, id)
-	}
-}
-
-func (b *beats) tell(beat watch.Beat) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, f := range b.all {
-		f(beat)
-	}
 }

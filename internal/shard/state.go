@@ -10,14 +10,14 @@ const (
 	masterLost                       // its connection broke or the breaker opened
 	writesPending                    // the outbox holds a write although a master answers
 	writesReplayed                   // the outbox is empty
-	ClientClosed
+	clientClosed
 )
 
 // nextState is the whole state machine: no clock, no lock, no I/O. An event that
 // does not belong to the state changes nothing.
 func nextState(s health.State, ev stateEvent) health.State {
 	switch {
-	case s == health.Closed || ev == ClientClosed:
+	case s == health.Closed || ev == clientClosed:
 		return health.Closed
 	case ev == masterLost:
 		return health.Degraded

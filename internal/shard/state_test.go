@@ -26,9 +26,9 @@ func TestEveryEventInEveryState(t *testing.T) {
 		{masterLost, "the master is lost", [4]health.State{health.Degraded, health.Degraded, health.Degraded, health.Closed}},
 		{writesPending, "a write is kept", [4]health.State{health.Degraded, health.Recovering, health.Recovering, health.Closed}},
 		{writesReplayed, "nothing is left to send", [4]health.State{health.Degraded, health.Connected, health.Connected, health.Closed}},
-		{ClientClosed, "the client is closed", [4]health.State{health.Closed, health.Closed, health.Closed, health.Closed}},
+		{clientClosed, "the client is closed", [4]health.State{health.Closed, health.Closed, health.Closed, health.Closed}},
 	}
-	if len(events) != int(ClientClosed)+1 {
+	if len(events) != int(clientClosed)+1 {
 		t.Error("an event is missing in this table")
 	}
 	for _, e := range events {
@@ -67,7 +67,7 @@ func TestChangesOfStateAreToldInOrderWithTheirCause(t *testing.T) {
 		}})
 		deliverIn(t, s)
 		down := errors.New("down")
-		for _, ev := range []stateEvent{masterVerified, writesReplayed, masterLost, masterLost, masterVerified, writesReplayed, ClientClosed, masterVerified} {
+		for _, ev := range []stateEvent{masterVerified, writesReplayed, masterLost, masterLost, masterVerified, writesReplayed, clientClosed, masterVerified} {
 			var cause error
 			if ev == masterLost {
 				cause = down
@@ -126,7 +126,7 @@ func TestWhatIsQueuedAtCloseIsToldStill(t *testing.T) {
 		told := 0
 		s := newStatus(Config{Log: quiet, Changed: func(health.Change) { told++ }})
 		s.Apply(masterVerified, nil)
-		s.Apply(ClientClosed, nil)
+		s.Apply(clientClosed, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		s.deliver(ctx)
@@ -148,7 +148,7 @@ func TestTheTimeWithoutAMasterIsAddedUp(t *testing.T) {
 			{writesPending, 3 * time.Second},
 			{writesReplayed, 3 * time.Second},
 			{masterLost, 4 * time.Second},
-			{ClientClosed, 4 * time.Second},
+			{clientClosed, 4 * time.Second},
 		}
 		time.Sleep(time.Second)
 		for _, step := range steps {

@@ -44,7 +44,7 @@ func newStatus(o Config) *status {
 	s := &status{log: o.Log, config: o, queue: make(chan func(), eventQueue), changed: make(chan struct{}), transitions: map[stats.Transition]uint64{}}
 	s.current.Store(&condition{State: health.Degraded, Since: time.Now()})
 	for from := health.Degraded; from <= health.Closed; from++ {
-		for ev := masterVerified; ev <= ClientClosed; ev++ {
+		for ev := masterVerified; ev <= clientClosed; ev++ {
 			if to := nextState(from, ev); to != from {
 				s.transitions[Transition(from, to)] = 0
 			}
@@ -120,7 +120,7 @@ func (s *status) change(was, now *condition) {
 	s.changed = make(chan struct{})
 	if f := s.config.Changed; f != nil {
 		ch := health.Change{From: was.State, To: now.State, At: now.Since, Cause: now.Cause}
-		s.tell(func() { f(ch) })
+		s.enqueue(func() { f(ch) })
 	}
 	s.logChange(was, now)
 }
@@ -128,12 +128,12 @@ func (s *status) change(was, now *condition) {
 // failedOver queues a failover for the callback.
 func (s *status) failedOver(f health.Failover) {
 	if call := s.config.FailedOver; call != nil {
-		s.tell(func() { call(f) })
+		s.enqueue(func() { call(f) })
 	}
 }
 
 // tell queues a callback; at the bound the oldest is dropped.
-func (s *status) tell(call func()) {
+func (s *status) enqueue(call func()) {
 	for {
 		select {
 		case s.queue <- call:

@@ -11,7 +11,7 @@ import (
 // Tombs counts the tombstones of this process, by the minute in which they were left.
 type Tombs struct {
 	mu      sync.Mutex // guards minutes
-	minutes [TombMinutes]tombMinute
+	minutes [tombMinutes]tombMinute
 }
 
 type tombMinute struct {
@@ -19,21 +19,21 @@ type tombMinute struct {
 	stats.Tombstones
 }
 
-// TombMinutes is how many minutes a tombstone may have been left in: those that it
+// tombMinutes is how many minutes a tombstone may have been left in: those that it
 // lives, and the one that has begun.
-const TombMinutes = int64(remote.TombstoneLife/time.Minute) + 1
+const tombMinutes = int64(remote.TombstoneLife/time.Minute) + 1
 
 // Left notes a tombstone under a key of so many bytes.
 func (t *Tombs) Left(keyBytes int, now int64) {
 	minute := now / int64(time.Minute)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	m := &t.minutes[minute%TombMinutes]
+	m := &t.minutes[minute%tombMinutes]
 	if m.minute != minute {
 		*m = tombMinute{minute: minute}
 	}
 	m.Live++
-	m.Bytes += TombBytes(keyBytes)
+	m.Bytes += tombBytes(keyBytes)
 }
 
 // Live adds up what still lives, give or take a minute.
@@ -42,7 +42,7 @@ func (t *Tombs) Live(now int64) (s stats.Tombstones) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, m := range t.minutes {
-		if minute-m.minute < TombMinutes {
+		if minute-m.minute < tombMinutes {
 			s.Live += m.Live
 			s.Bytes += m.Bytes
 		}
@@ -50,6 +50,6 @@ func (t *Tombs) Live(now int64) (s stats.Tombstones) {
 	return s
 }
 
-// TombBytes is about what a tombstone takes in Redis: two objects and their places
+// tombBytes is about what a tombstone takes in Redis: two objects and their places
 // in two tables, and its key as the allocator rounds it up.
-func TombBytes(keyBytes int) int64 { return int64(160 + keyBytes + keyBytes/4) }
+func tombBytes(keyBytes int) int64 { return int64(160 + keyBytes + keyBytes/4) }

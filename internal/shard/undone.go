@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -114,7 +115,7 @@ func (u *undone) Waits() bool {
 // changedByOther is called for what is announced: it must be quick.
 func (sh *Shard) changedByOther(key string) {
 	if at := sh.Ledger.LastSince(key); at != 0 && at > sh.Clock.Now()-int64(LateMost) {
-		sh.Undone.Add(key)
+		sh.undone.Add(key)
 	}
 }
 
@@ -123,7 +124,7 @@ func (sh *Shard) changedByOther(key string) {
 // asked for.
 func (sh *Shard) changedUnheard() {
 	for _, key := range sh.Ledger.Recent(sh.Clock.Now()-int64(LateMost), undoneKept) {
-		sh.Undone.Add(key)
+		sh.undone.Add(key)
 	}
 }
 
@@ -134,28 +135,28 @@ func (sh *Shard) watchOwn(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-sh.Undone.wake:
+			case <-sh.undone.wake:
 			}
 		}
 		if remote.Pause(ctx, pause) != nil {
 			return
 		}
 		var found int
-		found, more = sh.AskUndone(ctx)
+		found, more = sh.askUndone(ctx)
 		pause = undoneAfter(pause, more && found == 0)
 	}
 }
 
-// AskUndone is one round. more: something is left to be asked for. Without a master
+// askUndone is one round. more: something is left to be asked for. Without a master
 // all of it waits for one.
-func (sh *Shard) AskUndone(ctx context.Context) (found int, more bool) {
+func (sh *Shard) askUndone(ctx context.Context) (found int, more bool) {
 	node := sh.Node.Load()
 	if node == nil {
-		return 0, sh.Undone.Waits()
+		return 0, sh.undone.Waits()
 	}
-	qs, more := sh.Undone.take()
+	qs, more := sh.undone.take()
 	found, unanswered := sh.findUndone(ctx, node, qs)
-	for _, key := range sh.Undone.again(unanswered) {
+	for _, key := range sh.undone.again(unanswered) {
 		if r, ok := sh.Ledger.Last(key); ok && r.Kind != outbox.Touch {
 			sh.undoneBy(&r)
 		}
@@ -206,27 +207,29 @@ func (sh *Shard) undoneBy(r *outbox.Record) {
 	k := sh.ClassOf(r.Key)
 	switch {
 	case r.Class != "":
-		sh.RecallUndone(r.Key)
+		sh.recallUndone(r.Key)
 	case k != nil: // the delete of a prefix
 		r.Class = k.Prefix
 		sh.sendAgain(*r)
 	}
 }
 
-// RecallUndone takes a record out of the ledger and sends it again.
-func (sh *Shard) RecallUndone(key string) {
+// recallUndone takes a record out of the ledger and sends it again.
+func (sh *Shard) recallUndone(key string) {
 	if r, ok := sh.Ledger.Recall(key); ok {
 		sh.sendAgain(r)
 	}
 }
+
+var errUndone = errors.New("a write of this process may have been undone by a late one of another")
 
 // sendAgain puts what a master has taken back into the outbox.
 func (sh *Shard) sendAgain(r outbox.Record) {
 	sh.Spawn(func() {
 		rs := []outbox.Record{r}
 		sh.Outbox.Return(rs, nil)
-		sh.Journal.record(r, sh) // the barrier that covers what was sent before does not vouch for it
-		sh.Journal.dropped(sh, rs)
+		sh.journal.record(r, sh) // the barrier that covers what was sent before does not vouch for it
+		sh.journal.dropped(sh, rs)
 		sh.KeptWrite(errUndone)
 	})
 }

@@ -1,9 +1,12 @@
 package shard
 
 import (
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/evercache/evercache/internal/clock"
 )
 
 func TestUndoneAsksRarelyWhereThereIsAlwaysMore(t *testing.T) {
@@ -70,5 +73,15 @@ func TestUndoneAsksAgainSoOften(t *testing.T) {
 	}
 	if qs, _ = u.take(); len(qs) != 1 || qs[0].tries != 0 {
 		t.Errorf("%v is asked for", qs)
+	}
+}
+
+// Without a master nothing is taken off the list.
+func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
+	sh := New(Config{Log: slog.New(slog.DiscardHandler)}, clock.New())
+	t.Cleanup(func() { sh.cancel(nil) })
+	sh.undone.Add("c:k")
+	if found, more := sh.askUndone(t.Context()); found != 0 || !more || !sh.undone.Waits() {
+		t.Errorf("%d found, more: %v, waits: %v", found, more, sh.undone.Waits())
 	}
 }

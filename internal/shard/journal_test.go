@@ -1,4 +1,4 @@
-package evercache
+package shard_test
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +22,7 @@ import (
 )
 
 // end closes a client as its process would, and wants nothing to be lost.
-func end(t *testing.T, c *Client) {
+func end(t *testing.T, c *evercache.Client) {
 	t.Helper()
 	if err := c.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -29,10 +31,10 @@ func end(t *testing.T, c *Client) {
 
 // outageWith opens a client with a journal on a Redis that was there and is not
 // any more.
-func outageWith(t *testing.T, p *redisproc.Process, dir string) (*Client, *Cache[string]) {
+func outageWith(t *testing.T, p *redisproc.Process, dir string) (*evercache.Client, *evercache.Cache[string]) {
 	t.Helper()
-	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
-	c := cacheOf[string](t, client, "c", Policy{})
+	client := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: time.Second})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	connect(t, client, 20*time.Second)
 	waitUntil(t, 20*time.Second, func() bool { return hasBarrier(client) }, func() string { return "the server's time is not known" })
 	if err := p.Pause(); err != nil {
@@ -49,17 +51,17 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 		redisDo(t, p, "SET", "c:"+key, "old", "PX", "3600000")
 	}
 	client, c := outageWith(t, p, dir)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "first"))
-	wantWritten(t, Journaled)(c.Set(t.Context(), "overwritten", "new"))
-	wantWritten(t, Journaled)(c.Set(t.Context(), "touched", "new", MinDurability(Journaled)))
-	wantWritten(t, Journaled)(c.Delete(t.Context(), "deleted"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "overwritten", "first"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "overwritten", "new"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "touched", "new", evercache.MinDurability(evercache.Journaled)))
+	wantWritten(t, evercache.Journaled)(c.Delete(t.Context(), "deleted"))
 	n, r, err := c.DeletePrefix(t.Context(), "p")
 	wantValue(t, n, err, -1)
-	wantValue(t, r.Durability, err, Journaled)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "p2", "after"))
-	wantWritten(t, Journaled)(c.Set(t.Context(), "theirs", "ours"))
-	wantWritten(t, Journaled)(c.Set(t.Context(), "gone", "ours"))
-	wantWritten(t, Journaled)(c.Touch(t.Context(), "touched", TTL(2*time.Hour))) // from here on ends tell no order
+	wantValue(t, r.Durability, err, evercache.Journaled)
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "p2", "after"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "theirs", "ours"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "gone", "ours"))
+	wantWritten(t, evercache.Journaled)(c.Touch(t.Context(), "touched", evercache.TTL(2*time.Hour))) // from here on ends tell no order
 	if h := client.Health().Journal; !h.Enabled || h.Entries != 7 || h.Bytes == 0 || h.Err != nil {
 		t.Errorf("journal = %+v", h)
 	}
@@ -67,11 +69,11 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 
 	time.Sleep(30 * time.Millisecond)
 	resume(t, p)
-	other := cacheAt(t, p.Addr(), Policy{})
-	wantWritten(t, Master)(other.Set(t.Context(), "theirs", "later"))
-	wantWritten(t, Master)(other.Delete(t.Context(), "gone"))
+	other := cacheAt(t, p.Addr(), evercache.Policy{})
+	wantWritten(t, evercache.Master)(other.Set(t.Context(), "theirs", "later"))
+	wantWritten(t, evercache.Master)(other.Delete(t.Context(), "gone"))
 
-	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	next := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir})
 	connect(t, next, 20*time.Second)
 	want := map[string]string{"overwritten": "new", "touched": "new", "deleted": "", "p1": "", "p2": "after", "theirs": "later", "gone": ""}
 	for key, v := range want {
@@ -90,8 +92,8 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 			return fmt.Sprintf("what Redis has taken waits in the file: %+v", next.Health().Journal)
 		})
 	end(t, next)
-	third := open(t, Options{Addr: noRedis, JournalDir: dir})
-	if !third.shard.Outbox.Empty() {
+	third := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	if !shard.Of(third).Outbox.Empty() {
 		t.Error("what was confirmed is sent once more")
 	}
 }
@@ -99,14 +101,14 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 func TestAJournalHasOneClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	open(t, Options{Addr: noRedis, JournalDir: dir})
-	_, err := Open(t.Context(), Options{Addr: noRedis, JournalDir: dir, Logger: quiet})
+	open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	_, err := evercache.Open(t.Context(), evercache.Options{Addr: noRedis, JournalDir: dir, Logger: quiet})
 	wantErr(t, err, journal.ErrInUse)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Open(t.Context(), Options{Addr: noRedis, JournalDir: file, Logger: quiet}); err == nil {
+	if _, err = evercache.Open(t.Context(), evercache.Options{Addr: noRedis, JournalDir: file, Logger: quiet}); err == nil {
 		t.Error("a file was opened as a directory")
 	}
 }
@@ -116,7 +118,7 @@ func TestADamagedJournalIsSetAsideAndTold(t *testing.T) {
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	client, c := outageWith(t, p, dir)
 	for i := range 10 {
-		wantWritten(t, Journaled)(c.Set(t.Context(), fmt.Sprint(i), "v"))
+		wantWritten(t, evercache.Journaled)(c.Set(t.Context(), fmt.Sprint(i), "v"))
 	}
 	end(t, client)
 	file := filepath.Join(dir, "journal")
@@ -125,7 +127,7 @@ func TestADamagedJournalIsSetAsideAndTold(t *testing.T) {
 	data[len(data)/2] ^= 1
 	wantErr(t, os.WriteFile(file, data, 0o600), nil)
 	resume(t, p)
-	next := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	next := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir})
 	waitFinding(t, next, "journal-damaged")
 	connect(t, next, 20*time.Second)
 	waitInRedis(t, p, "c:0", "v") // it was before the damage
@@ -142,9 +144,9 @@ func TestARecordThatMakesNoSenseIsLeftOutAndTold(t *testing.T) {
 	_, err = j.Append(t.Context(), journal.Entry{Kind: shard.EntryRecord, Key: "kc:a", Payload: []byte{99}})
 	wantErr(t, err, nil)
 	wantErr(t, j.Close(t.Context()), nil)
-	client := open(t, Options{Addr: noRedis, JournalDir: dir})
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
 	waitFinding(t, client, "journal-damaged")
-	if !client.shard.Outbox.Empty() || client.Health().Journal.Entries != 0 {
+	if !shard.Of(client).Outbox.Empty() || client.Health().Journal.Entries != 0 {
 		t.Errorf("health = %+v", client.Health())
 	}
 }
@@ -155,20 +157,20 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 	t.Parallel()
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
 	client, c := outageWith(t, p, dir)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "kept", "v"))
-	wantErr(t, client.shard.Journal.File.Close(t.Context()), nil)
-	writes := map[string]func() (Receipt, error){
-		"Set":    func() (Receipt, error) { return c.Set(t.Context(), "a", "v") },
-		"Delete": func() (Receipt, error) { return c.Delete(t.Context(), "b") },
-		"DeletePrefix": func() (Receipt, error) {
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "kept", "v"))
+	wantErr(t, shard.Of(client).Journal().File.Close(t.Context()), nil)
+	writes := map[string]func() (evercache.Receipt, error){
+		"Set":    func() (evercache.Receipt, error) { return c.Set(t.Context(), "a", "v") },
+		"Delete": func() (evercache.Receipt, error) { return c.Delete(t.Context(), "b") },
+		"DeletePrefix": func() (evercache.Receipt, error) {
 			_, r, err := c.DeletePrefix(t.Context(), "x")
 			return r, err
 		},
 	}
 	for name, write := range writes {
 		r, err := write()
-		below, ok := errors.AsType[*DurabilityError](err)
-		if !ok || below.Asked != Journaled || below.Got != Memory || r.Durability != Memory || !errors.Is(err, journal.ErrClosed) {
+		below, ok := errors.AsType[*evercache.DurabilityError](err)
+		if !ok || below.Asked != evercache.Journaled || below.Got != evercache.Memory || r.Durability != evercache.Memory || !errors.Is(err, journal.ErrClosed) {
 			t.Errorf("%s = %+v, %v", name, r, err)
 		}
 	}
@@ -177,7 +179,7 @@ func TestWithoutItsDiskAWriteIsInForceAndSaysSo(t *testing.T) {
 		wantValue(t, e.Value, err, want)
 	}
 	err := client.Close()
-	if unsaved, ok := errors.AsType[*UnsavedError](err); !ok || unsaved.Writes == 0 {
+	if unsaved, ok := errors.AsType[*evercache.UnsavedError](err); !ok || unsaved.Writes == 0 {
 		t.Errorf("Close = %v, want the writes that are in no file", err)
 	}
 	resume(t, p)
@@ -189,26 +191,26 @@ func TestAJournalWhoseFolderIsRemovedIsToldAndMadeAnew(t *testing.T) {
 	t.Parallel()
 	p, dir := startRedis(t, redisproc.Options{}), filepath.Join(t.TempDir(), "j")
 	client, c := outageWith(t, p, dir)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "before", "v"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "before", "v"))
 
 	wantErr(t, os.RemoveAll(dir), nil)
 	wantErr(t, os.WriteFile(dir, nil, 0o600), nil) // no folder can be made there
 	r, err := c.Set(t.Context(), "meanwhile", "v")
-	if _, ok := errors.AsType[*DurabilityError](err); !ok || r.Durability != Memory || !errors.Is(err, journal.ErrFailed) {
+	if _, ok := errors.AsType[*evercache.DurabilityError](err); !ok || r.Durability != evercache.Memory || !errors.Is(err, journal.ErrFailed) {
 		t.Errorf("Set = %+v, %v", r, err)
 	}
 	waitFinding(t, client, "journal-failed")
 
 	wantErr(t, os.Remove(dir), nil)
 	waitUntil(t, 15*time.Second, func() bool { return client.Health().Journal.Err == nil }, func() string { return "the journal stays failed" })
-	wantWritten(t, Journaled)(c.Set(t.Context(), "after", "v"))
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "after", "v"))
 	b, err := os.ReadFile(filepath.Join(dir, "journal")) // what is there if the process is killed
 	wantErr(t, err, nil)
 	left := t.TempDir()
 	wantErr(t, os.WriteFile(filepath.Join(left, "journal"), b, 0o600), nil)
-	next := open(t, Options{Addr: noRedis, JournalDir: left})
+	next := open(t, evercache.Options{Addr: noRedis, JournalDir: left})
 	for _, key := range []string{"before", "meanwhile", "after"} {
-		if _, ok := next.shard.Outbox.Find("c:" + key); !ok {
+		if _, ok := shard.Of(next).Outbox.Find("c:" + key); !ok {
 			t.Errorf("%s is lost with the process", key)
 		}
 	}
@@ -223,7 +225,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	}
 	for _, e := range []journal.Entry{
 		shard.EncodeRecord(&full, clock), shard.EncodeRecord(&outbox.Record{Kind: outbox.Delete, Key: "k"}, clock),
-		shard.EncodeRecord(&outbox.Record{Kind: outbox.Touch, Key: "k", TTL: MaxTTL}, clock),
+		shard.EncodeRecord(&outbox.Record{Kind: outbox.Touch, Key: "k", TTL: evercache.MaxTTL}, clock),
 		shard.EncodePrefix(outbox.Prefix{Text: "p:c:x", Since: 9, Lo: 1, Hi: 2}, clock), shard.EncodePrefix(outbox.Prefix{}, clock),
 	} {
 		f.Add(e.Kind, e.Key, slices.Concat(e.Payload, e.Rest))
@@ -240,7 +242,7 @@ func FuzzDecodeEntry(f *testing.F) {
 		case (r == nil) == (p == nil):
 			t.Fatalf("%v and %v", r, p)
 		case r != nil:
-			if r.Key == "" || r.Kind > outbox.Invalidate || r.TTL < 0 || r.TTL > MaxTTL {
+			if r.Key == "" || r.Kind > outbox.Invalidate || r.TTL < 0 || r.TTL > evercache.MaxTTL {
 				t.Fatalf("%+v", r)
 			}
 			again = shard.EncodeRecord(r, clock)

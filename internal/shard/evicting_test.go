@@ -1,4 +1,4 @@
-package evercache
+package shard_test
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache"
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
@@ -86,12 +88,12 @@ func evictAll(t *testing.T, p *redisproc.Process) {
 
 // cutOff is a client that keeps n writes of class c while it is cut off from p; back
 // ends that, and waits until they are sent.
-func cutOff(t *testing.T, p *redisproc.Process, n int) (client *Client, c *Cache[string], back func()) {
+func cutOff(t *testing.T, p *redisproc.Process, n int) (client *evercache.Client, c *evercache.Cache[string], back func()) {
 	t.Helper()
 	f := startProxy(t, p.Addr())
 	client = openAt(t, f.Addr())
 	connect(t, client, 30*time.Second)
-	c = cacheOf[string](t, client, "c", Policy{})
+	c = cacheOf[string](t, client, "c", evercache.Policy{})
 	f.Blackhole(true)
 	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	for i := range n {
@@ -107,7 +109,7 @@ func cutOff(t *testing.T, p *redisproc.Process, n int) (client *Client, c *Cache
 
 // wantKept looks whether the writes that were kept are in Redis and in memory, or in
 // neither.
-func wantKept(t *testing.T, p *redisproc.Process, client *Client, c *Cache[string], n int, kept bool) {
+func wantKept(t *testing.T, p *redisproc.Process, client *evercache.Client, c *evercache.Cache[string], n int, kept bool) {
 	t.Helper()
 	want, evicted := "", uint64(n)
 	if kept {
@@ -136,7 +138,7 @@ func TestADeletedKeyStaysDeletedWhenItsTombstoneIsEvicted(t *testing.T) {
 				client, c, back := cutOff(t, p, n)
 				other := openAt(t, p.Addr())
 				connect(t, other, 30*time.Second)
-				there := cacheOf[string](t, other, "c", Policy{})
+				there := cacheOf[string](t, other, "c", evercache.Policy{})
 				for i := range n {
 					_, err := there.Set(t.Context(), fmt.Sprint("k", i), "there")
 					wantErr(t, err, nil)
@@ -167,7 +169,7 @@ func TestWhatAReplayLetsRedisEvictIsMissedToo(t *testing.T) {
 	client, other := openAt(t, f.Addr()), openAt(t, p.Addr())
 	connect(t, client, 30*time.Second)
 	connect(t, other, 30*time.Second)
-	c, there := cacheOf[string](t, client, "c", Policy{TTL: time.Hour}), cacheOf[string](t, other, "c", Policy{TTL: time.Hour})
+	c, there := cacheOf[string](t, client, "c", evercache.Policy{TTL: time.Hour}), cacheOf[string](t, other, "c", evercache.Policy{TTL: time.Hour})
 	f.Blackhole(true)
 	waitUntil(t, 30*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "connected" })
 	const large, deleted = 30, 30
@@ -246,13 +248,13 @@ func TestWhatAnEarlierProcessKeptIsPutBackOnlyIfRedisNeverEvicts(t *testing.T) {
 			f := startProxy(t, p.Addr())
 			f.Blackhole(true)
 			dir := filepath.Join(t.TempDir(), "j")
-			first := open(t, Options{Addr: f.Addr(), JournalDir: dir})
-			_, err := cacheOf[string](t, first, "c", Policy{}).Set(t.Context(), "a", "kept")
+			first := open(t, evercache.Options{Addr: f.Addr(), JournalDir: dir})
+			_, err := cacheOf[string](t, first, "c", evercache.Policy{}).Set(t.Context(), "a", "kept")
 			wantErr(t, err, nil)
 			at, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			wantErr(t, first.Shutdown(at), nil)
-			second := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+			second := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir})
 			connect(t, second, 30*time.Second)
 			wantStored(t, p, "c:a", want)
 		})
@@ -269,7 +271,7 @@ func TestKeysThatWereEvictedAreNoDatasetReset(t *testing.T) {
 			if evicted {
 				evictAll(t, p)
 			} else {
-				redisDo(t, p, "DEL", "~dataset", "~b:"+client.shard.Process)
+				redisDo(t, p, "DEL", "~dataset", "~b:"+shard.Of(client).Process())
 			}
 			back()
 			if h := client.Health(); hasFinding(h, "dataset-reset") != reset {
@@ -284,18 +286,18 @@ func TestTheLivesOfAClassAreNotedAgainWhenTheyMayHaveBeenEvicted(t *testing.T) {
 	p := evicts(t, "allkeys-lru")
 	client := openAt(t, p.Addr())
 	connect(t, client, 30*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	_, err := c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.keys.LivesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", shard.Of(client).ClassOf("c:").LivesKey()) != int64(1) {
 		t.Fatal("they were not noted at all")
 	}
-	was := client.shard.Evicting.Known().Generation
+	was := shard.Of(client).Evicting.Known().Generation
 	evictAll(t, p)
-	waitUntil(t, 30*time.Second, func() bool { return client.shard.Evicting.Known().Generation > was }, func() string { return "the evictions are not noticed" })
+	waitUntil(t, 30*time.Second, func() bool { return shard.Of(client).Evicting.Known().Generation > was }, func() string { return "the evictions are not noticed" })
 	_, err = c.Set(t.Context(), "a", "v")
 	wantErr(t, err, nil)
-	if redisDo(t, p, "EXISTS", c.keys.LivesKey()) != int64(1) {
+	if redisDo(t, p, "EXISTS", shard.Of(client).ClassOf("c:").LivesKey()) != int64(1) {
 		t.Error("they are not noted again")
 	}
 }
@@ -310,7 +312,7 @@ func TestAServerThatEvictsIsTold(t *testing.T) {
 	waitUntil(t, 30*time.Second, func() bool { return !hasFinding(client.Health(), "redis-evicts") }, func() string { return "it is still told" })
 
 	redisDo(t, p, "ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-info", "-config")
-	mute := open(t, Options{Addr: p.Addr(), Username: "app", Password: "x"})
+	mute := open(t, evercache.Options{Addr: p.Addr(), Username: "app", Password: "x"})
 	connect(t, mute, 30*time.Second)
 	waitFinding(t, mute, "redis-evicts")
 	if h := mute.Health(); hasFinding(h, "redis-noperm") {

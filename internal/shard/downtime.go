@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// blackouts are the times in which callers had no master, as they saw them:
+// downtimes are the times in which callers had no master, as they saw them:
 // from the first sign of trouble to the next master in use.
-type blackouts struct {
+type downtimes struct {
 	signAt atomic.Int64 // when a write last failed, in Unix nanoseconds
 
 	mu    sync.Mutex // guards what follows
 	since time.Time  // zero while there is a master
-	past  []blackout // oldest first
+	past  []downtime // oldest first
 }
 
-type blackout struct {
+type downtime struct {
 	to             string // address of the master that ended it
 	began, ended   time.Time
 	replayedBefore uint64
 }
 
-const maxBlackouts = 64
+const maxDowntimes = 64
 
-func newBlackouts() *blackouts { return &blackouts{since: time.Now()} }
+func newDowntimes() *downtimes { return &downtimes{since: time.Now()} }
 
 // sign notes that a write has failed: the trouble may have begun.
-func (b *blackouts) sign() { b.signAt.Store(time.Now().UnixNano()) }
+func (b *downtimes) sign() { b.signAt.Store(time.Now().UnixNano()) }
 
 // signBefore is how long before the loss of the master its first sign may be.
 const signBefore = 2 * time.Second
 
 // begin notes that the master is lost.
-func (b *blackouts) begin() {
+func (b *downtimes) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.since.IsZero() {
@@ -46,21 +46,21 @@ func (b *blackouts) begin() {
 }
 
 // end notes that a master is in use.
-func (b *blackouts) end(to string, replayed uint64) {
+func (b *downtimes) end(to string, replayed uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.since.IsZero() {
 		return
 	}
-	if len(b.past) == maxBlackouts {
+	if len(b.past) == maxDowntimes {
 		b.past = b.past[1:]
 	}
-	b.past = append(b.past, blackout{to: to, began: b.since, ended: time.Now(), replayedBefore: replayed})
+	b.past = append(b.past, downtime{to: to, began: b.since, ended: time.Now(), replayedBefore: replayed})
 	b.since = time.Time{}
 }
 
 // age is how long there has been no master; 0 while there is one.
-func (b *blackouts) age() time.Duration {
+func (b *downtimes) age() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.since.IsZero() {
@@ -69,9 +69,9 @@ func (b *blackouts) age() time.Duration {
 	return time.Since(b.since)
 }
 
-// of finds the blackout that ended with this master at about that time, and
+// of finds the downtime that ended with this master at about that time, and
 // how many writes were replayed between it and the next.
-func (b *blackouts) of(to string, adopted time.Time, replayedNow uint64) (took time.Duration, replayed uint64) {
+func (b *downtimes) of(to string, adopted time.Time, replayedNow uint64) (took time.Duration, replayed uint64) {
 	const slack = 250 * time.Millisecond
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,4 +1,4 @@
-package evercache
+package shard_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache"
 
 	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/journal"
@@ -44,9 +46,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 	wantErr(t, err, nil)
 	wantErr(t, j.Close(t.Context()), nil)
 
-	client := open(t, Options{Addr: p.Addr(), JournalDir: dir})
+	client := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir})
 	connect(t, client, 20*time.Second)
-	waitUntil(t, 20*time.Second, client.shard.Outbox.Empty, func() string { return "not all is sent" })
+	waitUntil(t, 20*time.Second, shard.Of(client).Outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"p1": "v", "taken": "v", "lost": "", "waited": ""} {
 		wantStored(t, p, "c:"+key, want)
 	}
@@ -54,9 +56,9 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 		func() string {
 			return fmt.Sprintf("the file keeps what waits for nothing: %+v", client.Health().Journal)
 		})
-	client.shard.Journal.Mu.Lock()
-	defer client.shard.Journal.Mu.Unlock()
-	if _, kept := client.shard.Journal.Entries[shard.RecordKey("c:taken")]; kept {
+	shard.Of(client).Journal().Mu.Lock()
+	defer shard.Of(client).Journal().Mu.Unlock()
+	if _, kept := shard.Of(client).Journal().Entries[shard.RecordKey("c:taken")]; kept {
 		t.Error("the file keeps what was let go")
 	}
 }
@@ -67,17 +69,17 @@ func TestARestartAfterALongStopDeletesNothingThatRedisHad(t *testing.T) {
 func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
-	wantWritten(t, Journaled)(c.Set(t.Context(), "a", "v"))
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 10 * time.Second})
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "a", "v"))
 	inFile := func() string {
-		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		if _, waits := next.shard.Outbox.Find("c:a"); waits {
+		next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+		if _, waits := shard.Of(next).Outbox.Find("c:a"); waits {
 			return "waits"
 		}
-		all := next.shard.Journal.Settled()
+		all := shard.Of(next).Journal().Settled()
 		for _, r := range all.Records {
-			if r.Process == client.shard.Process && string(r.Value) == "v" {
+			if r.Process == shard.Of(client).Process() && string(r.Value) == "v" {
 				if shard.Missed(all.Gaps[r.Process], r.Number) {
 					return "missed"
 				}
@@ -94,9 +96,9 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 		}
 	}
 	take := func() (number uint64) {
-		r, _ := client.shard.Outbox.Record("c:a")
-		number, _ = client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), client.shard.Clock.Now())
-		client.shard.Outbox.Done(r.Key, r.Seq)
+		r, _ := shard.Of(client).Outbox.Record("c:a")
+		number, _ = shard.Of(client).Ledger.Add(r, shard.Of(client).Ledger.Epoch(), shard.Of(client).Clock.Now())
+		shard.Of(client).Outbox.Done(r.Key, r.Seq)
 		return number
 	}
 	if got := inFile(); got != "waits" { // at once: it is fsynced
@@ -105,24 +107,24 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 	first := take()
 	wantInFile("a master has it", fmt.Sprint("taken ", first))
 
-	client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
-	rs, ps := client.shard.Ledger.Uncover(first - 1) // the next master does not
-	client.shard.Journal.Uncovered(t.Context(), first-1, client.shard.Ledger.Next(), rs, ps)
-	client.shard.Outbox.Return(rs, ps)
+	shard.Of(client).Ledger.NextBarrier(shard.Of(client).Ledger.Epoch())
+	rs, ps := shard.Of(client).Ledger.Uncover(first - 1) // the next master does not
+	shard.Of(client).Journal().Lost(t.Context(), first-1, shard.Of(client).Ledger.Next(), rs, ps)
+	shard.Of(client).Outbox.Return(rs, ps)
 	if got := inFile(); got != "missed" { // at once, before a later barrier can vouch for it
 		t.Fatalf("a next master does not have it: %s", got)
 	}
 
 	second := take()
-	client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
-	client.shard.Ledger.Confirm(second, client.shard.Clock.Now())
-	if n := client.shard.Ledger.Unconfirmed(); n != 0 {
+	shard.Of(client).Ledger.NextBarrier(shard.Of(client).Ledger.Epoch())
+	shard.Of(client).Ledger.Confirm(second, shard.Of(client).Clock.Now())
+	if n := shard.Of(client).Ledger.Unconfirmed(); n != 0 {
 		t.Fatalf("%d unconfirmed", n)
 	}
 	wantInFile("confirmed, in the ring", fmt.Sprint("taken ", second))
-	client.shard.Ledger.Trim(client.shard.Clock.Now() + int64(client.opts.RingAge) - int64(time.Second))
+	shard.Of(client).Ledger.Trim(shard.Of(client).Clock.Now() + int64(shard.Of(client).Config.RingAge) - int64(time.Second))
 	wantInFile("its time in the ring is not over", fmt.Sprint("taken ", second))
-	client.shard.Ledger.Trim(client.shard.Clock.Now() + int64(client.opts.RingAge))
+	shard.Of(client).Ledger.Trim(shard.Of(client).Clock.Now() + int64(shard.Of(client).Config.RingAge))
 	wantInFile("its time in the ring is over", "gone")
 }
 
@@ -131,14 +133,14 @@ func TestAJournaledWriteIsKeptUntilItIsConfirmed(t *testing.T) {
 func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	now := client.shard.Clock.Now()
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	now := shard.Of(client).Clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), now)
-	client.shard.RecallUndone("c:a")
+	shard.Of(client).Ledger.Add(r, shard.Of(client).Ledger.Epoch(), now)
+	shard.Of(client).RecallUndone("c:a")
 	waitUntil(t, 20*time.Second, func() bool {
-		next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-		_, waits := next.shard.Outbox.Find("c:a")
+		next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+		_, waits := shard.Of(next).Outbox.Find("c:a")
 		return waits
 	}, func() string { return "the next process takes it for delivered" })
 }
@@ -148,24 +150,24 @@ func TestWhatIsRecalledWaitsInTheFileToo(t *testing.T) {
 func TestAFileThatIsMadeAnewHoldsWhatRedisTookToo(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "j")
-	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
-	now := client.shard.Clock.Now()
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 10 * time.Second})
+	now := shard.Of(client).Clock.Now()
 	r := outbox.Record{Kind: outbox.Set, Key: "c:taken", Class: "c:", Value: []byte("v"), Since: now, Ends: now + int64(time.Hour), TTL: time.Hour}
-	number, _ := client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), now)
-	client.shard.Ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, client.shard.Ledger.Epoch(), now)
-	wantWritten(t, Journaled)(c.Set(t.Context(), "waits", "v"))
+	number, _ := shard.Of(client).Ledger.Add(r, shard.Of(client).Ledger.Epoch(), now)
+	shard.Of(client).Ledger.AddPrefix(outbox.Prefix{Text: "c:p", Since: now}, shard.Of(client).Ledger.Epoch(), now)
+	wantWritten(t, evercache.Journaled)(c.Set(t.Context(), "waits", "v"))
 	wantErr(t, os.Truncate(filepath.Join(dir, "journal"), 32), nil) // nothing can be read back
 	wantErr(t, os.RemoveAll(dir), nil)
 	waitUntil(t, 20*time.Second, func() bool {
 		_, err := c.Set(t.Context(), "another", "v")
 		return err == nil
 	}, func() string { return fmt.Sprintf("no file: %+v", client.Health().Journal) })
-	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	if _, waits := next.shard.Outbox.Find("c:waits"); !waits {
+	next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+	if _, waits := shard.Of(next).Outbox.Find("c:waits"); !waits {
 		t.Error("what waits is lost")
 	}
-	all := next.shard.Journal.Settled()
+	all := shard.Of(next).Journal().Settled()
 	if len(all.Records) != 1 || all.Records[0].Number != number || string(all.Records[0].Value) != "v" || len(all.Prefixes) != 1 {
 		t.Errorf("of what a master has taken there is %+v", all)
 	}

@@ -1,4 +1,4 @@
-package evercache
+package shard_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache"
 
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
@@ -37,7 +39,7 @@ func TestWhatTombstonesTakeIsToldAboutRightly(t *testing.T) {
 	p := startRedis(t, redisproc.Options{Config: []string{"maxmemory 30mb"}})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 5 * time.Second})
+	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 5 * time.Second})
 	const workers, each = 8, 350
 	before := usedMemory(t, p)
 	var wg sync.WaitGroup
@@ -76,8 +78,8 @@ func usedMemory(t *testing.T, p *redisproc.Process) (n int64) {
 func TestTombstonesOfAReplayAreCounted(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
-	client := away(t, p, Options{})
-	c := cacheOf[string](t, client, "c", Policy{})
+	client := away(t, p, evercache.Options{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	for i := range 5 {
 		if _, err := c.Delete(t.Context(), fmt.Sprint(i)); err != nil {
 			t.Fatal(err)

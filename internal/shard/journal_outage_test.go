@@ -1,4 +1,4 @@
-package evercache
+package shard_test
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -44,7 +46,7 @@ func waitingIn(b *outbox.Box) map[string]string {
 
 // writeMany writes keys from many goroutines and returns how many writes were
 // acknowledged at each level.
-func writeMany(t *testing.T, n int, write func(i int) (Receipt, error)) (levels [4]int) {
+func writeMany(t *testing.T, n int, write func(i int) (evercache.Receipt, error)) (levels [4]int) {
 	t.Helper()
 	var next atomic.Int64
 	var counts [4]atomic.Int64
@@ -80,11 +82,11 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 			t.Parallel()
 			const bound = 1 << 20
 			dir := t.TempDir()
-			o := Options{Addr: noRedis, JournalDir: dir, OutboxBytes: bound, OutboxEntries: tt.entries, WriteTimeout: 10 * time.Second}
+			o := evercache.Options{Addr: noRedis, JournalDir: dir, OutboxBytes: bound, OutboxEntries: tt.entries, WriteTimeout: 10 * time.Second}
 			client := open(t, o)
-			c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 30 * time.Second})
+			c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 30 * time.Second})
 			value := strings.Repeat("x", tt.size)
-			levels := writeMany(t, tt.writes, func(i int) (Receipt, error) {
+			levels := writeMany(t, tt.writes, func(i int) (evercache.Receipt, error) {
 				switch i % 50 {
 				case 49:
 					return c.Delete(t.Context(), fmt.Sprint(i-1))
@@ -94,7 +96,7 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 				}
 				return c.Set(t.Context(), fmt.Sprint(i), value)
 			})
-			if name != "too large" && levels[Journaled] == 0 || levels[Memory] == 0 {
+			if name != "too large" && levels[evercache.Journaled] == 0 || levels[evercache.Memory] == 0 {
 				t.Errorf("receipts by level: %v", levels)
 			}
 			h := client.Health().Journal
@@ -103,12 +105,12 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 			}
 			waitUntil(t, 30*time.Second, func() bool { return client.Health().Journal.Bytes < 3*bound+5<<20 },
 				func() string { return fmt.Sprintf("the file stays large: %+v", client.Health().Journal) })
-			want := waitingIn(client.shard.Outbox)
+			want := waitingIn(shard.Of(client).Outbox)
 			for run := range 3 { // each process dies before Redis is back
 				dir = leftBy(t, dir)
 				o.JournalDir = dir
 				client = open(t, o)
-				if diff := cmp.Diff(want, waitingIn(client.shard.Outbox)); diff != "" {
+				if diff := cmp.Diff(want, waitingIn(shard.Of(client).Outbox)); diff != "" {
 					t.Fatalf("process %d (-want +got):\n%.2000s", run, diff)
 				}
 			}
@@ -119,20 +121,20 @@ func TestALongOutageLeavesInTheJournalWhatTheOutboxHolds(t *testing.T) {
 func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	big := Options{Addr: noRedis, JournalDir: dir, OutboxBytes: 32 << 20, WriteTimeout: 10 * time.Second}
-	c := cacheOf[string](t, open(t, big), "c", Policy{WriteTimeout: 30 * time.Second})
+	big := evercache.Options{Addr: noRedis, JournalDir: dir, OutboxBytes: 32 << 20, WriteTimeout: 10 * time.Second}
+	c := cacheOf[string](t, open(t, big), "c", evercache.Policy{WriteTimeout: 30 * time.Second})
 	value := strings.Repeat("x", 4<<10)
-	writeMany(t, 2000, func(i int) (Receipt, error) { return c.Set(t.Context(), fmt.Sprint(i), value) })
-	small := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir), OutboxBytes: 1 << 20})
-	if d := small.shard.Outbox.Depth(); d.Bytes > 1<<20+64<<10 || d.Overflowed == 0 { // and a prefix
+	writeMany(t, 2000, func(i int) (evercache.Receipt, error) { return c.Set(t.Context(), fmt.Sprint(i), value) })
+	small := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir), OutboxBytes: 1 << 20})
+	if d := shard.Of(small).Outbox.Depth(); d.Bytes > 1<<20+64<<10 || d.Overflowed == 0 { // and a prefix
 		t.Errorf("outbox = %+v", d)
 	}
 	if h := small.Health().Journal; h.LiveBytes > 5<<19 || h.Bytes > 5<<20 {
 		t.Errorf("journal = %+v", h)
 	}
 	waitFinding(t, small, "outbox-overflowed")
-	again := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, small.opts.JournalDir), OutboxBytes: 1 << 20})
-	was, is, kept := waitingIn(small.shard.Outbox), waitingIn(again.shard.Outbox), fmt.Sprintf("%d 4096", outbox.Set)
+	again := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, shard.Of(small).Config.JournalDir), OutboxBytes: 1 << 20})
+	was, is, kept := waitingIn(shard.Of(small).Outbox), waitingIn(shard.Of(again).Outbox), fmt.Sprintf("%d 4096", outbox.Set)
 	for key, what := range was { // a value that was just given up may still be in the file
 		if got := is[key]; got != what && got != kept {
 			t.Errorf("%s: %q waits in the next process, %q in this one", key, got, what)
@@ -145,11 +147,11 @@ func TestAJournalThatIsLargerThanTheOutboxIsTakenUpWithinItsBounds(t *testing.T)
 
 func TestAJournalWithoutRoomIsTold(t *testing.T) {
 	t.Parallel()
-	client := open(t, Options{Addr: noRedis, JournalDir: t.TempDir(), OutboxBytes: 8 << 20})
-	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: 10 * time.Second})
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: t.TempDir(), OutboxBytes: 8 << 20})
+	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 10 * time.Second})
 	filler := make([]byte, 4<<20)
-	for i := 0; client.Health().Journal.LiveBytes < client.shard.Journal.Limit-5<<20; i++ {
-		commit, err := client.shard.Journal.Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
+	for i := 0; client.Health().Journal.LiveBytes < shard.Of(client).Journal().Limit-5<<20; i++ {
+		commit, err := shard.Of(client).Journal().Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
 		wantErr(t, err, nil)
 		wantErr(t, commit.Wait(t.Context()), nil)
 	}
@@ -181,40 +183,40 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, dir := startRedis(t, redisproc.Options{Config: tt.config}), t.TempDir()
-			patient := Options{Addr: p.Addr(), ReadTimeout: time.Second, WriteTimeout: 2 * time.Second} // a test machine is busy
+			patient := evercache.Options{Addr: p.Addr(), ReadTimeout: time.Second, WriteTimeout: 2 * time.Second} // a test machine is busy
 			patient.JournalDir, patient.CloseTimeout = dir, 300*time.Millisecond
 			client := open(t, patient)
 			connect(t, client, 20*time.Second)
-			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+			c := cacheOf[string](t, client, "c", evercache.Policy{TTL: time.Hour})
 			beats := func(more uint64) {
-				last, _ := client.shard.Barriers.Watch()
-				waitUntil(t, 20*time.Second, func() bool { b, _ := client.shard.Barriers.Watch(); return b.N >= last.N+more }, func() string { return "no barrier" })
+				last, _ := shard.Of(client).Barriers.Watch()
+				waitUntil(t, 20*time.Second, func() bool { b, _ := shard.Of(client).Barriers.Watch(); return b.N >= last.N+more }, func() string { return "no barrier" })
 			}
 			for i := range 50 {
-				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))
+				wantWritten(t, evercache.Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))
 			}
-			wantWritten(t, Master)(c.Set(t.Context(), "deleted", "v"))
+			wantWritten(t, evercache.Master)(c.Set(t.Context(), "deleted", "v"))
 			beats(3)
 			if tt.save {
 				redisDo(t, p, "SAVE")
 			}
 			for i := range 50 {
-				wantWritten(t, Master)(c.Set(t.Context(), fmt.Sprint("late", i), strings.Repeat("v", 1+i*100)))
+				wantWritten(t, evercache.Master)(c.Set(t.Context(), fmt.Sprint("late", i), strings.Repeat("v", 1+i*100)))
 			}
-			wantWritten(t, Master)(c.Set(t.Context(), "large", strings.Repeat("v", 1<<20)))
-			wantWritten(t, Master)(c.Delete(t.Context(), "deleted"))
+			wantWritten(t, evercache.Master)(c.Set(t.Context(), "large", strings.Repeat("v", 1<<20)))
+			wantWritten(t, evercache.Master)(c.Delete(t.Context(), "deleted"))
 			beats(3) // all is confirmed: the server alone has it, and not on its disk
 			kill(t, p)
 			left := leftBy(t, dir)
 			_ = client.Close()
 
 			for range 2 { // processes that die without having seen Redis
-				left = leftBy(t, open(t, Options{Addr: noRedis, JournalDir: left}).opts.JournalDir)
+				left = leftBy(t, shard.Of(open(t, evercache.Options{Addr: noRedis, JournalDir: left})).Config.JournalDir)
 			}
 			restart(t, p, tt.data)
-			next := open(t, Options{Addr: p.Addr(), JournalDir: left})
+			next := open(t, evercache.Options{Addr: p.Addr(), JournalDir: left})
 			connect(t, next, 30*time.Second)
-			waitUntil(t, 30*time.Second, next.shard.Outbox.Empty, func() string { return "not all is sent" })
+			waitUntil(t, 30*time.Second, shard.Of(next).Outbox.Empty, func() string { return "not all is sent" })
 			for i := range 50 {
 				wantStored(t, p, fmt.Sprint("c:early", i), "v")
 				wantStored(t, p, fmt.Sprint("c:late", i), strings.Repeat("v", 1+i*100))
@@ -233,27 +235,27 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	t.Parallel()
 	p, dir := startRedis(t, redisproc.Options{}), t.TempDir()
-	client := open(t, Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: 300 * time.Millisecond})
+	client := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir, CloseTimeout: 300 * time.Millisecond})
 	connect(t, client, 3*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	c := cacheOf[string](t, client, "c", evercache.Policy{TTL: time.Hour})
 	for _, key := range []string{"theirs", "gone", "lost", "ours"} {
-		wantWritten(t, Master)(c.Set(t.Context(), key, "old"))
+		wantWritten(t, evercache.Master)(c.Set(t.Context(), key, "old"))
 	}
-	waitUntil(t, 30*time.Second, func() bool { return client.shard.Ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
+	waitUntil(t, 30*time.Second, func() bool { return shard.Of(client).Ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
 	kill(t, p)
 	left := leftBy(t, dir)
 	_ = client.Close()
 	restart(t, p, redisproc.Empty)
 	time.Sleep(30 * time.Millisecond) // the order is told by milliseconds
-	other := cacheAt(t, p.Addr(), Policy{TTL: time.Hour})
-	wantWritten(t, Master)(other.Set(t.Context(), "theirs", "later"))
-	wantWritten(t, Master)(other.Delete(t.Context(), "gone"))
+	other := cacheAt(t, p.Addr(), evercache.Policy{TTL: time.Hour})
+	wantWritten(t, evercache.Master)(other.Set(t.Context(), "theirs", "later"))
+	wantWritten(t, evercache.Master)(other.Delete(t.Context(), "gone"))
 
-	kept := open(t, Options{Addr: noRedis, JournalDir: left})
-	wantWritten(t, Journaled)(cacheOf[string](t, kept, "c", Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))
-	next := open(t, Options{Addr: p.Addr(), JournalDir: leftBy(t, left)})
+	kept := open(t, evercache.Options{Addr: noRedis, JournalDir: left})
+	wantWritten(t, evercache.Journaled)(cacheOf[string](t, kept, "c", evercache.Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))
+	next := open(t, evercache.Options{Addr: p.Addr(), JournalDir: leftBy(t, left)})
 	connect(t, next, 30*time.Second)
-	waitUntil(t, 30*time.Second, next.shard.Outbox.Empty, func() string { return "not all is sent" })
+	waitUntil(t, 30*time.Second, shard.Of(next).Outbox.Empty, func() string { return "not all is sent" })
 	for key, want := range map[string]string{"theirs": "later", "gone": "", "lost": "old", "ours": "newer"} {
 		wantStored(t, p, "c:"+key, want)
 	}
@@ -281,18 +283,18 @@ func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	client := open(t, Options{Addr: noRedis, JournalDir: dir})
-	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: client.shard.Clock.Now(), TTL: time.Hour}
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	r := outbox.Record{Kind: outbox.Set, Key: "c:a", Class: "c:", Value: []byte("v"), Since: shard.Of(client).Clock.Now(), TTL: time.Hour}
 	r.Ends = r.Since + int64(time.Hour)
-	n, _ := client.shard.Ledger.Add(r, client.shard.Ledger.Epoch(), r.Since)
+	n, _ := shard.Of(client).Ledger.Add(r, shard.Of(client).Ledger.Epoch(), r.Since)
 	for range 3 {
-		client.shard.Ledger.NextBarrier(client.shard.Ledger.Epoch())
+		shard.Of(client).Ledger.NextBarrier(shard.Of(client).Ledger.Epoch())
 	}
-	rs, ps := client.shard.Ledger.Uncover(n - 1)
-	client.shard.Journal.Uncovered(t.Context(), n-1, client.shard.Ledger.Next(), rs, ps)
-	next := open(t, Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
-	all := next.shard.Journal.Settled()
-	if len(all.Records) != 1 || shard.Vouched(all.Gaps[client.shard.Process], 1<<40, all.Records[0].Number) {
+	rs, ps := shard.Of(client).Ledger.Uncover(n - 1)
+	shard.Of(client).Journal().Lost(t.Context(), n-1, shard.Of(client).Ledger.Next(), rs, ps)
+	next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+	all := shard.Of(next).Journal().Settled()
+	if len(all.Records) != 1 || shard.Vouched(all.Gaps[shard.Of(client).Process()], 1<<40, all.Records[0].Number) {
 		t.Errorf("vouched for: %+v", all)
 	}
 }

@@ -1,0 +1,156 @@
+package shard
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/watch"
+)
+
+// heartbeatAnswered is called when the master has answered a barrier: what it refused
+// may go through now.
+func (sh *Shard) heartbeatAnswered(n *remote.Node, b watch.Beat) {
+	sent := sh.Clock.At(b.SentAt)
+	if b.Confirms {
+		sh.Ledger.Confirm(b.N, sh.Clock.Now())
+	}
+	switch {
+	case b.Alone:
+		sh.Feed.ProvedBarrier(sent)
+	case !b.AloneAt.IsZero(): // too old to call an entry coherent; package revoke can use it
+		sh.Feed.ProvedBarrier(sh.Clock.At(b.AloneAt))
+	}
+	sh.Barriers.answered(b.N, b.Replicas, n)
+	sh.onHeartbeat.call(b)
+	sh.Ledger.Trim(sh.Clock.Now())
+	if !sh.Outbox.Empty() {
+		sh.WakeReplay()
+	}
+}
+
+// The pace of the barriers.
+const (
+	heartbeatWaited      = 20 * time.Millisecond
+	heartbeatUnconfirmed = 100 * time.Millisecond
+)
+
+// heartbeatPace is how soon after a barrier the next one is due.
+func (sh *Shard) heartbeatPace() time.Duration {
+	switch {
+	case sh.Barriers.Awaited():
+		return heartbeatWaited
+	case sh.Ledger.Unconfirmed() > 0:
+		return heartbeatUnconfirmed
+	}
+	return heartbeatEvery
+}
+
+// barriers lets callers wait for the barrier that covers their write.
+type barriers struct {
+	waiting atomic.Int64
+	kick    chan struct{} // the pace has changed
+
+	mu      sync.Mutex // guards what follows
+	last    answered
+	changed chan struct{} // closed and replaced at every answer
+}
+
+// answered is one answered barrier.
+type answered struct {
+	N        uint64
+	Replicas int
+	node     *remote.Node
+	at       time.Time
+}
+
+// lately reports whether a barrier was answered so lately that it is still there,
+// unless the dataset is gone or never had it.
+func (b *barriers) lately() bool {
+	last, _ := b.Watch()
+	return last.N > 0 && time.Since(last.at) < heartbeatTTL
+}
+
+func newBarriers() *barriers {
+	return &barriers{kick: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+func (b *barriers) Awaited() bool { return b.waiting.Load() > 0 }
+
+// hurry asks the heartbeat's owner to look at the pace again.
+func (b *barriers) hurry() {
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (b *barriers) answered(n uint64, replicas int, node *remote.Node) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = answered{n, replicas, node, time.Now()}
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+func (b *barriers) Watch() (answered, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.changed
+}
+
+// Await waits until the node has answered barrier n with that many replicas, or
+// until ctx ends, and returns how many have it.
+func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, replicas int) int {
+	b.waiting.Add(1)
+	defer b.waiting.Add(-1)
+	b.hurry()
+	held, answered := 0, false
+	for {
+		last, changed := b.Watch()
+		if last.node == node && last.N >= n {
+			held, answered = last.Replicas, true
+		}
+		if answered && held >= replicas {
+			return held
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return held
+		}
+	}
+}
+
+// listeners are those who hear of each barrier that the master answers.
+type listeners struct {
+	mu   sync.Mutex // guards what follows
+	next int
+	all  map[int]func(watch.Beat)
+}
+
+func (l *listeners) add(f func(watch.Beat)) (stop func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[int]func(watch.Beat){}
+	}
+	l.next++
+	id := l.next
+	l.all[id] = f
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.all, id)
+	}
+}
+
+func (l *listeners) call(beat watch.Beat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.all {
+		f(beat)
+	}
+}

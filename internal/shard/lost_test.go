@@ -1,0 +1,31 @@
+package shard_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/shard"
+)
+
+// TestADialThatEndsLateDoesNotStopTheMasterInUse: one that was given up has
+// still asked what its node holds.
+func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
+	_, _ = c.Set(t.Context(), "before", "v")
+	shard.Of(client).Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: shard.Of(client).Evicting.Known().Last})
+	r, err := c.Set(t.Context(), "after", "v")
+	wantValue(t, r.Durability, err, evercache.Master)
+	waitUntil(t, 20*time.Second, func() bool { return shard.Of(client).Ledger.Unconfirmed() == 0 && shard.Of(client).Outbox.Empty() },
+		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
+	for _, key := range []string{"before", "after"} {
+		wantStored(t, p, "c:"+key, "v")
+	}
+}

@@ -1,0 +1,86 @@
+package shard
+
+import (
+	"context"
+	"time"
+
+	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/keylock"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Pipeline is several Sets of a class on their way to one master.
+type Pipeline struct {
+	class *Class
+	node  *remote.Node
+	ctx   context.Context
+	limit time.Duration
+	noted error // why the lives of the class are not noted
+
+	writes []remote.Write
+	recs   []*Record
+	sends  []Sent
+	locks  []*keylock.Held
+}
+
+// NewPipeline waits for a master that is to take up to most writes; nil: there is none
+// in time.
+func (k *Class) NewPipeline(p *deadline.Budget, most int) *Pipeline {
+	node := k.sh.patientMaster(p)
+	if node == nil {
+		return nil
+	}
+	return &Pipeline{
+		class: k, node: node,
+		writes: make([]remote.Write, 0, most), recs: make([]*Record, 0, most),
+		sends: make([]Sent, 0, most), locks: make([]*keylock.Held, 0, most),
+	}
+}
+
+// Begin lets the master know how long the keys will live. After an error nothing goes
+// through the pipeline.
+func (l *Pipeline) Begin(p *deadline.Budget, ttl time.Duration) error {
+	l.ctx, l.limit = p.First()
+	l.ctx, l.limit, l.noted = l.class.noteFirst(l.ctx, l.node, ttl, false, l.limit)
+	return l.noted
+}
+
+// Lock takes the lock of a write's key. false: it is not free, or the write has to be
+// sent alone. Then the caller gives the write its turn, and puts it in.
+func (l *Pipeline) Lock(w *Outgoing) bool {
+	k := l.class
+	if k.sh.coveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.brief(w.TTL) || l.noted != nil {
+		return false
+	}
+	held := k.sh.Locks.TryLock(w.Rec.Key)
+	if held == nil {
+		return false
+	}
+	l.locks = append(l.locks, held)
+	return true
+}
+
+// Put puts a write in whose key was locked last.
+func (l *Pipeline) Put(w *Outgoing) {
+	end := l.node.EndOf(w.TTL, time.Now())
+	w.Rec.SendAgain(End{From: end, To: end})
+	l.recs = append(l.recs, &w.Rec)
+	l.sends = append(l.sends, Sent{Mark: l.class.Mark(w.Rec.Key), node: l.node, span: remote.Span{Sent: time.Now()}, found: true})
+	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
+}
+
+// Send sends them, and returns what came of each in the order in which they were put in.
+func (l *Pipeline) Send() []Sent {
+	if len(l.writes) == 0 {
+		return nil
+	}
+	errs, _ := l.node.WriteMany(l.ctx, l.writes, l.limit)
+	for i := range l.sends {
+		l.sends[i].Err = errs[i]
+		l.sends[i].conclude(l.recs[i])
+	}
+	return l.sends
+}
+
+// Unlock gives back the lock of a write, by its place.
+func (l *Pipeline) Unlock(i int) { l.class.sh.Locks.Unlock(l.locks[i]) }

@@ -1,0 +1,153 @@
+package shard
+
+import (
+	"context"
+	"time"
+
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// MaxBatch is how many keys are asked for, or written, in one pipeline.
+const MaxBatch = remote.MaxBatch
+
+// Answer is what is known of a key beyond memory.
+type Answer struct {
+	Found bool          // it has a value
+	Data  []byte        // the value; must not be modified
+	Left  time.Duration // that it has to live in Redis; negative: the key has no end
+	End   End           // when the key ends by the master's clock; zero: not known well
+
+	Waits   bool  // a write that waits for a master has answered
+	Deleted bool  // that write is a delete: nobody else needs to be asked
+	Since   int64 // of that write, and when its value ends, in the client's time
+	Ends    int64
+
+	// Useless is the sum of what Redis holds and cannot be a value. TooLong: because
+	// of its size; it was not read.
+	Useless string
+	TooLong bool
+
+	Asked Asked // the master; zero: there was none
+	Away  bool  // there is no master, and there should be one
+	Err   error // why there is no answer
+}
+
+// Asked is when a master was asked, at the earliest and by its own clock: a load
+// that follows is older than what was deleted since, on whatever master.
+type Asked struct {
+	At  time.Time
+	low int64
+}
+
+func askedNow(node *remote.Node) Asked {
+	at := time.Now()
+	low, _ := node.ServerTime(at)
+	return Asked{at, low}
+}
+
+// by is when it was by the clock of the master that follows, at the earliest.
+func (a Asked) by(clocks *remote.Clocks) (low int64, ok bool) {
+	return a.low + clocks.Since(a.At).Fell.Milliseconds(), !a.At.IsZero()
+}
+
+// Read asks who knows better than memory: a write that waits in the outbox, else
+// the master. Found is false without an error: the key is not there.
+func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answer {
+	node := k.sh.Node.Load()
+	if a, ok := k.waiting(node, full); ok {
+		return a
+	}
+	if node == nil {
+		return k.nobody()
+	}
+	asked := askedNow(node)
+	v, err := node.Get(ctx, full, limit)
+	return k.answered(node, v, err, asked)
+}
+
+// ReadMany is Read for up to MaxBatch keys, in one pipeline.
+func (k *Class) ReadMany(ctx context.Context, full []string, limit time.Duration) []Answer {
+	as := make([]Answer, len(full))
+	node := k.sh.Node.Load()
+	var ask []string
+	var index []int
+	for i, key := range full {
+		if node == nil || k.sh.Waits(key) {
+			as[i] = k.Read(ctx, key, limit)
+			continue
+		}
+		ask, index = append(ask, key), append(index, i)
+	}
+	if len(ask) == 0 {
+		return as
+	}
+	asked := askedNow(node)
+	found, _ := node.GetMany(ctx, ask, limit)
+	for j, i := range index {
+		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
+	}
+	return as
+}
+
+// waiting is the answer of a write that waits for a master.
+func (k *Class) waiting(node *remote.Node, full string) (a Answer, ok bool) {
+	r, ok := k.sh.Find(full)
+	if !ok || r.Kind == outbox.Touch {
+		return Answer{}, false
+	}
+	a = Answer{Waits: true, Deleted: r.Kind == outbox.Delete, Away: node == nil && !k.sh.MemoryIsAll()}
+	if now := k.sh.Clock.Now(); r.Kind == outbox.Set && now < r.Ends {
+		a.Found, a.Data, a.Since, a.Ends = true, r.Value, r.Since, r.Ends
+	}
+	if node != nil {
+		a.Asked = askedNow(node)
+	}
+	return a, true
+}
+
+// nobody is the answer without a master.
+func (k *Class) nobody() Answer {
+	if k.sh.MemoryIsAll() {
+		return Answer{}
+	}
+	return Answer{Away: true, Err: k.sh.AwayCause()}
+}
+
+// answered is what a master has said.
+func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Asked) Answer {
+	switch kind := remote.KindOf(err); {
+	case kind == remote.Nil:
+		return Answer{Asked: asked}
+	case kind == remote.Oversize: // of no use to anybody with our limit
+		return Answer{Asked: asked, Useless: remote.TooLong(k.sh.Config.MaxValueBytes), TooLong: true}
+	case kind == remote.Logical: // another type is stored there: nothing of ours
+		return Answer{Asked: asked, Useless: remote.OtherType}
+	case err != nil:
+		return Answer{Err: err}
+	}
+	return Answer{Asked: asked, Found: true, Data: v.Data, Left: v.TTL, End: endOf(node, v, asked)}
+}
+
+// maxEndWidth is how exactly, in milliseconds, the end of a value must be known for
+// it to be known again by that.
+const maxEndWidth = 20
+
+// endOf is when a value ends that was read from a node, by its clock.
+func endOf(node *remote.Node, v remote.Value, asked Asked) End {
+	if v.TTL < 0 {
+		return End{}
+	}
+	_, high := node.ServerTime(time.Now())
+	if high-asked.low > maxEndWidth { // another's write may end within it too
+		return End{}
+	}
+	left := v.TTL.Milliseconds()
+	return End{From: asked.low + left, To: high + left + 1}
+}
+
+// Sum is by what a value that does not decode is known again: see Filling.
+func Sum(data []byte) string { return remote.Sum(data) }
+
+// Canceled reports whether a question ended since its caller left.
+func Canceled(err error) bool { return remote.KindOf(err) == remote.Canceled }

@@ -1,0 +1,206 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/evercache/evercache/internal/deadline"
+	"github.com/evercache/evercache/internal/outbox"
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// Outgoing is a write on its way to a master. It lies on its caller's stack: nothing
+// keeps a pointer to it.
+type Outgoing struct {
+	Rec    Record
+	TTL    time.Duration
+	InTime bool // it is a script: see remote.Node.InTime
+}
+
+// Outcome is what came of a write.
+type Outcome uint8
+
+const (
+	Failed   Outcome = iota // as far as is known, no master has taken it
+	NoMaster                // there was none in time
+	Taken                   // a master has it
+	Missing                 // a Touch, and the key is not there
+	Exists                  // an Add, and the key is there
+	Rejected                // no server like this will ever take it
+)
+
+// Sent is a write that was sent to a master, and what came of it.
+type Sent struct {
+	Outcome Outcome
+	Mark    Mark  // of before
+	Unsent  bool  // no master has seen it
+	Err     error // nil: the master has answered
+
+	node  *remote.Node
+	span  remote.Span
+	done  int64 // when a Delete was executed, on the server's clock
+	found bool  // false: a Touch of a missing key
+}
+
+// ErrBehind is why a write is not sent: what it must land after still waits.
+var ErrBehind = errors.New("an earlier write of its key or prefix is still to be sent")
+
+// InTurn gives a write its place among those of its key: they count in the order in
+// which they are carried out, not in that in which they were begun. It is to be called
+// when the write has its lock, or, where it gets none, when it is kept.
+func (sh *Shard) InTurn(w *Outgoing) (now int64) {
+	now = sh.Clock.Next()
+	w.Rec.Evictions = sh.Evicting.Generation.Load()
+	w.Rec.Since, w.Rec.Ends = now, now+int64(w.TTL)
+	return now
+}
+
+// Write sends a write to the master, and to the next one if there is one in time:
+// repeating it is safe. The caller holds the key's lock. Where it has been sent the
+// record says when, by the master's clock.
+func (k *Class) Write(p *deadline.Budget, w *Outgoing) Sent {
+	node := k.sh.patientMaster(p)
+	switch {
+	case node == nil:
+		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
+	case k.sh.behind(&w.Rec):
+		return Sent{Unsent: true, Err: ErrBehind}
+	}
+	s := k.deliver(p, node, w)
+	s.conclude(&w.Rec)
+	return s
+}
+
+// behind reports whether a write must land after what waits in the outbox: after the
+// delete of its prefix, and, for a Touch, after the write of its key.
+func (sh *Shard) behind(r *Record) bool {
+	return sh.coveredByPrefix(r.Key) || r.Kind == outbox.Touch && sh.Waits(r.Key)
+}
+
+// conclude tells what came of the write.
+func (s *Sent) conclude(r *Record) {
+	k := remote.KindOf(s.Err)
+	switch {
+	case s.Err == nil && !s.found:
+		s.Outcome = Missing
+		return
+	case k == remote.Logical:
+		s.Outcome = Rejected
+		return
+	case s.Err == nil:
+		s.Outcome = Taken
+	case !s.Unsent:
+		r.Late = r.Late || mayLand(k)
+	}
+	if !s.Unsent {
+		r.Lo, r.Hi = s.executed() // if it was
+	}
+}
+
+// mayLand reports whether a write that failed so may have been carried out, or
+// may be later: nobody answered, or nobody knows what the answer means.
+func mayLand(k remote.Kind) bool {
+	return k.Outage() && !k.Refused() || k == remote.UnknownReply
+}
+
+// deliver sends it to the master, or to the next one.
+func (k *Class) deliver(p *deadline.Budget, node *remote.Node, w *Outgoing) Sent {
+	ctx, limit := p.First()
+	for {
+		sent := k.send(ctx, node, w, limit)
+		if kind := remote.KindOf(sent.Err); !kind.Outage() || kind.Refused() || p.Over() {
+			return sent
+		}
+		k.sh.downtimes.sign()
+		if node = k.sh.awaitMaster(p.Bounded(), node); node == nil {
+			return sent
+		}
+		ctx, limit = p.Left()
+	}
+}
+
+// send sends a write once.
+func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit time.Duration) Sent {
+	s := Sent{Mark: k.Mark(w.Rec.Key), node: node, found: true}
+	if w.Rec.Kind != outbox.Delete {
+		if ctx, limit, s.Err = k.noteFirst(ctx, node, w.TTL, w.Rec.Kind == outbox.Touch, limit); s.Err != nil {
+			s.Unsent = true
+			return s
+		}
+	}
+	switch w.Rec.Kind {
+	case outbox.Delete:
+		s.span.Sent = time.Now()
+		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.sh.process}, limit)
+		if s.done != 0 {
+			k.sh.tombs.Left(len(k.Tomb(w.Rec.Key)), k.sh.Clock.Now())
+		}
+	case outbox.Touch:
+		trace := k.trace(w.Rec.Key, w.TTL)
+		w.InTime = trace != "" || node.InTime(0)
+		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
+		s.found, s.span, s.Err = node.Expire(ctx, remote.Pair{
+			Key: w.Rec.Key, TTL: w.TTL, InTime: w.InTime, Trace: trace, Process: k.sh.process,
+		}, limit)
+		leave()
+		s.found = s.found || s.Err != nil
+	default:
+		end := node.EndOf(w.TTL, time.Now())
+		w.Rec.SendAgain(outbox.End{From: end, To: end})
+		trace := k.trace(w.Rec.Key, w.TTL)
+		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
+		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
+		s.span, s.Err = node.Set(ctx, remote.Pair{
+			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.sh.process,
+		}, limit)
+		leave()
+	}
+	return s
+}
+
+// executed is when the server executed the write, on its own clock.
+func (s *Sent) executed() (low, high int64) {
+	if s.done != 0 {
+		return s.done, s.done
+	}
+	if s.span.Answered.IsZero() {
+		s.span.Answered = time.Now()
+	}
+	low, _ = s.node.ServerTime(s.span.Sent)
+	_, high = s.node.ServerTime(s.span.Answered)
+	return low, high
+}
+
+// Add sends a Set that is carried out only if the key is not there. It waits for no
+// second master: repeating it is not safe. The caller holds the key's lock.
+func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
+	node := k.sh.patientMaster(p)
+	if node == nil {
+		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
+	}
+	ctx, limit := p.First()
+	s := Sent{Mark: k.Mark(w.Rec.Key), node: node, found: true}
+	if ctx, limit, s.Err = k.noteFirst(ctx, node, w.TTL, false, limit); s.Err != nil {
+		s.Unsent = true
+		return s
+	}
+	stored := false
+	end := node.EndOf(w.TTL, time.Now())
+	w.Rec.SendAgain(End{From: end, To: end})
+	pair := remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}
+	stored, s.span, s.Err = node.SetAbsent(ctx, pair, limit)
+	if trace := k.trace(w.Rec.Key, w.TTL); stored && s.Err == nil && trace != "" {
+		at, _ := node.ServerTime(s.span.Sent)
+		_ = node.LeaveTrace(ctx, trace, k.sh.process, at, limit) // without it an older value may come back
+	}
+	switch {
+	case s.Err != nil:
+	case !stored:
+		s.Outcome = Exists
+	default:
+		s.Outcome = Taken
+		w.Rec.Lo, w.Rec.Hi = s.executed()
+	}
+	return s
+}
