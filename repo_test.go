@@ -52,6 +52,9 @@ var mayImport = []struct {
 	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
+	{"internal/slot", nil, "the slot of a key follows from the key"},
+	{"internal/cluster", []string{"internal/sentinel", "internal/slot"}, "the decision is a pure function of observations; of sentinel it has addresses, and what a node says of its replication"},
+	{"internal/topology", []string{"internal/slot"}, "which shard has a key is a table; what a shard is, and who fills the table, is known elsewhere"},
 	{"internal/clock", nil, "time is nobody's"},
 	{"internal/flight", nil, "who shares a read or a load follows from keys: what is read, and from where, is the root's"},
 	{"internal/inflight", nil, "it counts what is under way, whatever that is"},
@@ -59,7 +62,7 @@ var mayImport = []struct {
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
 	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
 	{"internal/shard", []string{"health", "stats", "internal/acl", "internal/clock", "internal/counter", "internal/cover", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/kit", "internal/outbox", "internal/remote", "internal/sentinel", "internal/watch"}, "one master and what is owed to it, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
-	{"internal/remote", []string{"internal/acl", "internal/breaker", "internal/censor", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
+	{"internal/remote", []string{"internal/acl", "internal/breaker", "internal/censor", "internal/slot", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
 	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
 
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},

@@ -1,11 +1,11 @@
 package remote
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/slot"
 )
 
 func TestTheTombstoneOfAKeyIsInItsSlot(t *testing.T) {
@@ -16,45 +16,26 @@ func TestTheTombstoneOfAKeyIsInItsSlot(t *testing.T) {
 		{"app:", "app:product:42", "app:~d:{app:product:42}"},
 		{"app:", "app:", "app:~d:{app:}"},
 		{"app:", "app:product:{7}:a", "app:~d:product:{7}:a"},
-		{"app:", "app:{7}:a", "app:~d:!{" + tags()[slot("7")] + "}{7}:a"},
-		{"app:", "app:!{7}", "app:~d:!{" + tags()[slot("7")] + "}!{7}"},
+		{"app:", "app:{7}:a", "app:~d:!{" + slot.TagFor(slot.Of("7")) + "}{7}:a"},
+		{"app:", "app:!{7}", "app:~d:!{" + slot.TagFor(slot.Of("7")) + "}!{7}"},
 		{"app:", "app:a{b", "app:~d:{app:a{b}"},
-		{"app:", "app:a}b", "app:~d:!{" + tags()[slot("app:a}b")] + "}a}b"},
-		{"app:", "app:a{}{b}", "app:~d:!{" + tags()[slot("app:a{}{b}")] + "}a{}{b}"},
-		{"", "", "~d:!{" + tags()[0] + "}"},
-		{"", "{}", "~d:!{" + tags()[slot("{}")] + "}{}"},
+		{"app:", "app:a}b", "app:~d:!{" + slot.TagFor(slot.Of("app:a}b")) + "}a}b"},
+		{"app:", "app:a{}{b}", "app:~d:!{" + slot.TagFor(slot.Of("app:a{}{b}")) + "}a{}{b}"},
+		{"", "", "~d:!{" + slot.TagFor(0) + "}"},
+		{"", "{}", "~d:!{" + slot.TagFor(slot.Of("{}")) + "}{}"},
 		{"app:", "app:\x00\xff\r\n", "app:~d:{app:\x00\xff\r\n}"},
-		{"app:", "app:{a}{b}", "app:~d:!{" + tags()[slot("a")] + "}{a}{b}"},
+		{"app:", "app:{a}{b}", "app:~d:!{" + slot.TagFor(slot.Of("a")) + "}{a}{b}"},
 		{"app:", "app:x{a}{b}}", "app:~d:x{a}{b}}"},
 	} {
 		tomb := TombstoneKey(tt.prefix, tt.key)
 		if tomb != tt.want {
 			t.Errorf("TombstoneKey(%q, %q) = %q, want %q", tt.prefix, tt.key, tomb, tt.want)
 		}
-		if a, b := slotOf(tt.key), slotOf(tomb); a != b || a != int64(slot(tt.key)) {
-			t.Errorf("%q is in slot %d, we say %d; %q in %d", tt.key, a, slot(tt.key), tomb, b)
+		if a, b := slotOf(tt.key), slotOf(tomb); a != b || a != int64(slot.Of(tt.key)) {
+			t.Errorf("%q is in slot %d, we say %d; %q in %d", tt.key, a, slot.Of(tt.key), tomb, b)
 		}
 		if key, ok := KeyOfTombstone(tt.prefix, tomb); !ok || key != tt.key {
 			t.Errorf("KeyOfTombstone(%q, %q) = %q, %v", tt.prefix, tomb, key, ok)
-		}
-	}
-}
-
-func TestSlotsAreThoseOfRedis(t *testing.T) {
-	if got := crc16("123456789"); got != 0x31c3 { // the check value of the polynomial
-		t.Errorf("crc16 = %#x", got)
-	}
-	for key, want := range map[string]uint16{"": 0, "foo": 12182, "somekey": 11058, "foo{hash_tag}": 2515, "bar{hash_tag}": 2515} {
-		if got := slot(key); got != want {
-			t.Errorf("slot(%q) = %d, want %d", key, got, want)
-		}
-	}
-}
-
-func TestEverySlotHasAShortTag(t *testing.T) {
-	for s, tag := range tags() {
-		if n, err := strconv.Atoi(tag); err != nil || n > 1_000_000 || slot("!{"+tag+"}") != uint16(s) {
-			t.Errorf("slot %d has the tag %q", s, tag)
 		}
 	}
 }
@@ -79,8 +60,8 @@ func FuzzTombstoneKey(f *testing.F) {
 		prefix = strings.NewReplacer("{", "", "}", "").Replace(prefix)
 		key := prefix + rest
 		tomb := TombstoneKey(prefix, key)
-		if !strings.HasPrefix(tomb, TombstonePrefix(prefix)) || slot(tomb) != slot(key) {
-			t.Errorf("the tombstone of %q is %q, in slot %d instead of %d", key, tomb, slot(tomb), slot(key))
+		if !strings.HasPrefix(tomb, TombstonePrefix(prefix)) || slot.Of(tomb) != slot.Of(key) {
+			t.Errorf("the tombstone of %q is %q, in slot %d instead of %d", key, tomb, slot.Of(tomb), slot.Of(key))
 		}
 		if back, ok := KeyOfTombstone(prefix, tomb); !ok || back != key {
 			t.Errorf("%q, the tombstone of %q, is taken for that of %q, %v", tomb, key, back, ok)
