@@ -141,7 +141,7 @@ func TestATokenFileThatHangsHoldsUpNobody(t *testing.T) {
 	s.read = func(string) ([]evercache.Secret, error) { return []evercache.Secret{"the-token-of-after"}, nil }
 	close(release)
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, known := all.rights("the-token-of-after"); known && strings.Contains(log.String(), "readable again") {
+		if _, known := all.rights("the-token-of-after"); known && strings.Contains(log.String(), "can be read again") {
 			break
 		}
 		if time.Now().After(end) {
