@@ -94,7 +94,15 @@ type Final struct {
 	// Died is when the process was killed; what it had acknowledged from memory
 	// alone may be gone. 0: it lived.
 	Died []int64
+	// Fell is when every Redis was killed, where a process that died later has no
+	// journal. What a master had acknowledged to it just before may be in no file: while
+	// Redis syncs its append-only file it holds back what comes, for two seconds at most.
+	// 0: none fell.
+	Fell int64
 }
+
+// unwritten is how long Redis may hold back what belongs into its append-only file.
+const unwritten = int64(2 * time.Second)
 
 // Figures are the counts of a run.
 type Figures struct {

@@ -57,6 +57,9 @@ func TestWhatABrokenCacheDoesIsFoundAndWhatAGoodOneDoesIsNot(t *testing.T) {
 		{"a write from memory is gone", []Event{did(0, Put, 1, InMemory, 0, 1)}, endsWith(0), Rules{}, Lost},
 		{"a write from memory is gone with its process", []Event{did(0, Put, 1, InMemory, 0, 1)}, died(endsWith(0), 5), Rules{}, ""},
 		{"a journaled write is gone with its process", []Event{did(0, Put, 1, InJournal, 0, 1)}, died(endsWith(0), 5), Rules{}, Lost},
+		{"a write that no file had is gone with its process", []Event{did(0, Put, 1, AtMaster, 2000, 2001)}, fell(died(endsWith(0), 5000), 3000), Rules{}, ""},
+		{"a write that was in a file is gone", []Event{did(0, Put, 1, AtMaster, 2000, 2001)}, fell(died(endsWith(0), 9000), 5000), Rules{}, Lost},
+		{"a journaled write is gone with Redis and its process", []Event{did(0, Put, 1, AtMaster, 2000, 2001)}, died(endsWith(0), 5000), Rules{}, Lost},
 		{"a write after the restart is gone", []Event{did(0, Put, 1, InMemory, 6, 7)}, died(endsWith(0), 5), Rules{}, Lost},
 		{"a failed write is gone", []Event{did(0, Put, 1, Unsure, 0, 1)}, endsWith(0), Rules{WritesMayFail: true}, ""},
 		{"a failed write is there", []Event{did(0, Put, 1, Unsure, 0, 1)}, endsWith(1), Rules{WritesMayFail: true}, ""},
@@ -157,6 +160,8 @@ func TestWhatABrokenCacheDoesIsFoundAndWhatAGoodOneDoesIsNot(t *testing.T) {
 }
 
 func died(f Final, at int64) Final { f.Died = []int64{at * ms}; return f }
+
+func fell(f Final, at int64) Final { f.Fell = at * ms; return f }
 
 func overflowed(f Final, by ...bool) Final { f.Overflowed = by; return f }
 

@@ -64,7 +64,7 @@ func newStory(k Key, events []Event, order []int32, prefixes []Event, j *judge) 
 		if e.Outcome == Unchanged {
 			return
 		}
-		dead := e.Outcome == InMemory && j.died(e)
+		dead := j.died(e) && (e.Outcome == InMemory || e.Outcome == AtMaster && e.End > j.final.Fell-unwritten && e.Start < j.final.Fell)
 		sure := e.Outcome.acknowledged() && !dead
 		late := !sure || e.Act == RemovePrefix && e.Outcome < AtMaster
 		s.mutations = append(s.mutations, mutation{e, sure, late, sure && j.arrives(e)})

@@ -81,6 +81,8 @@ type worker struct {
 	wrap []string // the program that runs it: a network namespace
 	env  []string
 
+	journal bool // it has one
+
 	mu     sync.Mutex // guards what follows
 	remote *chaos.Remote
 	cmd    *exec.Cmd
@@ -169,6 +171,7 @@ func workerScenes() []scene {
 					env = append(env, journalEnv+"="+s.TempDir())
 				}
 				s.worker = startWorker(s.T, s.log, nil, env...)
+				s.worker.journal = journal
 				return s.worker
 			},
 			script: killWorker,
@@ -191,6 +194,9 @@ func sentinelEnv(name string, addrs []string) []string {
 // outage is over, or after the other one has overwritten its keys.
 func killWorker(s *stage, r *rand.Rand) {
 	s.note("every Redis is killed")
+	if !s.worker.journal {
+		s.final.Fell = s.trace.Now()
+	}
 	each(s.set.Nodes(), (*redistest.Server).Kill)
 	s.nap(r, 1000, 3000)
 	s.note("process 1 is killed")
