@@ -65,7 +65,11 @@ func TestAChangedACLIsNoticedOnALivingConnection(t *testing.T) {
 func askAll(t *testing.T, n *Node) {
 	t.Helper()
 	n.rights.asked = time.Time{}
-	for range len(trials)/rightsAtOnce + 1 {
+	n.askRights(t.Context())
+	for range 20 * len(trials) { // on a busy machine some answers come too late
+		if len(n.rights.round) == 0 {
+			break
+		}
 		n.askRights(t.Context())
 	}
 	if len(n.rights.round) > 0 {
