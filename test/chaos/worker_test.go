@@ -118,10 +118,15 @@ func (w *worker) start() {
 		w.t.Fatal(err)
 	}
 	_, _ = callsIn.Close(), answersOut.Close() // the worker has them
+	remote, done := chaos.NewRemote(answers, calls)
+	// Its first answer: how long a process takes to start is nobody's write.
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	remote.Do(ctx, chaos.Look, settledKey, chaos.Nothing)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cmd, w.calls = cmd, calls
-	w.remote, w.done = chaos.NewRemote(answers, calls)
+	w.remote, w.done = remote, done
 }
 
 // kill ends it with SIGKILL and waits until nothing of it is left.
