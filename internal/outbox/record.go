@@ -120,6 +120,12 @@ func (r *Record) Known() []End {
 	return ends(r.Priors, []End{r.Prev, r.Sent})
 }
 
+// Earlier is Known without the end that it was sent with last: that of a value which is
+// not the one of this write tells that another process wrote in the same millisecond.
+func (r *Record) Earlier() []End {
+	return ends(r.Priors, []End{r.Prev})
+}
+
 // KnownIn is Known in the caller's room where that is enough.
 func (r *Record) KnownIn(room []End) []End {
 	if len(r.Priors) > 0 {

@@ -95,8 +95,7 @@ return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
 // tombstone, marks, lives, trace; ARGV lo, hi, from, to, process, life of the
-// tombstone, the key without its class, our own ends, whether one of them may have
-// been given late. lo and hi are the times between which it was executed. from and
+// tombstone, the key without its class, our own ends (see Cond.known). lo and hi are the times between which it was executed. from and
 // to are the same, widened by how servers' clocks have jumped: what others wrote
 // may be dated by another clock.
 //
@@ -141,6 +140,7 @@ local own = e >= 0 and known(e, ARGV[8])
 local low, high, given = written(e, lo - from)
 local touched = low == 0 and given ~= 0
 if low and low > now + 1 then from, to = lo, hi end
+local firstly, lastly = low, high
 if own then
   low, high = 0, math.min(from, high or from) - 1
 end
@@ -205,6 +205,8 @@ const touchedBy = "~"
 //
 //   - The same value: whoever wrote it. It must not end before ours would, unless
 //     somebody may have touched it since; and with ours, where it is.
+//   - Another value with an end that ours was sent with: it is not ours, but another
+//     process' of the same millisecond. What its end tells counts.
 //   - low after to: it is newer than ours, and stays.
 //   - high before from, or not after floor: it is older, ours replaces it. Up to
 //     floor it is what we replaced already, or somebody wrote it while our write
@@ -219,6 +221,9 @@ if e ~= -2 and redis.pcall('GET', K) == value then
   if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[9]) end
   if ARGV[12] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
   return 1
+end
+if own and not known(e, string.match(ARGV[8], '^[^|]*')) then
+  high, newer = lastly, firstly and firstly > to + 1
 end
 if newer then return 0 end
 if blurred or (e ~= -2 and not (high and high <= math.max(from - 1, floor))) then

@@ -42,7 +42,7 @@ func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) 
 		steps[i] = step{
 			script: scriptOlder,
 			keys:   []string{r.Key, r.Tomb, r.Marks, r.Lives},
-			args:   []string{decimal(r.from()), decimal(by.Milliseconds()), ranges(r.Own)},
+			args:   []string{decimal(r.from()), decimal(by.Milliseconds()), r.known()},
 			plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 		}
 	}

@@ -33,9 +33,12 @@ type Cond struct {
 	// From and To are Lo and Hi, widened by how servers' clocks have jumped.
 	From, To int64
 	Floor    int64 // Hi of our write of the key before this one, 0: none
-	// Own are ends of values that are known to be older than this write: those of
-	// our own earlier ones, and of it itself, which a server may give it late.
+	// Own are ends of values that are known to be older than this write: those of our
+	// own earlier ones, and what this process knew to be there.
 	Own []Range
+	// Sent are ends that it was sent with itself, which a server may give it late. Another
+	// value with such an end is another process': it was written in the same millisecond.
+	Sent []Range
 	// Brief: the value lives shorter than others of its class; not for Invalidate.
 	Brief bool
 }
@@ -122,8 +125,11 @@ func (c *Cond) args() []string {
 	args := make([]string, 0, 12)
 	return append(args,
 		decimal(c.Lo), decimal(c.Hi), decimal(c.from()), decimal(max(c.To, c.Hi)),
-		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, ranges(c.Own))
+		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, c.known())
 }
+
+// known are the ends of Own, and behind a bar those of Sent.
+func (c *Cond) known() string { return ranges(c.Own) + "|" + ranges(c.Sent) }
 
 func (c *Cond) from() int64 {
 	if c.From == 0 {

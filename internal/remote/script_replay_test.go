@@ -98,6 +98,14 @@ func knows(written int64) func(*Cond) {
 	}
 }
 
+// sent: ours was sent with the end of a value that is written then.
+func sent(written int64) func(*Cond) {
+	return func(c *Cond) {
+		ends := c.Lo - lo + written + hour
+		c.Sent = append(c.Sent, Range{ends, ends})
+	}
+}
+
 // jumped: servers' clocks have jumped since our write.
 func jumped(fell, rose int64) func(*Cond) {
 	return func(c *Cond) { c.From, c.To = c.Lo+fell, c.Hi+rose }
@@ -172,6 +180,9 @@ func TestRestore(t *testing.T) {
 		{"an older value, a life is garbage", scene{value: kept, written: lo - 1, lives: "60000"}, Unknown, "", 0},
 		{"an older value, too many lives to note", scene{value: kept, written: lo - 1, lives: "*"}, Unknown, "", 0},
 		{"a known value, no life is noted", scene{value: kept, written: lo - 1, lives: "none", adjust: knows(lo - 1)}, Done, "ours", ours},
+		{"another's value with the end that ours was sent with", scene{value: kept, written: lo, adjust: sent(lo)}, Unknown, "", 0},
+		{"our earlier value of the same millisecond", scene{value: kept, written: lo, adjust: func(c *Cond) { sent(lo)(c); knows(lo)(c) }}, Done, "ours", ours},
+		{"our value with the end that it was sent with", scene{value: "ours", written: lo, adjust: sent(lo)}, Done, "ours", ours},
 		{"a known value, by a clock that was set back", scene{value: kept, written: hi + 300, adjust: knows(hi + 300)}, Done, "ours", ours},
 
 		{"an older value, the clock was set back since", scene{value: kept, written: lo - 101, adjust: jumped(-100, 0)}, Done, "ours", ours},

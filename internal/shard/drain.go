@@ -228,8 +228,11 @@ func (sh *Shard) ReplayOf(r outbox.Record) remote.Replay {
 func (sh *Shard) condOf(r *outbox.Record) remote.Cond {
 	cond := remote.CondOf(sh.Config.KeyPrefix, r.Key, sh.process)
 	cond.Lo, cond.Hi, cond.Floor = r.Lo, r.Hi, r.Floor
-	for _, e := range r.Known() {
+	for _, e := range r.Earlier() {
 		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
+	}
+	if r.Sent != (outbox.End{}) {
+		cond.Sent = []remote.Range{{From: r.Sent.From, To: r.Sent.To}}
 	}
 	sh.widen(&cond, r.Since)
 	return cond
