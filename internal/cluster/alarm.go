@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/evercache/evercache/internal/sentinel"
@@ -197,10 +198,5 @@ func (m *Machine) lacksReplica(sh *shard) bool {
 }
 
 func contains(list []*node, n *node) bool {
-	for _, x := range list {
-		if x == n {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, n)
 }

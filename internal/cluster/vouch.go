@@ -1,5 +1,7 @@
 package cluster
 
+import "slices"
+
 import "github.com/evercache/evercache/internal/slot"
 
 // survey is what our Cluster's nodes say of each other, made again when that
@@ -129,10 +131,8 @@ func (m *Machine) hear(s *survey, r *node, read map[*Line]bool) {
 }
 
 func (s *survey) follow(master, replica ID) {
-	for _, id := range s.replicas[master] {
-		if id == replica {
-			return
-		}
+	if slices.Contains(s.replicas[master], replica) {
+		return
 	}
 	s.replicas[master] = append(s.replicas[master], replica)
 }
