@@ -164,20 +164,23 @@ func TestAValueThatTheServerWillNotSendFailsAlone(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{Config: []string{"client-output-buffer-limit normal 1mb 0 0"}})
 	redisDo(t, p, "EVAL", "redis.call('SET', KEYS[1], string.rep('x', 3000000))", "1", "c:big")
-	client := openAt(t, p.Addr())
-	connect(t, client, 30*time.Second)
-	c := cacheOf[[]byte](t, client, "c", Policy{L1TTL: Never})
-	for i := range 30 {
-		_, err := c.Lookup(t.Context(), "big")
-		wantErr(t, err, ErrUnavailable)
-		_, err = c.GetMany(t.Context(), []string{"big", "none"}, nil)
-		wantErr(t, err, ErrUnavailable)
-		_, err = c.Set(t.Context(), fmt.Sprint(i), []byte("v"))
-		wantErr(t, err, nil)
-	}
-	if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != health.Connected {
-		t.Errorf("%s after %d connections", client.State(), n)
-	}
+	attempts(t, func(t *testing.T) error {
+		client := openAt(t, p.Addr())
+		connect(t, client, 30*time.Second)
+		c := cacheOf[[]byte](t, client, "c", Policy{L1TTL: Never})
+		for i := range 30 {
+			_, err := c.Lookup(t.Context(), "big")
+			wantErr(t, err, ErrUnavailable)
+			_, err = c.GetMany(t.Context(), []string{"big", "none"}, nil)
+			wantErr(t, err, ErrUnavailable)
+			_, err = c.Set(t.Context(), fmt.Sprint(i), []byte("v"))
+			wantErr(t, err, nil)
+		}
+		if n := client.Stats().RedisDials["ok"]; n != 1 || client.State() != health.Connected {
+			return fmt.Errorf("%s after %d connections", client.State(), n)
+		}
+		return nil
+	})
 }
 
 // TestWritesThatEndTheConnectionDoNotEndItAgainAndAgain has callers that go on

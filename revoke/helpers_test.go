@@ -79,7 +79,7 @@ func startAll(tb testing.TB, n int, o evercache.Options, p revoke.Policy) []*pro
 
 func (p *process) waitReady() {
 	p.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := p.WaitReady(ctx); err != nil {
 		p.tb.Fatalf("%v; %+v; findings %+v", err, p.Stats(), p.client.Health().Findings)

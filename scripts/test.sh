@@ -45,12 +45,12 @@ off) why="EVERCACHE_TEST_NETNS=off" ;;
 esac
 [ -z "$why" ] || tags=""
 
-# The tests mostly wait for servers, so an idle machine runs twice as many packages
-# at once as it has processors. A busy one delays what the tests time.
+# The tests mostly wait for servers, so an idle machine runs one package more at once
+# than it has processors. A busy one delays what the tests time.
 processors=$(getconf _NPROCESSORS_ONLN)
 load=$(cut -d. -f1 /proc/loadavg 2>/dev/null || echo 0)
 jobs=$processors
-[ "$load" -gt "$processors" ] || jobs=$((2 * processors))
+[ "$load" -gt "$processors" ] || jobs=$((processors + 1))
 
 # Those that take longest begin first.
 packages=${PKG:-". ./test/... ./revoke ./internal/daemon ./..."}
