@@ -84,26 +84,6 @@ func TestWhatRedisLostAndNobodyPutBackIsServedAsStaleInTheNextOutage(t *testing.
 	wantStale(t, reader, "a", "v")
 }
 
-// Another process may have reached the empty server before, and marked its dataset.
-func TestWhatRedisLostIsServedAsStaleAlsoWhenAnotherProcessWasThereFirst(t *testing.T) {
-	t.Parallel()
-	p := startPair(t, Policy{TTL: time.Hour, Stale: time.Hour}, Policy{TTL: time.Hour})
-	wantWritten(t, Master)(p.b.Set(t.Context(), "a", "v"))
-	v, err := p.a.Get(t.Context(), "a", nil)
-	wantValue(t, v, err, "v")
-	if err := p.b.client.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p.cut(t)
-	restart(t, p.server, redisproc.Empty)
-	redisDo(t, p.server, "SET", "~dataset", "of another process")
-	p.heal(t)
-	_, err = p.a.Lookup(t.Context(), "a")
-	wantErr(t, err, ErrNotFound)
-	p.cut(t)
-	wantStale(t, p.a, "a", "v")
-}
-
 func TestWhatIsDeletedIsInNoMemoryAfterwards(t *testing.T) {
 	t.Parallel()
 	deletes := map[string]func(p *redisproc.Process, writer, reader *Cache[string]) error{

@@ -262,12 +262,8 @@ func (sh *Shard) Settling(now int64) bool {
 	return sh.Node.Load() == nil || now-sh.Feed.Begun.Load() < SettlingTime
 }
 
-// Bereft reports whether Redis has just lost its data, or the latest of it: that it has
-// no value does not mean that somebody deleted it.
+// Bereft reports whether Redis has just lost its data: that it has no value does
+// not mean that somebody deleted it.
 func (sh *Shard) Bereft() bool {
-	at := time.Unix(0, sh.recovery.ResetAt.Load())
-	if back := sh.recovery.rollback.Load(); back != nil && back.At.After(at) {
-		at = back.At
-	}
-	return time.Since(at) < time.Duration(SettlingTime)
+	return time.Since(time.Unix(0, sh.recovery.ResetAt.Load())) < time.Duration(SettlingTime)
 }
