@@ -24,16 +24,23 @@ import (
 // The epoch is which master's acknowledgements count. It rises with Uncover, and
 // what was begun in an older epoch is refused from then on.
 //
+// In a Cluster each shard of it has a Ledger, and its slots come and go: see Take.
+//
 // It is safe for concurrent use. Every write of the application passes Add, so
-// keys are spread over shards with a lock each. Lock order: shedding or
-// barriers, shards in order, prefixes.
+// keys are spread over shards with a lock each. Lock order: moving, shedding or
+// barriers, shards in order, prefixes. All of them come after that of a Box.
 type Ledger struct {
 	bounds LedgerBounds
 	seed   maphash.Seed
 	mirror Mirror // nil: nobody keeps a copy
 
-	epoch   atomic.Uint64 // changed under all locks
-	next    atomic.Uint64 // number of the barrier to be sent next
+	epoch atomic.Uint64 // changed under all locks
+	next  atomic.Uint64 // number of the barrier to be sent next
+
+	moving     sync.Mutex              // orders Take and Give
+	generation atomic.Uint32           // how many Takes there were
+	tenures    atomic.Pointer[tenures] // nil: no slot has ever left
+
 	flushed atomic.Uint64 // the barrier up to which somebody has flushed the master; 0: none
 	base    uint64        // of the first barrier of this epoch; changed under all locks
 
@@ -87,16 +94,29 @@ func (l *Ledger) shard(key string) *ledgerShard {
 // Add notes that the master of this epoch has taken r, in place of an older
 // record of its key. The barrier with the number that it returns, and each
 // later one, is sent after r was taken. ok is false, and nothing is kept, when
-// the epoch is over: nobody knows whether the master that follows has r.
+// the epoch is over: nobody knows whether the master that follows has r. Where
+// slots move, AddIn is for it.
 func (l *Ledger) Add(r Record, epoch uint64, now int64) (number uint64, ok bool) {
+	return l.add(&r, epoch, 0, now)
+}
+
+// AddIn is Add of a command that was sent in this generation. ok is false too when
+// the slot of r has left since: the master may have executed it before, and nobody
+// knows whether it has gone with the slot.
+func (l *Ledger) AddIn(r Record, epoch uint64, generation uint32, now int64) (number uint64, ok bool) {
+	return l.add(&r, epoch, generation, now)
+}
+
+func (l *Ledger) add(r *Record, epoch uint64, generation uint32, now int64) (number uint64, ok bool) {
 	s := l.shard(r.Key)
 	s.mu.Lock()
-	if l.epoch.Load() != epoch {
+	if l.epoch.Load() != epoch || l.left(r.Slot, generation) {
 		s.mu.Unlock()
 		return 0, false
 	}
 	number = l.next.Load() // under the lock: numbers rise along a shard's lists
-	s.add(&r, number, now)
+	r.Verify = false       // this master may lose it
+	s.add(r, number, now)
 	s.expire(now, 2)
 	s.mu.Unlock()
 	if l.over() {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // ledgerPrefixes are the prefix deletes that a master has taken, and the wishes
@@ -30,13 +32,23 @@ func (l *Ledger) AddPrefix(p Prefix, epoch uint64, now int64) (number uint64, ok
 
 // AddPrefixes is AddPrefix for several.
 func (l *Ledger) AddPrefixes(ps []Prefix, epoch uint64, now int64) (number uint64, ok bool) {
+	number, _, ok = l.AddPrefixesIn(ps, epoch, 0, now)
+	return number, ok
+}
+
+// AddPrefixesIn is AddPrefixes for deletes that began in this generation. Keys in the
+// slots that have left since may not have been met: there they are to be deleted once
+// more, by the Slots of a Prefix. nil: none have left.
+func (l *Ledger) AddPrefixesIn(ps []Prefix, epoch uint64, generation uint32, now int64) (number uint64, left *slot.Set, ok bool) {
 	l.prefixes.mu.Lock()
 	if l.epoch.Load() != epoch {
 		l.prefixes.mu.Unlock()
-		return 0, false
+		return 0, nil, false
 	}
+	left = l.leftSince(generation)
 	number = l.next.Load()
 	for _, p := range ps {
+		p.Slots, p.Verify = nil, false
 		l.holdPrefix(heldPrefix{Prefix: p, number: number, at: now})
 	}
 	l.prefixes.mu.Unlock()
@@ -44,7 +56,7 @@ func (l *Ledger) AddPrefixes(ps []Prefix, epoch uint64, now int64) (number uint6
 	for i := range l.shards {
 		l.shards[i].forgetUnder(deleted, number)
 	}
-	return number, true
+	return number, left, true
 }
 
 // forgetUnder forgets what ps have deleted and vouch for. It holds in a later

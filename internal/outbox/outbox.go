@@ -34,6 +34,7 @@ type Box struct {
 	bytes    int64
 	prefixes *prefixIndex[Prefix] // oldest first
 	overflow uint64
+	verify   verifying
 }
 
 // New makes an empty Box with these bounds. Prefixes have bounds of their own: they
@@ -59,7 +60,10 @@ func (b *Box) Put(r Record) error {
 	case r.Kind == Touch && old != nil && old.Kind == Set:
 		touch := r
 		r = *old
-		r.TakeEnd(&touch)
+		if r.TakeEnd(&touch); old.Verify && !b.fits(r) {
+			b.overflow++ // a master has the value: it is not deleted for want of room
+			return nil
+		}
 	case old != nil && old.Since > r.Since:
 		old.yielded(&r)
 		return nil
@@ -111,8 +115,13 @@ func (b *Box) get(key string) *Record {
 
 func (b *Box) fits(r Record) bool {
 	entries, bytes := len(b.byKey)+1, b.bytes+r.cost()
-	if old := b.get(r.Key); old != nil {
+	old := b.get(r.Key)
+	if old != nil {
 		entries, bytes = entries-1, bytes-old.cost()
+	}
+	if !r.Verify {
+		n, cost := b.verify.without(old)
+		entries, bytes = entries-n, bytes-cost
 	}
 	return entries <= b.maxEntries && bytes <= b.maxBytes
 }
@@ -123,6 +132,7 @@ func (b *Box) put(r Record) {
 	r.Seq = b.seq
 	b.byKey[r.Key] = b.order.PushBack(&r)
 	b.bytes += r.cost()
+	b.verify.count(&r, 1)
 }
 
 func (b *Box) remove(key string) {
@@ -131,6 +141,7 @@ func (b *Box) remove(key string) {
 		return
 	}
 	b.bytes -= e.Value.(*Record).cost()
+	b.verify.count(e.Value.(*Record), -1)
 	b.order.Remove(e)
 	delete(b.byKey, key)
 }
@@ -213,10 +224,11 @@ func (b *Box) Covered(key string) bool {
 	return b.covered(key) != nil
 }
 
-// covered returns the prefix of the key that was deleted last.
+// covered returns the prefix of the key that was deleted last. The slot of the key is
+// computed only under a prefix that waits for some slots.
 func (b *Box) covered(key string) (latest *Prefix) {
 	for p := range b.prefixes.over(key) {
-		if latest == nil || p.Since > latest.Since {
+		if (latest == nil || p.Since > latest.Since) && p.reaches(key) {
 			latest = p
 		}
 	}
@@ -291,13 +303,20 @@ type Depth struct {
 	Bytes      int64
 	Oldest     int64 // Since of the oldest; 0 when nothing waits
 	Overflowed uint64
+	Verify     int    // of Entries: a master most likely has them
+	Unverified uint64 // such that had no room
 }
 
 // Depth tells what waits.
 func (b *Box) Depth() Depth {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d := Depth{Entries: len(b.byKey) + b.prefixes.len(), Bytes: b.bytes + b.prefixes.bytes, Overflowed: b.overflow}
+	d := Depth{Entries: len(b.byKey) + b.prefixes.len(), Bytes: b.bytes + b.prefixes.bytes, Overflowed: b.overflow, Verify: b.verify.entries, Unverified: b.verify.dropped}
+	for _, p := range b.prefixes.all() {
+		if p.Verify {
+			d.Verify++
+		}
+	}
 	if e := b.order.Front(); e != nil {
 		d.Oldest = e.Value.(*Record).Since
 	}

@@ -1,6 +1,10 @@
 package outbox
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/evercache/evercache/internal/slot"
+)
 
 // Prefix is the wish to delete all keys that begin with Text and were written
 // before it.
@@ -13,6 +17,12 @@ type Prefix struct {
 	// It deletes in Redis what is between them too. Nobody asked for that, so no
 	// record that is held here is void by it.
 	Joined bool
+	// Slots are where it is still to be carried out; nil: everywhere. They are not to
+	// be changed. It was asked for everywhere, so what is older is void in other slots
+	// too.
+	Slots *slot.Set
+	// Verify: every server that could become master had carried it out.
+	Verify bool
 }
 
 // maxPrefixes bounds the prefix deletes that a Box or a Ledger holds.
@@ -30,8 +40,12 @@ func (r *Record) wish() Prefix { return Prefix{Text: r.Class, Since: r.Since, Lo
 
 // within reports whether whoever deletes q deletes what p would.
 func (p *Prefix) within(q *Prefix) bool {
-	return strings.HasPrefix(p.Text, q.Text) && p.Since <= q.Since && (p.Joined || !q.Joined)
+	return strings.HasPrefix(p.Text, q.Text) && p.Since <= q.Since && (p.Joined || !q.Joined) &&
+		(q.Slots == nil || q.Slots == p.Slots)
 }
+
+// reaches reports whether p is still to be carried out where the key is.
+func (p *Prefix) reaches(key string) bool { return p.Slots == nil || p.Slots.Has(slot.Of(key)) }
 
 // covers reports whether r is under p and not newer: deleted by p, or by its
 // like that the application asked for no later.
@@ -44,10 +58,23 @@ func (p *Prefix) covers(r *Record) bool {
 func (p *Prefix) join(q *Prefix) Prefix {
 	j := Prefix{Text: p.Text[:common(p.Text, q.Text)], Since: max(p.Since, q.Since)}
 	j.Joined = p.Joined || q.Joined || p.Text != q.Text
+	j.Slots, j.Verify = eitherSlots(p.Slots, q.Slots), p.Verify && q.Verify
 	if p.Hi != 0 && q.Hi != 0 {
 		j.Lo, j.Hi = min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 	}
 	return j
+}
+
+func eitherSlots(a, b *slot.Set) *slot.Set {
+	switch {
+	case a == nil || b == nil:
+		return nil
+	case a == b:
+		return a
+	}
+	both := *a
+	both.AddSet(b)
+	return &both
 }
 
 // common is how many bytes two strings begin with in common.

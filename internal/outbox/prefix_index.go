@@ -166,6 +166,11 @@ func (ps Prefixes) Over(key string) (over []Prefix) {
 	return over
 }
 
+// undo reports whether one of them makes r void.
+func (ps Prefixes) undo(r *Record) bool {
+	return slices.ContainsFunc(ps.Over(r.Key), func(p Prefix) bool { return p.covers(r) })
+}
+
 // Cover reports whether the key begins with one of them.
 func (ps Prefixes) Cover(key string) bool {
 	for range ps.index.over(key) {

@@ -22,7 +22,14 @@ const (
 
 // Record is one write to one key.
 type Record struct {
-	Kind  Kind
+	Kind Kind
+	// Verify: every server that could become master had it, so it is most likely
+	// there. Equal: nothing is to be done. Absent: it is put back. Anything else: the
+	// usual rule. It is not counted as lost, and nothing is deleted for want of room
+	// for it.
+	Verify bool
+	Slot   uint16 // of the key in a Cluster, given by who makes the record; 0 in other modes
+
 	Key   string // as it is in Redis
 	Class string // the prefix of its class in Redis: what is deleted when nothing else fits
 	Value []byte
@@ -195,6 +202,7 @@ func (r *Record) follow(w *Record) (changed bool) {
 	*r = *w
 	if w.Since == older.Since { // the same write once more: it is not older than itself
 		r.Floor = max(r.Floor, older.Floor)
+		r.Verify = r.Verify && older.Verify
 	} else {
 		r.yielded(&older) // a replay sends what was acknowledged long ago
 	}
@@ -206,6 +214,7 @@ func (r *Record) follow(w *Record) (changed bool) {
 func (r *Record) TakeEnd(touch *Record) {
 	if !r.removes() {
 		r.Ends, r.TTL, r.Mixed = touch.Ends, touch.TTL, true
+		r.Verify = r.Verify && touch.Verify
 	}
 }
 

@@ -23,13 +23,23 @@ import (
 //
 // Records come back some at a time, so that a write beside them need not wait for
 // all: it is put in its place among them.
+//
+// Records and prefixes to Verify are let go where they have no room.
 func (b *Box) Return(records []Record, prefixes []Prefix) {
+	b.ReturnTo(records, prefixes, nil)
+}
+
+// ReturnTo is Return of what another master is to get. void is asked for each record,
+// under the lock of the Box: it is to be Overtakes of that master's Ledger. What it says
+// is void is dropped, or an older write would hide a newer one that this master has.
+func (b *Box) ReturnTo(records []Record, prefixes []Prefix, void func(*Record) bool) {
 	prefixes = bySince(prefixes, func(p Prefix) int64 { return p.Since })
 	records = bySince(records, func(r Record) int64 { return r.Since })
-	b.returnPrefixes(prefixes)
+	dropped := NewPrefixes(b.returnPrefixes(prefixes))
+	gone := func(r *Record) bool { return dropped.undo(r) || void != nil && void(r) }
 	for len(records) > 0 {
 		from := max(0, len(records)-heldAtOnce)
-		b.returnRecords(records[from:])
+		b.returnRecords(records[from:], gone)
 		records = records[:from]
 	}
 }
@@ -37,20 +47,28 @@ func (b *Box) Return(records []Record, prefixes []Prefix) {
 // heldAtOnce is how many records are looked at while others wait for the Box.
 const heldAtOnce = 256
 
-func (b *Box) returnPrefixes(ps []Prefix) {
+// returnPrefixes returns those that had no room.
+func (b *Box) returnPrefixes(ps []Prefix) (dropped []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
+	ps, dropped = b.roomToVerify(ps)
+	b.shareSlots(ps)
 	b.dropCovered(ps)
+	b.dropUnder(dropped)
 	for _, p := range slices.Backward(ps) {
 		b.holdPrefix(p)
 	}
+	return dropped
 }
 
-func (b *Box) returnRecords(rs []Record) {
+func (b *Box) returnRecords(rs []Record, void func(*Record) bool) {
 	b.mu.Lock()
 	defer b.unlock()
+	b.waiting.Add(1) // who adds to that Ledger from here on does not find the Box Empty
 	for _, r := range slices.Backward(rs) {
-		b.returnRecord(r)
+		if !void(&r) {
+			b.returnRecord(r)
+		}
 	}
 }
 
@@ -75,6 +93,11 @@ func (b *Box) returnRecord(r Record) {
 	}
 	if b.fits(r) {
 		b.putBack(r)
+		return
+	}
+	if r.Verify {
+		b.remove(r.Key) // what is older and waits must not come after it
+		b.verify.dropped++
 		return
 	}
 	b.overflow++
@@ -108,11 +131,14 @@ func (b *Box) putBack(r Record) {
 	r.Seq = b.seq
 	if e := b.byKey[r.Key]; e != nil {
 		b.bytes += r.cost() - e.Value.(*Record).cost()
+		b.verify.count(e.Value.(*Record), -1)
+		b.verify.count(&r, 1)
 		e.Value = &r
 		return
 	}
 	b.byKey[r.Key] = b.order.PushFront(&r)
 	b.bytes += r.cost()
+	b.verify.count(&r, 1)
 }
 
 // returnPrefix also tells how many values were dropped under it.
@@ -131,11 +157,18 @@ func (b *Box) dropCovered(ps []Prefix) (sets uint64) {
 	for i := range ps {
 		b.mirrorPrefix(&ps[i], nil) // before what it covers leaves
 	}
+	return b.dropUnder(ps)
+}
+
+func (b *Box) dropUnder(ps []Prefix) (sets uint64) {
+	if len(ps) == 0 {
+		return 0
+	}
 	var covered []string
 	returned := NewPrefixes(ps)
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
-		if !slices.ContainsFunc(returned.Over(r.Key), func(p Prefix) bool { return p.covers(r) }) {
+		if !returned.undo(r) {
 			continue
 		}
 		if r.Kind == Set {
