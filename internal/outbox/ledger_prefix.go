@@ -47,8 +47,10 @@ func (l *Ledger) AddPrefixesIn(ps []Prefix, epoch uint64, generation uint32, now
 	}
 	left = l.leftSince(generation)
 	number = l.next.Load()
+	ps = slices.Clone(ps)
+	uniteSlots(ps, l.heldPrefix, l.eachPrefix)
 	for _, p := range ps {
-		p.Slots, p.Verify = nil, false
+		p.Verify = false // this master may lose it
 		l.holdPrefix(heldPrefix{Prefix: p, number: number, at: now})
 	}
 	l.prefixes.mu.Unlock()
@@ -57,6 +59,21 @@ func (l *Ledger) AddPrefixesIn(ps []Prefix, epoch uint64, generation uint32, now
 		l.shards[i].forgetUnder(deleted, number)
 	}
 	return number, left, true
+}
+
+func (l *Ledger) heldPrefix(text string) *Prefix {
+	if p := l.prefixes.all.get(text); p != nil {
+		return &p.Prefix
+	}
+	return nil
+}
+
+func (l *Ledger) eachPrefix(yield func(*Prefix) bool) {
+	for _, p := range l.prefixes.all.all() {
+		if !yield(&p.Prefix) {
+			return
+		}
+	}
 }
 
 // forgetUnder forgets what ps have deleted and vouch for. It holds in a later

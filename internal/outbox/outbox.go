@@ -95,7 +95,22 @@ func (b *Box) deletes(key string) bool {
 	if r := b.get(key); r != nil {
 		return r.removes()
 	}
-	return b.covered(key) != nil
+	return b.nothingLeft(key)
+}
+
+// nothingLeft reports whether there will be nothing to touch. A prefix that counts in
+// some slots is carried out there once more: what was written since stays.
+func (b *Box) nothingLeft(key string) bool {
+	p := b.covered(key)
+	return p != nil && p.Slots == nil
+}
+
+func (b *Box) eachPrefix(yield func(*Prefix) bool) {
+	for _, p := range b.prefixes.all() {
+		if !yield(p) {
+			return
+		}
+	}
 }
 
 func (b *Box) unlock() {
@@ -186,10 +201,15 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 func (b *Box) Find(key string) (r Record, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.get(key); r != nil {
-		return *r, true
+	waits := b.get(key)
+	if waits != nil && waits.Kind != Touch {
+		return *waits, true
 	}
-	if p := b.covered(key); p != nil {
+	p := b.covered(key)
+	if waits != nil && (p == nil || p.Slots == nil) {
+		return *waits, true
+	}
+	if p != nil {
 		return Record{Kind: Delete, Key: key, Since: p.Since, Seq: p.Seq}, true
 	}
 	return Record{}, false

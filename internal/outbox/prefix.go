@@ -17,9 +17,9 @@ type Prefix struct {
 	// It deletes in Redis what is between them too. Nobody asked for that, so no
 	// record that is held here is void by it.
 	Joined bool
-	// Slots are where it is still to be carried out; nil: everywhere. They are not to
-	// be changed. It was asked for everywhere, so what is older is void in other slots
-	// too.
+	// Slots are where it counts; nil: everywhere. They are not to be changed. In a
+	// Cluster who returns a prefix to a Box names the slots of its shard, or keys of
+	// other shards would wait for it too.
 	Slots *slot.Set
 	// Verify: every server that could become master had carried it out.
 	Verify bool
@@ -44,13 +44,13 @@ func (p *Prefix) within(q *Prefix) bool {
 		(q.Slots == nil || q.Slots == p.Slots)
 }
 
-// reaches reports whether p is still to be carried out where the key is.
+// reaches reports whether p counts where the key is.
 func (p *Prefix) reaches(key string) bool { return p.Slots == nil || p.Slots.Has(slot.Of(key)) }
 
 // covers reports whether r is under p and not newer: deleted by p, or by its
 // like that the application asked for no later.
 func (p *Prefix) covers(r *Record) bool {
-	return !p.Joined && r.Since <= p.Since && strings.HasPrefix(r.Key, p.Text)
+	return !p.Joined && r.Since <= p.Since && strings.HasPrefix(r.Key, p.Text) && (p.Slots == nil || p.Slots.Has(r.Slot))
 }
 
 // join deletes what p and q delete, and what is between them. It has no date by
@@ -58,23 +58,14 @@ func (p *Prefix) covers(r *Record) bool {
 func (p *Prefix) join(q *Prefix) Prefix {
 	j := Prefix{Text: p.Text[:common(p.Text, q.Text)], Since: max(p.Since, q.Since)}
 	j.Joined = p.Joined || q.Joined || p.Text != q.Text
+	if p.Text == q.Text && (p.Slots != nil || q.Slots != nil) {
+		j.Joined = p.apart(q)
+	}
 	j.Slots, j.Verify = eitherSlots(p.Slots, q.Slots), p.Verify && q.Verify
 	if p.Hi != 0 && q.Hi != 0 {
 		j.Lo, j.Hi = min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 	}
 	return j
-}
-
-func eitherSlots(a, b *slot.Set) *slot.Set {
-	switch {
-	case a == nil || b == nil:
-		return nil
-	case a == b:
-		return a
-	}
-	both := *a
-	both.AddSet(b)
-	return &both
 }
 
 // common is how many bytes two strings begin with in common.

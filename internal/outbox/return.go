@@ -52,7 +52,7 @@ func (b *Box) returnPrefixes(ps []Prefix) (dropped []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
 	ps, dropped = b.roomToVerify(ps)
-	b.shareSlots(ps)
+	uniteSlots(ps, b.prefixes.get, b.eachPrefix)
 	b.dropCovered(ps)
 	b.dropUnder(dropped)
 	for _, p := range slices.Backward(ps) {
@@ -114,8 +114,8 @@ func (b *Box) returnRecord(r Record) {
 
 // undone reports whether a prefix that waits makes r void.
 func (b *Box) undone(r *Record) bool {
-	if r.Kind == Touch { // there will be nothing to touch
-		return b.covered(r.Key) != nil
+	if r.Kind == Touch {
+		return b.nothingLeft(r.Key)
 	}
 	for p := range b.prefixes.over(r.Key) {
 		if p.covers(r) {

@@ -120,11 +120,20 @@ func (s *ledgerShard) take(slots *slot.Set, records []Record) []Record {
 // stay here for the others.
 func (l *Ledger) copyPrefixes(slots *slot.Set) (prefixes []Prefix) {
 	there := *slots
+	of := map[*slot.Set]*slot.Set{} // few sets, many prefixes
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
 	for _, p := range l.prefixes.all.all() {
+		in, ok := of[p.Slots]
+		if !ok {
+			in = slotsOf(p.Slots, &there)
+			of[p.Slots] = in
+		}
+		if in.Empty() {
+			continue
+		}
 		c := p.Prefix
-		c.Slots, c.Verify = &there, p.ring
+		c.Slots, c.Verify = in, p.ring
 		prefixes = append(prefixes, c)
 	}
 	slices.SortStableFunc(prefixes, func(a, b Prefix) int { return cmp.Compare(a.Since, b.Since) })
@@ -132,9 +141,9 @@ func (l *Ledger) copyPrefixes(slots *slot.Set) (prefixes []Prefix) {
 }
 
 // Overtakes reports whether what is held makes r void, which another Ledger held: a
-// write of the key that is not older, or the delete of a prefix. Otherwise a Set gets
-// the end of a Touch that is held and came later. What is held and newer learns which
-// values r has left.
+// write of the key that is not older. It learns which values r has left. Where only a
+// Touch is held that came later, a Set gets its end. Under the delete of a prefix that
+// came later only the key of r is left: the delete may be a mere wish.
 func (l *Ledger) Overtakes(r *Record) bool {
 	s := l.shard(r.Key)
 	s.mu.Lock()
@@ -152,9 +161,13 @@ func (l *Ledger) Overtakes(r *Record) bool {
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
 	for p := range l.prefixes.all.over(r.Key) {
-		if p.covers(r) {
+		if !p.covers(r) {
+			continue
+		}
+		if r.Kind == Touch {
 			return true
 		}
+		*r = r.keyOnly()
 	}
 	return false
 }

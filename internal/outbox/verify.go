@@ -56,26 +56,3 @@ func (b *Box) roomToVerify(ps []Prefix) (kept, dropped []Prefix) {
 	slices.Reverse(kept)
 	return kept, dropped
 }
-
-// shareSlots lets all prefixes that wait for some slots wait for the same ones. So there
-// is one set, however many prefixes and changes of owners there are. To carry out a prefix
-// in more slots than must be does no harm.
-func (b *Box) shareSlots(ps []Prefix) {
-	limited := func(p Prefix) bool { return p.Slots != nil }
-	if !slices.ContainsFunc(ps, limited) {
-		return
-	}
-	shared := &slot.Set{}
-	for i := range ps {
-		if ps[i].Slots != nil {
-			shared.AddSet(ps[i].Slots)
-			ps[i].Slots = shared
-		}
-	}
-	for _, p := range b.prefixes.all() {
-		if p.Slots != nil {
-			shared.AddSet(p.Slots)
-			p.Slots = shared
-		}
-	}
-}
