@@ -49,7 +49,7 @@ var mayImport = []struct {
 	{"internal/cover", nil, "what vouches for an entry is a moment: memory and the shard share it, and neither knows the other"},
 	{"internal/local", []string{"internal/cover"}, "memory knows nothing of Redis: the root translates, and a test needs no server"},
 	{"internal/breaker", nil, "the breaker is a pure function of outcomes, whoever has them"},
-	{"internal/outbox", nil, "what is kept must not depend on what it is sent with"},
+	{"internal/outbox", []string{"internal/slot"}, "what is kept must not depend on what it is sent with"},
 	{"internal/journal", nil, "a file of keys and bytes: what they mean, and what is replayed, is the root's"},
 	{"internal/sentinel", nil, "the decision is a pure function of observations: recordings are enough to test it"},
 	{"internal/slot", nil, "the slot of a key follows from the key"},

@@ -7,6 +7,15 @@ import "strings"
 // takes up, and of what either gives up. A key and a text each have one place in
 // it; what is newer there than what it is told of stays. It is called under
 // locks, must not wait, and must not call back.
+//
+// It is not told of what Uncover, Take, Recall and Forget take out, nor of what Return
+// does not keep: a record keeps its place until the caller of these knows what became of
+// it. That caller notes that no barrier vouches for a record any more, and forgets those
+// that neither Box nor Ledger holds.
+//
+// Where there are several Ledgers, one prefix can be held by each of them and by the
+// Box. Left by one of them does not mean that the others do not hold it: so each needs a
+// Mirror of its own, and the copy of a prefix goes with its last place.
 type Mirror interface {
 	// Waits: a Box holds p, perhaps in place of others that leave right after.
 	Waits(p *Prefix)

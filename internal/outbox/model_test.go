@@ -222,7 +222,7 @@ func gone(r Record) bool { return r.Kind == Delete || r.Kind == Invalidate }
 
 // bare is a record without what has no room.
 func bare(r Record) Record {
-	return Record{Kind: Invalidate, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Mixed: r.Mixed}
+	return Record{Kind: Invalidate, Slot: r.Slot, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Mixed: r.Mixed}
 }
 
 func cmpInt(a, b int64) int { return int(a - b) }

@@ -5,6 +5,10 @@
 // value that does not fit becomes the wish to delete its key, and keys that do
 // not fit become the wish to delete their whole class, since a miss is always
 // safe and an old value is not.
+//
+// In a Cluster there is one Box, and a Ledger for each shard. Where slots get another
+// owner, Ledger.Take and Box.ReturnTo carry over what is owed of them, before anything
+// is sent to the new owner; nothing uses that yet.
 package outbox
 
 import (

@@ -27,11 +27,12 @@ func only(slots ...uint16) *slot.Set {
 
 func TestTakeLeavesNothingOfItsSlots(t *testing.T) {
 	t.Parallel()
-	l := NewLedger(LedgerBounds{Entries: 100, Bytes: 2*overhead + 20, RingBytes: 1 << 20, RingAge: time.Minute})
+	l := NewLedger(roomy)
 	add(t, l, in(7, at(1, set("ring", "1"))), in(8, at(2, set("stays in the ring", "1"))))
 	l.AddPrefix(Prefix{Text: "d:", Since: 3}, 1, 3)
 	l.Confirm(barrier(t, l), 4)
 	l.AddPrefix(Prefix{Text: "e:", Since: 5}, 1, 5)
+	l.bounds.Bytes = roomFor(del("bare"), set("full", "1"), set("b", "1"))
 	add(t, l, in(7, at(6, set("bare", "without room"))), in(7, at(8, set("full", "1"))), in(8, at(9, set("b", "1"))))
 	rs, ps := l.Take(only(7, 9))
 	got := []string{}
@@ -262,8 +263,8 @@ func TestAPrefixOfSomeSlotsConcernsOnlyTheirKeys(t *testing.T) {
 	if r, _ := box.Find(mine); r.Kind != Delete {
 		t.Errorf("a touch hides the delete: %+v", r)
 	}
-	put(t, box, record(mine, 6))
-	box.Return(nil, []Prefix{{Text: class, Since: 7, Slots: only(slot.Of(other))}})
+	put(t, box, record(mine, 10))
+	box.Return(nil, []Prefix{{Text: class, Since: 11, Slots: only(slot.Of(other))}})
 	if r, ok := box.Record(mine); !ok || r.Kind != Set {
 		t.Error("the younger delete of other slots has taken a newer value")
 	}
