@@ -297,8 +297,12 @@ func TestPrefixesReferToFewSetsOfSlots(t *testing.T) {
 	}
 	for i := range uint16(500) {
 		key := fmt.Sprint(class, i)
-		if p := box.prefixes.get(key); p == nil || !p.Slots.Has(i) {
+		p := box.prefixes.get(key)
+		if p == nil || !p.Slots.Has(i) {
 			t.Fatalf("%s does not count in its slot any more", key)
+		}
+		if p.Slots.Len() > 1 && !p.Joined {
+			t.Fatalf("%s makes records void in slots that it is not for", key)
 		}
 	}
 }
