@@ -24,7 +24,7 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 	start := time.Now()
 	added, r, err := c.addLocked(ctx, key, &w)
 	if added && err == nil {
-		err = w.checkMin(r, c.client.awayCauseIf(r))
+		err = w.checkMin(r, c.awayCauseIf(r, &w))
 	}
 	c.client.countAdd(added, r, err)
 	c.client.durations[stats.OpAdd].Observe(time.Since(start))
@@ -39,16 +39,16 @@ func (c *Cache[V]) addLocked(ctx context.Context, key string, w *write) (bool, R
 	p := &w.patience
 	*p = deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	held, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
+	held, err := c.client.store.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		if ctx.Err() != nil {
 			return false, Receipt{}, context.Cause(ctx)
 		}
 		return false, Receipt{}, fmt.Errorf("%w: another write of the key is under way: %w", ErrUnavailable, err)
 	}
-	defer c.client.shard.Locks.Unlock(held)
+	defer c.client.store.Locks.Unlock(held)
 	c.inTurn(w)
-	switch r, waits := c.client.shard.Find(w.Rec.Key); {
+	switch r, waits := c.client.store.Find(w.Rec.Key); {
 	case waits && r.Kind == shard.KindInvalidate:
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, shard.ErrBehind)
 	case waits && r.Kind != shard.KindTouch:
@@ -58,7 +58,7 @@ func (c *Cache[V]) addLocked(ctx context.Context, key string, w *write) (bool, R
 	if s.Outcome != shard.NoMaster {
 		return c.added(p, w, s)
 	}
-	if !c.client.shard.MemoryIsAll() {
+	if !c.client.store.MemoryIsAll() {
 		return false, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, s.Err)
 	}
 	if it := c.peek(key); it.Fresh(w.Rec.Since) && !it.Absent {

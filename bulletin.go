@@ -73,11 +73,11 @@ func (c *Client) announce(ctx context.Context) {
 		}
 		news, over := b.next(time.Now(), c.findings())
 		for _, f := range news {
-			c.shard.Log.LogAttrs(ctx, f.Severity.Level(), f.Title,
+			c.store.Log.LogAttrs(ctx, f.Severity.Level(), f.Title,
 				append([]slog.Attr{slog.String("event", "finding")}, f.LogAttrs()...)...)
 		}
 		for _, code := range over {
-			c.shard.Log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
+			c.store.Log.LogAttrs(ctx, slog.LevelInfo, "a finding is over", slog.String("event", "finding.over"), slog.String("code", code))
 		}
 	}
 }

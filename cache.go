@@ -118,7 +118,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		flights:  flight.New[Entry[V], asked](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 	}
-	c.keys = client.shard.NewClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
+	c.keys = client.store.NewClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
 	c.prefix = c.keys.Prefix
 	for _, o := range options {
 		if o != nil {
@@ -132,7 +132,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if c.id, c.l1, err = client.register(name, c, p); err != nil {
 		return nil, err
 	}
-	client.shard.Subscribe(name, c.keys)
+	client.store.Subscribe(name, c.keys)
 	return c, nil
 }
 
@@ -289,11 +289,12 @@ func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Ent
 }
 
 // vouches reports whether nothing newer can have been acknowledged: Redis said
-// so while it was the only master, or the feed has announced nothing since.
+// so, and whoever asked knows whether it was the only master, or the feed has announced
+// nothing since.
 func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 	switch src {
 	case SourceRedis:
-		return c.shard.Feed.Alone(now) && !it.Cover.Over()
+		return !it.Cover.Over()
 	case SourceMemory:
 		return c.opts.MemoryOnly || it.Cover.Covers(now)
 	}

@@ -27,7 +27,7 @@ import (
 // it does not, memory answers and writes are kept. Make one with Open, close
 // it with Close. It is safe for concurrent use.
 type Client struct {
-	shard    *shard.Shard // the master, and what is owed to it
+	store    *shard.Store // the masters, and what is owed to them
 	opts     Options      // without its passwords
 	keyFiles keyFiles
 	logs     *logqueue.Handler // what log puts its lines into
@@ -57,7 +57,7 @@ type Client struct {
 }
 
 func init() {
-	kit.Of = func(client any) kit.Kit { return client.(*Client).shard.Kit() }
+	kit.Of = func(client any) kit.Kit { return client.(*Client).store.Kit() }
 }
 
 // Open makes a Client. It returns at once and never waits for Redis: until a
@@ -73,15 +73,15 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("evercache: wrong options:\n%w", err)
 	}
 	c := newClient(o)
-	if err := c.shard.Open(); err != nil {
+	if err := c.store.Open(); err != nil {
 		c.memory.Close()
 		return nil, err
 	}
 	if !o.MemoryOnly {
 		if c.keyFiles.any() {
-			c.shard.Goes(c.keyFiles.watch)
+			c.store.Goes(c.keyFiles.watch)
 		}
-		c.shard.Goes(c.announce)
+		c.store.Goes(c.announce)
 	}
 	return c, nil
 }
@@ -92,7 +92,7 @@ func newClient(o Options) *Client {
 	o.Logger = slog.New(censor.Handler(logs))
 	files, clock := newKeyFiles(o), clock.New()
 	c := &Client{
-		shard:     shard.New(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
+		store:     shard.New(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
 		opts:      o,
 		keyFiles:  files,
 		logs:      logs,
@@ -127,7 +127,7 @@ type class interface{ values() findings.Class }
 func (c *Client) register(name string, k class, p Policy) (uint32, *local.Store, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shard.Closed() {
+	if c.store.Closed() {
 		return 0, nil, ErrClosed
 	}
 	if c.named[name] != nil {
@@ -137,7 +137,7 @@ func (c *Client) register(name string, k class, p Policy) (uint32, *local.Store,
 	c.lastClass++
 	store := c.memory
 	if p.MaxEntries > 0 || p.MaxBytes > 0 {
-		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.shard.Clock, &c.evictions)
+		store = local.New(local.Bound{Entries: p.MaxEntries, Bytes: p.MaxBytes}, c.store.Clock, &c.evictions)
 		c.stores = append(c.stores, store)
 	}
 	return c.lastClass, store, nil
@@ -147,7 +147,7 @@ func (c *Client) register(name string, k class, p Policy) (uint32, *local.Store,
 func (c *Client) release(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.named[name] == nil || !c.shard.Unsubscribe(name) {
+	if c.named[name] == nil || !c.store.Unsubscribe(name) {
 		return false
 	}
 	delete(c.named, name)
@@ -155,7 +155,7 @@ func (c *Client) release(name string) bool {
 }
 
 // State tells what the client can do at this moment.
-func (c *Client) State() health.State { return c.shard.State() }
+func (c *Client) State() health.State { return c.store.State() }
 
 // WaitConnected waits until the state is Connected, or for ctx. A MemoryOnly
 // client has nothing to wait for.
@@ -164,7 +164,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		return nil
 	}
 	for {
-		s, changed := c.shard.WatchState()
+		s, changed := c.store.WatchState()
 		switch s {
 		case health.Connected:
 			return nil
@@ -174,17 +174,9 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.shard.AwayCause())
+			return fmt.Errorf("evercache: not connected: %w: %w", context.Cause(ctx), c.store.AwayCause())
 		}
 	}
-}
-
-// awayCauseIf is the cause of a receipt below Master, if there is one.
-func (c *Client) awayCauseIf(r Receipt) error {
-	if r.Durability >= Master {
-		return nil
-	}
-	return c.shard.Cause()
 }
 
 // Close ends the client: it refuses new calls, sends what the outbox holds if
@@ -209,15 +201,15 @@ func (c *Client) Shutdown(ctx context.Context) error {
 }
 
 func (c *Client) shutdown(ctx context.Context) error {
-	c.shard.BeginClose()
+	c.store.BeginClose()
 	waitFor(ctx, c.writers.Close()) // what they still acknowledge must be in the outbox
-	memoryIsAll := c.shard.MemoryIsAll()
+	memoryIsAll := c.store.MemoryIsAll()
 	if !memoryIsAll {
-		c.shard.Flush(ctx)
+		c.store.Flush(ctx)
 	}
 	unsaved := new(UnsavedError)
-	unsaved.Writes, unsaved.AtRisk = c.shard.Unsaved()
-	ended := waitFor(ctx, c.shard.End(ErrClosed))
+	unsaved.Writes, unsaved.AtRisk = c.store.Unsaved()
+	ended := waitFor(ctx, c.store.End(ErrClosed))
 	c.mu.Lock()
 	for _, s := range c.stores {
 		s.Close()
@@ -227,7 +219,7 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if *unsaved != (UnsavedError{}) && !memoryIsAll {
 		errs = append(errs, unsaved)
 	}
-	if err := c.shard.CloseJournal(ctx); err != nil {
+	if err := c.store.CloseJournal(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	if !ended {

@@ -21,8 +21,8 @@ func TestTheClockOfAnIdleClientIsParked(t *testing.T) {
 		time.Sleep(time.Second)
 		for range 1000 {
 			time.Sleep(10 * time.Millisecond)
-			if client.shard.Clock.Ticking() {
-				t.Fatalf("it ticks %v after the last call", time.Since(client.shard.Clock.Start))
+			if client.one().Clock.Ticking() {
+				t.Fatalf("it ticks %v after the last call", time.Since(client.one().Clock.Start))
 			}
 		}
 	})
@@ -43,15 +43,15 @@ func TestTheFirstCallAfterAStopIsAnsweredByTheTimeOfItsCall(t *testing.T) {
 			return Entry[string]{Value: got[key]}, err
 		},
 	}
-	begun := client.shard.Clock.Now()
+	begun := client.one().Clock.Now()
 	for name, read := range reads {
 		covered := c.newItem("v", begun, 0, time.Hour)
-		covered.Cover = client.shard.Feed.Cover()
+		covered.Cover = client.one().Feed.Cover()
 		c.put("covered", covered)
 		c.put("over", c.newItem("v", begun, 0, time.Microsecond))
-		waitUntil(t, time.Second, func() bool { return client.shard.Clock.Now() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
-		client.shard.Feed.Cover().Renew(client.shard.Clock.Now())
-		client.shard.Clock.Stand(begun)
+		waitUntil(t, time.Second, func() bool { return client.one().Clock.Now() > begun+int64(time.Millisecond) }, func() string { return "time stands still" })
+		client.one().Feed.Cover().Renew(client.one().Clock.Now())
+		client.one().Clock.Stand(begun)
 		if e, err := read("covered"); err != nil || e.Coherent {
 			t.Errorf("%s after the lease: %+v, %v", name, e, err)
 		}

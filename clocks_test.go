@@ -21,8 +21,8 @@ func startClocked(t *testing.T, config ...string) (*redisproc.Process, *redistes
 // heard waits until the client has heard the server's time again.
 func heard(t *testing.T, c *Client) {
 	t.Helper()
-	from, _ := c.shard.Barriers.Watch()
-	waitUntil(t, 30*time.Second, func() bool { last, _ := c.shard.Barriers.Watch(); return last.N > from.N+2 }, func() string { return "no barrier" })
+	from, _ := c.one().Barriers.Watch()
+	waitUntil(t, 30*time.Second, func() bool { last, _ := c.one().Barriers.Watch(); return last.N > from.N+2 }, func() string { return "no barrier" })
 }
 
 // A process knows the order of its own writes, whatever the server's clock says.
@@ -126,7 +126,7 @@ func TestALoadIsNotStoredAfterADeleteByAnotherClock(t *testing.T) {
 			at.heal(t)
 			close(goOn)
 			wantErr(t, <-done, nil)
-			fills := a.shard.Redis.Requests["fill"]
+			fills := a.one().Redis.Requests["fill"]
 			waitUntil(t, 30*time.Second, func() bool { return fills[0].Load()+fills[1].Load() > 0 }, func() string { return "nothing is stored" })
 			e, err := deleter.Lookup(t.Context(), "a")
 			if !errors.Is(err, ErrNotFound) {

@@ -121,7 +121,7 @@ func TestWithCloneWhatWaitsForRedisIsTheClonesToo(t *testing.T) {
 		mine := []byte("as it was")
 		_, _ = c.Set(t.Context(), "a", mine)
 		copy(mine, "XXXXXXXXX")
-		if r, _ := client.shard.Find("c:a"); string(r.Value) != "as it was" {
+		if r, _ := client.one().Find("c:a"); string(r.Value) != "as it was" {
 			t.Errorf("%q waits for Redis", r.Value)
 		}
 		got, err := c.Get(t.Context(), "a", nil)
@@ -129,7 +129,7 @@ func TestWithCloneWhatWaitsForRedisIsTheClonesToo(t *testing.T) {
 			t.Fatal(err)
 		}
 		copy(got, "YYYYYYYYY")
-		if r, _ := client.shard.Find("c:a"); string(r.Value) != "as it was" {
+		if r, _ := client.one().Find("c:a"); string(r.Value) != "as it was" {
 			t.Errorf("after a caller changed what he read, %q waits for Redis", r.Value)
 		}
 	})

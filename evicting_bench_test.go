@@ -53,7 +53,7 @@ func replayWhereRedisEvicts(b *testing.B, memory string, pause time.Duration) {
 	must(b, client.WaitConnected(b.Context()))
 	c, err := NewCache[string](client, "c", Policy{TTL: time.Hour})
 	must(b, err)
-	began := client.shard.Evicting.Known().Last.Keys
+	began := client.one().Evicting.Known().Last.Keys
 
 	ctx, cancel := context.WithCancel(b.Context())
 	var wrote atomic.Int64
@@ -95,7 +95,7 @@ func replayWhereRedisEvicts(b *testing.B, memory string, pause time.Duration) {
 	}
 	b.ReportMetric(float64(there), "restored")
 	b.ReportMetric(float64(client.Health().Recovery.Evicted), "deleted")
-	b.ReportMetric(float64(client.shard.Evicting.Known().Last.Keys-began), "evicted")
+	b.ReportMetric(float64(client.one().Evicting.Known().Last.Keys-began), "evicted")
 }
 
 func must(b *testing.B, err error) {

@@ -75,7 +75,7 @@ func TestAChangeShortlyBeforeItsEndIsNoExpiry(t *testing.T) {
 		key := fmt.Sprint(i)
 		redisDo(t, p, "SET", "c:"+key, "old", "PX", "400")
 		waitCovers(t, c, key, "old")
-		before := c.client.shard.Feed.Announced.Load()
+		before := c.client.one().Announced()
 		redisDo(t, p, "SET", "c:"+key, "new")
 		waitAnnounced(t, c.client, before)
 		waitUntil(t, 100*time.Millisecond, func() bool { e, _ := c.Lookup(t.Context(), key); return e.Value == "new" },
@@ -138,14 +138,14 @@ func TestAfterAPauseOfOurProcessNothingIsCoherentUntilTheFeedIsHeard(t *testing.
 	c := cacheAt(t, p.Addr(), Policy{})
 	_, _ = c.Set(t.Context(), "a", "v")
 	waitCovers(t, c, "a", "v")
-	own := c.client.shard.Clock
+	own := c.client.one().Clock
 	own.Tick(own.Now() - int64(clock.LateAfter)/2)
 	if !c.covers("a", "v") {
 		t.Error("not coherent though the clock was in time")
 	}
 	paused := own.Now()
 	own.Tick(paused - int64(clock.LateAfter))
-	for _, proof := range []func(int64){c.client.shard.Feed.ProvedBarrier, c.client.shard.Feed.ProvedHeard} { // of before
+	for _, proof := range []func(int64){c.client.one().Feed.ProvedBarrier, c.client.one().Feed.ProvedHeard} { // of before
 		proof(paused - 1)
 	}
 	if c.covers("a", "v") || c.client.Health().Feed.Coherent {

@@ -30,13 +30,13 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 
 func waitCovered(t *testing.T, c *Cache[string]) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return c.keys.Tracked.Load() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.keys.Tracked() && c.client.Health().Feed.Coherent },
 		func() string { return fmt.Sprintf("the feed covers nothing: %+v", c.client.Health().Feed) })
 }
 
 // covers reports whether memory holds that value and the feed vouches for it.
 func (c *Cache[V]) covers(key string, want V) bool {
-	it, now := c.peek(key), c.client.shard.Clock.Now()
+	it, now := c.peek(key), c.client.one().Clock.Now()
 	return it != nil && any(valueOf[V](it)) == any(want) && now < it.TrustUntil && it.Cover.Covers(now)
 }
 
@@ -51,7 +51,7 @@ func waitCovers(t *testing.T, c *Cache[string], key, want string) {
 
 // hasBarrier reports whether a barrier has proved that the master is the only one.
 func hasBarrier(c *Client) bool {
-	_, barrier, _, _ := c.shard.Feed.State()
+	_, barrier, _, _ := c.one().Feed.State()
 	return barrier > 0
 }
 
@@ -136,10 +136,10 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 	}
 	ended := *c.peek("own")
 	ended.FreshUntil = 1
-	if e := c.entry(&ended, SourceMemory, c.client.shard.Clock.Now(), nil); e.Fresh || e.Coherent {
+	if e := c.entry(&ended, SourceMemory, c.client.one().Clock.Now(), nil); e.Fresh || e.Coherent {
 		t.Errorf("past its end: %+v", e)
 	}
-	c.client.shard.Feed.Silent()
+	c.client.one().Feed.Silent()
 	e, err := c.Lookup(t.Context(), "own")
 	wantValue(t, e.Source, err, SourceRedis)
 }
@@ -254,9 +254,9 @@ func TestAFeedThatIsNotHeardCoversNothing(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
 	waitCovers(t, c, "first", "v")
-	c.client.shard.Listening.End() // nobody asks whether it still speaks
+	c.client.one().Listening.End() // nobody asks whether it still speaks
 	waitUntil(t, 20*time.Second, func() bool { return !c.covers("first", "v") }, func() string { return "still coherent" })
-	if c.client.shard.Node.Load() == nil {
+	if c.client.one().Node.Load() == nil {
 		t.Error("there is no master: nothing was shown")
 	}
 }
@@ -283,7 +283,7 @@ func (c heldCodec) Decode(data []byte) (string, error) {
 // waitAnnounced waits until the feed has told of more than n changes.
 func waitAnnounced(t *testing.T, c *Client, n uint64) {
 	t.Helper()
-	waitUntil(t, time.Second, func() bool { return c.shard.Feed.Announced.Load() > n }, func() string { return "nothing is announced" })
+	waitUntil(t, time.Second, func() bool { return c.one().Announced() > n }, func() string { return "nothing is announced" })
 }
 
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
@@ -299,7 +299,7 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 		"Set":          func(key string) error { _, err := other.Set(t.Context(), key, "new"); return err },
 		"Delete":       func(key string) error { _, err := other.Delete(t.Context(), key); return err },
 		"DeletePrefix": func(key string) error { _, _, err := other.DeletePrefix(t.Context(), key); return err },
-		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); one.client.shard.Feed.Announced.Add(1); return nil },
+		"FLUSHALL":     func(string) error { redisDo(t, p, "FLUSHALL"); return nil },
 	}
 	for how, read := range reads {
 		for what, change := range changes {
@@ -310,12 +310,12 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 				codec.armed.Store(true)
 				done.Go(func() { read(key) })
 				<-codec.held
-				before, flushes := one.client.shard.Feed.Announced.Load(), one.client.shard.Feed.Flushes.Load()
+				before, flushes := one.client.one().Announced(), one.client.one().Feed.Flushes.Load()
 				if err := change(key); err != nil {
 					t.Fatal(err)
 				}
 				if what == "FLUSHALL" {
-					waitUntil(t, time.Second, func() bool { return one.client.shard.Feed.Flushes.Load() > flushes }, func() string { return "no flush" })
+					waitUntil(t, time.Second, func() bool { return one.client.one().Feed.Flushes.Load() > flushes }, func() string { return "no flush" })
 				} else {
 					waitAnnounced(t, one.client, before)
 				}
@@ -421,7 +421,7 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	wantErr(t, err, nil)
 	s := one.keys.Write(patient(t, time.Second), &w.Outgoing)
 	wantErr(t, s.Err, nil)
-	before := one.client.shard.Feed.Announced.Load()
+	before := one.client.one().Announced()
 	_, _ = other.Set(t.Context(), "a", "theirs")
 	waitAnnounced(t, one.client, before)
 	if _, ok := one.landed(w, s); !ok {
@@ -486,6 +486,6 @@ func TestAClassIsCoveredThoughTheFirstAttemptFailed(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{})
-	c.keys.Tracked.Store(false) // as when Redis does not answer in time
+	c.client.one().Unhear(c.keys) // as when Redis does not answer in time
 	waitCovered(t, c)
 }

@@ -51,6 +51,6 @@ func TestWhatWasFlushedDoesNotComeBackWithAnEmptyRestart(t *testing.T) {
 // pass waits for so many answered barriers.
 func pass(t *testing.T, c *Client, n uint64) {
 	t.Helper()
-	began, _ := c.shard.Barriers.Watch()
-	waitUntil(t, 20*time.Second, func() bool { last, _ := c.shard.Barriers.Watch(); return last.N >= began.N+n }, func() string { return "no barrier" })
+	began, _ := c.one().Barriers.Watch()
+	waitUntil(t, 20*time.Second, func() bool { last, _ := c.one().Barriers.Watch(); return last.N >= began.N+n }, func() string { return "no barrier" })
 }

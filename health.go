@@ -15,7 +15,7 @@ func (c *Client) Health() health.Report {
 	h := in.Report
 	h.Findings = append(slices.Clone(c.opts.Findings), findings.Of(in)...)
 	if h.Sentinel != nil {
-		h.Sentinel.Failovers = c.shard.FailoverHistory()
+		h.Sentinel.Failovers = c.store.FailoverHistory()
 	}
 	return h
 }
@@ -25,7 +25,7 @@ func (c *Client) findings() []health.Finding { return findings.Of(c.known()) }
 
 // known is what findings are made of.
 func (c *Client) known() findings.Input {
-	in := c.shard.Health()
+	in := c.store.Health()
 	in.Report.Mode, in.Report.RequestedMode = c.opts.mode(), *c.opts.RequestedMode
 	in.KeyFiles, in.Classes = c.keyFiles.known(), c.valueFaults()
 	return in

@@ -27,7 +27,7 @@ func wellSet(tb testing.TB, failovers int) *Client {
 	for range failovers {
 		v.History = append(v.History, sentinel.Record{Cause: sentinel.CauseFailure, From: at(2), To: at(1), Adopted: time.Now()})
 	}
-	c.shard.View.Store(v)
+	c.one().View.Store(v)
 	return c
 }
 

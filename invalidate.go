@@ -19,7 +19,7 @@ func (h hearing[V]) Flush(under func(key string) bool) {
 // outage may be of a write that was sent again.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
-	ours, now := !deleted && c.client.shard.Scripts.Writes(full), c.client.shard.Clock.Now()
+	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
 	c.flights.Announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:
@@ -29,7 +29,7 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, distrusted(it))
 		case now+int64(expiryTolerance) >= it.FreshUntil:
 			c.put(key, ended(it, now))
-		case c.client.shard.Settling(now):
+		case c.keys.Settling(key, now):
 			c.put(key, replaced(it, now))
 		default:
 			c.drop(key)

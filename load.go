@@ -66,7 +66,7 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *keyFlight[V], l loading[V],
 // at the latest, whatever the loader does. had, where not nil, is closed when the
 // load that it waits for has ended: what follows is not the loader's time.
 func (c *Cache[V]) runLoad(ctx context.Context, f *keyFlight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
-	ok := c.client.shard.Spawn(func() {
+	ok := c.client.store.Spawn(func() {
 		ctx, cancel := c.client.loadContext(flight.Within(ctx, &f.Task), c.policy.LoadTimeout)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() {
@@ -108,7 +108,7 @@ func (c *Cache[V]) rescue(f *keyFlight[V]) {
 func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, errLoadTimeout)
 	ctx, cancelCause := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.shard.Ctx, func() { cancelCause(ErrClosed) })
+	stop := context.AfterFunc(c.store.Ctx, func() { cancelCause(ErrClosed) })
 	return ctx, func() {
 		stop()
 		cancelCause(context.Canceled)
@@ -177,7 +177,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 		c.keepHere(f, plan, v, nil)
 		return
 	}
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, plan.cause)
 	if plan.cause == nil && f.Disturbed() { // only the fill finds out whether it is worth keeping
@@ -186,7 +186,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	f.Keep(func() { c.put(key, it) })
-	if plan.cause != nil || !c.client.shard.Connected() {
+	if plan.cause != nil || !c.keys.Connected(key) {
 		f.Settle(e, nil)
 		return
 	}
@@ -200,7 +200,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
 func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], v V, cause error) {
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	it := c.newItem(v, now, 0, c.policy.TTL)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
 	if plan.cause != nil {
@@ -220,7 +220,7 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 		c.drop(key)
 		return
 	}
-	it := c.absentItem(c.client.shard.Clock.Now())
+	it := c.absentItem(c.client.store.Clock.Now())
 	it.Cover = m.Cover()
 	c.put(key, it)
 }
@@ -233,18 +233,18 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces string) {
 	full := c.full(f.Key())
 	defer c.client.fills.enter()()
-	if !c.client.shard.Connected() {
+	if !c.keys.Connected(f.Key()) {
 		return
 	}
 	ctx := context.Background() // each question ends within its own limit
 	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
-	held, err := c.client.shard.Locks.Lock(&p, full)
+	held, err := c.client.store.Locks.Lock(&p, full)
 	if err != nil {
 		return
 	}
-	defer c.client.shard.Locks.Unlock(held)
-	if f.Superseded() || c.client.shard.Waits(full) || c.yields(f.Key(), replaces) {
+	defer c.client.store.Locks.Unlock(held)
+	if f.Superseded() || c.client.store.Waits(full) || c.yields(f.Key(), replaces) {
 		return
 	}
 	filling, ok := c.keys.BeginFill(shard.Filling{Key: full, Rest: f.Key(), Data: data, Missed: f.Data.missed, Replaces: replaces})
@@ -281,7 +281,7 @@ func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[
 		covered, ok := *it, false
 		covered.Cover = m.Cover()
 		f.Exchange(func() {
-			if ok = c.client.shard.Undisturbed(m); ok {
+			if ok = c.client.store.Undisturbed(m); ok {
 				c.put(f.Key(), &covered)
 			}
 		})

@@ -75,7 +75,7 @@ func TestDroppedLogLinesAreCounted(t *testing.T) {
 	t.Parallel()
 	var lines []string
 	client := open(t, Options{MemoryOnly: true, Logger: slog.New(broken{collecting{&lines}})})
-	client.shard.Log.Info("lost")
+	client.one().Log.Info("lost")
 	eventually(t, func() bool { return client.Stats().LogDropped == 1 })
 }
 

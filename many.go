@@ -23,7 +23,7 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	for _, key := range keys {
 		it := c.hitAt(key, now)
 		if it == nil {
@@ -58,7 +58,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
-		if c.client.shard.Closed() {
+		if c.client.store.Closed() {
 			return errors.Join(append(errs, ErrClosed)...)
 		}
 		fs, again := c.flyMany(ctx, keys, load), []string(nil)
@@ -218,7 +218,7 @@ func (b *batch[V]) start(ctx context.Context) {
 	for i, w := range b.wanted {
 		keys[i] = w.flight.Key()
 	}
-	ok := c.client.shard.Spawn(func() {
+	ok := c.client.store.Spawn(func() {
 		defer close(b.done)
 		ctx, cancel := c.client.loadContext(flight.Within(ctx, &b.task), c.policy.LoadTimeout)
 		defer cancel()
@@ -242,7 +242,7 @@ func (b *batch[V]) start(ctx context.Context) {
 // consultMany is consult for a chunk of flights.
 func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer[V] {
 	as, full := make([]answer[V], len(fs)), make([]string, len(fs))
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	for i, f := range fs {
 		full[i] = c.full(f.Key())
 		f.Data.at, f.Data.mark = now, c.keys.Mark(full[i])
@@ -279,7 +279,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	for chunk := range byBytes(ws) {
 		for i, res := range c.writeMany(ctx, chunk, &a) {
 			if res.err == nil {
-				res.err = chunk[i].checkMin(res.receipt, c.client.awayCauseIf(res.receipt))
+				res.err = chunk[i].checkMin(res.receipt, c.awayCauseIf(res.receipt, chunk[i]))
 			}
 			c.client.countWrite(stats.OpSet, res.receipt, res.err)
 			if res.err != nil {
@@ -339,7 +339,7 @@ func (c *Cache[V]) writeMany(ctx context.Context, ws []*write, a *allowance) []w
 	defer p.Release()
 	var pipe *shard.Pipeline
 	if a.left > 0 {
-		if pipe = c.keys.NewPipeline(p, len(ws)); pipe == nil {
+		if pipe = c.keys.NewPipeline(p, len(ws), ws[0].Rec.Key); pipe == nil {
 			a.spend(began, Receipt{})
 		}
 	}

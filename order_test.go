@@ -299,7 +299,7 @@ func TestALargeWriteLeavesNothingRunning(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", strings.Repeat("x", 100_000)) })
-	waitUntil(t, 20*time.Second, func() bool { return client.shard.Scripts.Count.Load() == 0 }, func() string { return "the script counts as running" })
+	waitUntil(t, 20*time.Second, func() bool { return client.one().Scripts.Count.Load() == 0 }, func() string { return "the script counts as running" })
 	begun := heartbeats(client)
 	time.Sleep(300 * time.Millisecond)
 	if n := heartbeats(client) - begun; n > 50 {
@@ -321,16 +321,16 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
 	patience := deadline.New(t.Context(), time.Now(), 20*time.Second)
 	defer patience.Release()
-	held, err := client.shard.Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows
+	held, err := client.one().Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows
 	wantErr(t, err, nil)
-	defer client.shard.Locks.Unlock(held)
+	defer client.one().Locks.Unlock(held)
 	c.inTurn(&w)
-	wantErr(t, client.shard.Outbox.Put(w.Rec), nil)
+	wantErr(t, client.one().Outbox.Put(w.Rec), nil)
 	redisDo(t, p, "SET", "c:a", "newer", "PX", "3000000")
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "older")
-	r, _ := client.shard.Find("c:a")
-	client.shard.Outbox.Done("c:a", r.Seq)
+	r, _ := client.one().Find("c:a")
+	client.one().Outbox.Done("c:a", r.Seq)
 	e, err = c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "newer")
 }
@@ -342,17 +342,17 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 	t.Parallel()
 	ours := startPair(t, Policy{}, Policy{})
 	const blur = 60
-	base, _ := ours.b.client.shard.Node.Load().ServerTime(time.Now())
+	base, _ := ours.b.client.one().Node.Load().ServerTime(time.Now())
 	put := func(c *Cache[string], value string, lo, hi int64) remote.Result {
 		t.Helper()
-		node, clock := c.client.shard.Node.Load(), c.client.shard.Clock
+		node, clock := c.client.one().Node.Load(), c.client.one().Clock
 		now := clock.Now()
 		r := outbox.Record{
 			Kind: outbox.Set, Key: "c:k", Class: "c:", Value: []byte(value), TTL: c.policy.TTL,
 			Since: now, Ends: now + int64(c.policy.TTL), Lo: lo, Hi: hi,
 		}
-		wantErr(t, c.keys.NoteLife(t.Context(), node, r.TTL, false, hi-lo), nil)
-		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.shard.ReplayOf(r)}, 10*time.Second)
+		wantErr(t, c.keys.NoteLife(t.Context(), c.client.one(), node, r.TTL, false, hi-lo), nil)
+		outcomes, err := node.Replay(t.Context(), []remote.Replay{c.client.one().ReplayOf(r)}, 10*time.Second)
 		wantErr(t, err, nil)
 		return outcomes[0].Result
 	}
@@ -382,7 +382,7 @@ func TestAWriteThatHasYieldedStillKeepsOlderOnesOut(t *testing.T) {
 			} else {
 				wantWritten(t, Memory)(p.a.Delete(t.Context(), "k"))
 			}
-			_, now := p.b.client.shard.Node.Load().ServerTime(time.Now())
+			_, now := p.b.client.one().Node.Load().ServerTime(time.Now())
 			redisDo(t, p.server, "SET", remote.TombstoneKey("", "c:k"), fmt.Sprintf("%d:", now+1000), "EX", "600")
 			p.heal(t)
 			if n := p.a.client.Health().Recovery.Superseded; n != 1 {

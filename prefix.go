@@ -82,7 +82,7 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 	if c.client.opts.MemoryOnly {
 		return c.dropPrefix(prefix), Receipt{}, nil
 	}
-	if c.policy.OutageWrites == RefuseWrites && !c.client.shard.MemoryIsAll() {
+	if c.policy.OutageWrites == RefuseWrites && !c.client.store.MemoryIsAll() {
 		return 0, Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	}
 	commit, err := c.keys.KeepPrefix(prefix)
@@ -90,7 +90,7 @@ func (c *Cache[V]) keepPrefix(ctx context.Context, prefix string, cause error) (
 		return 0, Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
 	c.dropPrefix(prefix)
-	c.client.shard.KeptWrite(cause)
+	c.client.store.KeptPrefix(cause)
 	r, err := kept(ctx, commit, c.policy.WriteTimeout)
 	return -1, r, err
 }

@@ -139,7 +139,7 @@ func TestAFillBesideTenThousandMarksIsStored(t *testing.T) {
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Millisecond})
-	node := client.shard.Node.Load()
+	node := client.one().Node.Load()
 	for first := 0; first < 10_000; first += 100 {
 		marks := make([]remote.PrefixMark, 100)
 		for i := range marks {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
-	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
@@ -16,23 +15,24 @@ import (
 // unseen answers as well.
 func TestRedisOwnAnswersAreCoherentOnlyWhileItIsTheOnlyMaster(t *testing.T) {
 	t.Parallel()
-	c := &Client{shard: &shard.Shard{Feed: shard.NewFeed()}}
-	c.shard.Feed.Begin(true, nil)
-	c.shard.Feed.ProvedHeard(5)
-	if c.vouches(&local.Item{}, SourceRedis, 5) {
+	c := cacheOf[string](t, open(t, Options{Addr: noRedis}), "c", Policy{})
+	f, m := c.client.one().Feed, c.keys.Mark("c:k")
+	f.Begin(true, nil)
+	f.ProvedHeard(5)
+	if m.Alone(5) {
 		t.Error("without any barrier")
 	}
-	c.shard.Feed.ProvedBarrier(5)
-	if !c.vouches(&local.Item{}, SourceRedis, 4+shard.LeaseTerm) {
+	f.ProvedBarrier(5)
+	if !m.Alone(4 + shard.LeaseTerm) {
 		t.Error("not within the lease")
 	}
-	if c.vouches(&local.Item{}, SourceRedis, 5+shard.LeaseTerm) {
+	if m.Alone(5 + shard.LeaseTerm) {
 		t.Error("after the lease")
 	}
-	before := &local.Item{Cover: c.shard.Feed.Cover()}
-	c.shard.Feed.Begin(true, nil)
-	c.shard.Feed.ProvedBarrier(5)
-	if c.vouches(before, SourceRedis, 5) {
+	before := c.keys.Mark("c:k")
+	f.Begin(true, nil)
+	f.ProvedBarrier(5)
+	if !before.Over() {
 		t.Error("by the proofs of the next master")
 	}
 }
@@ -45,18 +45,18 @@ func TestTheProofsOfTheNextMasterSayNothingOfWhatTheLastOneAnswered(t *testing.T
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
 	for _, another := range []bool{false, true} {
-		now := client.shard.Clock.Now()
-		client.shard.Feed.ProvedBarrier(now)
+		now := client.one().Clock.Now()
+		client.one().Feed.ProvedBarrier(now)
 		f, _ := c.flights.Join("a", false)
 		f.Data.at, f.Data.mark = now, c.keys.Mark("c:a")
 		if another {
-			client.shard.Feed.Begin(true, nil)
-			client.shard.Feed.ProvedBarrier(client.shard.Clock.Now())
+			client.one().Feed.Begin(true, nil)
+			client.one().Feed.ProvedBarrier(client.one().Clock.Now())
 		}
 		c.conclude(t.Context(), f, loading[string]{}, answer[string]{it: c.newItem("v", now, 0, time.Hour), source: SourceRedis})
 		if e, err := f.Result(); err != nil || e.Value != "v" || e.Coherent && another {
 			t.Errorf("another master: %v: %+v, %v", another, e, err)
-		} else if inTime := client.shard.Clock.Now()-now < shard.LeaseTerm; !another && inTime && !e.Coherent {
+		} else if inTime := client.one().Clock.Now()-now < shard.LeaseTerm; !another && inTime && !e.Coherent {
 			t.Errorf("not coherent: %+v", e)
 		}
 	}
@@ -69,15 +69,15 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	node := client.shard.Node.Load()
-	client.shard.Unlisten() // nobody else asks
+	node := client.one().Node.Load()
+	client.one().Unlisten() // nobody else asks
 	hear := func(until func(asked int) bool) (heard, began int64) {
-		client.shard.Feed.Begin(true, nil)
+		client.one().Feed.Begin(true, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		n, done := client.shard.Feed, make(chan struct{})
-		began = client.shard.Clock.Now()
-		go func() { defer close(done); client.shard.Hear(ctx, node) }()
+		n, done := client.one().Feed, make(chan struct{})
+		began = client.one().Clock.Now()
+		go func() { defer close(done); client.one().Hear(ctx, node) }()
 		for asked := 0; !until(asked); asked++ {
 			time.Sleep(shard.HearEach / 2)
 		}
@@ -101,17 +101,17 @@ func TestWhatWaitsIsNotCalledCoherent(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	c := cacheAt(t, p.Addr(), Policy{L1TTL: Never})
-	l := c.client.shard.Locks.TryLock("c:a") // the replayer leaves it alone
+	l := c.client.one().Locks.TryLock("c:a") // the replayer leaves it alone
 	w, err := setOf(c, "a", "ours")
 	wantErr(t, err, nil)
-	wantErr(t, c.client.shard.Outbox.Put(w.Rec), nil)
+	wantErr(t, c.client.one().Outbox.Put(w.Rec), nil)
 	e, err := c.Lookup(t.Context(), "a")
 	wantValue(t, e.Value, err, "ours")
 	if e.Coherent || e.Source != SourceMemory {
 		t.Errorf("%+v", e)
 	}
-	c.client.shard.Locks.Unlock(l)
-	c.client.shard.WakeReplay()
+	c.client.one().Locks.Unlock(l)
+	c.client.one().WakeReplay()
 	waitInRedis(t, p, "c:a", "ours")
 }
 
@@ -121,9 +121,9 @@ func TestWhatIsToBeInvalidatedHasNoValue(t *testing.T) {
 	client := newClient(Options{Logger: quiet}.withDefaults())
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
-	now := client.shard.Clock.Now()
+	now := client.one().Clock.Now()
 	r := outbox.Record{Kind: outbox.Invalidate, Key: "c:a", Class: "c:", Since: now, Ends: now + int64(time.Hour)}
-	client.shard.Outbox.Return([]outbox.Record{r}, nil)
+	client.one().Outbox.Return([]outbox.Record{r}, nil)
 	if e, err := c.Lookup(t.Context(), "a"); err == nil {
 		t.Errorf("read %+v", e)
 	}
@@ -147,13 +147,13 @@ func TestOurOwnEarlierWriteIsNotAnothers(t *testing.T) {
 			key := tt.name
 			_, err := c.Set(t.Context(), key, "first")
 			wantErr(t, err, nil)
-			first := c.client.shard.Ledger.Floor("c:" + key)
+			first := c.client.one().Ledger.Floor("c:" + key)
 			w, err := setOf(c, key, "second")
 			wantErr(t, err, nil)
 			w.Rec.Lo, w.Rec.Hi = first+tt.lo, first+tt.hi
-			_, _, err = c.client.shard.Keep(w.Rec)
+			_, _, err = c.client.one().Keep(w.Rec)
 			wantErr(t, err, nil)
-			c.client.shard.WakeReplay()
+			c.client.one().WakeReplay()
 			waitUntil(t, 20*time.Second, nothingWaits(c.client), func() string { return "not sent" })
 			wantStored(t, p, "c:"+key, "second")
 		})
@@ -171,10 +171,10 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	before := c.client.shard.Feed.Announced.Load()
+	before := c.client.one().Announced()
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
-	c.client.shard.WakeReplay()
+	c.client.one().WakeReplay()
 	waitUntil(t, 20*time.Second, nothingWaits(c.client), func() string { return "not sent" })
 	waitAnnounced(t, c.client, before)
 	wantErr(t, p.Pause(), nil)

@@ -42,7 +42,7 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
 		}
-		return c.entry(it, SourceMemory, now, c.client.shard.Cause()), nil
+		return c.entry(it, SourceMemory, now, c.keys.Cause(key)), nil
 	}
 	return c.read(ctx, op, key, load)
 }
@@ -53,12 +53,12 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 // call has come: the first calls of a process that was stopped come before anything
 // else in it has noticed.
 func (c *Cache[V]) hit(key string) (it *local.Item, now int64) {
-	now = c.client.shard.Clock.Now()
+	now = c.client.store.Clock.Now()
 	return c.hitAt(key, now), now
 }
 
 func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
-	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.client.shard.Node.Load() != nil {
+	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.keys.Connected(key) {
 		return nil // Redis is asked every time; memory is there for the outage
 	}
 	it := c.peek(key)
@@ -68,15 +68,15 @@ func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 	if now < it.TrustUntil && it.Cover.Covers(now) {
 		return it
 	}
-	return c.uncovered(it, now)
+	return c.uncovered(key, it, now)
 }
 
 // uncovered is hit for an item that is not covered. One whose cover is over may have
 // been changed meanwhile.
-func (c *Cache[V]) uncovered(it *local.Item, now int64) *local.Item {
-	away := c.client.shard.Node.Load() == nil
+func (c *Cache[V]) uncovered(key string, it *local.Item, now int64) *local.Item {
+	away := !c.keys.Connected(key)
 	switch {
-	case away && c.policy.OutageReads == RefuseReads && !c.client.shard.MemoryIsAll():
+	case away && c.policy.OutageReads == RefuseReads && !c.client.store.MemoryIsAll():
 		return nil
 	case away && now < it.FreshUntil:
 		return it
@@ -112,7 +112,7 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		if err := ctx.Err(); err != nil {
 			return Entry[V]{}, context.Cause(ctx)
 		}
-		if c.client.shard.Closed() {
+		if c.client.store.Closed() {
 			return Entry[V]{}, ErrClosed
 		}
 		f, leader := c.flights.Join(key, load != nil)
@@ -170,7 +170,7 @@ func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
 			f.Abandon()
 		}
 	}()
-	f.Data.at, f.Data.mark = c.client.shard.Clock.Now(), c.keys.Mark(c.full(f.Key()))
+	f.Data.at, f.Data.mark = c.client.store.Clock.Now(), c.keys.Mark(c.full(f.Key()))
 	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.Key(), f.Data.mark))
 	crashed = false
 }
@@ -187,14 +187,14 @@ type answer[V any] struct {
 
 // conclude settles the flight by what Redis said, or starts a load that will.
 func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
-	key, now := f.Key(), c.client.shard.Clock.Now()
+	key, now := f.Key(), c.client.store.Clock.Now()
 	switch {
 	case a.it != nil:
 		f.Keep(func() { c.put(key, a.it) })
 		e := c.entry(a.it, a.source, now, nil)
 		// Else this process was stopped with the answer in its socket, or another master
 		// has been reached meanwhile, whose proofs say nothing of the one that answered.
-		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over()
+		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over() && (a.source != SourceRedis || f.Data.mark.Alone(now))
 		f.Settle(e, nil)
 	case a.away != nil:
 		c.deleted(ctx, f, l, a.away)
@@ -218,7 +218,7 @@ func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer
 func (c *Cache[V]) understood(a shard.Answer, m shard.Mark) answer[V] {
 	switch {
 	case a.Away && c.policy.OutageReads == RefuseReads:
-		return answer[V]{err: c.client.shard.AwayCause()}
+		return answer[V]{err: c.client.store.AwayCause()}
 	case a.Waits:
 		return c.fromOutbox(a)
 	case a.Err != nil:
@@ -241,7 +241,7 @@ func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
 		c.undecodable()
 		return answer[V]{junk: shard.Sum(a.Data), missed: a.Asked}
 	}
-	asked := c.client.shard.Clock.At(a.Asked.At) // not when it was answered: this process may have been stopped since
+	asked := c.client.store.Clock.At(a.Asked.At) // not when it was answered: this process may have been stopped since
 	ttl, age := a.Left, time.Duration(0)
 	if ttl < 0 {
 		ttl = c.policy.TTL
@@ -261,9 +261,9 @@ func (c *Cache[V]) fromOutbox(a shard.Answer) answer[V] {
 	switch {
 	case it != nil || !a.Away:
 	case a.Deleted:
-		out.away = c.client.shard.AwayCause()
+		out.away = c.client.store.AwayCause()
 	default:
-		return answer[V]{err: c.client.shard.AwayCause()}
+		return answer[V]{err: c.client.store.AwayCause()}
 	}
 	return out
 }
@@ -279,7 +279,7 @@ func (c *Cache[V]) waitingItem(a shard.Answer) (it *local.Item, junk string) {
 		c.undecodable()
 		return nil, shard.Sum(a.Data)
 	}
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	return distrusted(c.newItem(value, now, time.Duration(now-a.Since), time.Duration(a.Ends-now))), ""
 }
 
@@ -289,11 +289,11 @@ const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
 func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], junk string) {
-	key, now := f.Key(), c.client.shard.Clock.Now()
+	key, now := f.Key(), c.client.store.Clock.Now()
 	it := c.peek(key)
 	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
-	case !lives || !c.client.shard.Connected():
-	case c.client.shard.Bereft() && !it.Absent:
+	case !lives || !c.keys.Connected(key):
+	case c.keys.Bereft(key) && !it.Absent:
 		it = replaced(it, now)
 		f.Keep(func() { c.put(key, it) })
 	default:
@@ -330,7 +330,7 @@ func (c *Cache[V]) shed(f *keyFlight[V], it *local.Item, cause error) {
 
 // away concludes a flight that Redis could not answer, as the policy says.
 func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], cause error) {
-	key, now := f.Key(), c.client.shard.Clock.Now()
+	key, now := f.Key(), c.client.store.Clock.Now()
 	it, reads := c.peek(key), c.policy.OutageReads
 	unavailable := fmt.Errorf("%w: %w", ErrUnavailable, cause)
 	switch {
@@ -353,7 +353,7 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.shard.Clock.Now()
+	now := c.client.store.Clock.Now()
 	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
 		return c.entry(it, SourceMemory, now, err), nil
 	}

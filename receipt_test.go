@@ -21,7 +21,7 @@ func replicated(t *testing.T) (c *Cache[string], master, replica *redisproc.Proc
 	client := openAt(t, master.Addr())
 	connect(t, client, 20*time.Second)
 	c = cacheOf[string](t, client, "c", Policy{WriteTimeout: 400 * time.Millisecond})
-	waitUntil(t, 20*time.Second, func() bool { last, _ := client.shard.Barriers.Watch(); return last.Replicas == 1 }, func() string { return "no barrier on the replica" })
+	waitUntil(t, 20*time.Second, func() bool { last, _ := client.one().Barriers.Watch(); return last.Replicas == 1 }, func() string { return "no barrier on the replica" })
 	return c, master, replica
 }
 
@@ -75,7 +75,7 @@ func TestAWriteThatWaitsForAReplicaHoldsUpNoOther(t *testing.T) {
 	for i := range 4 {
 		waiting.Go(func() { _, _ = c.Set(t.Context(), fmt.Sprint("waits", i), "v", MinReplicas(1)) })
 	}
-	waitUntil(t, time.Second, c.client.shard.Barriers.Awaited, func() string { return "nobody waits" })
+	waitUntil(t, time.Second, c.client.one().Barriers.Awaited, func() string { return "nobody waits" })
 	var took []time.Duration
 	for i := range 21 {
 		start := time.Now()
@@ -83,7 +83,7 @@ func TestAWriteThatWaitsForAReplicaHoldsUpNoOther(t *testing.T) {
 		wantErr(t, err, nil)
 		took = append(took, time.Since(start))
 	}
-	if !c.client.shard.Barriers.Awaited() {
+	if !c.client.one().Barriers.Awaited() {
 		t.Error("nobody waited meanwhile")
 	}
 	waiting.Wait()

@@ -269,7 +269,7 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{})
-	old := client.shard.Node.Load()
+	old := client.one().Node.Load()
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
 	late := c.keys.Write(patient(t, time.Second), &w.Outgoing)
@@ -278,7 +278,7 @@ func TestALateAnswerOfAFormerMasterCountsForNothing(t *testing.T) {
 	n := times(client)
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	returned(t, client, n)
-	if client.shard.Node.Load() == old {
+	if client.one().Node.Load() == old {
 		t.Fatal("the master has not changed")
 	}
 	r, err := c.delivered(patient(t, time.Second), w, late)
@@ -321,7 +321,7 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	redisDo(t, p, "EVAL", `for i = 1, 20000 do redis.call('SET', 'c:p' .. i, '') end`, "0")
 	one, other := cacheAt(t, p.Addr(), Policy{}), cacheAt(t, p.Addr(), Policy{})
-	node := one.client.shard.Node.Load()
+	node := one.client.one().Node.Load()
 	now := func() int64 { low, _ := node.ServerTime(time.Now()); return low }
 	began := now()
 	n, _, err := one.DeletePrefix(t.Context(), "p")
@@ -333,10 +333,10 @@ func TestWhatWasWrittenWhileAPrefixWasDeletedIsNotPutBackAfterIt(t *testing.T) {
 		w, err := setOf(other, key, "v")
 		wantErr(t, err, nil)
 		w.Rec.Lo, w.Rec.Hi = at, at
-		_, _, err = other.client.shard.Keep(w.Rec)
+		_, _, err = other.client.one().Keep(w.Rec)
 		wantErr(t, err, nil)
 	}
-	other.client.shard.WakeReplay()
+	other.client.one().WakeReplay()
 	waitUntil(t, 20*time.Second, nothingWaits(other.client), func() string { return "not sent" })
 	wantStored(t, p, "c:px", "")
 	wantStored(t, p, "c:x", "v")

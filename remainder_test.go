@@ -22,17 +22,17 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{WriteTimeout: limit})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", "v") })
 	link.SetLatency(faultnet.ToTarget, 40*time.Millisecond)
-	node := client.shard.Node.Load()
+	node := client.one().Node.Load()
 	for range 12 { // more in a row than heartbeats come between
 		var w write
 		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
 		patience := deadline.New(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
 		_ = patience.Bounded() // it has waited
-		held, err := client.shard.Locks.Lock(&patience, w.Rec.Key)
+		held, err := client.one().Locks.Lock(&patience, w.Rec.Key)
 		wantErr(t, err, nil)
 		c.inTurn(&w)
 		r, err := c.delivered(&patience, &w, c.keys.Write(&patience, &w.Outgoing))
-		client.shard.Locks.Unlock(held)
+		client.one().Locks.Unlock(held)
 		patience.Release()
 		wantErr(t, err, nil)
 		if r.Durability >= Master {
@@ -42,7 +42,7 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 			t.Fatal("not a Set")
 		}
 	}
-	if client.shard.Node.Load() != node {
+	if client.one().Node.Load() != node {
 		t.Error("the master was given up")
 	}
 }

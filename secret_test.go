@@ -90,7 +90,7 @@ func TestAClientThatIsPrintedShowsNoSecret(t *testing.T) {
 	client := newClient(Options{Addr: noRedis, Password: hunter2, SentinelPassword: hunter2, Username: "app", Logger: quiet}.withDefaults())
 	t.Cleanup(client.memory.Close)
 	c := cacheOf[string](t, client, "c", Policy{})
-	if redis, sentinel := client.shard.Config.Secrets(); Secret(redis) != hunter2 || Secret(sentinel) != hunter2 {
+	if redis, sentinel := client.one().Config.Secrets(); Secret(redis) != hunter2 || Secret(sentinel) != hunter2 {
 		t.Error("the passwords are lost")
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {

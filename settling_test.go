@@ -57,7 +57,7 @@ func TestWhatIsAnnouncedAfterAnOutageIsServedAsStaleInTheNext(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
 	writer, reader := twoOf(t, p)
-	reader.client.shard.Feed.Begun.Store(reader.client.shard.Clock.Now())
+	reader.client.one().Feed.Begun.Store(reader.client.one().Clock.Now())
 	_, err := writer.Set(t.Context(), "a", "new")
 	wantErr(t, err, nil)
 	waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Replaced }, func() string { return "the change is not announced" })
@@ -92,7 +92,7 @@ func TestWhatIsDeletedIsInNoMemoryAfterwards(t *testing.T) {
 			return err
 		},
 		"by another program": func(p *redisproc.Process, _, reader *Cache[string]) error {
-			reader.client.shard.Feed.Begun.Store(-shard.SettlingTime)
+			reader.client.one().Feed.Begun.Store(-shard.SettlingTime)
 			redisDo(t, p, "DEL", "c:a")
 			return nil
 		},

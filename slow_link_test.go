@@ -232,7 +232,7 @@ func readsBesideALargeValue(t *testing.T) error {
 	_, err := c.Set(t.Context(), "big", make([]byte, 6e6))
 	wantErr(t, err, nil)
 	restart(t, p, redisproc.Empty)
-	waitUntil(t, 30*time.Second, func() bool { return client.shard.Node.Load() != nil }, func() string { return "not dialled" })
+	waitUntil(t, 30*time.Second, func() bool { return client.one().Node.Load() != nil }, func() string { return "not dialled" })
 	reads := 0
 	for ; client.Health().OutboxEntries != 0 && reads < 1e4; reads++ {
 		if _, err := c.Lookup(t.Context(), "none"); !errors.Is(err, ErrNotFound) {

@@ -139,7 +139,7 @@ func (c *Client) Stats() stats.Snapshot {
 	for op := range opCount {
 		s.Durations[op] = c.durations[op].Snapshot()
 	}
-	c.shard.Stats(&s)
+	c.store.Stats(&s)
 	c.memoryStats(&s)
 	sum(&s)
 	return s

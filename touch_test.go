@@ -175,16 +175,16 @@ func TestTheJournalKeepsATouchWithItsSet(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
 	wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "a", "v") })
-	set, ok := client.shard.Ledger.Record("c:a")
+	set, ok := client.one().Ledger.Record("c:a")
 	if !ok {
 		t.Fatal("the ledger does not hold it")
 	}
 	touch := outbox.Record{Kind: outbox.Touch, Key: "c:a", Since: set.Since + 1, Ends: set.Ends + 1, TTL: 2 * time.Hour}
-	if r := client.shard.WithItsSet(touch); r.Kind != outbox.Set || string(r.Value) != string(set.Value) || r.Ends != touch.Ends || r.TTL != touch.TTL {
+	if r := client.one().WithItsSet(touch); r.Kind != outbox.Set || string(r.Value) != string(set.Value) || r.Ends != touch.Ends || r.TTL != touch.TTL {
 		t.Errorf("%+v", r)
 	}
 	touch.Since = set.Since - 1 // it touched what was there before
-	if r := client.shard.WithItsSet(touch); r.Kind != outbox.Touch {
+	if r := client.one().WithItsSet(touch); r.Kind != outbox.Touch {
 		t.Errorf("%+v", r)
 	}
 }

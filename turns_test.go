@@ -20,7 +20,7 @@ import (
 func master(t *testing.T, p *redisproc.Process) (*Client, *remote.Node) {
 	t.Helper()
 	c := newClient(Options{Addr: p.Addr(), Logger: quiet}.withDefaults())
-	node, err := remote.Dial(t.Context(), c.shard.NodeConfig(p.Addr()), c.shard.Heartbeat(), c.shard.Redis)
+	node, err := remote.Dial(t.Context(), c.one().NodeConfig(p.Addr()), c.one().Heartbeat(), c.one().Redis)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,10 @@ func TestATouchGoesBehindTheWriteThatWaits(t *testing.T) {
 	redisDo(t, p, "SET", "c:a", "old", "PX", "59000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "a", "new"))
 
-	client.shard.Publish(node) // the master is back, and the replay has not come to the key
+	client.one().Publish(node) // the master is back, and the replay has not come to the key
 	wantWritten(t, Memory)(c.Touch(t.Context(), "a", TTL(time.Hour)))
 	wantInRedis(t, p, "c:a", "old")
-	if err := client.shard.Drain(t.Context(), node); err != nil {
+	if err := client.one().Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:a", "new")
@@ -80,9 +80,9 @@ func TestATouchKnowsOfTheWriteThatWaitsWhenMemoryHasForgotten(t *testing.T) {
 		wantWritten(t, Memory)(c.Touch(t.Context(), "set"))
 		_, err := c.Touch(t.Context(), "deleted")
 		wantErr(t, err, ErrNotFound)
-		client.shard.Publish(node)
+		client.one().Publish(node)
 	}
-	if err := client.shard.Drain(t.Context(), node); err != nil {
+	if err := client.one().Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:set", "v")
@@ -109,13 +109,13 @@ func TestATouchBringsNothingDeletedBack(t *testing.T) {
 			if _, err := c.Touch(t.Context(), "a", TTL(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			client.shard.Publish(node)
+			client.one().Publish(node)
 			client.memory.Clear()
 			e, err := c.Lookup(t.Context(), "a") // before the replay, too
 			if !errors.Is(err, ErrNotFound) {
 				t.Errorf("read %q, %v", e.Value, err)
 			}
-			if err := client.shard.Drain(t.Context(), node); err != nil {
+			if err := client.one().Drain(t.Context(), node); err != nil {
 				t.Fatal(err)
 			}
 			wantInRedis(t, p, "c:a", nil)
@@ -133,7 +133,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := startRedis(t, redisproc.Options{})
 			client, node := master(t, p)
-			client.shard.Publish(node)
+			client.one().Publish(node)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: time.Hour})
 			older, err := setOf(c, "a", "older")
 			if err != nil {
@@ -159,7 +159,7 @@ func TestANewerWriteThatIsKeptOutlivesAnOlderOneThatLands(t *testing.T) {
 			if e, err := c.Lookup(t.Context(), "a"); e.Value != want || !errors.Is(err, wantErr) {
 				t.Errorf("read %q, %v, want %q, %v", e.Value, err, want, wantErr)
 			}
-			if err := client.shard.Drain(t.Context(), node); err != nil {
+			if err := client.one().Drain(t.Context(), node); err != nil {
 				t.Fatal(err)
 			}
 			wantInRedis(t, p, "c:a", inRedis)
@@ -175,13 +175,13 @@ func TestAWriteThatLandsTakesThePlaceOfTheOneThatWaits(t *testing.T) {
 	wantWritten(t, Memory)(c.Set(t.Context(), "set", "kept"))
 	wantWritten(t, Memory)(c.Set(t.Context(), "delete", "kept"))
 	wantWritten(t, Memory)(c.Delete(t.Context(), "add"))
-	client.shard.Publish(node)
+	client.one().Publish(node)
 	wantWritten(t, Master)(c.Set(t.Context(), "set", "landed"))
 	wantWritten(t, Master)(c.Delete(t.Context(), "delete"))
-	if !client.shard.Waits("c:add") || client.shard.Waits("c:set") || client.shard.Waits("c:delete") {
+	if !client.one().Waits("c:add") || client.one().Waits("c:set") || client.one().Waits("c:delete") {
 		t.Errorf("what waits: %+v", client.Health())
 	}
-	if err := client.shard.Drain(t.Context(), node); err != nil {
+	if err := client.one().Drain(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 	wantInRedis(t, p, "c:set", "landed")
@@ -213,10 +213,10 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 	c := cacheOf[string](t, client, "c", Policy{})
 	redisDo(t, p, "SET", "c:p1", "old", "PX", "3590000")
 	wantWritten(t, Memory)(c.Set(t.Context(), "x", "v"))
-	client.shard.Publish(node)
-	held := client.shard.Locks.TryLock("c:x")
+	client.one().Publish(node)
+	held := client.one().Locks.TryLock("c:x")
 	drained := make(chan error, 1)
-	go func() { drained <- client.shard.Drain(t.Context(), node) }()
+	go func() { drained <- client.one().Drain(t.Context(), node) }()
 
 	if _, r, err := c.DeletePrefix(t.Context(), "p"); err != nil || r.Durability != Memory {
 		t.Fatalf("DeletePrefix: %v, %v", r, err)
@@ -225,7 +225,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, 30*time.Second, func() bool { return redisDo(t, p, "GET", "c:p1") == "new" }, func() string { return "the new value is not sent" })
-	client.shard.Locks.Unlock(held)
+	client.one().Locks.Unlock(held)
 	for range 2 {
 		select {
 		case err := <-drained:
@@ -235,7 +235,7 @@ func TestWhatIsWrittenAfterADeletePrefixDuringAReplayStays(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("the replay does not end")
 		}
-		go func() { drained <- client.shard.Drain(t.Context(), node) }() // the next round
+		go func() { drained <- client.one().Drain(t.Context(), node) }() // the next round
 	}
 	if err := <-drained; err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestMemoryAndOutboxEndWithTheSameWrite(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		r, _ := client.shard.Find("c:" + key)
+		r, _ := client.one().Find("c:" + key)
 		e, err := c.Lookup(t.Context(), key)
 		if err != nil || string(r.Value) != fmt.Sprint(e.Value) {
 			t.Fatalf("memory holds %d, %v, the outbox %s", e.Value, err, r.Value)

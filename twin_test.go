@@ -113,12 +113,12 @@ func TestAFlushIsNotTakenForAnotherServer(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 30*time.Second)
-	node := client.shard.Node.Load()
+	node := client.one().Node.Load()
 	for range 200 {
 		redisDo(t, p, "FLUSHALL")
 		time.Sleep(20 * time.Millisecond)
 	}
-	if client.shard.Node.Load() != node || hasFinding(client.Health(), "redis-two-servers") {
+	if client.one().Node.Load() != node || hasFinding(client.Health(), "redis-two-servers") {
 		t.Errorf("it was given up: %+v", client.Health())
 	}
 }

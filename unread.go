@@ -39,7 +39,7 @@ type unread struct {
 func (c *Cache[V]) undecodable() {
 	c.client.decodeFailures.Add(1)
 	if c.unread.note() {
-		c.client.shard.Log.LogAttrs(c.client.shard.Ctx, slog.LevelWarn, "a stored value cannot be decoded",
+		c.client.store.Log.LogAttrs(c.client.store.Ctx, slog.LevelWarn, "a stored value cannot be decoded",
 			slog.String("event", "value.undecodable"), slog.String("class", c.class))
 	}
 }
@@ -48,7 +48,7 @@ func (c *Cache[V]) undecodable() {
 func (c *Cache[V]) unencodable() {
 	c.client.encodeFailures.Add(1)
 	if c.unstored.note() {
-		c.client.shard.Log.LogAttrs(c.client.shard.Ctx, slog.LevelWarn, "a value cannot be encoded",
+		c.client.store.Log.LogAttrs(c.client.store.Ctx, slog.LevelWarn, "a value cannot be encoded",
 			slog.String("event", "value.unencodable"), slog.String("class", c.class))
 	}
 }

@@ -27,7 +27,7 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if full != want+key || c.bare(full) != key {
 				t.Errorf("%q is %q in Redis", key, full)
 			}
-			if got := client.shard.ClassOf(full); got != c.keys {
+			if got := client.one().ClassOf(full); got != c.keys {
 				t.Errorf("%q is not found to be of %s", full, c.class)
 			}
 			if of, ok := remote.KeyOfTombstone("app:", c.keys.Tomb(full)); !ok || of != full {
@@ -37,7 +37,7 @@ func TestAVersionIsPartOfTheClassInRedis(t *testing.T) {
 			if cond.Marks != c.keys.Marks() || cond.Lives != c.keys.LivesKey() || cond.Rest != key {
 				t.Errorf("%q is put back by %+v, and written by %s and %s", full, cond, c.keys.Marks(), c.keys.LivesKey())
 			}
-			if got := client.shard.ClassText(full); got != want {
+			if got := client.one().ClassText(full); got != want {
 				t.Errorf("the class of %q begins with %q", full, got)
 			}
 		}

@@ -89,7 +89,7 @@ func (c *Cache[V]) begin(w *write, kind shard.Kind, key string, options []WriteO
 		o = optionsOf(options)
 	}
 	start := time.Now()
-	now := c.client.shard.Clock.At(start)
+	now := c.client.store.Clock.At(start)
 	w.start, w.TTL, w.min = start, c.policy.TTL, o.min
 	if o.ttlGiven {
 		w.TTL = o.ttl
@@ -141,6 +141,14 @@ func (c *Client) fits(data []byte) error {
 	return nil
 }
 
+// awayCauseIf is the cause of a receipt below Master, if there is one.
+func (c *Cache[V]) awayCauseIf(r Receipt, w *write) error {
+	if r.Durability >= Master {
+		return nil
+	}
+	return c.keys.Cause(c.bare(w.Rec.Key))
+}
+
 // write carries w out and counts it.
 func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) (Receipt, error) {
 	if err != nil {
@@ -152,7 +160,7 @@ func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) 
 	r, err := c.writeLocked(p, w)
 	p.Release()
 	if err == nil {
-		err = w.checkMin(r, c.client.awayCauseIf(r))
+		err = w.checkMin(r, c.awayCauseIf(r, w))
 	}
 	c.client.countWrite(op, r, err)
 	c.client.durations[op].Observe(time.Since(w.start))
@@ -169,18 +177,18 @@ func (c *Cache[V]) writeLocked(p *deadline.Budget, w *write) (Receipt, error) {
 	if p.Ctx.Err() != nil {
 		return Receipt{}, context.Cause(p.Ctx)
 	}
-	held, err := c.client.shard.Locks.Lock(p, w.Rec.Key)
+	held, err := c.client.store.Locks.Lock(p, w.Rec.Key)
 	if err != nil {
 		return c.undelivered(p.Ctx, w, err)
 	}
-	defer c.client.shard.Locks.Unlock(held)
+	defer c.client.store.Locks.Unlock(held)
 	c.inTurn(w)
 	return c.delivered(p, w, c.keys.Write(p, &w.Outgoing))
 }
 
 // inTurn gives w its place among the writes of its key: see shard.InTurn.
 func (c *Cache[V]) inTurn(w *write) {
-	now := c.client.shard.InTurn(&w.Outgoing)
+	now := c.client.store.InTurn(&w.Outgoing)
 	w.turn = true
 	if w.item != nil {
 		w.item.Written = now
@@ -207,7 +215,7 @@ func (c *Cache[V]) supersede(w *write, put func()) { c.flights.Supersede(c.bare(
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.
 func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Receipt, error) {
-	memoryIsAll := c.client.shard.MemoryIsAll()
+	memoryIsAll := c.client.store.MemoryIsAll()
 	if w.Rec.Kind == shard.KindTouch {
 		if err := c.touchable(w, cause); err != nil {
 			return Receipt{}, err
@@ -221,7 +229,7 @@ func (c *Cache[V]) undelivered(ctx context.Context, w *write, cause error) (Rece
 	if err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, cause)
 	}
-	c.client.shard.KeptWrite(cause)
+	c.client.store.KeptWrite(w.Rec.Key, cause)
 	if ctx.Err() != nil { // not acknowledged, but in force and on its way
 		return Receipt{}, context.Cause(ctx)
 	}
@@ -246,7 +254,7 @@ func (c *Cache[V]) keep(w *write) (p shard.Pending, err error) {
 		}
 		c.recall(&w.Rec)
 		var overtaken bool
-		p, overtaken, err = c.client.shard.Keep(w.Rec)
+		p, overtaken, err = c.client.store.Keep(w.Rec)
 		switch {
 		case err != nil:
 			c.drop(c.bare(w.Rec.Key))
@@ -262,11 +270,11 @@ func (c *Cache[V]) touchable(w *write, cause error) error {
 	if it := c.peek(c.bare(w.Rec.Key)); it.Fresh(w.Rec.Since) && !it.Absent {
 		return nil
 	}
-	r, waits := c.client.shard.Find(w.Rec.Key)
+	r, waits := c.client.store.Find(w.Rec.Key)
 	switch {
 	case waits && r.Kind == shard.KindSet && w.Rec.Since < r.Ends:
 		return nil
-	case waits && r.Kind == shard.KindDelete, waits && r.Kind == shard.KindSet, c.client.shard.MemoryIsAll():
+	case waits && r.Kind == shard.KindDelete, waits && r.Kind == shard.KindSet, c.client.store.MemoryIsAll():
 		return ErrNotFound
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
@@ -326,7 +334,7 @@ func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
 	c.supersede(w, func() {
 		c.recall(&w.Rec)
 		var newest bool
-		if number, newest, ok = c.client.shard.Landed(w.Rec, s); newest {
+		if number, newest, ok = c.client.store.Landed(w.Rec, s); newest {
 			c.remembered(w, s.Mark)
 		}
 	})
@@ -336,7 +344,7 @@ func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
 // remembered changes memory. When somebody else's write was announced since w
 // was sent, it may have come after w: then Redis is asked again.
 func (c *Cache[V]) remembered(w *write, m shard.Mark) {
-	undisturbed := c.client.shard.Undisturbed(m)
+	undisturbed := c.client.store.Undisturbed(m)
 	if w.item != nil {
 		w.item.End = local.End(w.Rec.Sent)
 	}
@@ -354,7 +362,7 @@ func (c *Cache[V]) remembered(w *write, m shard.Mark) {
 // missing concludes a Touch of a key that Redis does not have.
 func (c *Cache[V]) missing(w *write) {
 	c.supersede(w, func() {
-		if c.client.shard.LandedMissing(w.Rec) {
+		if c.client.store.LandedMissing(w.Rec) {
 			c.drop(c.bare(w.Rec.Key))
 		}
 	})
@@ -367,7 +375,7 @@ func (c *Cache[V]) replicated(p *deadline.Budget, w *write, s shard.Sent, number
 	if w.min.Durability < Replicated {
 		return r
 	}
-	if n := c.client.shard.Await(p.Bounded(), s, number, max(1, w.min.Replicas)); n > 0 {
+	if n := c.client.store.Await(p.Bounded(), s, number, max(1, w.min.Replicas)); n > 0 {
 		r = Receipt{Durability: Replicated, Replicas: n}
 	}
 	return r

@@ -1,7 +1,7 @@
 package shard
 
 import (
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
@@ -10,12 +10,11 @@ import (
 // Class is a class of keys as far as its master is concerned: how its keys are named
 // there, how long they live, and who is to be told of what others change.
 type Class struct {
-	sh       *Shard
+	st       *Store
 	Prefix   string        // of its keys in Redis
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
 	listener Listener
-	Tracked  atomic.Bool // the feed announces the class
 	lived    lives
 }
 
@@ -36,34 +35,65 @@ type Listener interface {
 }
 
 // NewClass makes a class; the feed announces it once it is subscribed.
-func (sh *Shard) NewClass(name string, ttl, limit time.Duration, l Listener) *Class {
-	return &Class{sh: sh, Prefix: sh.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, listener: l}
+func (st *Store) NewClass(name string, ttl, limit time.Duration, l Listener) *Class {
+	return &Class{st: st, Prefix: st.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, listener: l}
 }
 
 // Tomb is the key of a key's tombstone.
-func (k *Class) Tomb(full string) string { return remote.TombstoneKey(k.sh.Config.KeyPrefix, full) }
+func (k *Class) Tomb(full string) string { return remote.TombstoneKey(k.st.Config.KeyPrefix, full) }
 
 // Marks is where deletes of prefixes of the class are noted.
-func (k *Class) Marks() string { return remote.MarksKey(k.sh.Config.KeyPrefix, k.Prefix) }
+func (k *Class) Marks() string { return remote.MarksKey(k.st.Config.KeyPrefix, k.Prefix) }
 
 // Mark is to be taken before Redis is asked or written.
-func (k *Class) Mark(full string) Mark {
-	f := k.sh.Feed
+func (k *Class) Mark(full string) Mark { return k.mark(k.st.of(full), full) }
+
+func (k *Class) mark(sh *Shard, full string) Mark {
 	// The cover first: another master may be reached between the two, which announces
 	// the class later, or not at all.
-	m := Mark{epoch: f.Cover(), tracked: k.Tracked.Load(), slot: f.slot(full)}
-	m.seq = f.seqs[m.slot].Load()
+	m := Mark{feed: sh.Feed, epoch: sh.Feed.Cover(), tracked: sh.hears.class(k), place: sh.heard.place(full)}
+	m.seq = sh.heard.seqs[m.place].Load()
 	return m
 }
 
+// at is the shard of a key that is given without its prefix.
+func (k *Class) at(key string) *Shard {
+	if k.st.one != nil {
+		return k.st.one
+	}
+	return k.st.of(k.Prefix + key)
+}
+
+// Tracked reports whether every master announces what others change of the class.
+func (k *Class) Tracked() bool {
+	return !slices.ContainsFunc(k.st.shards(), func(sh *Shard) bool { return !sh.hears.class(k) })
+}
+
+// Connected reports whether the master of a key is in use. This and the following take
+// the key without the prefix of the class.
+func (k *Class) Connected(key string) bool { return k.at(key).Node.Load() != nil }
+
+// Cause is why the master of a key is not in use, or nil while it is.
+func (k *Class) Cause(key string) error { return k.at(key).cause() }
+
+// Settling reports whether an announcement of the key may be of a write that was sent
+// again. Then it need not be news, and Redis may fail once more before it is read.
+func (k *Class) Settling(key string, now int64) bool { return k.at(key).settling(now) }
+
+// Bereft reports whether the key's master has just lost its data: that it has no value
+// does not mean that somebody deleted it.
+func (k *Class) Bereft(key string) bool { return k.at(key).bereft() }
+
 // Unsubscribe lets a class go, unless writes wait for a master.
-func (sh *Shard) Unsubscribe(name string) bool {
-	if !sh.Outbox.Empty() {
+func (st *Store) Unsubscribe(name string) bool {
+	if !st.Outbox.Empty() {
 		return false
 	}
-	if k := sh.classNamed(name); k != nil {
-		sh.classes.Delete(name)
-		k.Tracked.Store(false)
+	if k := st.classNamed(name); k != nil {
+		st.classes.Delete(name)
+		for _, sh := range st.shards() {
+			sh.hears.set(k, false)
+		}
 	}
 	return true
 }

@@ -188,7 +188,7 @@ func (d *drainage) noteLife(ctx context.Context, r *outbox.Record, blur int64) e
 	if k == nil || r.Kind != outbox.Set && r.Kind != outbox.Touch || r.TTL <= 0 {
 		return nil
 	}
-	return k.NoteLife(ctx, d.node, r.TTL, r.Touched(), blur)
+	return k.NoteLife(ctx, d.shard, d.node, r.TTL, r.Touched(), blur)
 }
 
 // widen says how much wider the times of what was made then are by the clocks of
@@ -305,18 +305,18 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 
 // rejected is a kept write that the master will never take, such as a value
 // over its limit: the key is deleted there instead, and it is told.
-func (sh *Shard) rejected(r outbox.Record, err error) {
-	sh.rejectedAt.Store(time.Now().UnixNano())
-	if sh.rejections.Add(1) == 1 {
-		sh.Log.LogAttrs(sh.Ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
+func (st *Store) rejected(r outbox.Record, err error) {
+	st.rejectedAt.Store(time.Now().UnixNano())
+	if st.rejections.Add(1) == 1 {
+		st.Log.LogAttrs(st.Ctx, slog.LevelError, "redis rejects a kept write: its key is deleted instead",
 			slog.String("event", "write.rejected"), slog.String("error", err.Error()))
 	}
-	sh.Outbox.Done(r.Key, r.Seq)
+	st.Outbox.Done(r.Key, r.Seq)
 	if r.Kind == outbox.Set {
 		r.Kind, r.Value = outbox.Invalidate, nil
-		_ = sh.Outbox.Put(r)
-		sh.journal.record(r, sh)
+		_ = st.Outbox.Put(r)
+		st.journal.record(r, st)
 		return
 	}
-	sh.journal.Done(recordKey(r.Key), r.Since)
+	st.journal.Done(recordKey(r.Key), r.Since)
 }

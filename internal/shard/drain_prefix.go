@@ -82,8 +82,8 @@ func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
 
 // ClassText is what all keys of a prefix' class begin with. A prefix that was made
 // of several classes' is a class of its own.
-func (sh *Shard) ClassText(prefix string) string {
-	rest := strings.TrimPrefix(prefix, sh.Config.KeyPrefix)
+func (st *Store) ClassText(prefix string) string {
+	rest := strings.TrimPrefix(prefix, st.Config.KeyPrefix)
 	if i := strings.IndexByte(rest, ':'); i >= 0 {
 		return prefix[:len(prefix)-len(rest)+i+1]
 	}

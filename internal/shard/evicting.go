@@ -153,11 +153,11 @@ func (d *drainage) proved(ctx context.Context, rs []outbox.Record, ws []remote.R
 }
 
 // unrestore lets the key of a record that was put back be deleted.
-func (sh *Shard) unrestore(r outbox.Record) {
-	sh.recovery.evicted.Add(1)
-	sh.Outbox.Done(r.Key, r.Seq)
+func (st *Store) unrestore(r outbox.Record) {
+	st.recovery.evicted.Add(1)
+	st.Outbox.Done(r.Key, r.Seq)
 	r.Kind, r.Value = outbox.Invalidate, nil
-	_ = sh.Outbox.Put(r)
+	_ = st.Outbox.Put(r)
 }
 
 // countDoubted counts a key that was deleted for want of traces.

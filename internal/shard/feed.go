@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,14 +16,11 @@ import (
 // elsewhere has been announced. An epoch is the time of one cover; another epoch
 // begins when announcements may have been missed.
 type feed struct {
-	seed  maphash.Seed
-	seqs  [1024]atomic.Uint64         // announcements so far, by hash of the key
 	cover atomic.Pointer[cover.Cover] // of the present epoch; never nil
 	alone atomic.Int64                // until when Redis itself is believed, in the client's time
 	Begun atomic.Int64                // when the master was reached that announces, in the client's time
 
-	Announced atomic.Uint64
-	Flushes   atomic.Uint64
+	Flushes atomic.Uint64
 
 	mu       sync.Mutex // guards what follows; held while covers and leases change
 	proofs   proofs
@@ -34,7 +30,7 @@ type feed struct {
 }
 
 func NewFeed() *feed {
-	f := &feed{seed: maphash.MakeSeed(), epochs: 1}
+	f := &feed{epochs: 1}
 	f.cover.Store(new(cover.Cover))
 	return f
 }
@@ -133,43 +129,9 @@ func (f *feed) State() (on bool, barrier, heard int64, why error) {
 	return s.on, s.barrier, s.heard, s.why
 }
 
-// Mark is where the feed stood when something was asked or sent: what comes of
-// it is covered by the feed from then on.
-type Mark struct {
-	epoch   *cover.Cover
-	tracked bool // the feed announces the class
-	slot    uint32
-	seq     uint64
-}
-
-// Cover is what covers what comes of it; nil: nothing does.
-func (m Mark) Cover() *cover.Cover {
-	if !m.tracked {
-		return nil
-	}
-	return m.epoch
-}
-
-// Over reports whether the epoch has ended: another master may be in use.
-func (m Mark) Over() bool { return m.epoch.Over() }
-
-func (f *feed) slot(key string) uint32 {
-	return uint32(maphash.String(f.seed, key) % uint64(len(f.seqs)))
-}
-
-// announce notes an announcement for a key.
-func (f *feed) announce(key string) {
-	f.Announced.Add(1)
-	f.seqs[f.slot(key)].Add(1)
-}
-
-// Undisturbed reports that nothing was announced for the key, or one that
-// shares its slot, since the mark.
-func (f *feed) Undisturbed(m Mark) bool { return f.seqs[m.slot].Load() == m.seq }
-
 // ClassOf finds the class of a key in Redis.
-func (sh *Shard) ClassOf(full string) *Class {
-	rest, ok := strings.CutPrefix(full, sh.Config.KeyPrefix)
+func (st *Store) ClassOf(full string) *Class {
+	rest, ok := strings.CutPrefix(full, st.Config.KeyPrefix)
 	if !ok {
 		return nil
 	}
@@ -177,19 +139,19 @@ func (sh *Shard) ClassOf(full string) *Class {
 	if !ok {
 		return nil
 	}
-	return sh.classNamed(name)
+	return st.classNamed(name)
 }
 
 // classNamed is nil where there is none.
-func (sh *Shard) classNamed(name string) *Class {
-	k, _ := sh.classes.Load(name)
+func (st *Store) classNamed(name string) *Class {
+	k, _ := st.classes.Load(name)
 	found, _ := k.(*Class)
 	return found
 }
 
 // everyClass calls f for each class.
-func (sh *Shard) everyClass(f func(*Class)) {
-	sh.classes.Range(func(_, k any) bool {
+func (st *Store) everyClass(f func(*Class)) {
+	st.classes.Range(func(_, k any) bool {
 		f(k.(*Class))
 		return true
 	})
@@ -215,7 +177,7 @@ func (sh *Shard) invalidated(keys []string, all bool) {
 			key = of
 		}
 		if k := sh.ClassOf(key); k != nil {
-			sh.Feed.announce(key)
+			sh.heard.announce(key)
 			k.listener.Changed(key, deleted)
 			if !deleted {
 				sh.changedByOther(key)
@@ -256,14 +218,14 @@ func (sh *Shard) Hear(ctx context.Context, n *remote.Node) {
 // again what they have kept.
 const SettlingTime = int64(10 * time.Second)
 
-// Settling reports whether an announcement may be of a write that was sent again.
+// settling reports whether an announcement may be of a write that was sent again.
 // Then it need not be news, and Redis may fail once more before it is read.
-func (sh *Shard) Settling(now int64) bool {
+func (sh *Shard) settling(now int64) bool {
 	return sh.Node.Load() == nil || now-sh.Feed.Begun.Load() < SettlingTime
 }
 
-// Bereft reports whether Redis has just lost its data: that it has no value does
+// bereft reports whether Redis has just lost its data: that it has no value does
 // not mean that somebody deleted it.
-func (sh *Shard) Bereft() bool {
-	return time.Since(time.Unix(0, sh.recovery.ResetAt.Load())) < time.Duration(SettlingTime)
+func (sh *Shard) bereft() bool {
+	return time.Since(time.Unix(0, sh.dataset.resetAt.Load())) < time.Duration(SettlingTime)
 }

@@ -14,9 +14,9 @@ type listening struct {
 }
 
 // tracked are the prefixes that a node which is dialled now announces.
-func (sh *Shard) tracked() []string {
-	prefixes := []string{remote.TombstonePrefix(sh.Config.KeyPrefix), remote.MarksKey(sh.Config.KeyPrefix, "")}
-	sh.everyClass(func(k *Class) { prefixes = append(prefixes, k.Prefix) })
+func (st *Store) tracked() []string {
+	prefixes := []string{remote.TombstonePrefix(st.Config.KeyPrefix), remote.MarksKey(st.Config.KeyPrefix, "")}
+	st.everyClass(func(k *Class) { prefixes = append(prefixes, k.Prefix) })
 	return prefixes
 }
 
@@ -34,7 +34,7 @@ func (sh *Shard) listen(n *remote.Node) {
 	ctx, cancel := context.WithCancel(sh.Ctx)
 	sh.Listening = listening{n, cancel}
 	has := n.Tracked()
-	sh.everyClass(func(k *Class) { k.Tracked.Store(slices.Contains(has, k.Prefix)) })
+	sh.everyClass(func(k *Class) { sh.hears.set(k, slices.Contains(has, k.Prefix)) })
 	sh.wg.Go(func() { sh.Hear(ctx, n) })
 }
 
@@ -42,11 +42,14 @@ func (sh *Shard) listen(n *remote.Node) {
 // since the node was dialled, and those for which it could not be asked in time.
 func (sh *Shard) trackAll(n *remote.Node) {
 	sh.everyClass(func(k *Class) {
-		if !k.Tracked.Load() {
+		if !sh.hears.class(k) {
 			sh.trackOn(n, k)
 		}
 	})
 }
+
+// Unhear says that a class is not announced yet: it is tried again.
+func (sh *Shard) Unhear(k *Class) { sh.hears.set(k, false) }
 
 // Unlisten says that there is no feed.
 func (sh *Shard) Unlisten() {
@@ -62,13 +65,19 @@ func (sh *Shard) deafen() {
 		sh.Listening.End()
 	}
 	sh.Listening = listening{}
-	sh.everyClass(func(k *Class) { k.Tracked.Store(false) })
+	sh.hears.clear()
 }
 
 // Subscribe lets the feed announce a class that was made after the master was
 // reached. Until it does, what the class holds is not coherent.
-func (sh *Shard) Subscribe(name string, k *Class) {
-	sh.classes.Store(name, k)
+func (st *Store) Subscribe(name string, k *Class) {
+	st.classes.Store(name, k)
+	for _, sh := range st.shards() {
+		sh.subscribe(k)
+	}
+}
+
+func (sh *Shard) subscribe(k *Class) {
 	sh.listeningMu.Lock()
 	n := sh.Listening.node
 	sh.listeningMu.Unlock()
@@ -84,6 +93,6 @@ func (sh *Shard) trackOn(n *remote.Node, k *Class) {
 	sh.listeningMu.Lock()
 	defer sh.listeningMu.Unlock()
 	if sh.Listening.node == n {
-		k.Tracked.Store(true)
+		sh.hears.set(k, true)
 	}
 }

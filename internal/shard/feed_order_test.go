@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/evercache/evercache/internal/cover"
+	"github.com/evercache/evercache/internal/topology"
 )
 
 // The tests of this file try every order in which a reader, a change of the master, a
@@ -105,9 +106,11 @@ func realWorld(scene string, next bool) func() (*truth, [][]step) {
 	return func() (*truth, [][]step) {
 		tr := &truth{announces: [3]bool{true, next, next}}
 		f := NewFeed()
-		k := &Class{sh: &Shard{Feed: f}}
+		sh := &Shard{Store: &Store{heard: newHeard()}, Feed: f}
+		sh.routes.Set(topology.Single(sh))
+		k := &Class{st: sh.Store}
 		f.Begin(true, nil)
-		k.Tracked.Store(true)
+		sh.hears.set(k, true)
 		var m Mark
 		var answered bool
 		reader := []step{
@@ -123,9 +126,9 @@ func realWorld(scene string, next bool) func() (*truth, [][]step) {
 		prover := []step{func() { f.ProvedHeard(4); heard = true }, func() { f.ProvedBarrier(4); tr.proved = heard }}
 		ended := func() { tr.epoch++; tr.proved, heard = false, false }
 		other := []step{
-			func() { tr.away = true; k.Tracked.Store(false) },
+			func() { tr.away = true; sh.hears.set(k, false) },
 			func() { f.Begin(true, nil); ended() },
-			func() { k.Tracked.Store(next); tr.away = false },
+			func() { sh.hears.set(k, next); tr.away = false },
 		}
 		doubt := []step{func() { f.Doubt(4); tr.proved, heard = false, false }}
 		flush := []step{func() { f.flushed(); tr.epoch++ }}
@@ -269,7 +272,9 @@ func TestEachRuleOfTheFeedIsNeeded(t *testing.T) {
 func TestAnAnswerOfAnEpochThatHasEndedIsOver(t *testing.T) {
 	t.Parallel()
 	f := NewFeed()
-	m := (&Class{sh: &Shard{Feed: f}}).Mark("k")
+	sh := &Shard{Store: &Store{heard: newHeard()}, Feed: f}
+	sh.routes.Set(topology.Single(sh))
+	m := (&Class{st: sh.Store}).Mark("k")
 	if m.Over() || m.Cover() != (*cover.Cover)(nil) {
 		t.Error("over, or covered")
 	}

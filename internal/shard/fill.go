@@ -19,6 +19,7 @@ type Filling struct {
 // Fill stores a loaded value. The caller holds the key's lock, and calls End last.
 type Fill struct {
 	class *Class
+	shard *Shard
 	node  *remote.Node
 	what  remote.Fill
 	sent  time.Time
@@ -28,21 +29,22 @@ type Fill struct {
 // BeginFill is to be called before it is sent. ok is false where there is no master, or
 // none that was asked.
 func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
-	sh, node := k.sh, k.sh.Node.Load()
+	sh := k.st.of(f.Key)
+	node := sh.Node.Load()
 	missed, ok := f.Missed.by(sh.clocks)
-	if node == nil || !ok {
+	if node == nil || !ok || f.Missed.shard != sh { // another master says when by another clock
 		return Fill{}, false
 	}
 	what := remote.Fill{
 		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: k.ttl}, Tomb: k.Tomb(f.Key), Marks: k.Marks(),
 		Trace: remote.TraceKey(sh.Config.KeyPrefix, f.Key), Rest: f.Rest, MissedAt: missed, Replaces: f.Replaces,
 	}
-	return Fill{class: k, node: node, what: what, sent: time.Now(), leave: sh.Scripts.Enter(f.Key)}, true
+	return Fill{class: k, shard: sh, node: node, what: what, sent: time.Now(), leave: sh.Scripts.Enter(f.Key)}, true
 }
 
 // Send stores the value, unless the key was written or deleted since it was missed.
 func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
-	if err := f.class.note(ctx, f.node, f.class.ttl, false, f.class.limit); err != nil {
+	if err := f.class.note(ctx, f.shard, f.node, f.class.ttl, false, f.class.limit); err != nil {
 		return false, err
 	}
 	return f.node.Fill(ctx, f.what, f.class.limit)
@@ -50,7 +52,7 @@ func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
 
 // Undo takes it back, unless the key has been written since.
 func (f *Fill) Undo(ctx context.Context) {
-	sh, key := f.class.sh, f.what.Key
+	sh, key := f.shard, f.what.Key
 	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: remote.CondOf(sh.Config.KeyPrefix, key, sh.process)}
 	w.Lo, _ = f.node.ServerTime(f.sent)
 	_, w.Hi = f.node.ServerTime(time.Now())
@@ -60,7 +62,7 @@ func (f *Fill) Undo(ctx context.Context) {
 // Holds asks the master whether it holds what was stored. false: it does not, or there
 // is another master, or nobody can say.
 func (f *Fill) Holds(ctx context.Context, limit time.Duration) bool {
-	if f.class.sh.Node.Load() != f.node {
+	if f.shard.Node.Load() != f.node {
 		return false
 	}
 	v, err := f.node.Get(ctx, f.what.Key, limit)

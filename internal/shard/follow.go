@@ -48,20 +48,20 @@ func (sh *Shard) followSentinels(ctx context.Context) {
 }
 
 // setChanged keeps what is known of the set.
-func (sh *Shard) setChanged(v watch.View) {
-	sh.View.Store(&v)
+func (st *Store) setChanged(v watch.View) {
+	st.View.Store(&v)
 	if v.Reason != nil {
-		sh.blame(v.Reason)
+		st.blame(v.Reason)
 	}
 }
 
 // resolveSentinels turns a single DNS name into its addresses, asking until it
 // has some. Several names are dialled as they are.
-func (sh *Shard) resolveSentinels(ctx context.Context) []string {
-	if len(sh.Config.Sentinels) != 1 {
-		return sh.Config.Sentinels
+func (st *Store) resolveSentinels(ctx context.Context) []string {
+	if len(st.Config.Sentinels) != 1 {
+		return st.Config.Sentinels
 	}
-	host, port, _ := net.SplitHostPort(sh.Config.Sentinels[0])
+	host, port, _ := net.SplitHostPort(st.Config.Sentinels[0])
 	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
 		bounded, cancel := context.WithTimeout(ctx, time.Second)
 		ips, err := net.DefaultResolver.LookupHost(bounded, host)
@@ -73,8 +73,8 @@ func (sh *Shard) resolveSentinels(ctx context.Context) []string {
 			}
 			return addrs
 		}
-		at, _ := sentinel.SplitAddr(sh.Config.Sentinels[0])
-		sh.blame(fmt.Errorf("resolve sentinels: %w", &watch.SentinelError{Sentinel: at, Err: err}))
+		at, _ := sentinel.SplitAddr(st.Config.Sentinels[0])
+		st.blame(fmt.Errorf("resolve sentinels: %w", &watch.SentinelError{Sentinel: at, Err: err}))
 		if remote.Pause(ctx, delay) != nil {
 			return nil
 		}
@@ -94,12 +94,12 @@ func (sh *Shard) episodesEnded(records []sentinel.Record) {
 }
 
 // logFailover is the one line about a failover that has ended.
-func (sh *Shard) logFailover(f health.Failover) {
+func (st *Store) logFailover(f health.Failover) {
 	count := 0
-	if v := sh.View.Load(); v != nil {
+	if v := st.View.Load(); v != nil {
 		count = v.Status.Failovers
 	}
-	sh.Log.LogAttrs(sh.Ctx, slog.LevelWarn, "failover", slog.String("event", "failover"),
+	st.Log.LogAttrs(st.Ctx, slog.LevelWarn, "failover", slog.String("event", "failover"),
 		slog.String("from", f.From), slog.String("to", f.To), slog.String("cause", f.Cause), slog.Int64("epoch", f.Epoch),
 		slog.Float64("blackout_s", f.Blackout.Seconds()), slog.Uint64("replayed", f.Replayed), slog.Int("count", count))
 }
@@ -153,14 +153,14 @@ func (sh *Shard) sentinelHealth() *health.Sentinel {
 }
 
 // FailoverHistory lists the last failovers, oldest first.
-func (sh *Shard) FailoverHistory() (all []health.Failover) {
-	v := sh.View.Load()
+func (st *Store) FailoverHistory() (all []health.Failover) {
+	v := st.View.Load()
 	if v == nil {
 		return nil
 	}
 	for _, r := range v.History {
 		if r.Failover() {
-			all = append(all, sh.failover(r))
+			all = append(all, st.one.failover(r))
 		}
 	}
 	return all
@@ -193,12 +193,12 @@ func texts(addrs []sentinel.Addr) []string {
 }
 
 // sentinelStats is nil outside Sentinel mode.
-func (sh *Shard) sentinelStats() *stats.Sentinel {
-	if sh.Config.Mode != health.ModeSentinel {
+func (st *Store) sentinelStats() *stats.Sentinel {
+	if st.Config.Mode != health.ModeSentinel {
 		return nil
 	}
-	s := &stats.Sentinel{FailoversByCause: sh.failovers.Snapshot(), Blackouts: sh.downtimeLengths.SnapshotOf(counter.DowntimeBounds)}
-	if v := sh.View.Load(); v != nil {
+	s := &stats.Sentinel{FailoversByCause: st.failovers.Snapshot(), Blackouts: st.downtimeLengths.SnapshotOf(counter.DowntimeBounds)}
+	if v := st.View.Load(); v != nil {
 		s.Events = v.Events
 	}
 	return s

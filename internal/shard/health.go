@@ -9,8 +9,10 @@ import (
 	"github.com/evercache/evercache/stats"
 )
 
-// Health fills in what the shard knows, for the report and for its findings.
-func (sh *Shard) Health() findings.Input {
+// Health fills in what the shards know, for the report and for its findings.
+func (st *Store) Health() findings.Input { return st.one.health() }
+
+func (sh *Shard) health() findings.Input {
 	now, node, depth := sh.status.Get(), sh.Node.Load(), sh.Outbox.Depth()
 	closed := now.State == health.Closed
 	h := health.Report{
@@ -40,7 +42,7 @@ func (sh *Shard) Health() findings.Input {
 		Overflowed:   depth.Overflowed,
 		Rejected:     sh.rejections.Load(),
 		RejectedAt:   time.Unix(0, sh.rejectedAt.Load()),
-		ResetAt:      time.Unix(0, sh.recovery.ResetAt.Load()),
+		ResetAt:      time.Unix(0, sh.dataset.resetAt.Load()),
 		Rollback:     sh.recovery.rollback.Load(),
 		Tombstones:   sh.tombs.Live(sh.Clock.Now()),
 		MaxMemory:    sh.Evicting.Known().Last.MaxMemory,
@@ -57,26 +59,26 @@ func (sh *Shard) Health() findings.Input {
 	return in
 }
 
-// Stats fills in what the shard counts.
-func (sh *Shard) Stats(s *stats.Snapshot) {
-	up := sh.Node.Load() != nil && !sh.Closed()
+// Stats fills in what the shards count.
+func (st *Store) Stats(s *stats.Snapshot) {
+	up := st.everyMaster() && !st.Closed()
 	s.RedisRequests = map[string]map[string]uint64{}
-	for name, n := range sh.Redis.Requests {
+	for name, n := range st.Redis.Requests {
 		s.RedisRequests[name] = map[string]uint64{"ok": n[0].Load(), "error": n[1].Load()}
 	}
-	s.RedisErrors = sh.Redis.Errors.Snapshot()
-	s.RedisDurations = sh.Redis.Durations.Snapshot()
-	s.RedisDials = sh.Redis.Dials.Snapshot()
-	s.Sentinel = sh.sentinelStats()
-	s.CircuitOpen = !up && sh.reached.Load()
-	s.CircuitOpened = sh.Redis.Opened.Snapshot()
-	s.OutboxReplayed = sh.replayed.Load()
-	s.OutboxExpired = sh.expired.Load()
-	s.OutboxRejected = sh.rejections.Load()
-	s.OutboxOverflowed = sh.Outbox.Depth().Overflowed
-	s.Tombstones = sh.tombs.Live(sh.Clock.Now())
-	s.EventsDropped = sh.status.Dropped.Load()
-	s.StateTransitions, s.Degraded = sh.status.Totals()
+	s.RedisErrors = st.Redis.Errors.Snapshot()
+	s.RedisDurations = st.Redis.Durations.Snapshot()
+	s.RedisDials = st.Redis.Dials.Snapshot()
+	s.Sentinel = st.sentinelStats()
+	s.CircuitOpen = !up && st.reached.Load()
+	s.CircuitOpened = st.Redis.Opened.Snapshot()
+	s.OutboxReplayed = st.replayed.Load()
+	s.OutboxExpired = st.expired.Load()
+	s.OutboxRejected = st.rejections.Load()
+	s.OutboxOverflowed = st.Outbox.Depth().Overflowed
+	s.Tombstones = st.tombs.Live(st.Clock.Now())
+	s.EventsDropped = st.status.Dropped.Load()
+	s.StateTransitions, s.Degraded = st.status.Totals()
 }
 
 func (sh *Shard) feedHealth() health.Feed {
@@ -85,7 +87,7 @@ func (sh *Shard) feedHealth() health.Feed {
 	h := health.Feed{
 		On: s.on, Cause: s.why, Lease: -1,
 		Coherent: sh.Feed.Cover().Covers(now), Epoch: s.epochs,
-		Announced: sh.Feed.Announced.Load(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
+		Announced: sh.Announced(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
 	}
 	if proof := min(s.barrier, s.heard); proof > 0 {
 		h.Lease = time.Duration(now - proof)
@@ -118,24 +120,24 @@ func clockHealth(n *remote.Node) health.Clock {
 }
 
 // away says why no master is in use.
-func (sh *Shard) away(cause error) *findings.Away {
+func (st *Store) away(cause error) *findings.Away {
 	if cause == nil {
 		cause = ErrNotYet
 	}
 	a := &findings.Away{Reason: ReasonOf(cause), Cause: cause.Error()}
-	if sh.Config.Mode == health.ModeStandalone {
-		a.Addr = sh.Config.Addr
+	if st.Config.Mode == health.ModeStandalone {
+		a.Addr = st.Config.Addr
 	}
-	if sh.unconfigured(cause) {
-		a.Default = sh.Config.Addr
+	if st.unconfigured(cause) {
+		a.Default = st.Config.Addr
 	}
 	return a
 }
 
 // unconfigured reports that nobody has said where Redis is and that none is at the
 // default address: memory is all there is, and nothing is missing.
-func (sh *Shard) unconfigured(cause error) bool {
-	return !sh.memoryOnly() && sh.MemoryIsAll() && (cause == ErrNotYet || ReasonOf(cause) == findings.Unreachable)
+func (st *Store) unconfigured(cause error) bool {
+	return !st.memoryOnly() && st.MemoryIsAll() && (cause == ErrNotYet || ReasonOf(cause) == findings.Unreachable)
 }
 
 // sayings are what the master in use says.

@@ -206,21 +206,21 @@ func (j *journaled) again(key string) {
 }
 
 // dropped forgets those of what was put back that the outbox did not keep.
-func (j *journaled) dropped(sh *Shard, rs []outbox.Record) {
+func (j *journaled) dropped(st *Store, rs []outbox.Record) {
 	if j == nil {
 		return
 	}
 	for i := range rs {
-		if key := rs[i].Key; !sh.holds(key) {
+		if key := rs[i].Key; !st.holds(key) {
 			j.Done(recordKey(key), rs[i].Since)
 		}
 	}
 }
 
 // holds reports whether outbox or ledger has a record of the key.
-func (sh *Shard) holds(key string) bool {
-	_, waits := sh.Outbox.Record(key)
-	_, held := sh.Ledger.Record(key)
+func (st *Store) holds(key string) bool {
+	_, waits := st.Outbox.Record(key)
+	_, held := st.of(key).Ledger.Record(key)
 	return waits || held
 }
 
@@ -253,19 +253,19 @@ type Pending struct {
 }
 
 // record gives the file what the outbox holds of a key after a write.
-func (j *journaled) record(r outbox.Record, sh *Shard) Pending {
+func (j *journaled) record(r outbox.Record, st *Store) Pending {
 	if j == nil {
 		return Pending{}
 	}
-	kept, ok := sh.Outbox.Record(r.Key) // with what it was merged with, and what it replaced
+	kept, ok := st.Outbox.Record(r.Key) // with what it was merged with, and what it replaced
 	if !ok {                            // the delete of its class is there, or a master has it
 		commit, err := j.File.Submit()
 		return Pending{commit: commit, err: err, asked: true, givenUp: true}
 	}
 	p := Pending{asked: true, givenUp: kept.Kind == outbox.Invalidate && r.Kind != outbox.Invalidate}
-	kept = sh.WithItsSet(kept)
+	kept = st.WithItsSet(kept)
 	p.commit, p.err = j.waits(encodeRecord(&kept, j.clock), kept.Since)
-	if !sh.holds(r.Key) { // it was given up meanwhile
+	if !st.holds(r.Key) { // it was given up meanwhile
 		j.Done(recordKey(r.Key), kept.Since)
 		p.givenUp = true
 	}

@@ -38,23 +38,23 @@ type earlierPrefix struct {
 const maxProcesses = 16
 
 // openJournal opens the file in dir and takes up what a process before us left.
-func openJournal(dir string, sh *Shard) (*journaled, error) {
+func openJournal(dir string, st *Store) (*journaled, error) {
 	if dir == "" {
 		return nil, nil
 	}
 	j := &journaled{
-		clock: sh.Clock, process: sh.process, log: sh.Log, Limit: journalLimit(sh.Config.OutboxBytes, sh.Config.RingBytes),
+		clock: st.Clock, process: st.process, log: st.Log, Limit: journalLimit(st.Config.OutboxBytes, st.Config.RingBytes),
 		Entries: map[string]journalEntry{}, earlier: earlierWrites{Gaps: map[string][]Gap{}},
 	}
 	var err error
-	j.File, _, err = journal.Open(dir, journal.Options{MaxBytes: j.Limit, Snapshot: func() []journal.Entry { return j.snapshot(sh) }, Recovery: &takeUp{j: j, sh: sh, oldest: math.MaxInt64}, Log: sh.Log})
+	j.File, _, err = journal.Open(dir, journal.Options{MaxBytes: j.Limit, Snapshot: func() []journal.Entry { return j.snapshot(st) }, Recovery: &takeUp{j: j, st: st, oldest: math.MaxInt64}, Log: st.Log})
 	if err != nil {
 		return nil, fmt.Errorf("evercache: journal (Options.JournalDir, EVERCACHE_JOURNAL_DIR): %w", err)
 	}
-	sh.Outbox.Mirror(mirrored{j})
-	sh.Ledger.Mirror(mirrored{j})
-	if n := sh.Outbox.Depth().Entries; n > 0 {
-		sh.Log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
+	st.Outbox.Mirror(mirrored{j})
+	st.one.Ledger.Mirror(mirrored{j})
+	if n := st.Outbox.Depth().Entries; n > 0 {
+		st.Log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
 			slog.String("event", "journal.recovered"), slog.Int("writes", n))
 	}
 	return j, nil
@@ -64,7 +64,7 @@ func openJournal(dir string, sh *Shard) (*journaled, error) {
 // within its bounds.
 type takeUp struct {
 	j      *journaled
-	sh     *Shard
+	st     *Store
 	oldest int64           // Since of the oldest record so far
 	texts  map[string]bool // of the prefixes that wait, once all is found
 }
@@ -75,7 +75,7 @@ func (t *takeUp) Found(e journal.Entry) {
 		t.j.set(e.Key, journalEntry{since: since, number: number})
 		return
 	}
-	t.sh.Log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
+	t.st.Log.LogAttrs(context.Background(), slog.LevelError, "a record of the journal makes no sense and is left out",
 		slog.String("event", "journal.record"), slog.String("error", err.Error()))
 	t.j.senseless++
 }
@@ -87,7 +87,7 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 		if !ok {
 			return 0, 0, errJournalRecord
 		}
-		t.sh.kept[key] = e.Payload
+		t.st.kept[key] = e.Payload
 		return 0, math.MaxUint64, nil
 	case entryGaps:
 		gaps, ok := decodeGaps(e.Payload)
@@ -99,17 +99,17 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case entryTaken, entryTakenPrefix:
 		return t.earlier(e)
 	}
-	r, p, err := decodeEntry(e, t.sh.Clock)
+	r, p, err := decodeEntry(e, t.st.Clock)
 	switch {
 	case err != nil:
 		return 0, 0, err
 	case r != nil:
 		t.oldest = min(t.oldest, r.Since)
-		t.sh.Outbox.Return([]outbox.Record{*r}, nil)
+		t.st.Outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
 	}
 	p.Since = t.before(p)
-	t.sh.Outbox.ReturnFirst(*p)
+	t.st.Outbox.ReturnFirst(*p)
 	return p.Since, 0, nil
 }
 
@@ -120,7 +120,7 @@ func (t *takeUp) before(p *outbox.Prefix) int64 {
 	if since < t.oldest { // as a rule; else all would be looked at for each of many
 		return since
 	}
-	t.sh.Outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
+	t.st.Outbox.Oldest(math.MaxInt32, func(r *outbox.Record) bool {
 		if strings.HasPrefix(r.Key, p.Text) {
 			since = min(since, r.Since-1)
 		}
@@ -135,7 +135,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 	if !ok {
 		return 0, 0, errJournalRecord
 	}
-	r, p, err := decodeEntry(w, t.sh.Clock)
+	r, p, err := decodeEntry(w, t.st.Clock)
 	all := &t.j.earlier
 	switch {
 	case err != nil:
@@ -145,7 +145,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 		return p.Since, number, nil
 	}
 	all.bytes += int64(len(e.Key) + len(e.Payload))
-	if all.bytes-t.sh.Config.OutboxBytes <= t.sh.Config.RingBytes && len(all.Records) < 2*t.sh.Config.OutboxEntries {
+	if all.bytes-t.st.Config.OutboxBytes <= t.st.Config.RingBytes && len(all.Records) < 2*t.st.Config.OutboxEntries {
 		all.Records = append(all.Records, earlierRecord{*r, process, number})
 	} else {
 		number = leftOut
@@ -172,26 +172,26 @@ func (t *takeUp) waits(key string) bool {
 	if text, ok := strings.CutPrefix(key, prefixKey("")); ok {
 		if t.texts == nil {
 			t.texts = map[string]bool{}
-			for _, p := range t.sh.Outbox.Prefixes() {
+			for _, p := range t.st.Outbox.Prefixes() {
 				t.texts[p.Text] = true
 			}
 		}
 		return t.texts[text]
 	}
-	_, ok := t.sh.Outbox.Record(strings.TrimPrefix(key, recordKey("")))
+	_, ok := t.st.Outbox.Record(strings.TrimPrefix(key, recordKey("")))
 	return ok
 }
 
 // Added is what came into being because not all had room.
 func (t *takeUp) Added() (es []journal.Entry) {
-	for _, p := range t.sh.Outbox.Prefixes() {
-		e := encodePrefix(p, t.sh.Clock)
+	for _, p := range t.st.Outbox.Prefixes() {
+		e := encodePrefix(p, t.st.Clock)
 		t.j.set(e.Key, journalEntry{since: p.Since})
 		es = append(es, e)
 	}
 	invalidates := func(r *outbox.Record) bool { return r.Kind == outbox.Invalidate }
-	for _, r := range t.sh.Outbox.Oldest(math.MaxInt32, invalidates) {
-		e := encodeRecord(&r, t.sh.Clock)
+	for _, r := range t.st.Outbox.Oldest(math.MaxInt32, invalidates) {
+		e := encodeRecord(&r, t.st.Clock)
 		t.j.set(e.Key, journalEntry{since: r.Since})
 		es = append(es, e)
 	}
@@ -300,7 +300,7 @@ func (sh *Shard) settleEarlier(h remote.Held) (again int) {
 	}
 	sh.Outbox.Return(rs, ps)
 	sh.journal.waitAgain(rs, ps)
-	sh.journal.dropped(sh, rs)
+	sh.journal.dropped(sh.Store, rs)
 	for process := range all.Gaps {
 		sh.journal.Done(gapsKey(process), math.MaxInt64)
 	}

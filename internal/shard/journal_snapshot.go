@@ -10,18 +10,20 @@ import (
 // snapshot is all that is to be in the file, for a fresh one when the old one
 // cannot be written: what earlier processes left, what the ledger holds, and,
 // since it is newer, what waits. It refers to values and copies none.
-func (j *journaled) snapshot(sh *Shard) []journal.Entry {
+func (j *journaled) snapshot(st *Store) []journal.Entry {
 	es := j.snapshotEarlier()
-	sh.Ledger.Each(func(r *outbox.Record, number uint64) {
-		es = append(es, encodeTakenRecord(r, j.clock, j.process, number))
-	}, func(p *outbox.Prefix, number uint64) {
-		es = append(es, encodeTaken(encodePrefix(*p, j.clock), j.process, number))
-	})
-	for _, p := range sh.Outbox.Prefixes() {
+	for _, sh := range st.shards() {
+		sh.Ledger.Each(func(r *outbox.Record, number uint64) {
+			es = append(es, encodeTakenRecord(r, j.clock, j.process, number))
+		}, func(p *outbox.Prefix, number uint64) {
+			es = append(es, encodeTaken(encodePrefix(*p, j.clock), j.process, number))
+		})
+	}
+	for _, p := range st.Outbox.Prefixes() {
 		es = append(es, encodePrefix(p, j.clock))
 	}
-	for _, r := range sh.Outbox.Oldest(math.MaxInt32, nil) {
-		r = sh.WithItsSet(r)
+	for _, r := range st.Outbox.Oldest(math.MaxInt32, nil) {
+		r = st.WithItsSet(r)
 		es = append(es, encodeRecord(&r, j.clock))
 	}
 	return es
@@ -48,11 +50,11 @@ func (j *journaled) snapshotEarlier() (es []journal.Entry) {
 
 // WithItsSet is what the file holds for a record that waits: it has one place for
 // a Touch and what that touches.
-func (sh *Shard) WithItsSet(r outbox.Record) outbox.Record {
+func (st *Store) WithItsSet(r outbox.Record) outbox.Record {
 	if r.Kind != outbox.Touch {
 		return r
 	}
-	if set, ok := sh.Ledger.Record(r.Key); ok && set.Kind == outbox.Set && set.Since < r.Since {
+	if set, ok := st.of(r.Key).Ledger.Record(r.Key); ok && set.Kind == outbox.Set && set.Since < r.Since {
 		set.TakeEnd(&r)
 		return set
 	}

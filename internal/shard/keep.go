@@ -7,25 +7,26 @@ import (
 // Keep puts a write into the outbox, in place of what the ledger has of its key,
 // and into the journal. overtaken: a newer write of the key waits already. Where there
 // is no Redis nothing is kept.
-func (sh *Shard) Keep(r Record) (p Pending, overtaken bool, err error) {
-	if sh.memoryOnly() {
+func (st *Store) Keep(r Record) (p Pending, overtaken bool, err error) {
+	if st.memoryOnly() {
 		return Pending{}, false, nil
 	}
-	sh.Ledger.Follow(&r)
-	if err := sh.Outbox.Put(r); err != nil {
+	ledger := st.of(r.Key).Ledger
+	ledger.Follow(&r)
+	if err := st.Outbox.Put(r); err != nil {
 		return Pending{}, false, err
 	}
 	if r.Kind != outbox.Touch { // which needs what it touches
-		sh.Ledger.Forget(r.Key)
+		ledger.Forget(r.Key)
 	}
-	if sh.overtaken(r) {
+	if st.overtaken(r) {
 		return Pending{}, true, nil // the newer one is in the journal
 	}
-	return sh.journal.record(r, sh), sh.overtaken(r), nil
+	return st.journal.record(r, st), st.overtaken(r), nil
 }
 
 // overtaken reports whether a newer write of the key waits.
-func (sh *Shard) overtaken(r outbox.Record) bool {
-	waiting, ok := sh.Outbox.Record(r.Key)
+func (st *Store) overtaken(r outbox.Record) bool {
+	waiting, ok := st.Outbox.Record(r.Key)
 	return ok && waiting.Since > r.Since
 }

@@ -19,7 +19,7 @@ import (
 type inside struct{ sh *Shard }
 
 // Kit is what packages of this module build on.
-func (sh *Shard) Kit() kit.Kit { return inside{sh} }
+func (st *Store) Kit() kit.Kit { return inside{st.one} }
 
 // others are findings that are made elsewhere.
 type others struct {

@@ -14,29 +14,29 @@ var ErrChanged = errors.New("the master that took it is not the master any more"
 // cover it. newest is false where a newer write of the key waits, which got no turn in
 // its lock. ok is false when the master was given up meanwhile: the next one may not
 // have the write.
-func (sh *Shard) Landed(r Record, s Sent) (number uint64, newest, ok bool) {
-	if number, ok = sh.taken(r, s.node); !ok {
+func (st *Store) Landed(r Record, s Sent) (number uint64, newest, ok bool) {
+	if number, ok = s.shard.taken(r, s.node); !ok {
 		return 0, false, false
 	}
-	return number, !sh.newerWaits(r), true
+	return number, !st.newerWaits(r), true
 }
 
 // LandedMissing notes that the master does not have the key of a Touch.
-func (sh *Shard) LandedMissing(r Record) (newest bool) { return !sh.newerWaits(r) }
+func (st *Store) LandedMissing(r Record) (newest bool) { return !st.newerWaits(r) }
 
 // newerWaits takes what a master has taken out of the outbox, and reports whether a
 // newer value of its key waits there.
-func (sh *Shard) newerWaits(r Record) bool {
-	if sh.Outbox.Empty() {
+func (st *Store) newerWaits(r Record) bool {
+	if st.Outbox.Empty() {
 		return false
 	}
-	sh.Outbox.Taken(r)
-	waiting, ok := sh.Outbox.Find(r.Key)
+	st.Outbox.Taken(r)
+	waiting, ok := st.Outbox.Find(r.Key)
 	return ok && waiting.Kind != outbox.Touch
 }
 
 // Await waits until so many replicas hold what was sent before barrier number, or until
 // ctx ends, and returns how many do.
-func (sh *Shard) Await(ctx context.Context, s Sent, number uint64, replicas int) int {
-	return sh.Barriers.Await(ctx, s.node, number, replicas)
+func (st *Store) Await(ctx context.Context, s Sent, number uint64, replicas int) int {
+	return s.shard.Barriers.Await(ctx, s.node, number, replicas)
 }

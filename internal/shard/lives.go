@@ -64,14 +64,14 @@ func (l *noted) covers(w *noted, now int64) bool {
 
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
-func (k *Class) note(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	return k.noteBlurred(ctx, k.lifeOf(node, ttl, touch), 0, limit)
+func (k *Class) note(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
+	return k.noteBlurred(ctx, k.lifeOf(sh, node, ttl, touch), 0, limit)
 }
 
 // noteBlurred is note for what is dated by a clock that was known no better than to
 // blur, in milliseconds. A slack does not shrink: what was written with it is there.
 func (k *Class) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
-	node, now := w.node, k.sh.Clock.Now()
+	node, now := w.node, k.st.Clock.Now()
 	w.blur = max(w.blur, blur)
 	if k.lived.last.Load().covers(&w, now) {
 		return nil
@@ -81,7 +81,7 @@ func (k *Class) noteBlurred(ctx context.Context, w noted, blur int64, limit time
 	k.lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
-		ctx, limit = deadline.Remainder(ctx, limit, time.Duration(k.sh.Clock.Now()-now))
+		ctx, limit = deadline.Remainder(ctx, limit, time.Duration(k.st.Clock.Now()-now))
 		life := remote.Life{Lives: k.LivesKey(), TTL: w.ttl, Slack: slackFor(max(node.Blur(), blur)), Touch: w.touch}
 		if l != nil {
 			life.Slack = max(life.Slack, l.slack)
@@ -99,20 +99,20 @@ func (k *Class) noteBlurred(ctx context.Context, w noted, blur int64, limit time
 }
 
 // lifeOf is what a write wants to be noted.
-func (k *Class) lifeOf(node *remote.Node, ttl time.Duration, touch bool) noted {
+func (k *Class) lifeOf(sh *Shard, node *remote.Node, ttl time.Duration, touch bool) noted {
 	return noted{
 		lifeKey: lifeKey{ttl, touch}, node: node, blur: node.Blur(),
-		flushes: k.sh.Feed.Flushes.Load(), evicted: k.sh.Evicting.Generation.Load(),
+		flushes: sh.Feed.Flushes.Load(), evicted: sh.Evicting.Generation.Load(),
 	}
 }
 
 // noteFirst is note, and returns what it leaves of the limit.
-func (k *Class) noteFirst(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
-	if w := k.lifeOf(node, ttl, touch); k.lived.last.Load().covers(&w, k.sh.Clock.Now()) {
+func (k *Class) noteFirst(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
+	if w := k.lifeOf(sh, node, ttl, touch); k.lived.last.Load().covers(&w, k.st.Clock.Now()) {
 		return ctx, limit, nil
 	}
 	began := time.Now()
-	err := k.note(ctx, node, ttl, touch, limit)
+	err := k.note(ctx, sh, node, ttl, touch, limit)
 	ctx, limit = deadline.Remainder(ctx, limit, time.Since(began))
 	return ctx, limit, err
 }
@@ -135,7 +135,7 @@ func (l *lives) keep(n *noted) {
 	l.all[n.lifeKey] = n
 }
 
-func (k *Class) LivesKey() string { return remote.LivesKey(k.sh.Config.KeyPrefix, k.Prefix) }
+func (k *Class) LivesKey() string { return remote.LivesKey(k.st.Config.KeyPrefix, k.Prefix) }
 
 // brief reports whether a value that lives for ttl may have ended when another
 // process puts back an older one that lives longer.
@@ -148,10 +148,10 @@ func (k *Class) trace(full string, ttl time.Duration) string {
 	if !k.brief(ttl) {
 		return ""
 	}
-	return remote.TraceKey(k.sh.Config.KeyPrefix, full)
+	return remote.TraceKey(k.st.Config.KeyPrefix, full)
 }
 
 // NoteLife is note for a record of the class that is put back.
-func (k *Class) NoteLife(ctx context.Context, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
-	return k.noteBlurred(ctx, k.lifeOf(node, ttl, touch), blur, k.limit)
+func (k *Class) NoteLife(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
+	return k.noteBlurred(ctx, k.lifeOf(sh, node, ttl, touch), blur, k.limit)
 }

@@ -18,12 +18,16 @@ type recoveryStats struct {
 	invalidated atomic.Uint64                     // deleted, since the order could not be told
 	evicted     atomic.Uint64                     // deleted, since the traces that tell it may have been evicted
 	resets      atomic.Uint64                     // datasets that were gone
-	ResetAt     atomic.Int64                      // the last one, Unix nanoseconds
 	rollback    atomic.Pointer[findings.Rollback] // the last time that the server had lost what it had answered; nil: never
+}
 
-	mu      sync.Mutex // guards what follows
-	dataset string     // the marker of the dataset that was seen last
-	seen    Evictions  // when it was
+// dataset is what is known of the one that the master had last.
+type dataset struct {
+	resetAt atomic.Int64 // when one was gone, Unix nanoseconds
+
+	mu     sync.Mutex // guards what follows
+	marker string
+	seen   Evictions // when it was seen
 }
 
 // Found takes back what the node that is being dialled does not have: all that
@@ -52,7 +56,7 @@ func (b unconfirmed) Replaced(n *remote.Node, holds uint64) {
 		lost := sh.takeBack(holds)
 		n.Epoch.Store(sh.Ledger.Epoch())
 		if sh.countLost(n, lost); lost > 0 {
-			sh.KeptWrite(errReplaced)
+			sh.keptWrite(errReplaced)
 		}
 		sh.noteRollback(n, lost)
 		sh.Feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
@@ -69,14 +73,14 @@ func (sh *Shard) takeBack(barrier uint64) (writes int) {
 	rs, ps := sh.Ledger.Uncover(barrier)
 	sh.journal.lost(sh.Ctx, barrier, sh.Ledger.Next(), rs, ps)
 	sh.Outbox.Return(rs, ps)
-	sh.journal.dropped(sh, rs)
+	sh.journal.dropped(sh.Store, rs)
 	return len(rs) + len(ps)
 }
 
-func (sh *Shard) countLost(n *remote.Node, writes int) {
-	sh.recovery.lost.Add(uint64(writes))
+func (st *Store) countLost(n *remote.Node, writes int) {
+	st.recovery.lost.Add(uint64(writes))
 	if writes > 0 {
-		sh.Log.LogAttrs(sh.Ctx, slog.LevelInfo, "writes that the master may not have are sent again",
+		st.Log.LogAttrs(st.Ctx, slog.LevelInfo, "writes that the master may not have are sent again",
 			slog.String("event", "replay.uncovered"), slog.String("addr", n.Addr), slog.Int("writes", writes))
 	}
 }
@@ -87,11 +91,11 @@ func (sh *Shard) datasetFound(n *remote.Node, h remote.Held, now Evictions, writ
 	if h.Unknown {
 		return
 	}
-	r := &sh.recovery
-	r.mu.Lock()
-	was, seen := r.dataset, r.seen
-	r.dataset, r.seen = h.Dataset, now
-	r.mu.Unlock()
+	d := &sh.dataset
+	d.mu.Lock()
+	was, seen := d.marker, d.seen
+	d.marker, d.seen = h.Dataset, now
+	d.mu.Unlock()
 	if !sh.Barriers.lately() {
 		return
 	}
@@ -105,8 +109,8 @@ func (sh *Shard) datasetFound(n *remote.Node, h remote.Held, now Evictions, writ
 	if now.evictedSince(seen) { // our keys, too, for all we know
 		return
 	}
-	r.resets.Add(1)
-	r.ResetAt.Store(time.Now().UnixNano())
+	sh.recovery.resets.Add(1)
+	d.resetAt.Store(time.Now().UnixNano())
 	sh.Log.LogAttrs(sh.Ctx, slog.LevelError, "redis has come back without its data",
 		slog.String("event", "dataset.reset"), slog.String("addr", h.Addr))
 }

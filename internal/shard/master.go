@@ -96,17 +96,17 @@ func (sh *Shard) masterDown(cause error) {
 	sh.status.Apply(masterLost, cause)
 }
 
-func (sh *Shard) dialFailed(err error) {
-	sh.countDialError(err)
-	sh.blame(err)
+func (st *Store) dialFailed(err error) {
+	st.countDialError(err)
+	st.blame(err)
 }
 
 // blame keeps why there is no master. The log learns it as a finding: see bulletin.go of the client.
-func (sh *Shard) blame(err error) { sh.status.blame(err) }
+func (st *Store) blame(err error) { st.status.blame(err) }
 
-func (sh *Shard) countDialError(err error) {
-	sh.Redis.Dials.Add("error")
-	sh.Redis.Errors.Add(string(remote.KindOf(err)))
+func (st *Store) countDialError(err error) {
+	st.Redis.Dials.Add("error")
+	st.Redis.Errors.Add(string(remote.KindOf(err)))
 }
 
 // Publish lets every caller use the node, or none, and wakes who waits for one.
@@ -121,29 +121,31 @@ func (sh *Shard) Publish(n *remote.Node) {
 const episodePatience = 5 * time.Second
 
 // patientMaster is awaitMaster for a write that has not tried any yet.
-func (sh *Shard) patientMaster(p *deadline.Budget) *remote.Node {
+func (st *Store) patientMaster(p *deadline.Budget, full string) (*Shard, *remote.Node) {
+	sh := st.of(full)
 	if n := sh.Node.Load(); n != nil {
-		return n
+		return sh, n
 	}
-	return sh.awaitMaster(p.Bounded(), nil)
+	return st.awaitMaster(p.Bounded(), full, nil)
 }
 
-// awaitMaster returns a master other than not: at once if there is one, and in
-// Sentinel mode, where the next one is on its way, as soon as there is, within
+// awaitMaster returns a master of the key other than not: at once if there is one, and
+// in Sentinel mode, where the next one is on its way, as soon as there is, within
 // ctx. nil: there is none.
-func (sh *Shard) awaitMaster(ctx context.Context, not *remote.Node) *remote.Node {
+func (st *Store) awaitMaster(ctx context.Context, full string, not *remote.Node) (*Shard, *remote.Node) {
 	for {
+		sh := st.of(full)
 		changed := *sh.nodeChanged.Load()
 		if n := sh.Node.Load(); n != nil && n != not {
-			return n
+			return sh, n
 		}
-		if sh.Config.Mode != health.ModeSentinel || sh.downtimes.age() > episodePatience {
-			return nil
+		if st.Config.Mode != health.ModeSentinel || sh.downtimes.age() > episodePatience {
+			return sh, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil
+			return sh, nil
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 // Pipeline is several Sets of a class on their way to one master.
 type Pipeline struct {
 	class *Class
+	shard *Shard
 	node  *remote.Node
 	ctx   context.Context
 	limit time.Duration
@@ -23,15 +24,15 @@ type Pipeline struct {
 	locks  []*keylock.Held
 }
 
-// NewPipeline waits for a master that is to take up to most writes; nil: there is none
-// in time.
-func (k *Class) NewPipeline(p *deadline.Budget, most int) *Pipeline {
-	node := k.sh.patientMaster(p)
+// NewPipeline waits for the master of a key, which is to take up to most writes; nil:
+// there is none in time.
+func (k *Class) NewPipeline(p *deadline.Budget, most int, full string) *Pipeline {
+	sh, node := k.st.patientMaster(p, full)
 	if node == nil {
 		return nil
 	}
 	return &Pipeline{
-		class: k, node: node,
+		class: k, shard: sh, node: node,
 		writes: make([]remote.Write, 0, most), recs: make([]*Record, 0, most),
 		sends: make([]Sent, 0, most), locks: make([]*keylock.Held, 0, most),
 	}
@@ -41,18 +42,18 @@ func (k *Class) NewPipeline(p *deadline.Budget, most int) *Pipeline {
 // through the pipeline.
 func (l *Pipeline) Begin(p *deadline.Budget, ttl time.Duration) error {
 	l.ctx, l.limit = p.First()
-	l.ctx, l.limit, l.noted = l.class.noteFirst(l.ctx, l.node, ttl, false, l.limit)
+	l.ctx, l.limit, l.noted = l.class.noteFirst(l.ctx, l.shard, l.node, ttl, false, l.limit)
 	return l.noted
 }
 
 // Lock takes the lock of a write's key. false: it is not free, or the write has to be
-// sent alone. Then the caller gives the write its turn, and puts it in.
+// sent alone, or to another master. Then the caller gives the write its turn, and puts it in.
 func (l *Pipeline) Lock(w *Outgoing) bool {
 	k := l.class
-	if k.sh.coveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.brief(w.TTL) || l.noted != nil {
+	if k.st.of(w.Rec.Key) != l.shard || k.st.coveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.brief(w.TTL) || l.noted != nil {
 		return false
 	}
-	held := k.sh.Locks.TryLock(w.Rec.Key)
+	held := k.st.Locks.TryLock(w.Rec.Key)
 	if held == nil {
 		return false
 	}
@@ -65,7 +66,7 @@ func (l *Pipeline) Put(w *Outgoing) {
 	end := l.node.EndOf(w.TTL, time.Now())
 	w.Rec.SendAgain(End{From: end, To: end})
 	l.recs = append(l.recs, &w.Rec)
-	l.sends = append(l.sends, Sent{Mark: l.class.Mark(w.Rec.Key), node: l.node, span: remote.Span{Sent: time.Now()}, found: true})
+	l.sends = append(l.sends, Sent{Mark: l.class.mark(l.shard, w.Rec.Key), shard: l.shard, node: l.node, span: remote.Span{Sent: time.Now()}, found: true})
 	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
 }
 
@@ -83,4 +84,4 @@ func (l *Pipeline) Send() []Sent {
 }
 
 // Unlock gives back the lock of a write, by its place.
-func (l *Pipeline) Unlock(i int) { l.class.sh.Locks.Unlock(l.locks[i]) }
+func (l *Pipeline) Unlock(i int) { l.class.st.Locks.Unlock(l.locks[i]) }

@@ -17,6 +17,7 @@ var ErrNoScan = errors.New("redis has no SCAN, or its ACL forbids it: keys canno
 // PrefixDelete is the delete of a prefix on its way to a master.
 type PrefixDelete struct {
 	class *Class
+	shard *Shard
 	node  *remote.Node
 	rest  string
 	what  outbox.Prefix
@@ -25,20 +26,21 @@ type PrefixDelete struct {
 // BeginDelete is to be called before a prefix is deleted. An error is why no master can
 // be told now; where it is not ErrNoScan, the delete can be kept for the next one.
 func (k *Class) BeginDelete(prefix string) (PrefixDelete, error) {
-	node := k.sh.Node.Load()
+	sh := k.st.one
+	node := sh.Node.Load()
 	switch {
 	case node == nil:
-		return PrefixDelete{}, k.sh.AwayCause()
+		return PrefixDelete{}, k.st.AwayCause()
 	case node.Lacks("SCAN"):
 		return PrefixDelete{}, ErrNoScan
-	case !k.sh.Outbox.Empty(): // older writes under the prefix may wait there
+	case !k.st.Outbox.Empty(): // older writes under the prefix may wait there
 		return PrefixDelete{}, ErrBehind
 	}
-	return PrefixDelete{k, node, prefix, k.prefixNow(prefix)}, nil
+	return PrefixDelete{k, sh, node, prefix, k.prefixNow(prefix)}, nil
 }
 
 func (k *Class) prefixNow(prefix string) outbox.Prefix {
-	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.sh.Clock.Now()}
+	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.st.Clock.Now()}
 }
 
 // Send deletes the keys, and returns how many there were.
@@ -46,7 +48,7 @@ func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
 	n, at, err := d.class.deletePrefix(ctx, d.node, d.rest)
 	d.what.Lo, d.what.Hi = at, at
 	switch {
-	case err == nil && !d.class.sh.takenPrefixes([]outbox.Prefix{d.what}, d.node):
+	case err == nil && !d.shard.takenPrefixes([]outbox.Prefix{d.what}, d.node):
 		return n, Failed, ErrChanged
 	case err == nil:
 		return n, Taken, nil
@@ -62,7 +64,7 @@ func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
 // wrote meanwhile may have been deleted too, and what they wrote before that must
 // not be put back: so the mark moves to the end. at is when it began.
 func (k *Class) deletePrefix(ctx context.Context, node *remote.Node, prefix string) (n int, at int64, err error) {
-	mark := remote.PrefixMark{Marks: k.Marks(), Rest: prefix, Process: k.sh.process}
+	mark := remote.PrefixMark{Marks: k.Marks(), Rest: prefix, Process: k.st.process}
 	at, err = node.MarkPrefix(ctx, mark, k.limit)
 	if err != nil {
 		return 0, 0, err
@@ -81,8 +83,8 @@ func (k *Class) deletePrefix(ctx context.Context, node *remote.Node, prefix stri
 // KeepPrefix keeps the delete of a prefix for the next master, unless too many wait.
 func (k *Class) KeepPrefix(prefix string) (Pending, error) {
 	p := k.prefixNow(prefix)
-	if err := k.sh.Outbox.PutPrefix(p); err != nil {
+	if err := k.st.Outbox.PutPrefix(p); err != nil {
 		return Pending{}, err
 	}
-	return k.sh.journal.Prefix(p), nil
+	return k.st.journal.Prefix(p), nil
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/evercache/evercache/internal/outbox"
@@ -36,14 +37,15 @@ type Answer struct {
 // Asked is when a master was asked, at the earliest and by its own clock: a load
 // that follows is older than what was deleted since, on whatever master.
 type Asked struct {
-	At  time.Time
-	low int64
+	At    time.Time
+	low   int64
+	shard *Shard
 }
 
-func askedNow(node *remote.Node) Asked {
+func (sh *Shard) askedNow(node *remote.Node) Asked {
 	at := time.Now()
 	low, _ := node.ServerTime(at)
-	return Asked{at, low}
+	return Asked{at, low, sh}
 }
 
 // by is when it was by the clock of the master that follows, at the earliest.
@@ -54,64 +56,81 @@ func (a Asked) by(clocks *remote.Clocks) (low int64, ok bool) {
 // Read asks who knows better than memory: a write that waits in the outbox, else
 // the master. Found is false without an error: the key is not there.
 func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answer {
-	node := k.sh.Node.Load()
-	if a, ok := k.waiting(node, full); ok {
+	sh := k.st.of(full)
+	node := sh.Node.Load()
+	if a, ok := k.waiting(sh, node, full); ok {
 		return a
 	}
 	if node == nil {
 		return k.nobody()
 	}
-	asked := askedNow(node)
+	asked := sh.askedNow(node)
 	v, err := node.Get(ctx, full, limit)
 	return k.answered(node, v, err, asked)
 }
 
-// ReadMany is Read for up to MaxBatch keys, in one pipeline.
+// ReadMany is Read for up to MaxBatch keys, in one pipeline for each shard. Several go
+// side by side.
 func (k *Class) ReadMany(ctx context.Context, full []string, limit time.Duration) []Answer {
 	as := make([]Answer, len(full))
-	node := k.sh.Node.Load()
+	var wg sync.WaitGroup
+	for _, part := range k.st.byShard(full) {
+		if part.all {
+			k.readMany(ctx, part, full, limit, as)
+			continue
+		}
+		wg.Go(func() { k.readMany(ctx, part, full, limit, as) })
+	}
+	wg.Wait()
+	return as
+}
+
+// readMany answers for the keys of one shard.
+func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit time.Duration, as []Answer) {
+	node := part.shard.Node.Load()
 	var ask []string
 	var index []int
 	for i, key := range full {
-		if node == nil || k.sh.Waits(key) {
+		switch {
+		case !part.has(i):
+		case node == nil || k.st.Waits(key):
 			as[i] = k.Read(ctx, key, limit)
-			continue
+		default:
+			ask, index = append(ask, key), append(index, i)
 		}
-		ask, index = append(ask, key), append(index, i)
 	}
 	if len(ask) == 0 {
-		return as
+		return
 	}
-	asked := askedNow(node)
+	asked := part.shard.askedNow(node)
 	found, _ := node.GetMany(ctx, ask, limit)
 	for j, i := range index {
 		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
 	}
-	return as
 }
 
 // waiting is the answer of a write that waits for a master.
-func (k *Class) waiting(node *remote.Node, full string) (a Answer, ok bool) {
-	r, ok := k.sh.Find(full)
+func (k *Class) waiting(sh *Shard, node *remote.Node, full string) (a Answer, ok bool) {
+	r, ok := k.st.Find(full)
 	if !ok || r.Kind == outbox.Touch {
 		return Answer{}, false
 	}
-	a = Answer{Waits: true, Deleted: r.Kind == outbox.Delete, Away: node == nil && !k.sh.MemoryIsAll()}
-	if now := k.sh.Clock.Now(); r.Kind == outbox.Set && now < r.Ends {
+	a = Answer{Waits: true, Deleted: r.Kind == outbox.Delete, Away: node == nil && !k.st.MemoryIsAll()}
+	if now := k.st.Clock.Now(); r.Kind == outbox.Set && now < r.Ends {
 		a.Found, a.Data, a.Since, a.Ends = true, r.Value, r.Since, r.Ends
 	}
 	if node != nil {
-		a.Asked = askedNow(node)
+		a.Asked = sh.askedNow(node)
 	}
 	return a, true
 }
 
 // nobody is the answer without a master.
 func (k *Class) nobody() Answer {
-	if k.sh.MemoryIsAll() {
+	if k.st.MemoryIsAll() {
 		return Answer{}
 	}
-	return Answer{Away: true, Err: k.sh.AwayCause()}
+	return Answer{Away: true, Err: k.st.AwayCause()}
 }
 
 // answered is what a master has said.
@@ -120,7 +139,7 @@ func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Ask
 	case kind == remote.Nil:
 		return Answer{Asked: asked}
 	case kind == remote.Oversize: // of no use to anybody with our limit
-		return Answer{Asked: asked, Useless: remote.TooLong(k.sh.Config.MaxValueBytes), TooLong: true}
+		return Answer{Asked: asked, Useless: remote.TooLong(k.st.Config.MaxValueBytes), TooLong: true}
 	case kind == remote.Logical: // another type is stored there: nothing of ours
 		return Answer{Asked: asked, Useless: remote.OtherType}
 	case err != nil:

@@ -31,15 +31,15 @@ const MaxTTL = outbox.MaxTTL
 var ErrTooLarge = remote.ErrTooLarge
 
 // Find finds the write that waits for a key, or the delete of its prefix.
-func (sh *Shard) Find(full string) (Record, bool) {
-	if sh.Outbox.Empty() {
+func (st *Store) Find(full string) (Record, bool) {
+	if st.Outbox.Empty() {
 		return Record{}, false
 	}
-	return sh.Outbox.Find(full)
+	return st.Outbox.Find(full)
 }
 
 // Waits reports whether a write of a key, or the delete of its prefix, waits.
-func (sh *Shard) Waits(full string) bool {
-	_, ok := sh.Find(full)
+func (st *Store) Waits(full string) bool {
+	_, ok := st.Find(full)
 	return ok
 }

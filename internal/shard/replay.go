@@ -22,8 +22,24 @@ func (sh *Shard) WakeReplay() {
 	}
 }
 
-// KeptWrite notes that the outbox has got a write, and asks for its replay.
-func (sh *Shard) KeptWrite(cause error) {
+// wakeReplays asks all replayers.
+func (st *Store) wakeReplays() {
+	for _, sh := range st.shards() {
+		sh.WakeReplay()
+	}
+}
+
+// KeptWrite notes that the outbox has got a write of a key, and asks for its replay.
+func (st *Store) KeptWrite(full string, cause error) { st.of(full).keptWrite(cause) }
+
+// KeptPrefix is KeptWrite for the delete of a prefix.
+func (st *Store) KeptPrefix(cause error) {
+	for _, sh := range st.shards() {
+		sh.keptWrite(cause)
+	}
+}
+
+func (sh *Shard) keptWrite(cause error) {
 	if sh.memoryOnly() {
 		return
 	}

@@ -15,12 +15,12 @@ func rolledBack(addr string, last answered, holds uint64, restarted bool) bool {
 }
 
 // noteRollback notes that the node has lost writes, of which so many are sent again.
-func (sh *Shard) noteRollback(n *remote.Node, writes int) {
-	r := &sh.recovery
+func (st *Store) noteRollback(n *remote.Node, writes int) {
+	r := &st.recovery
 	r.rollback.Store(&findings.Rollback{
 		At: time.Now(), Addr: n.Addr, Writes: writes,
 		Skipped: r.superseded.Load(), Deleted: r.invalidated.Load() + r.evicted.Load(),
 	})
-	sh.Log.LogAttrs(sh.Ctx, slog.LevelWarn, "redis has come back with older data",
+	st.Log.LogAttrs(st.Ctx, slog.LevelWarn, "redis has come back with older data",
 		slog.String("event", "dataset.older"), slog.String("addr", n.Addr), slog.Int("writes", writes))
 }

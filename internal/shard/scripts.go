@@ -55,17 +55,17 @@ func (s *scripts) Writes(key string) bool {
 // scripted is to be called before a Set is sent, and what it returns after the
 // answer. One that is to be in time is a script, which is announced to us too: see
 // scripts.
-func (sh *Shard) scripted(node *remote.Node, key string, inTime bool) (leave func()) {
+func (st *Store) scripted(node *remote.Node, key string, inTime bool) (leave func()) {
 	if !inTime {
 		return func() {}
 	}
-	done := sh.Scripts.Enter(key)
+	done := st.Scripts.Enter(key)
 	return func() {
 		behind := func() {
-			_ = node.PingFeed(sh.Ctx, sh.Config.ReadTimeout) // behind the announcement
+			_ = node.PingFeed(st.Ctx, st.Config.ReadTimeout) // behind the announcement
 			done()
 		}
-		if !sh.Spawn(behind) {
+		if !st.Spawn(behind) {
 			done()
 		}
 	}

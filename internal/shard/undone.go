@@ -228,8 +228,8 @@ func (sh *Shard) sendAgain(r outbox.Record) {
 	sh.Spawn(func() {
 		rs := []outbox.Record{r}
 		sh.Outbox.Return(rs, nil)
-		sh.journal.record(r, sh) // the barrier that covers what was sent before does not vouch for it
-		sh.journal.dropped(sh, rs)
-		sh.KeptWrite(errUndone)
+		sh.journal.record(r, sh.Store) // the barrier that covers what was sent before does not vouch for it
+		sh.journal.dropped(sh.Store, rs)
+		sh.keptWrite(errUndone)
 	})
 }

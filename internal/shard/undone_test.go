@@ -78,7 +78,7 @@ func TestUndoneAsksAgainSoOften(t *testing.T) {
 
 // Without a master nothing is taken off the list.
 func TestWhatMayBeUndoneWaitsForAMaster(t *testing.T) {
-	sh := New(Config{Log: slog.New(slog.DiscardHandler)}, clock.New())
+	sh := New(Config{Log: slog.New(slog.DiscardHandler)}, clock.New()).one
 	t.Cleanup(func() { sh.cancel(nil) })
 	sh.undone.Add("c:k")
 	if found, more := sh.askUndone(t.Context()); found != 0 || !more || !sh.undone.Waits() {

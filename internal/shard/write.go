@@ -37,6 +37,7 @@ type Sent struct {
 	Unsent  bool  // no master has seen it
 	Err     error // nil: the master has answered
 
+	shard *Shard
 	node  *remote.Node
 	span  remote.Span
 	done  int64 // when a Delete was executed, on the server's clock
@@ -49,9 +50,9 @@ var ErrBehind = errors.New("an earlier write of its key or prefix is still to be
 // InTurn gives a write its place among those of its key: they count in the order in
 // which they are carried out, not in that in which they were begun. It is to be called
 // when the write has its lock, or, where it gets none, when it is kept.
-func (sh *Shard) InTurn(w *Outgoing) (now int64) {
-	now = sh.Clock.Next()
-	w.Rec.Evictions = sh.Evicting.Generation.Load()
+func (st *Store) InTurn(w *Outgoing) (now int64) {
+	now = st.Clock.Next()
+	w.Rec.Evictions = st.of(w.Rec.Key).Evicting.Generation.Load()
 	w.Rec.Since, w.Rec.Ends = now, now+int64(w.TTL)
 	return now
 }
@@ -60,22 +61,22 @@ func (sh *Shard) InTurn(w *Outgoing) (now int64) {
 // repeating it is safe. The caller holds the key's lock. Where it has been sent the
 // record says when, by the master's clock.
 func (k *Class) Write(p *deadline.Budget, w *Outgoing) Sent {
-	node := k.sh.patientMaster(p)
+	sh, node := k.st.patientMaster(p, w.Rec.Key)
 	switch {
 	case node == nil:
-		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
-	case k.sh.behind(&w.Rec):
+		return Sent{Outcome: NoMaster, Unsent: true, Err: k.st.AwayCause()}
+	case k.st.behind(&w.Rec):
 		return Sent{Unsent: true, Err: ErrBehind}
 	}
-	s := k.deliver(p, node, w)
+	s := k.deliver(p, sh, node, w)
 	s.conclude(&w.Rec)
 	return s
 }
 
 // behind reports whether a write must land after what waits in the outbox: after the
 // delete of its prefix, and, for a Touch, after the write of its key.
-func (sh *Shard) behind(r *Record) bool {
-	return sh.coveredByPrefix(r.Key) || r.Kind == outbox.Touch && sh.Waits(r.Key)
+func (st *Store) behind(r *Record) bool {
+	return st.coveredByPrefix(r.Key) || r.Kind == outbox.Touch && st.Waits(r.Key)
 }
 
 // conclude tells what came of the write.
@@ -105,15 +106,15 @@ func mayLand(k remote.Kind) bool {
 }
 
 // deliver sends it to the master, or to the next one.
-func (k *Class) deliver(p *deadline.Budget, node *remote.Node, w *Outgoing) Sent {
+func (k *Class) deliver(p *deadline.Budget, sh *Shard, node *remote.Node, w *Outgoing) Sent {
 	ctx, limit := p.First()
 	for {
-		sent := k.send(ctx, node, w, limit)
+		sent := k.send(ctx, sh, node, w, limit)
 		if kind := remote.KindOf(sent.Err); !kind.Outage() || kind.Refused() || p.Over() {
 			return sent
 		}
-		k.sh.downtimes.sign()
-		if node = k.sh.awaitMaster(p.Bounded(), node); node == nil {
+		sh.downtimes.sign()
+		if sh, node = k.st.awaitMaster(p.Bounded(), w.Rec.Key, node); node == nil {
 			return sent
 		}
 		ctx, limit = p.Left()
@@ -121,10 +122,10 @@ func (k *Class) deliver(p *deadline.Budget, node *remote.Node, w *Outgoing) Sent
 }
 
 // send sends a write once.
-func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit time.Duration) Sent {
-	s := Sent{Mark: k.Mark(w.Rec.Key), node: node, found: true}
+func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgoing, limit time.Duration) Sent {
+	s := Sent{Mark: k.mark(sh, w.Rec.Key), shard: sh, node: node, found: true}
 	if w.Rec.Kind != outbox.Delete {
-		if ctx, limit, s.Err = k.noteFirst(ctx, node, w.TTL, w.Rec.Kind == outbox.Touch, limit); s.Err != nil {
+		if ctx, limit, s.Err = k.noteFirst(ctx, sh, node, w.TTL, w.Rec.Kind == outbox.Touch, limit); s.Err != nil {
 			s.Unsent = true
 			return s
 		}
@@ -132,16 +133,16 @@ func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit 
 	switch w.Rec.Kind {
 	case outbox.Delete:
 		s.span.Sent = time.Now()
-		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.sh.process}, limit)
+		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.st.process}, limit)
 		if s.done != 0 {
-			k.sh.tombs.Left(len(k.Tomb(w.Rec.Key)), k.sh.Clock.Now())
+			k.st.tombs.Left(len(k.Tomb(w.Rec.Key)), k.st.Clock.Now())
 		}
 	case outbox.Touch:
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(0)
-		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
+		leave := k.st.scripted(node, w.Rec.Key, w.InTime)
 		s.found, s.span, s.Err = node.Expire(ctx, remote.Pair{
-			Key: w.Rec.Key, TTL: w.TTL, InTime: w.InTime, Trace: trace, Process: k.sh.process,
+			Key: w.Rec.Key, TTL: w.TTL, InTime: w.InTime, Trace: trace, Process: k.st.process,
 		}, limit)
 		leave()
 		s.found = s.found || s.Err != nil
@@ -150,9 +151,9 @@ func (k *Class) send(ctx context.Context, node *remote.Node, w *Outgoing, limit 
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
-		leave := k.sh.scripted(node, w.Rec.Key, w.InTime)
+		leave := k.st.scripted(node, w.Rec.Key, w.InTime)
 		s.span, s.Err = node.Set(ctx, remote.Pair{
-			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.sh.process,
+			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process,
 		}, limit)
 		leave()
 	}
@@ -175,13 +176,13 @@ func (s *Sent) executed() (low, high int64) {
 // Add sends a Set that is carried out only if the key is not there. It waits for no
 // second master: repeating it is not safe. The caller holds the key's lock.
 func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
-	node := k.sh.patientMaster(p)
+	sh, node := k.st.patientMaster(p, w.Rec.Key)
 	if node == nil {
-		return Sent{Outcome: NoMaster, Unsent: true, Err: k.sh.AwayCause()}
+		return Sent{Outcome: NoMaster, Unsent: true, Err: k.st.AwayCause()}
 	}
 	ctx, limit := p.First()
-	s := Sent{Mark: k.Mark(w.Rec.Key), node: node, found: true}
-	if ctx, limit, s.Err = k.noteFirst(ctx, node, w.TTL, false, limit); s.Err != nil {
+	s := Sent{Mark: k.mark(sh, w.Rec.Key), shard: sh, node: node, found: true}
+	if ctx, limit, s.Err = k.noteFirst(ctx, sh, node, w.TTL, false, limit); s.Err != nil {
 		s.Unsent = true
 		return s
 	}
@@ -192,7 +193,7 @@ func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
 	stored, s.span, s.Err = node.SetAbsent(ctx, pair, limit)
 	if trace := k.trace(w.Rec.Key, w.TTL); stored && s.Err == nil && trace != "" {
 		at, _ := node.ServerTime(s.span.Sent)
-		_ = node.LeaveTrace(ctx, trace, k.sh.process, at, limit) // without it an older value may come back
+		_ = node.LeaveTrace(ctx, trace, k.st.process, at, limit) // without it an older value may come back
 	}
 	switch {
 	case s.Err != nil:
