@@ -1,6 +1,6 @@
 // Package topology says to which shard a key belongs. There is one in standalone and
-// Sentinel mode; a Cluster has many, and they change. Nothing uses it yet: Cluster
-// mode is not switched on.
+// Sentinel mode; a Cluster has many, and they change. Cluster mode, which
+// is not switched on yet, will use the latter.
 package topology
 
 import (
