@@ -87,7 +87,7 @@ func (n *Node) beatLate(err error, sent time.Time) bool {
 }
 
 func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
-	b := Barrier{SentAt: time.Now(), Key: *n.beatKey.Load()}
+	b := Barrier{SentAt: time.Now(), Key: n.beatsUnder()}
 	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
 	var err error
@@ -187,6 +187,14 @@ func (n *Node) behind() (cmds rueidis.Commands) {
 // SetHeartbeatKey has the next barriers written under another key. What the node holds
 // under it is not known: the first barrier there tells nothing of its dataset.
 func (n *Node) SetHeartbeatKey(key string) { n.beatKey.Store(&key) }
+
+// beatsUnder is the key that the next barrier is written under.
+func (n *Node) beatsUnder() string {
+	if key := n.beatKey.Load(); key != nil {
+		return *key
+	}
+	return n.heartbeat.Key
+}
 
 // askTime asks for the server's time: of INFO where TIME is missing.
 func (n *Node) askTime() rueidis.Completed {

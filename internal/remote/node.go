@@ -37,7 +37,7 @@ type Node struct {
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat
-	beatKey   atomic.Pointer[string] // in place of heartbeat.Key
+	beatKey   atomic.Pointer[string] // in place of heartbeat.Key; nil: that
 	clock     serverClock
 	first     Barrier // the last of its dial
 	holds     dataset // of the caller of Barrier
@@ -105,7 +105,6 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		return nil, err
 	}
 	n := &Node{Addr: c.Addr, ID: c.NodeID, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
-	n.beatKey.Store(&h.Key)
 	n.clock.clocks = h.Clocks
 	n.rights.dialed(time.Now())
 	n.bulk, n.out = newBulk(n, c), newBulk(n, c)

@@ -62,7 +62,7 @@ func seenBarrier(text string, err error, want uint64) sight {
 func (n *Node) look(ctx context.Context, other *wire) (s sight, absent bool, _ error) {
 	last := n.twins.beaten.Load()
 	if last == nil {
-		last = &written{key: *n.beatKey.Load()}
+		last = &written{key: n.beatsUnder()}
 	}
 	want := last.n
 	text, missing := other.glance(ctx, last.key)
