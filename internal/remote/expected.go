@@ -40,7 +40,7 @@ func clusterID(ctx context.Context, w *wire) (string, error) {
 		return id, err
 	}
 	text, err := w.Do(ctx, w.B().ClusterNodes().Build()).ToString()
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "txt:")) {
 		if f := strings.Fields(line); len(f) > 2 && strings.Contains(f[2], "myself") {
 			return f[0], nil
 		}

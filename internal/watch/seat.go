@@ -48,6 +48,7 @@ type seatHooks struct {
 // plan is how to reach a master. Its functions are called aside: they must not touch
 // what the owner of the seat has.
 type plan struct {
+	key   string // of the heartbeat; Cluster mode only
 	dial  func(context.Context) (*remote.Node, error)
 	beats func(context.Context, *remote.Node) // sends the heartbeat until ctx ends
 }
