@@ -21,6 +21,7 @@ type shard struct {
 	began      time.Time // when this master was adopted
 
 	ep        episode
+	chronicle chronicle // of the episode
 	confirmed time.Time // when the last barrier was sent that all have
 }
 
@@ -50,6 +51,7 @@ func (m *Machine) ownersWord(n, was *node) {
 		return
 	}
 	if n.says.RunID != "" && sh.runID != "" && n.says.RunID != sh.runID {
+		m.restarted(sh)
 		m.anew(sh)
 	}
 	sh.runID = cmp.Or(n.says.RunID, sh.runID)
@@ -214,6 +216,7 @@ func (m *Machine) followed(n *node, master ID) bool {
 // succeed makes n the master of a shard whose replica it was.
 func (m *Machine) succeed(sh *shard, n *node) {
 	m.change.promoted = append(m.change.promoted, Promotion{Shard: sh.number, From: sh.master.id, To: n.id})
+	m.succeeded(sh, n)
 	m.promoted, m.top = m.now, max(m.top, m.election.epoch)
 	sh.master.shard = nil
 	m.install(sh, n)
@@ -273,6 +276,7 @@ func (m *Machine) drop() {
 		if !sh.slots.Empty() {
 			return false
 		}
+		m.finish(sh)
 		sh.master.shard = nil
 		m.seen = nil
 		m.routes++

@@ -33,6 +33,13 @@ func (m *Machine) barrier(b Barrier) {
 	}
 }
 
+// Holds reports whether every replica that could be promoted has a barrier, and its node
+// is the master of a shard still. Then no promotion can lose what that took before it.
+func (m *Machine) Holds(b Barrier) bool {
+	n := m.byID[b.Node]
+	return n != nil && n.shard != nil && b.Fault == FaultNone && !b.SentAt.Before(n.shard.began) && m.heldByAll(n.shard, b)
+}
+
 // noSlot is not the slot of any key.
 const noSlot = ^uint16(0)
 

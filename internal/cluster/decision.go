@@ -65,6 +65,7 @@ type Decision struct {
 	Changes   []Change
 	Promoted  []Promotion
 	Returned  []uint32 // shards whose slots may have gone away and come back: nothing of them is certain
+	Finished  []Record // episodes that have ended
 	Confirmed bool     // every slot has an owner, and every shard is healthy
 }
 
@@ -100,7 +101,7 @@ func (m *Machine) decision() Decision {
 		d.Doubted.Add(s)
 	}
 	d.Confirmed = d.Confirmed && d.Unowned.Empty()
-	d.Asks = m.asks()
+	d.Asks, d.Finished = m.asks(), m.history.finished
 	d.Findings = m.findings()
 	return d
 }

@@ -48,6 +48,8 @@ type Machine struct {
 	change changes
 	timed  uint64 // the routes of which orphan tells
 	askNow []Addr
+
+	history archive
 }
 
 // election is a rise of the current epoch above every config epoch: a replica
@@ -63,12 +65,24 @@ func New(seeds []Addr, r Rules) *Machine {
 		rules: r.withDefaults(), byID: map[ID]*node{}, atSeed: map[Addr]*node{},
 		doubt: map[uint16]time.Time{}, routes: 1,
 	}
+	m.SetSeeds(seeds)
+	return m
+}
+
+// SetSeeds has the Cluster looked for at other addresses: a name leads elsewhere now.
+// One that has been found stays.
+func (m *Machine) SetSeeds(seeds []Addr) {
+	m.seeds = nil
 	for _, a := range seeds {
 		if !a.IsZero() && len(m.seeds) < maxSeeds && !slices.Contains(m.seeds, a) {
 			m.seeds = append(m.seeds, a)
 		}
 	}
-	return m
+	for a := range m.atSeed {
+		if !slices.Contains(m.seeds, a) {
+			delete(m.atSeed, a)
+		}
+	}
 }
 
 // Observe takes one observation and says what follows. An answer that was asked
@@ -80,7 +94,8 @@ func (m *Machine) Observe(o Observation) Decision {
 	if m.started.IsZero() {
 		m.started = m.now
 	}
-	m.askNow, m.change = nil, changes{was: map[uint16]*shard{}}
+	m.askNow, m.history.finished = nil, nil
+	m.change = changes{was: map[uint16]*shard{}}
 	switch o := o.(type) {
 	case View:
 		m.view(o)
@@ -119,5 +134,6 @@ func (m *Machine) conclude() {
 	}
 	for _, sh := range m.shards {
 		m.judge(sh)
+		m.chronicles(sh)
 	}
 }

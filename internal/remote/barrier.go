@@ -35,6 +35,9 @@ type Held struct {
 	// ACL forbids to ask for it.
 	Dataset string
 	Unknown bool
+	// Fresh: no barrier was known to be under the key that was asked for. That there is
+	// none does not show that the dataset is another.
+	Fresh bool
 	// Earlier are the last barriers that it has of Heartbeat.Earlier, by key.
 	Earlier map[string]uint64
 	// Evictions is what it says of them.
@@ -51,6 +54,9 @@ type Barrier struct {
 	Proof  error  // why WAIT or INFO are missing, such as an ACL
 	// Late is how much of the time that it took was this process's own: it was busy.
 	Late time.Duration
+
+	Key    string  // it was written under
+	Behind []Reply // to what Heartbeat.Behind asked; nil where nothing was
 }
 
 // barrierWait bounds the WAIT of a barrier on the server.
@@ -81,7 +87,7 @@ func (n *Node) beatLate(err error, sent time.Time) bool {
 }
 
 func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
-	b := Barrier{SentAt: time.Now()}
+	b := Barrier{SentAt: time.Now(), Key: n.beatsUnder()}
 	bounded, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
 	var err error
@@ -106,7 +112,7 @@ func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
 	case k == OK && wrote:
 		n.refused.Store(nil)
 		n.noBeat.lift()
-		n.twins.beaten.Store(b.N)
+		n.twins.beaten.Store(&written{b.Key, b.N})
 	case k == OK:
 	case k == NoPerm:
 		n.noBeat.set()
@@ -134,16 +140,19 @@ var errPassed = errors.New("another dial of the master has begun since")
 // barrier sends it in one pipeline. WAIT is sent as an arbitrary command:
 // rueidis would move its own to another connection, where it waits for nothing.
 func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
-	r := n.beat.DoMulti(ctx,
+	cmds := rueidis.Commands{
 		n.askTime(),
-		n.beat.glimpse(n.heartbeat.Key),
-		n.beat.glimpse(cmp.Or(n.heartbeat.Marker, n.heartbeat.Key)),
-		n.beat.B().Set().Key(n.heartbeat.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
+		n.beat.glimpse(b.Key),
+		n.beat.glimpse(cmp.Or(n.heartbeat.Marker, b.Key)),
+		n.beat.B().Set().Key(b.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
-		n.beat.B().Info().Section("replication").Build())
+		n.beat.B().Info().Section("replication").Build(),
+	}
+	r := n.beat.DoMulti(ctx, append(cmds, n.behind()...)...)
 	now := time.Now()
 	n.timed(b.SentAt, now, r[0])
+	b.Behind = repliesOf(r[len(cmds):])
 	for i, command := range []string{4: "INFO", 5: "WAIT"} {
 		if command != "" {
 			n.lacks.heard(command, r[i].Error())
@@ -162,6 +171,29 @@ func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 	}
 	n.compareDataset(ctx, b, r[1], r[2])
 	return nil
+}
+
+// behind are the questions behind a barrier.
+func (n *Node) behind() (cmds rueidis.Commands) {
+	if n.heartbeat.Behind == nil {
+		return nil
+	}
+	for _, words := range n.heartbeat.Behind() {
+		cmds = append(cmds, n.beat.B().Arbitrary(words...).Build())
+	}
+	return cmds
+}
+
+// SetHeartbeatKey has the next barriers written under another key. What the node holds
+// under it is not known: the first barrier there tells nothing of its dataset.
+func (n *Node) SetHeartbeatKey(key string) { n.beatKey.Store(&key) }
+
+// beatsUnder is the key that the next barrier is written under.
+func (n *Node) beatsUnder() string {
+	if key := n.beatKey.Load(); key != nil {
+		return *key
+	}
+	return n.heartbeat.Key
 }
 
 // askTime asks for the server's time: of INFO where TIME is missing.
@@ -203,12 +235,15 @@ func (n *Node) timed(sent, answered time.Time, r rueidis.RedisResult) {
 func (n *Node) find(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.heartbeat.Timeout)
 	defer cancel()
+	if err := n.isExpected(ctx); err != nil {
+		return err
+	}
 	sent := time.Now()
 	r := n.beat.DoMulti(ctx,
 		n.beat.B().Time().Build(),
 		n.beat.B().Role().Build(),
 		n.beat.glimpse(n.heartbeat.Key),
-		n.beat.glimpse(n.heartbeat.Marker),
+		n.beat.glimpse(cmp.Or(n.heartbeat.Marker, n.heartbeat.Key)),
 		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("HELLO").Build(),
 		n.beat.B().Info().Section("server").Build())
@@ -222,7 +257,7 @@ func (n *Node) find(ctx context.Context) error {
 		return err
 	}
 	n.server = serverOf(r[5], r[6])
-	if err := n.server.usable(); err != nil {
+	if err := n.server.usable(); err != nil && n.ID == "" {
 		return err
 	}
 	n.timed(sent, answered, r[0])
@@ -230,7 +265,7 @@ func (n *Node) find(ctx context.Context) error {
 		n.timed(sent, answered, r[6])
 	}
 	n.closeLeft(ctx)
-	held := Held{Addr: n.Addr}
+	held := Held{Addr: n.Addr, Fresh: n.heartbeat.Fresh}
 	var err error
 	if held.Evictions, err = n.askEvictions(ctx); err != nil {
 		return wrap("ask for evictions", err)
@@ -239,6 +274,9 @@ func (n *Node) find(ctx context.Context) error {
 		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
 		func(s string) { held.Dataset = s },
 	} {
+		if i == 1 && n.heartbeat.Marker == "" {
+			continue
+		}
 		key := []string{n.heartbeat.Key, n.heartbeat.Marker}[i]
 		s, err := n.beat.glanced(ctx, key, r[2+i])
 		switch k := KindOf(err); {

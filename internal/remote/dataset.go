@@ -41,34 +41,34 @@ func (d dataset) became(now dataset) fate {
 	return another
 }
 
-// held is what a node answered to a glimpse of the heartbeat's key and of the
+// held is what a node answered to a glimpse of a heartbeat's key and of the
 // marker; not ok: nobody can tell. unmarked: it has no marker.
-func (n *Node) held(ctx context.Context, key, marker rueidis.RedisResult) (now dataset, unmarked, ok bool) {
-	text, err := n.beat.glanced(ctx, n.heartbeat.Key, key)
+func (n *Node) held(ctx context.Context, name string, key, marker rueidis.RedisResult) (now dataset, unmarked, ok bool) {
+	text, err := n.beat.glanced(ctx, name, key)
 	if err != nil && !IsNil(err) {
 		return now, false, false
 	}
 	if now.barrier, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil && text != "" {
 		return now, false, false // somebody has overwritten it
 	}
-	now.marker, err = n.beat.glanced(ctx, cmp.Or(n.heartbeat.Marker, n.heartbeat.Key), marker)
+	now.marker, err = n.beat.glanced(ctx, cmp.Or(n.heartbeat.Marker, name), marker)
 	return now, IsNil(err), true
 }
 
 // compareDataset tells the book when the dataset is not that of the barrier before b.
 func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueidis.RedisResult) {
-	now, unmarked, ok := n.held(ctx, key, marker)
+	now, unmarked, ok := n.held(ctx, b.Key, key, marker)
 	if !ok {
-		n.holds.barrier = b.N
+		n.holdsOf, n.holds.barrier = b.Key, b.N
 		return
 	}
-	if n.holds.became(now) != same {
+	if b.Key == n.holdsOf && n.holds.became(now) != same {
 		n.heartbeat.Book.Replaced(n, now.barrier)
 	}
 	if unmarked {
 		now.marker = n.mark(ctx)
 	}
-	n.holds = dataset{b.N, now.marker}
+	n.holdsOf, n.holds = b.Key, dataset{b.N, now.marker}
 }
 
 // mark marks the node's dataset, and returns the marker; "": it is known the next time.

@@ -26,6 +26,7 @@ type Config struct {
 	Password     string
 	PasswordFile string // read at every dial: a rotated password needs no restart
 	DB           int
+	NodeID       string // of the Cluster node that has to answer; "": it is in no Cluster, or any will do
 	TLS          *tls.Config
 	TLSNow       TLSSource // asked at every dial, in place of TLS; nil: TLS stands
 	DialTimeout  time.Duration

@@ -60,18 +60,29 @@ func (w *wire) pipeline(ctx context.Context, commands [][]string) ([]Reply, erro
 	for i, words := range commands {
 		cmds[i] = w.B().Arbitrary(words...).Build().Pin()
 	}
-	replies := make([]Reply, len(commands))
-	for i, r := range w.DoMulti(ctx, cmds...) {
+	results := w.DoMulti(ctx, cmds...)
+	for _, r := range results {
 		if err := r.NonRedisError(); err != nil {
 			return nil, err
 		}
+	}
+	return repliesOf(results), nil
+}
+
+// repliesOf are the answers to a pipeline; nil of none.
+func repliesOf(results []rueidis.RedisResult) []Reply {
+	if len(results) == 0 {
+		return nil
+	}
+	replies := make([]Reply, len(results))
+	for i, r := range results {
 		replies[i].Value, replies[i].Err = r.ToAny()
 		if IsNil(replies[i].Err) {
 			replies[i] = Reply{}
 		}
 		replies[i].Err = told(replies[i].Err)
 	}
-	return replies, nil
+	return replies
 }
 
 // Raw sends commands on the connection of all writes, in order and with nothing

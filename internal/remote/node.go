@@ -26,6 +26,7 @@ type Observer interface {
 // owner dials another.
 type Node struct {
 	Addr string
+	ID   string // of a Cluster node; "" elsewhere
 	// Epoch is its owner's: in which the writes that it takes count.
 	Epoch atomic.Uint64
 
@@ -36,9 +37,11 @@ type Node struct {
 	breaker   *breaker.Breaker
 	obs       Observer
 	heartbeat Heartbeat
+	beatKey   atomic.Pointer[string] // in place of heartbeat.Key; nil: that
 	clock     serverClock
 	first     Barrier // the last of its dial
 	holds     dataset // of the caller of Barrier
+	holdsOf   string  // the key of that barrier
 
 	deadlines deadlines
 	refused   atomic.Pointer[Kind] // why it takes no writes now; nil: it does
@@ -60,8 +63,9 @@ type Node struct {
 
 // Heartbeat is what the node is asked at a steady pace.
 type Heartbeat struct {
-	Key    string // written at each beat, so that a node that takes no writes is noticed
-	Marker string // the key that tells one dataset from another
+	Key    string // written at each beat, so that a node that takes no writes is noticed; see SetHeartbeatKey
+	Fresh  bool   // no barrier is known to be under Key: that there is none shows nothing
+	Marker string // the key that tells one dataset from another; "": none does
 	// Earlier, where not nil, names such keys of processes that are gone.
 	Earlier func() []string
 	Book    Book          // nil: the node numbers them itself
@@ -75,6 +79,8 @@ type Heartbeat struct {
 	// moment; Kick says that it has changed.
 	Pace func() time.Duration
 	Kick <-chan struct{}
+	// Behind, where not nil, is what to ask behind a barrier on its connection, or nothing.
+	Behind func() [][]string
 	// Slow is how long an answer may take on the way in, 0: as long as Timeout.
 	// A node that was given up for slowness must have become quick again.
 	Slow time.Duration
@@ -98,7 +104,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		cmd.abandon()
 		return nil, err
 	}
-	n := &Node{Addr: c.Addr, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n := &Node{Addr: c.Addr, ID: c.NodeID, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
 	n.clock.clocks = h.Clocks
 	n.rights.dialed(time.Now())
 	n.bulk, n.out = newBulk(n, c), newBulk(n, c)

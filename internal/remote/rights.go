@@ -135,7 +135,7 @@ func (n *Node) askRights(ctx context.Context) {
 	defer cancel()
 	cmds := make([]rueidis.Completed, len(few))
 	for i, t := range few {
-		cmds[i] = n.beat.B().Arbitrary(acl.Words(trials[t], n.heartbeat.Key)...).Build()
+		cmds[i] = n.beat.B().Arbitrary(acl.Words(trials[t], n.beatsUnder())...).Build()
 	}
 	for i, r := range n.beat.DoMulti(ctx, cmds...) {
 		err := r.Error()

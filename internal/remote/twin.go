@@ -20,10 +20,16 @@ var ErrTwoServers = errors.New("connections to this address reach different serv
 
 // twins is what a node knows of whether its connections reach one server.
 type twins struct {
-	beaten  atomic.Uint64 // the last barrier that was written
-	looked  time.Time     // of the caller of Barrier
-	absent  int           // looks in a row that found no barrier at all; of the same
-	apartAt atomic.Int64  // when another connection was found to be at another server; Unix nanoseconds
+	beaten  atomic.Pointer[written] // the last barrier that was written; nil: none was
+	looked  time.Time               // of the caller of Barrier
+	absent  int                     // looks in a row that found no barrier at all; of the same
+	apartAt atomic.Int64            // when another connection was found to be at another server; Unix nanoseconds
+}
+
+// written is a barrier under its key.
+type written struct {
+	key string
+	n   uint64
 }
 
 // sight is what a look over another connection shows.
@@ -54,8 +60,12 @@ func seenBarrier(text string, err error, want uint64) sight {
 // look compares what another connection reaches with the server of the heartbeat.
 // absent: it has no barrier, and nobody tells which server it is.
 func (n *Node) look(ctx context.Context, other *wire) (s sight, absent bool, _ error) {
-	want := n.twins.beaten.Load()
-	text, missing := other.glance(ctx, n.heartbeat.Key)
+	last := n.twins.beaten.Load()
+	if last == nil {
+		last = &written{key: n.beatsUnder()}
+	}
+	want := last.n
+	text, missing := other.glance(ctx, last.key)
 	err := missing
 	if IsNil(err) {
 		err = nil
@@ -121,7 +131,7 @@ const (
 // of a living connection elsewhere. The caller is Barrier's. A connection that is
 // busy is looked at the next time.
 func (n *Node) lookAgain(ctx context.Context) error {
-	if n.twins.beaten.Load() == 0 || time.Since(n.twins.looked) < lookEach {
+	if n.twins.beaten.Load() == nil || time.Since(n.twins.looked) < lookEach {
 		return nil
 	}
 	n.twins.looked = time.Now()

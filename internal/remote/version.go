@@ -31,6 +31,9 @@ func (s Server) Before(major, minor int) bool {
 	return err1 == nil && err2 == nil && a > 0 && (a < major || a == major && b < minor)
 }
 
+// Run names the process at the other end; "": it does not tell.
+func (n *Node) Run() string { return n.server.run }
+
 // ErrCluster means that the server belongs to a Redis Cluster.
 var ErrCluster = errors.New("the server runs in cluster mode")
 

@@ -11,10 +11,10 @@ import (
 // that is not in use.
 func TestABarrierOfAnotherMasterOrWithoutAnAnswerShowsNothing(t *testing.T) {
 	beats := 0
-	d := &supervisor{now: sentinel.Decision{Master: addr(1), Confirmed: true}, node: new(remote.Node), up: true, hooks: Hooks{Beat: func(*remote.Node, Beat) { beats++ }}}
+	d := &supervisor{now: sentinel.Decision{Master: addr(1), Confirmed: true}, seat: seat{node: new(remote.Node), up: true}, hooks: Hooks{Beat: func(*remote.Node, Beat) { beats++ }}}
 	d.beaten(sentinel.Barrier{Node: addr(2)})
 	d.beaten(sentinel.Barrier{Node: addr(1), Fault: sentinel.FaultTimeout})
-	d.up = false
+	d.seat.up = false
 	d.beaten(sentinel.Barrier{Node: addr(1)})
 	if beats != 0 {
 		t.Errorf("%d count", beats)
@@ -25,10 +25,12 @@ func TestABarrierOfAnotherMasterOrWithoutAnAnswerShowsNothing(t *testing.T) {
 func TestAFencedMasterIsNotInUse(t *testing.T) {
 	n := new(remote.Node)
 	ups, downs := 0, 0
-	d := &supervisor{node: n, generation: 5, beat: newInterval(beatIdle), hooks: Hooks{
+	d := &supervisor{hooks: Hooks{
 		Up:   func(*remote.Node) { ups++ },
 		Down: func(error) { downs++ },
 	}}
+	d.seat = d.newSeat()
+	d.seat.node, d.seat.generation = n, 5
 	for _, tt := range []struct {
 		stage      sentinel.Stage
 		ups, downs int
@@ -43,7 +45,7 @@ func TestAFencedMasterIsNotInUse(t *testing.T) {
 	} {
 		d.now = sentinel.Decision{Stage: tt.stage, Master: addr(1), Generation: 5}
 		d.syncNode()
-		if ups != tt.ups || downs != tt.downs || d.node != n {
+		if ups != tt.ups || downs != tt.downs || d.seat.node != n {
 			t.Fatalf("%v: up %d times and down %d, want %d and %d", tt.stage, ups, downs, tt.ups, tt.downs)
 		}
 	}

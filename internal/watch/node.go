@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,115 +9,52 @@ import (
 	"github.com/evercache/evercache/internal/sentinel"
 )
 
-// dialed is the end of a dial.
-type dialed struct {
-	node       *remote.Node
-	err        error
-	generation uint64
+// newSeat is the seat of the one master.
+func (d *supervisor) newSeat() seat {
+	return seat{
+		crew: &d.crew, dialed: d.dialed, beat: newInterval(beatIdle),
+		hooks: seatHooks{
+			up: func(n *remote.Node) { d.hooks.Up(n) }, down: func(err error) { d.hooks.Down(err) },
+			failed: func(err error) { d.hooks.Failed(err) }, plan: d.plan,
+		},
+	}
 }
 
-// syncNode keeps a connection to the decided master, in use or not: while it is
-// fenced the barrier goes on, since its answer is what may lift the fence.
+// syncNode has the seat follow what is decided.
 func (d *supervisor) syncNode() {
-	if d.node != nil && d.generation != d.now.Generation {
-		d.drop(d.reason())
-	}
-	switch writes := d.now.Writes(); {
-	case d.node == nil:
-		d.dial()
-	case writes && !d.up:
-		d.up = true
-		d.hooks.Up(d.node)
-	case !writes && d.up:
-		d.up = false
-		d.hooks.Down(d.reason())
-	}
-	if d.now.Stage == sentinel.Clear {
-		d.beat.set(beatIdle)
-	} else {
-		d.beat.set(beatFast)
-	}
-}
-
-// drop gives the node up.
-func (d *supervisor) drop(cause error) {
-	if d.node == nil {
-		return
-	}
-	if d.up {
-		d.up = false
-		d.hooks.Down(cause)
-	}
-	d.endBarrier()
-	d.wg.Go(d.node.Abandon) // aside: closing a dead connection may take a second
-	d.node = nil
-}
-
-// dial connects to the decided master aside, one attempt at a time. An attempt
-// at a master of before is given up: it may hang, and the new one is there.
-func (d *supervisor) dial() {
-	if d.dialing != nil && d.dialFor != d.now.Generation {
-		d.dialing()
-		d.dialing = nil
-	}
-	if d.now.Master.IsZero() || d.dialing != nil || time.Now().Before(d.retryAt) {
-		return
-	}
-	ctx, cancel := context.WithCancel(d.ctx)
-	c, generation := d.c.Node.After(d.lastEnd), d.now.Generation
-	c.Addr = d.c.dialable(d.now.Master)
-	d.dialing, d.dialFor = cancel, generation
-	heartbeat := d.c.Heartbeat.After(d.lastEnd)
-	d.wg.Go(func() {
-		n, err := remote.Dial(ctx, c, heartbeat, d.c.Observer)
-		select {
-		case d.dialed <- dialed{n, err, generation}:
-		case <-d.ctx.Done():
-			if n != nil {
-				n.Abandon()
-			}
-		}
+	d.seat.follow(order{
+		known: !d.now.Master.IsZero(), generation: d.now.Generation, writes: d.now.Writes(), calm: d.now.Stage == sentinel.Clear, reason: d.reason,
 	})
 }
 
-// arrived takes a dialled node into use, or another turn.
+// plan is how to reach the decided master.
+func (d *supervisor) plan() plan {
+	addr := d.now.Master
+	c, heartbeat := d.c.Node.After(d.seat.lastEnd), d.c.Heartbeat.After(d.seat.lastEnd)
+	c.Addr = d.c.dialable(addr)
+	return plan{
+		dial:  func(ctx context.Context) (*remote.Node, error) { return remote.Dial(ctx, c, heartbeat, d.c.Observer) },
+		beats: func(ctx context.Context, n *remote.Node) { d.barriers(ctx, addr, n) },
+	}
+}
+
+// arrived takes the end of a dial.
 func (d *supervisor) arrived(r dialed) {
-	if r.generation != d.dialFor || d.dialing == nil {
-		if r.node != nil { // of a dial that was given up
-			d.wg.Go(r.node.Abandon)
-		}
+	if !d.seat.arrived(r) {
 		return
 	}
-	d.dialing()
-	d.dialing = nil
-	if d.lastEnd = r.err; r.err != nil {
-		d.hooks.Failed(r.err)
-		d.retryDelay = min(max(2*d.retryDelay, retryFirst), retryMost)
-		d.retryAt = time.Now().Add(d.retryDelay/2 + rand.N(d.retryDelay/2))
-		if k := remote.KindOf(r.err); k == remote.ReadOnly || k == remote.MasterDown {
-			d.observe(sentinel.Refused{Node: d.now.Master, At: time.Now()})
-		}
-	} else {
-		d.take(r.node, r.generation)
+	if r.err == nil {
+		d.askAll() // a fence is lifted by what the sentinels answer after the master's return
+	} else if k := remote.KindOf(r.err); k == remote.ReadOnly || k == remote.MasterDown {
+		d.observe(sentinel.Refused{Node: d.now.Master, At: time.Now()})
 	}
 	d.observe(sentinel.Tick{At: time.Now()})
 }
 
-// take makes the node ours and begins its barrier.
-func (d *supervisor) take(n *remote.Node, generation uint64) {
-	d.node, d.generation = n, generation
-	d.retryAt, d.retryDelay = time.Time{}, 0
-	ctx, cancel := context.WithCancel(d.ctx)
-	d.endBarrier = cancel
-	d.askAll() // a fence is lifted by what the sentinels answer after the master's return
-	addr := d.now.Master
-	d.wg.Go(func() { d.barriers(ctx, addr, n) })
-}
-
 // barriers sends the heartbeat until ctx ends.
 func (d *supervisor) barriers(ctx context.Context, addr sentinel.Addr, n *remote.Node) {
-	for d.c.Heartbeat.Wait(ctx, time.Now(), d.beat.current, d.beat.kick) == nil {
-		b, err := n.Barrier(ctx, d.beat.replicas())
+	for d.c.Heartbeat.Wait(ctx, time.Now(), d.seat.beat.current, d.seat.beat.kick) == nil {
+		b, err := n.Barrier(ctx, d.seat.beat.replicas())
 		if ctx.Err() != nil {
 			return
 		}
@@ -150,10 +86,10 @@ func (d *supervisor) unproven(n *remote.Node, b remote.Barrier) sentinel.Fault {
 
 // beaten hands on what a barrier has shown, once the machine has seen it.
 func (d *supervisor) beaten(b sentinel.Barrier) {
-	if b.Fault != sentinel.FaultNone && b.Fault != sentinel.FaultUnproven || b.Node != d.now.Master || d.node == nil || !d.up {
+	if b.Fault != sentinel.FaultNone && b.Fault != sentinel.FaultUnproven || b.Node != d.now.Master || d.seat.node == nil || !d.seat.up {
 		return
 	}
-	d.hooks.Beat(d.node, shown(b, d.now))
+	d.hooks.Beat(d.seat.node, shown(b, d.now))
 }
 
 // shown is what an answered barrier proves. It confirms what was written before it

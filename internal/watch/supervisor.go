@@ -22,22 +22,12 @@ type supervisor struct {
 
 	in     chan sentinel.Observation
 	dialed chan dialed
-	wg     sync.WaitGroup
-	ctx    context.Context // Run's
+	crew
 
 	listeners map[sentinel.Addr]*worker
 	probers   map[sentinel.Addr]*worker
 
-	node       *remote.Node // dialled for generation; nil: none
-	generation uint64
-	endBarrier context.CancelFunc
-	beat       *interval
-	up         bool               // the node is in use
-	dialing    context.CancelFunc // ends the dial under way; nil: none
-	dialFor    uint64             // its generation
-	lastEnd    error              // of the last node or dial
-	retryAt    time.Time
-	retryDelay time.Duration
+	seat seat
 
 	events     map[string]uint64 // published messages by channel
 	viewAt     time.Time
@@ -53,16 +43,17 @@ const inbox = 256
 func newSupervisor(c Config, h Hooks) *supervisor {
 	m := sentinel.New(c.Master, configured(c), sentinel.Rules{})
 	m.Allow(mapped(c)...)
-	return &supervisor{
+	d := &supervisor{
 		c: c, hooks: h,
 		machine:   m,
 		in:        make(chan sentinel.Observation, inbox),
 		dialed:    make(chan dialed),
 		listeners: map[sentinel.Addr]*worker{},
 		probers:   map[sentinel.Addr]*worker{},
-		beat:      newInterval(beatIdle),
 		events:    newEvents(),
 	}
+	d.seat = d.newSeat()
+	return d
 }
 
 func configured(c Config) []sentinel.Addr {
@@ -114,20 +105,20 @@ func (d *supervisor) run(ctx context.Context) {
 			}
 		case r := <-d.dialed:
 			d.arrived(r)
-		case <-d.opened():
+		case <-d.seat.opened():
 			d.broken()
 		case <-tick.C:
 			d.observe(sentinel.Tick{At: time.Now()})
 			tick.Reset(d.tickInterval())
 		}
 	}
-	d.drop(context.Cause(ctx))
+	d.seat.drop(context.Cause(ctx))
 	cancel()
 	d.drain()
 }
 
 func (d *supervisor) tickInterval() time.Duration {
-	if d.now.Stage == sentinel.Clear && d.node != nil {
+	if d.now.Stage == sentinel.Clear && d.seat.node != nil {
 		return tickIdle
 	}
 	return tickEach
@@ -169,7 +160,7 @@ func (d *supervisor) observe(o sentinel.Observation) {
 	d.hear(o)
 	d.now = d.machine.Observe(o)
 	if was.Generation != d.now.Generation {
-		d.retryAt, d.retryDelay = time.Time{}, 0
+		d.seat.retryNow()
 	}
 	d.syncListeners()
 	d.syncProbers()
@@ -230,8 +221,8 @@ func (d *supervisor) reason() error {
 		return d.unfound()
 	case d.now.Stage == sentinel.Degraded:
 		return ErrGivenUp
-	case d.now.Writes() && d.lastEnd != nil:
-		return fmt.Errorf("%w: %w", ErrNotConnected, d.lastEnd)
+	case d.now.Writes() && d.seat.lastEnd != nil:
+		return fmt.Errorf("%w: %w", ErrNotConnected, d.seat.lastEnd)
 	case d.now.Writes():
 		return ErrNotConnected
 	}
@@ -265,7 +256,7 @@ func (d *supervisor) unfound() error {
 }
 
 func (d *supervisor) idleReason() error {
-	if d.up {
+	if d.seat.up {
 		return nil
 	}
 	return d.reason()
@@ -317,22 +308,14 @@ func (c *complaints) other() string {
 
 const complaintFor = 5 * time.Second
 
-// opened is closed when the node's circuit opens.
-func (d *supervisor) opened() <-chan struct{} {
-	if d.node == nil {
-		return nil
-	}
-	return d.node.Opened()
-}
-
 // broken gives a node up whose circuit has opened, and says what that shows.
 // Answers that came late show little: a fork or a large command holds a master
 // up for as long as a read waits. So they are a slow barrier, upon which every
 // node is asked what it is; a master that hangs fails that, and cannot be
 // dialled again either.
 func (d *supervisor) broken() {
-	err, addr, now, wrote := d.node.OpenErr(), d.now.Master, time.Now(), d.now.Writes()
-	d.drop(err)
+	err, addr, now, wrote := d.seat.node.OpenErr(), d.now.Master, time.Now(), d.now.Writes()
+	d.seat.drop(err)
 	switch k := remote.KindOf(err); {
 	case k == remote.ReadOnly || k == remote.MasterDown:
 		d.observe(sentinel.Refused{Node: addr, At: now})

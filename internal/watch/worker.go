@@ -98,7 +98,7 @@ func (d *supervisor) syncProbers() {
 			w.interval.now()
 		}
 	}
-	d.beat.want(len(d.now.Promotable))
+	d.seat.beat.want(len(d.now.Promotable))
 }
 
 // sync hires for addresses that are new and ends those that are gone.
