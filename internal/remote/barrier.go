@@ -222,7 +222,7 @@ func (n *Node) find(ctx context.Context) error {
 		return err
 	}
 	n.server = serverOf(r[5], r[6])
-	if err := n.server.usable(); err != nil {
+	if err := n.server.usable(n.clustered()); err != nil {
 		return err
 	}
 	n.timed(sent, answered, r[0])
