@@ -242,8 +242,9 @@ func TestAnAnchorThatIsNotThereChangesNothing(t *testing.T) {
 		f.Replaces = Sum([]byte("theirs"))
 		_, err := p.from.Fill(t.Context(), f, long)
 		p.wantRedirect(what, err, want)
-		if _, err := p.from.Older(t.Context(), []Replay{{Key: key, Cond: condAt(key, a, now)}}, time.Minute, long); err != nil {
-			t.Errorf("%s: %v", what, err)
+		ages, err := p.from.Older(t.Context(), []Replay{{Key: key, Cond: condAt(key, a, now)}}, time.Minute, long)
+		if err != nil || ages[0] != Unanswered {
+			t.Errorf("%s: %v, %v", what, ages, err)
 		}
 		if told := p.seen.take(); len(told) != 1 || told[0] != want {
 			t.Errorf("%s: told %+v", what, told)
@@ -256,6 +257,29 @@ func TestAnAnchorThatIsNotThereChangesNothing(t *testing.T) {
 	p.marksAt(p.from, []Anchor{2})
 	if stored, err := p.from.Fill(t.Context(), fillAt(in(6, "k"), 2, now+hour), long); !stored || err != nil {
 		t.Error(stored, err)
+	}
+}
+
+// An ACL that names what keys begin with is enough for keys that are not declared. One
+// that leaves the marks out forbids the script, as it does where they are declared.
+func TestAnACLOfPrefixesAllowsAnchors(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	p.marksAt(p.from, []Anchor{3})
+	now := time.Now().UnixMilli() + hour
+	for user, tt := range map[string]struct {
+		keys      []string
+		forbidden bool
+	}{
+		"all":     {[]string{"~app:*"}, false},
+		"nomarks": {[]string{"~app:c:*", "~app:~d:*", "~app:~s:*"}, true},
+	} {
+		ask(t, p.source, append([]string{"ACL", "SETUSER", user, "on", ">one", "&*", "+@all", "~~b:*", "~~dataset*"}, tt.keys...)...)
+		n := p.dial(p.source, 0, Config{Username: user, Password: "one"})
+		stored, err := n.Fill(t.Context(), fillAt(in(5, user), 3, now), long)
+		if err != nil || !stored || (n.Forbidden() != nil) != tt.forbidden || n.ScriptsForbidden() {
+			t.Errorf("%s: stored %v, %v; forbidden: %v", user, stored, err, n.Forbidden())
+		}
 	}
 }
 

@@ -2,8 +2,11 @@ package remote
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +69,73 @@ func TestReadsFollowAnAsk(t *testing.T) {
 	wantClosed(t, p.to)
 }
 
+// follow reads a key as the holder of a routing table does that is a little behind.
+func (p *pair) follow(ctx context.Context, key string) (Value, error) {
+	for {
+		v, err := p.from.Get(ctx, key, long)
+		switch KindOf(err) {
+		case Ask:
+			v, err = p.to.GetAsking(ctx, key, long)
+		case Moved:
+			v, err = p.to.Get(ctx, key, long)
+		}
+		if KindOf(err) != Moved { // else it has moved in between
+			return v, err
+		}
+	}
+}
+
+// While a slot with many keys moves each of them is read all the time, and those that
+// are deleted then stay so.
+func TestKeysAreReadAndDeletedAllTheTimeWhileTheirSlotMoves(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	const n, deleted = 400, 100
+	for i := range n {
+		ask(t, p.source, "SET", in(7, fmt.Sprint(i)), fmt.Sprint(i))
+	}
+	p.reshard(7, redisproc.Half)
+	for i := range n {
+		if v, err := p.follow(t.Context(), in(7, fmt.Sprint(i))); err != nil || string(v.Data) != fmt.Sprint(i) {
+			t.Errorf("halfway, key %d: %q, %v", i, v.Data, err)
+		}
+	}
+	var wg sync.WaitGroup
+	var over atomic.Bool
+	for r := range 3 {
+		wg.Go(func() {
+			for i := deleted + r; !over.Load() || i < n; i += 3 {
+				k := deleted + i%(n-deleted)
+				if v, err := p.follow(t.Context(), in(7, fmt.Sprint(k))); err != nil || string(v.Data) != fmt.Sprint(k) {
+					t.Errorf("key %d: %q, %v", k, v.Data, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range deleted {
+			d := del(in(7, fmt.Sprint(i)))
+			_, _, err := DeleteMoving(t.Context(), p.from, p.to, d, long)
+			for KindOf(err) == Moved {
+				_, _, err = p.to.Delete(t.Context(), d, long)
+			}
+			if err != nil {
+				t.Errorf("delete of key %d: %v", i, err)
+			}
+		}
+	})
+	p.reshard(7, redisproc.Done)
+	over.Store(true)
+	wg.Wait()
+	for i := range deleted {
+		key := in(7, fmt.Sprint(i))
+		if got := ask(t, p.sink, "EXISTS", key, TombstoneKey("app:", key)); got != int64(1) || ask(t, p.sink, "EXISTS", key) != int64(0) {
+			t.Errorf("key %d: %v of it and its tombstone", i, got)
+		}
+	}
+}
+
 // A delete gets through while the slot moves, wherever key and tombstone are, and stays
 // in force when it has moved: no load of before is stored.
 func TestADeleteGetsThroughWhileItsSlotMoves(t *testing.T) {
@@ -115,6 +185,11 @@ func TestADeleteGetsThroughWhileItsSlotMoves(t *testing.T) {
 			if _, _, err := DeleteMoving(ctx, p.from, nil, d, long); tt.key != "source" || tt.tomb != "source" {
 				if r, ok := RedirectOf(err); !ok || r.Kind != Ask || r.Addr != p.sink.Addr() {
 					t.Errorf("without the next node: %v", err)
+				}
+			}
+			if tt.key == "sink" && tt.tomb == "source" { // the first half came first
+				if got := fmt.Sprint(ask(t, p.source, "GET", d.Tomb)); !strings.HasSuffix(got, ":me") || p.asking("EXISTS", key) != int64(1) {
+					t.Errorf("without the next node the tombstone is %s", got)
 				}
 			}
 			low, _ := p.from.ServerTime(time.Now())

@@ -31,6 +31,21 @@ func TestEachRedirectionOfAClusterIsToldApart(t *testing.T) {
 	_, _, err = p.from.SetAbsent(ctx, Pair{Key: in(7, "b"), Data: []byte("v"), TTL: time.Hour}, long)
 	p.wantRedirect("a key that is not there", err, Redirect{Kind: Ask, Slot: 7, Addr: p.sink.Addr()})
 
+	must(t, p.c.StealSlot(ctx, p.sink, 33))
+	eventually(t, patience, "the slot is stolen", func() bool { return KindOf(get(p.from, in(33, "a"))) == Moved })
+	p.seen.take()
+	p.wantRedirect("a stolen slot", get(p.from, in(33, "a")), Redirect{Kind: Moved, Slot: 33, Addr: p.sink.Addr()})
+	ask(t, p.source, "SET", in(5, "large"), strings.Repeat("l", span+1))
+	if _, err := p.from.Get(ctx, in(5, "large"), long); err != nil {
+		t.Error(err)
+	}
+	over := p.from.bulk.wire
+	_, err = p.from.getLarge(ctx, ctx, in(9000, "large"), false)
+	p.wantRedirect("a large value", err, Redirect{Kind: Moved, Slot: 9000, Addr: p.sink.Addr()})
+	if over == nil || p.from.bulk.wire != over {
+		t.Error("the connection for large values was given up")
+	}
+
 	ask(t, p.source, "CLUSTER", "DELSLOTS", "99")
 	p.wantRedirect("a slot of nobody", get(p.from, in(99, "a")), Redirect{Kind: ClusterDown, Slot: 99})
 	ask(t, p.source, "CONFIG", "SET", "cluster-require-full-coverage", "yes")
@@ -51,6 +66,23 @@ func TestEachRedirectionOfAClusterIsToldApart(t *testing.T) {
 	if err := p.from.Puzzled(); err != nil {
 		t.Errorf("it is called an unknown reply: %v", err)
 	}
+}
+
+// A script with keys of two slots is a mistake of ours, and not of who wants the key
+// written: it waits, and is reported.
+func TestAScriptWithKeysOfTwoSlotsIsNoMistakeOfTheCaller(t *testing.T) {
+	b := anchoredBed(t)
+	declared := b.n.run(t.Context(), step{script: newScript("return redis.call('GET', KEYS[2])"), keys: []string{in(5, "a"), in(6, "b")}})
+	undeclared := b.n.run(t.Context(), step{script: newScript("#!lua\nreturn redis.call('GET', ARGV[1])"), keys: []string{in(5, "a")}, args: []string{in(6, "b")}})
+	for _, a := range []answer{declared, undeclared} {
+		wantKind(t, a.err, CrossSlot)
+	}
+	c, _, cancel := b.n.begin(t.Context(), "replay", long)
+	cancel()
+	if err := c.end(t.Context(), declared.err); !strings.Contains(fmt.Sprint(b.n.Puzzled()), "CROSSSLOT") || b.n.ScriptsForbidden() {
+		t.Errorf("%v is reported as %v", err, b.n.Puzzled())
+	}
+	wantClosed(t, b.n)
 }
 
 // A server outside of a Cluster that answers like this is the wrong one: it is given up.

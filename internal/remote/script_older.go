@@ -55,6 +55,9 @@ func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) 
 	for i, a := range n.runMany(bounded, steps) {
 		var err error
 		if ages[i], err = a.age(); err != nil {
+			if KindOf(err).Unserved() && n.clustered() {
+				ages[i] = Unanswered
+			}
 			worst = n.worse(worst, n.tell(err, rs[i].subject()))
 		}
 	}
