@@ -257,7 +257,7 @@ func (n *Node) find(ctx context.Context) error {
 		return err
 	}
 	n.server = serverOf(r[5], r[6])
-	if err := n.server.usable(); err != nil && n.ID == "" {
+	if err := n.server.usable(n.clustered()); err != nil {
 		return err
 	}
 	n.timed(sent, answered, r[0])

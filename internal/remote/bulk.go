@@ -69,7 +69,7 @@ func (b *bulk) holdsUp(start time.Time) bool {
 
 // get reads a large value. The caller leaves with ctx; the transfer goes on, and
 // the next one waits for it.
-func (b *bulk) get(ctx context.Context, key string) (Value, error) {
+func (b *bulk) get(ctx context.Context, key string, asking bool) (Value, error) {
 	select {
 	case b.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -84,7 +84,7 @@ func (b *bulk) get(ctx context.Context, key string) (Value, error) {
 	done := make(chan result, 1)
 	go func() { // ends within its own limits, or with the node
 		defer func() { <-b.turn }()
-		v, err := b.transfer(key)
+		v, err := b.transfer(key, asking)
 		done <- result{v, err}
 	}()
 	select {
@@ -97,8 +97,8 @@ func (b *bulk) get(ctx context.Context, key string) (Value, error) {
 
 // transfer asks for the size first: what broke the connection before is not
 // asked for again.
-func (b *bulk) transfer(key string) (Value, error) {
-	w, size, err := b.size(key)
+func (b *bulk) transfer(key string, asking bool) (Value, error) {
+	w, size, err := b.size(key, asking)
 	if err != nil {
 		return Value{}, wrap("get a large value", err)
 	}
@@ -114,10 +114,10 @@ func (b *bulk) transfer(key string) (Value, error) {
 	defer b.underWay.Add(-1)
 	now := time.Now()
 	ahead := w.load.begin(size, now)
-	v, err := b.read(ctx, w, key)
+	v, err := b.read(ctx, w, key, asking)
 	k := KindOf(err)
 	w.load.end(size, ahead, time.Since(now), !k.Outage())
-	if k.Outage() || k == Canceled {
+	if k.Outage() && !k.Unserved() || k == Canceled {
 		b.drop()
 	}
 	if k == Conn && b.ctx.Err() == nil {
@@ -134,18 +134,25 @@ func (b *bulk) transfer(key string) (Value, error) {
 
 // read asks for no more than may be read, and for a byte to tell whether there is
 // more: the value can have grown since its size was asked for.
-func (b *bulk) read(ctx context.Context, w *wire, key string) (Value, error) {
+func (b *bulk) read(ctx context.Context, w *wire, key string, asking bool) (Value, error) {
 	most := b.config.maxValue()
 	pttl := func() rueidis.Completed { return w.B().Pttl().Key(key).Build() }
-	r := w.Client.DoMulti(ctx, w.B().Getrange().Key(key).Start(0).End(most).Build(), pttl())
+	r := b.send(ctx, w, asking, w.B().Getrange().Key(key).Start(0).End(most).Build(), pttl())
 	if rangesForbidden(r[0].Error()) { // then the guard ends the connection at a longer one
-		r = w.Client.DoMulti(ctx, w.B().Get().Key(key).Build(), pttl())
+		r = b.send(ctx, w, asking, w.B().Get().Key(key).Build(), pttl())
 	}
 	v, err := value(r[0], r[1])
 	if err == nil && int64(len(v.Data)) > most {
 		return Value{}, b.node.tooLong(int64(len(v.Data)), most)
 	}
 	return v, err
+}
+
+func (b *bulk) send(ctx context.Context, w *wire, asking bool, cmds ...rueidis.Completed) []rueidis.RedisResult {
+	if asking {
+		return w.send(ctx, true, cmds...)
+	}
+	return w.Client.DoMulti(ctx, cmds...)
 }
 
 // tooLong notes that a value was not read for its size.
@@ -175,17 +182,17 @@ func (b *bulk) refuses(size int64) error {
 
 // size asks for the size of the value, over a connection that is made anew when
 // the old one has ended meanwhile.
-func (b *bulk) size(key string) (*wire, int64, error) {
+func (b *bulk) size(key string, asking bool) (*wire, int64, error) {
 	for again := true; ; again = false {
 		w, fresh, err := b.connected()
 		if err != nil {
 			return nil, 0, err
 		}
 		ctx, cancel := context.WithTimeout(b.ctx, stalled)
-		size, err := w.Client.Do(ctx, w.B().Strlen().Key(key).Build()).AsInt64()
+		size, err := b.send(ctx, w, asking, w.B().Strlen().Key(key).Build())[0].AsInt64()
 		cancel()
 		k := KindOf(err)
-		if k.Outage() && !k.Refused() || k == Canceled {
+		if k.Outage() && !k.Refused() && !k.Unserved() || k == Canceled {
 			b.drop()
 			if again && !fresh {
 				continue

@@ -58,6 +58,7 @@ type Pair struct {
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
 	c, bounded, cancel := n.begin(ctx, "set", limit)
+	c.of.key = p.Key
 	defer cancel()
 	if p.InTime {
 		return n.setInTime(ctx, bounded, c, p, limit)
@@ -69,6 +70,7 @@ func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, erro
 // SetAbsent writes a key for ttl only if it is not there; false: it was.
 func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stored bool, _ Span, _ error) {
 	c, bounded, cancel := n.begin(ctx, "set_nx", limit)
+	c.of.key = p.Key
 	defer cancel()
 	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)).Nx(), rueidis.Completed{}
 	if p.Ends != 0 {
@@ -92,6 +94,7 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stor
 // false: it is not there.
 func (n *Node) Expire(ctx context.Context, p Pair, limit time.Duration) (there bool, _ Span, _ error) {
 	c, bounded, cancel := n.begin(ctx, "pexpire", limit)
+	c.of.key = p.Key
 	defer cancel()
 	if p.InTime {
 		return n.expireInTime(ctx, bounded, c, p, limit)
@@ -129,10 +132,8 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	errs := make([]error, len(ws))
 	var worst error
 	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
-		errs[i] = tellable(r.Error())
-		if KindOf(errs[i]) != OK && (worst == nil || !hurts(worst)) {
-			worst = errs[i]
-		}
+		errs[i] = n.tell(r.Error(), subject{key: ws[i].Key})
+		worst = n.worse(worst, errs[i])
 	}
 	return errs, c.end(ctx, worst)
 }
@@ -216,9 +217,12 @@ func (n *Node) scan(ctx context.Context, cursor uint64, pattern string, limit ti
 }
 
 func (n *Node) unlink(ctx context.Context, keys []string, limit time.Duration) (int, error) {
+	if n.clustered() {
+		return n.unlinkEach(ctx, keys, limit)
+	}
 	c, bounded, cancel := n.begin(ctx, "unlink", limit)
 	defer cancel()
-	k, err := n.unlinkInTime(bounded, keys, limit)
+	k, err := n.unlinkInTime(bounded, keys, false, limit)
 	return int(k), c.end(ctx, err)
 }
 

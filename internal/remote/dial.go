@@ -33,6 +33,7 @@ type Config struct {
 	Track        *Tracking // of a Node's command connection; nil: none
 	MaxValue     int64     // the longest value that is read, in bytes; 0: 512 MiB
 	Sentinel     bool      // it is one: its answers are short
+	Cluster      bool      // a node of a Redis Cluster is wanted; else such a node is refused
 	watched      bool      // whoever dials watches the connection himself
 	shape        shape     // of the connection; zero: commands
 	Sizes        *Sizes    // what servers refuse for its size; nil: not remembered

@@ -13,44 +13,49 @@ import (
 // value not more than span comes over the connection that all share; a larger
 // one is read over another.
 func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
+	return n.get(ctx, key, limit, false)
+}
+
+func (n *Node) get(ctx context.Context, key string, limit time.Duration, asking bool) (Value, error) {
 	c, bounded, cancel := n.begin(ctx, "get", limit)
+	c.of.key = key
 	defer cancel()
-	v, whole, err := n.readPart(bounded, key)
+	v, whole, err := n.readPart(bounded, key, asking)
 	err = c.end(ctx, err)
 	if err == nil && !whole {
-		return n.getLarge(ctx, bounded, key)
+		return n.getLarge(ctx, bounded, key, asking)
 	}
 	return v, err
 }
 
 // getLarge is not judged: it says nothing about the other connections.
-func (n *Node) getLarge(ctx, bounded context.Context, key string) (Value, error) {
+func (n *Node) getLarge(ctx, bounded context.Context, key string, asking bool) (Value, error) {
 	start := time.Now()
-	v, err := n.bulk.get(bounded, key)
+	v, err := n.bulk.get(bounded, key, asking)
 	k := KindOf(err)
 	if k == Timeout && ctx.Err() != nil {
 		k = Canceled
 	}
 	n.obs.Command("get_large", time.Since(start), k)
 	if err != nil && k != Nil {
-		err = &Error{Kind: k, Op: "get", Err: err}
+		err = &Error{Kind: k, Op: "get", Err: n.tell(err, subject{key: key})}
 	}
 	return v, err
 }
 
 // readPart reads up to span bytes; whole: there are no more.
-func (n *Node) readPart(ctx context.Context, key string) (v Value, whole bool, err error) {
+func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, whole bool, err error) {
 	if n.noRanges.holds() {
-		return n.readSmall(ctx, key)
+		return n.readSmall(ctx, key, asking)
 	}
-	r := n.cmd.DoMulti(ctx, n.part(key), n.b().Pttl().Key(key).Build())
+	r := n.cmd.send(ctx, asking, n.part(key), n.b().Pttl().Key(key).Build())
 	v, err = value(r[0], r[1])
 	switch {
 	case rangesForbidden(r[0].Error()):
 		n.noRanges.set()
-		return n.readSmall(ctx, key)
+		return n.readSmall(ctx, key, asking)
 	case err == nil && len(v.Data) == 0: // empty, or not there yet when the first of the two was answered
-		v, err = n.readAll(ctx, key)
+		v, err = n.readAll(ctx, key, asking)
 	case err == nil:
 		n.noRanges.lift()
 	}
@@ -63,8 +68,8 @@ func (n *Node) part(key string) rueidis.Completed {
 
 // readSmall is readPart without GETRANGE. Where the size may not be asked either,
 // the value comes whole, and a longer one than Config.MaxValue ends the connection.
-func (n *Node) readSmall(ctx context.Context, key string) (v Value, whole bool, err error) {
-	size, err := n.cmd.Do(ctx, n.strlen(key)).AsInt64()
+func (n *Node) readSmall(ctx context.Context, key string, asking bool) (v Value, whole bool, err error) {
+	size, err := n.cmd.send(ctx, asking, n.strlen(key))[0].AsInt64()
 	switch k := KindOf(err); {
 	case k == NoPerm || k == Lacks:
 	case err != nil:
@@ -72,14 +77,14 @@ func (n *Node) readSmall(ctx context.Context, key string) (v Value, whole bool, 
 	case size > span:
 		return Value{}, false, nil
 	}
-	v, err = n.readAll(ctx, key)
+	v, err = n.readAll(ctx, key, asking)
 	return v, true, err
 }
 
 func (n *Node) strlen(key string) rueidis.Completed { return n.b().Strlen().Key(key).Build() }
 
-func (n *Node) readAll(ctx context.Context, key string) (Value, error) {
-	r := n.cmd.DoMulti(ctx, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
+func (n *Node) readAll(ctx context.Context, key string, asking bool) (Value, error) {
+	r := n.cmd.send(ctx, asking, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
 	return value(r[0], r[1])
 }
 
@@ -97,7 +102,8 @@ type Found struct {
 }
 
 // GetMany reads up to MaxBatch keys in one pipeline, and those that are large,
-// or empty, one by one after it; the error is about the whole of it.
+// or empty, one by one after it; the error is about the whole of it: of a Cluster each
+// key has an answer of its own.
 func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
 	c, bounded, cancel := n.begin(ctx, "mget", limit)
 	c.limit = 0
@@ -125,13 +131,13 @@ func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) 
 	var worst error
 	for i := range keys {
 		v, err := value(replies[2*i], replies[2*i+1])
-		found[i] = Found{Value: v, Err: tellable(err)}
 		if !ranges && long[i] || ranges && (err == nil && (len(v.Data) == 0 || len(v.Data) == span) || rangesForbidden(replies[2*i].Error())) {
 			rest = append(rest, i)
 			continue
 		}
+		found[i] = Found{Value: v, Err: n.tell(err, subject{key: keys[i]})}
 		if KindOf(err).Outage() || KindOf(err) == Canceled {
-			worst = err
+			worst = n.worse(worst, err)
 		}
 	}
 	err := c.end(ctx, worst)

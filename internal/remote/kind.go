@@ -21,34 +21,38 @@ type Kind string
 
 const (
 	OK           Kind = ""
-	Nil          Kind = "nil"        // the key is not there: an answer
-	Logical      Kind = "logical"    // the command was wrong: WRONGTYPE and the like, see mistakes
-	Canceled     Kind = "canceled"   // the caller gave up before our own deadline
-	Timeout      Kind = "timeout"    // no answer in time
-	Conn         Kind = "conn"       // refused, reset, closed, not resolved
-	TLS          Kind = "tls"        // the handshake failed
-	ReadOnly     Kind = "readonly"   // the node is a replica
-	Loading      Kind = "loading"    // the node reads its data from disk
-	MasterDown   Kind = "masterdown" // a replica without its master
-	NoReplicas   Kind = "noreplicas" // min-replicas-to-write is not met
-	OOM          Kind = "oom"        // maxmemory reached, nothing to evict
-	Misconf      Kind = "misconf"    // the last save failed, writes are stopped
-	Auth         Kind = "auth"       // NOAUTH, WRONGPASS
-	NoPerm       Kind = "noperm"     // the ACL forbids the command or the key
-	MaxClients   Kind = "maxclients" // no connection left for us
-	Moved        Kind = "moved"      // a Cluster node: wrong mode
-	Busy         Kind = "busy"       // a script blocks the server
-	Lacks        Kind = "lacks"      // the node does not have the command
-	UnknownReply Kind = "unknown"    // an error reply that we do not know
-	Crowded      Kind = "crowded"    // not sent over the connection that all share: too large for it
-	Oversize     Kind = "oversize"   // the value is longer than Config.MaxValue: it is not read
+	Nil          Kind = "nil"         // the key is not there: an answer
+	Logical      Kind = "logical"     // the command was wrong: WRONGTYPE and the like, see mistakes
+	Canceled     Kind = "canceled"    // the caller gave up before our own deadline
+	Timeout      Kind = "timeout"     // no answer in time
+	Conn         Kind = "conn"        // refused, reset, closed, not resolved
+	TLS          Kind = "tls"         // the handshake failed
+	ReadOnly     Kind = "readonly"    // the node is a replica
+	Loading      Kind = "loading"     // the node reads its data from disk
+	MasterDown   Kind = "masterdown"  // a replica without its master
+	NoReplicas   Kind = "noreplicas"  // min-replicas-to-write is not met
+	OOM          Kind = "oom"         // maxmemory reached, nothing to evict
+	Misconf      Kind = "misconf"     // the last save failed, writes are stopped
+	Auth         Kind = "auth"        // NOAUTH, WRONGPASS
+	NoPerm       Kind = "noperm"      // the ACL forbids the command or the key
+	MaxClients   Kind = "maxclients"  // no connection left for us
+	Moved        Kind = "moved"       // another node of the Cluster has the slot; without one: wrong mode
+	Ask          Kind = "ask"         // the slot moves, and the key is not here: another node has it
+	TryAgain     Kind = "tryagain"    // the slot moves, and its keys are at two nodes; or that of the anchor does
+	ClusterDown  Kind = "clusterdown" // the node is well, and its Cluster serves nothing, or not the slot
+	CrossSlot    Kind = "crossslot"   // the node takes no command with keys of several slots
+	Busy         Kind = "busy"        // a script blocks the server
+	Lacks        Kind = "lacks"       // the node does not have the command
+	UnknownReply Kind = "unknown"     // an error reply that we do not know
+	Crowded      Kind = "crowded"     // not sent over the connection that all share: too large for it
+	Oversize     Kind = "oversize"    // the value is longer than Config.MaxValue: it is not read
 	Other        Kind = "other"
 )
 
 // Kinds are all those that count as errors, for metrics that start at 0.
 var Kinds = []Kind{
 	Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, NoReplicas, OOM, Misconf,
-	Auth, NoPerm, MaxClients, Moved, Busy, Lacks, UnknownReply, Crowded, Oversize, Logical, Canceled, Other,
+	Auth, NoPerm, MaxClients, Moved, Ask, TryAgain, ClusterDown, CrossSlot, Busy, Lacks, UnknownReply, Crowded, Oversize, Logical, Canceled, Other,
 }
 
 // prefixes are the first words of error replies, without the ERR before some.
@@ -71,12 +75,22 @@ var prefixes = []struct {
 	{"NOPERM", NoPerm},
 	{"max number of clients", MaxClients},
 	{"MOVED", Moved},
-	{"ASK", Moved},
-	{"CLUSTERDOWN", Moved},
+	{"ASK", Ask},
+	{"TRYAGAIN", TryAgain},
+	{"CLUSTERDOWN", ClusterDown},
+	{"CROSSSLOT", CrossSlot},
 	{"BUSY", Busy},
 	{"UNBLOCKED", Other},
 	{"EXECABORT", Other}, // a transaction; the reason is not told
 	{"ACL failure in script", NoPerm},
+	{"The user executing the script can't", NoPerm}, // Redis 7.0
+	{"The user executing the script is lacking the permissions", NoPerm},
+	{nonLocalKey, TryAgain},
+	{"Lua script attempted to access a non local key", TryAgain}, // before Redis 7
+	{"Script attempted to access a slot not served", ClusterDown},
+	{"Script attempted to execute a command while the cluster is down", ClusterDown},
+	{"Script attempted to execute a write command while the cluster is down", ClusterDown},
+	{"Script attempted to access keys that do not hash to the same slot", CrossSlot},
 	{"unknown command", Lacks},
 	{"Unknown subcommand", Lacks},
 	{"unknown subcommand", Lacks},
@@ -84,6 +98,28 @@ var prefixes = []struct {
 	{"unsupported command", Lacks},   // Envoy
 	{"Command is not available", Lacks},
 	{"This command is not supported", Lacks},
+}
+
+// nonLocalKey begins the reply to a script that asked for a key that it has not
+// declared: the slot is another node's, or it moves and the key is not here.
+const nonLocalKey = "Script attempted to access a non local key"
+
+// commandInScript are replies since Redis 7.2 that name a command in their midst.
+var commandInScript = []struct {
+	begins, goesOn string
+	kind           Kind
+}{
+	{"Unable to execute command '", "' in script because " + undeclaredMoves, TryAgain},
+	{"Command '", "' in script attempted to access keys that don't hash to the same slot", CrossSlot},
+}
+
+const undeclaredMoves = "undeclared keys were accessed during rehashing of the slot"
+
+// aboutAnchor reports whether err is about a key that a script has not declared: the
+// marks or lives at an anchor are the only ones.
+func aboutAnchor(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "cript attempted to access a non local key") || strings.Contains(text, undeclaredMoves)
 }
 
 // mistakes begin the replies to a command that can never be carried out as it
@@ -150,6 +186,11 @@ func kindOfReply(text string) Kind {
 			return Logical
 		}
 	}
+	for _, c := range commandInScript {
+		if rest, ok := strings.CutPrefix(text, c.begins); ok && strings.Contains(rest, c.goesOn) {
+			return c.kind
+		}
+	}
 	return UnknownReply
 }
 
@@ -169,17 +210,26 @@ func (k Kind) Refused() bool {
 	return k == OOM || k == Misconf || k == NoReplicas || k == NoPerm || k.Puzzling()
 }
 
-// Puzzling reports whether the reply says nothing about the node or the key: it
+// Puzzling reports whether the reply says nothing about the node or the value: it
 // is about the command alone, or nobody knows what it is about. A write that
 // meets it is kept; a heartbeat that does is not answered.
-func (k Kind) Puzzling() bool { return k == Lacks || k == UnknownReply }
+func (k Kind) Puzzling() bool {
+	return k == Lacks || k == UnknownReply || k == TryAgain || k == CrossSlot
+}
+
+// MayLand reports whether a write that failed so may have been carried out, or may
+// be later: nobody answered, or nobody knows what the answer means.
+func (k Kind) MayLand() bool {
+	return k.Outage() && !k.Refused() && !k.Unserved() || k == UnknownReply
+}
 
 // Error is a failure of this package with its kind. Its text is bounded, is on one
 // line and holds no secret, whatever a server has said.
 type Error struct {
-	Kind Kind
-	Op   string
-	Err  error
+	Kind     Kind
+	Op       string
+	Err      error
+	Redirect *Redirect // see RedirectOf
 }
 
 func (e *Error) Error() string { return censor.Text(e.Op+": "+e.Err.Error(), maxShown) }

@@ -40,8 +40,23 @@ var replies = []struct {
 	{"ERR max number of clients reached", MaxClients},
 	{"ERR max number of clients + cluster connections reached", MaxClients},
 	{"MOVED 3999 127.0.0.1:6381", Moved},
-	{"ASK 3999 127.0.0.1:6381", Moved},
-	{"CLUSTERDOWN Hash slot not served", Moved},
+	{"ASK 3999 127.0.0.1:6381", Ask},
+	{"CLUSTERDOWN Hash slot not served", ClusterDown},
+	{"CLUSTERDOWN The cluster is down", ClusterDown},
+	{"CLUSTERDOWN The cluster is down and only accepts read commands", ClusterDown},
+	{"TRYAGAIN Multiple keys request during rehashing of slot", TryAgain},
+	{"CROSSSLOT Keys in request don't hash to the same slot", CrossSlot},
+	// In a script, as 7.0 says it; it adds where.
+	{"ERR Script attempted to access a non local key in a cluster node script: 5c1, on @user_script:3.", TryAgain},
+	{"ERR Script attempted to access keys that do not hash to the same slot script: 5c1, on @user_script:3.", CrossSlot},
+	{"ERR Script attempted to execute a command while the cluster is down script: 5c1, on @user_script:3.", ClusterDown},
+	{"ERR Script attempted to execute a write command while the cluster is down and readonly script: 5c1, on @user_script:3.", ClusterDown},
+	{"ERR The user executing the script can't access at least one of the keys mentioned in the command arguments script: 5c1, on @user_script:3.", NoPerm},
+	// As 7.2, 8.0 and Valkey say it.
+	{"ERR Script attempted to access a slot not served script: 5c1, on @user_script:3.", ClusterDown},
+	{"ERR Unable to execute command 'hlen' in script because undeclared keys were accessed during rehashing of the slot script: 5c1, on @user_script:3.", TryAgain},
+	{"ERR Command 'get' in script attempted to access keys that don't hash to the same slot script: 5c1, on @user_script:3.", CrossSlot},
+	{"ERR ACL failure in script: User app has no permissions to access the 'k' key script: 5c1, on @user_script:3.", NoPerm},
 	{"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Busy},
 	{"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", Other},
 	{"EXECABORT Transaction discarded because of previous errors.", Other},
@@ -70,8 +85,9 @@ var replies = []struct {
 	{"NOSCRIPT No matching script. Please use EVAL.", UnknownReply},
 	{"BUSYKEY Target key name already exists.", UnknownReply},
 	{"BUSYGROUP Consumer Group name already exists", UnknownReply},
-	{"TRYAGAIN Multiple keys request during rehashing of slot", UnknownReply},
-	{"CROSSSLOT Keys in request don't hash to the same slot", UnknownReply},
+	{"ERR Unable to execute command 'x'", UnknownReply},
+	{"ERR Command 'x' is not for you", UnknownReply},
+	{"ERR Script attempted to access", UnknownReply},
 	{"NOREPL something", UnknownReply},
 	{"ERR upstream failure", UnknownReply},
 	{"ERR proxy: no backend", UnknownReply},
@@ -153,13 +169,27 @@ func TestKindOfAGoError(t *testing.T) {
 
 func TestAnOutageIsEverythingButAShortList(t *testing.T) {
 	noOutage := []Kind{OK, Nil, Logical, Canceled, Crowded, Oversize}
-	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm, Lacks, UnknownReply}
+	refused := []Kind{OOM, Misconf, NoReplicas, NoPerm, Lacks, UnknownReply, TryAgain, CrossSlot}
 	for _, k := range append(slices.Clone(Kinds), OK, Nil, "a kind yet to come") {
 		if got, want := k.Outage(), !slices.Contains(noOutage, k); got != want {
 			t.Errorf("%q is an outage: %v", k, got)
 		}
 		if got, want := k.Refused(), slices.Contains(refused, k); got != want {
 			t.Errorf("%q is a refusal of writes: %v", k, got)
+		}
+	}
+}
+
+// A write may have been carried out where nobody answered, or where nobody knows what
+// the answer means. One that a node of a Cluster does not serve is not: it may be sent
+// again anywhere, and nobody's order is in doubt.
+func TestWhatANodeOfAClusterDoesNotServeHasNotLanded(t *testing.T) {
+	lands := []Kind{
+		Timeout, Conn, TLS, ReadOnly, Loading, MasterDown, Auth, MaxClients, Busy, Other, UnknownReply,
+	}
+	for _, k := range append(slices.Clone(Kinds), OK, Nil) {
+		if got, want := k.MayLand(), slices.Contains(lands, k); got != want {
+			t.Errorf("%q may have landed: %v", k, got)
 		}
 	}
 }

@@ -25,6 +25,7 @@ func (n *Node) ReplayLarge(ctx context.Context, r Replay, limit time.Duration) (
 	c, bounded, cancel := n.begin(ctx, "replay", limit)
 	defer cancel()
 	o := n.runOver(bounded, w, []step{r.step()})[0].outcome()
+	o.Err = n.tell(o.Err, r.subject())
 	took, k := time.Since(c.start), KindOf(o.Err)
 	n.obs.Command(c.name, took, k)
 	switch {

@@ -82,8 +82,14 @@ func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) (longe
 		return l.TTL, nil
 	}
 	c, bounded, cancel := n.begin(ctx, "life", limit)
+	c.of.key = l.Lives
 	defer cancel()
-	a := n.run(bounded, step{
+	longest, err := n.noted(n.run(bounded, l.step()), l)
+	return longest, c.end(ctx, err)
+}
+
+func (l Life) step() step {
+	return step{
 		script: scriptLife,
 		keys:   []string{l.Lives},
 		args: []string{
@@ -91,7 +97,11 @@ func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) (longe
 			decimal(maxLives), flag(l.Touch),
 		},
 		plain: func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
-	})
+	}
+}
+
+// noted is what a node has answered to a life: the longest that it knows of.
+func (n *Node) noted(a answer, l Life) (longest time.Duration, _ error) {
 	if KindOf(a.err) == NoPerm {
 		n.noLives.set()
 		a.err, a.plain = nil, true
@@ -101,5 +111,5 @@ func (n *Node) NoteLife(ctx context.Context, l Life, limit time.Duration) (longe
 		ms, _ := a.AsInt64()
 		longest = max(longest, time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond)
 	}
-	return longest, c.end(ctx, a.err)
+	return longest, a.err
 }

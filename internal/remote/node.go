@@ -223,6 +223,7 @@ type call struct {
 	asked uint64        // commands before it
 	done  uint64        // those of them that had been answered
 	took  time.Duration // once it has ended
+	of    subject
 }
 
 // Span is when a command was sent, or shortly before, and when its answer was
@@ -252,7 +253,7 @@ func (c *call) end(caller context.Context, err error) error {
 	}
 	c.node.obs.Command(c.name, c.took, k)
 	if err != nil && k != Nil {
-		err = &Error{Kind: k, Op: c.name, Err: tellable(err)}
+		err = &Error{Kind: k, Op: c.name, Err: c.node.tell(err, c.of)}
 	}
 	if k == Timeout {
 		c.node.clock.clocks.noAnswer(time.Now()) // it may be executed yet
@@ -287,6 +288,7 @@ func (n *Node) judge(k Kind, took, slowAfter time.Duration, err error) {
 	switch {
 	case k == Canceled:
 		return
+	case k.Unserved() && n.clustered(): // it is well; where the slot is, others find out
 	case k.Puzzling(): // these are about one key or command
 		n.puzzles(k, err)
 	case k == NoPerm:

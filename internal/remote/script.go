@@ -33,6 +33,8 @@ type step struct {
 	args   []string
 	plain  func(*Node) rueidis.Completed // what is sent where the script is forbidden
 
+	asking bool // behind an ASKING
+
 	how   manner
 	tries int
 }
@@ -61,7 +63,7 @@ func (n *Node) run(ctx context.Context, s step) answer {
 		if s.large() {
 			cmd = cmd.Pin()
 		}
-		r := n.cmd.Do(ctx, cmd)
+		r := n.cmd.one(ctx, s.asking, cmd)
 		err := r.Error()
 		if !n.again(&s, err, nil) {
 			return answer{RedisResult: r, plain: s.how == byPlainCommand, err: scriptError(err)}
@@ -99,7 +101,7 @@ func (n *Node) round(ctx context.Context, w *wire, steps []step, todo []int, ans
 		cmds[i] = n.command(&steps[at]).Pin()
 	}
 	var sent []*lua // with their text, in the next round
-	for i, r := range w.DoMulti(ctx, cmds...) {
+	for i, r := range w.steps(ctx, steps, todo, cmds) {
 		s := &steps[todo[i]]
 		err := r.Error()
 		if n.again(s, err, &sent) {

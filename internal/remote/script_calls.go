@@ -25,6 +25,7 @@ type Del struct {
 // leaves none and at is 0.
 func (n *Node) Delete(ctx context.Context, d Del, limit time.Duration) (removed bool, at int64, err error) {
 	c, bounded, cancel := n.begin(ctx, "delete", limit)
+	c.of.key = d.Key
 	defer cancel()
 	a := n.run(bounded, step{
 		script: scriptDelete,
@@ -81,6 +82,7 @@ var errReply = &Error{Kind: Other, Op: "script", Err: errors.New("unexpected rep
 type Fill struct {
 	Pair
 	Tomb, Marks string // Marks are of its class
+	Anchored    bool   // Marks are at an anchor: see MarksAt
 	Trace       string // see TraceKey
 	Rest        string // the key without its class
 	// MissedAt is when the load began or before, by the server's clock in
@@ -95,15 +97,23 @@ type Fill struct {
 // missed. Where scripts are forbidden, deletes are not noticed.
 func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bool, err error) {
 	c, bounded, cancel := n.begin(ctx, "fill", limit)
+	c.of = subject{f.Key, f.Marks}
 	defer cancel()
-	a := n.run(bounded, step{
+	stored, err = n.run(bounded, f.step(n.deadline(limit))).filled()
+	return stored, c.end(ctx, err)
+}
+
+func (f *Fill) step(deadline string) step {
+	s := step{
 		script: scriptFill,
 		keys:   []string{f.Key, f.Tomb, f.Marks, f.Trace},
-		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.Replaces, f.Rest, n.deadline(limit)},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.Replaces, f.Rest, deadline},
 		plain:  f.plain,
-	})
-	stored, err = a.filled()
-	return stored, c.end(ctx, err)
+	}
+	if f.Anchored {
+		return s.anchored([]string{f.Key, f.Tomb, f.Trace}, []string{f.Marks})
+	}
+	return s
 }
 
 func (f Fill) plain(n *Node) rueidis.Completed {

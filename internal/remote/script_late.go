@@ -100,6 +100,7 @@ return 1`)
 // server's.
 func (n *Node) LeaveTrace(ctx context.Context, trace, process string, at int64, limit time.Duration) error {
 	c, bounded, cancel := n.begin(ctx, "trace", limit)
+	c.of.key = trace
 	defer cancel()
 	a := n.run(bounded, step{
 		script: scriptTrace,
@@ -159,16 +160,22 @@ for i = 1, #KEYS do
 end
 return {n, del}`)
 
-func (n *Node) unlinkInTime(bounded context.Context, keys []string, limit time.Duration) (int64, error) {
+func (n *Node) unlinkInTime(bounded context.Context, keys []string, asking bool, limit time.Duration) (int64, error) {
 	a := n.run(bounded, step{
 		script: scriptUnlink,
 		keys:   keys,
 		args:   []string{n.deadline(limit)},
 		plain:  func(n *Node) rueidis.Completed { return n.b().Unlink().Key(keys...).Build() },
+		asking: asking,
 	})
+	return n.unlinked(bounded, a, keys, asking)
+}
+
+// unlinked is how many keys a step has removed.
+func (n *Node) unlinked(bounded context.Context, a answer, keys []string, asking bool) (int64, error) {
 	if kind := KindOf(a.err); kind == Lacks || kind == NoPerm {
 		n.lacks.heard("UNLINK", a.err)
-		return n.cmd.Do(bounded, n.b().Del().Key(keys...).Build()).AsInt64()
+		return n.cmd.one(bounded, asking, n.b().Del().Key(keys...).Build()).AsInt64()
 	}
 	if a.err != nil {
 		return 0, a.err

@@ -11,7 +11,7 @@ import (
 // marked leaves the mark of a delete of a prefix and returns when.
 func (b *bed) marked(process, rest string, at int64) int64 {
 	b.Helper()
-	got, err := b.n.MarkPrefix(b.Context(), PrefixMark{Marks: "app:~p:c", Rest: rest, Process: process, At: at}, long)
+	got, err := b.n.MarkPrefix(b.Context(), PrefixMark{Marks: b.marksOf("app:c:"), Rest: rest, Process: process, At: at}, long)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -23,6 +23,7 @@ func (b *bed) restored(key string, at int64) (Result, string) {
 	b.Helper()
 	full := "app:c:" + key
 	cond := CondOf("app:", full, "me")
+	b.anchor(&cond, full)
 	cond.Lo, cond.Hi, cond.Ends = at, at, at+hour
 	out, err := b.n.Replay(b.Context(), []Replay{{Kind: Restore, Key: full, Data: []byte("ours"), Cond: cond}}, long)
 	if err != nil {
@@ -259,7 +260,7 @@ func TestMarksInOnePipelineAreLeft(t *testing.T) {
 	b := startBed(t)
 	ms := make([]PrefixMark, MaxBatch)
 	for i := range ms {
-		ms[i] = PrefixMark{Marks: "app:~p:c", Rest: fmt.Sprint("p", i, ":"), Process: "other", At: b.now - int64(i)}
+		ms[i] = PrefixMark{Marks: b.marksOf("app:c:"), Rest: fmt.Sprint("p", i, ":"), Process: "other", At: b.now - int64(i)}
 	}
 	if err := b.n.MarkPrefixes(t.Context(), ms, long); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -45,13 +46,19 @@ func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) 
 			args:   []string{decimal(r.from()), decimal(by.Milliseconds()), r.known()},
 			plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 		}
+		if r.Anchored {
+			steps[i] = steps[i].anchored([]string{r.Key}, []string{cmp.Or(r.Lives, r.Key)})
+		}
 	}
 	ages := make([]Age, len(rs))
 	var worst error
 	for i, a := range n.runMany(bounded, steps) {
 		var err error
-		if ages[i], err = a.age(); err != nil && (worst == nil || !hurts(worst)) {
-			worst = err
+		if ages[i], err = a.age(); err != nil {
+			if KindOf(err).Unserved() && n.clustered() {
+				ages[i] = Unanswered
+			}
+			worst = n.worse(worst, n.tell(err, rs[i].subject()))
 		}
 	}
 	return ages, c.end(ctx, worst)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // ReplayKind is how a write of ours is put back.
@@ -41,6 +43,9 @@ type Cond struct {
 	Sent []Range
 	// Brief: the value lives shorter than others of its class; not for Invalidate.
 	Brief bool
+	// Anchored: Marks and Lives are at an anchor of a Cluster, or "" where the node has
+	// none. Then a write is put back as a delete: see AtAnchor.
+	Anchored bool
 }
 
 // Range is between two times of the server, in milliseconds.
@@ -97,16 +102,16 @@ func (n *Node) Replay(ctx context.Context, rs []Replay, limit time.Duration) ([]
 	var worst error
 	for i, a := range n.runMany(bounded, steps) {
 		outcomes[i] = a.outcome()
-		outcomes[i].Err = tellable(outcomes[i].Err)
-		if err := outcomes[i].Err; err != nil && (worst == nil || !hurts(worst)) {
-			worst = err
-		}
+		outcomes[i].Err = n.tell(outcomes[i].Err, rs[i].subject())
+		worst = n.worse(worst, outcomes[i].Err)
 	}
 	return outcomes, c.end(ctx, worst)
 }
 
 // hurts: err is about the node, and not about one key or kind of command.
 func hurts(err error) bool { return KindOf(err).Outage() && !KindOf(err).Refused() }
+
+func (r *Replay) subject() subject { return subject{r.Key, r.Marks} }
 
 func (r *Replay) step() step {
 	s := step{keys: []string{r.Key, r.Tomb, r.Marks, r.Lives, r.Trace}, plain: r.plain}
@@ -118,7 +123,13 @@ func (r *Replay) step() step {
 	default:
 		s.script, s.args = scriptRestore, append(r.args(), decimal(r.Ends), decimal(r.Floor), text(r.Data), flag(r.Brief))
 	}
-	return s
+	switch {
+	case !r.Anchored:
+		return s
+	case r.Marks == "":
+		return r.unanchored(s)
+	}
+	return s.anchored([]string{r.Key, r.Tomb, r.Trace}, []string{r.Marks, r.Lives})
 }
 
 func (c *Cond) args() []string {
@@ -194,6 +205,8 @@ type PrefixReplay struct {
 	// Refused, where not nil, is told which keys the server does not delete; the
 	// others are.
 	Refused func(key string, err error)
+	// Anchor, where not nil, is an anchor of the node: see AnchorFor. It is a Cluster.
+	Anchor func(near uint16) (Anchor, bool)
 	Cond
 }
 
@@ -210,7 +223,7 @@ func (n *Node) InvalidatePrefixFrom(ctx context.Context, p PrefixReplay, cursor 
 			switch k := KindOf(o.Err); {
 			case o.Err == nil && o.Result == Superseded:
 				survived++
-			case o.Err != nil && p.Refused != nil && (k == Logical || k.Refused()):
+			case o.Err != nil && p.Refused != nil && (k == Logical || k.Refused() || n.clustered() && (k == Moved || k == Ask)):
 				p.Refused(rs[i].Key, o.Err)
 			case o.Err != nil:
 				return survived, next, o.Err
@@ -236,6 +249,10 @@ func (p *PrefixReplay) each(keys []string) []Replay {
 		}
 		r := Replay{Kind: Invalidate, Key: key, Cond: CondOf(p.KeyPrefix, key, p.Process)}
 		r.Lo, r.Hi, r.From, r.To = when.Lo, when.Hi, when.From, when.To
+		if p.Anchor != nil {
+			a, ok := p.Anchor(slot.Of(key))
+			r.AtAnchor(p.KeyPrefix, key, a, ok)
+		}
 		rs = append(rs, r)
 	}
 	return rs

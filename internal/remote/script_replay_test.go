@@ -17,6 +17,7 @@ const (
 
 func (b *bed) cond() Cond {
 	c := CondOf("app:", b.key, "me")
+	b.anchor(&c, b.key)
 	c.Ends, c.Lo, c.Hi = b.now+ours, b.now+lo, b.now+hi
 	return c
 }

@@ -29,6 +29,9 @@ const (
 
 func startBed(t *testing.T) *bed {
 	t.Helper()
+	if atAnchor(t) {
+		return shared.fresh(t)
+	}
 	p := startRedis(t, redisproc.Options{})
 	return bedOn(t, p, dial(t, p.Addr(), nil)).noted()
 }
@@ -42,7 +45,7 @@ func bedOn(t *testing.T, p *redisproc.Process, n *Node) *bed {
 // noted is b on a server that knows the lives of the classes.
 func (b *bed) noted() *bed {
 	for _, class := range []string{"k", "c", "p", "q"} {
-		b.lives("app:~t:"+class, decimal(hour), 0)
+		b.lives(b.livesOf("app:"+class), decimal(hour), 0)
 	}
 	return b
 }
@@ -169,6 +172,7 @@ func TestATombstoneKeepsWhoDeleted(t *testing.T) {
 func (b *bed) fill(f Fill) bool {
 	b.Helper()
 	f.Key, f.Tomb = b.key, b.tomb
+	b.anchorFill(&f)
 	stored, err := b.n.Fill(b.Context(), f, long)
 	if err != nil {
 		b.Error(err)

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -37,6 +38,32 @@ func TestTheTombstoneOfAKeyIsInItsSlot(t *testing.T) {
 		if key, ok := KeyOfTombstone(tt.prefix, tomb); !ok || key != tt.key {
 			t.Errorf("KeyOfTombstone(%q, %q) = %q, %v", tt.prefix, tomb, key, ok)
 		}
+	}
+}
+
+// Whatever is in a key, all that goes with it is in its slot, by a count of slots that
+// is not ours, and no two keys share it.
+func TestWhatGoesWithAnOddKeyIsInItsSlot(t *testing.T) {
+	pieces := []string{"{", "}", "{}", "}{", "{{", "}}", "!", "!{", "~", ":", "a", "7", "\x00", "\xff", "{a}", "é", " ", "p:"}
+	random := rand.New(rand.NewPCG(1, 2))
+	of := map[string]string{}
+	for range 10_000 {
+		key := "p:"
+		for range random.IntN(9) {
+			key += pieces[random.IntN(len(pieces))]
+		}
+		for _, ours := range []string{TombstoneKey("p:", key), TraceKey("p:", key)} {
+			if a, b := redisproc.Slot(key), redisproc.Slot(ours); a != b || a != int(slot.Of(key)) {
+				t.Errorf("%q is in slot %d, we say %d; %q in %d", key, a, slot.Of(key), ours, b)
+			}
+			if other, taken := of[ours]; taken && other != key {
+				t.Errorf("%q goes with %q and %q", ours, other, key)
+			}
+			of[ours] = key
+		}
+	}
+	if len(of) < 10_000 {
+		t.Errorf("only %d different ones", len(of))
 	}
 }
 

@@ -38,8 +38,8 @@ func (n *Node) Run() string { return n.server.run }
 var ErrCluster = errors.New("the server runs in cluster mode")
 
 // usable is nil unless the server is of a kind that we cannot work with.
-func (s Server) usable() error {
-	if s.Mode != "cluster" {
+func (s Server) usable(cluster bool) error {
+	if s.Mode != "cluster" || cluster {
 		return nil
 	}
 	return &Error{Kind: Moved, Op: "ask mode", Err: ErrCluster}

@@ -92,17 +92,11 @@ func (s *Sent) conclude(r *Record) {
 	case s.Err == nil:
 		s.Outcome = Taken
 	case !s.Unsent:
-		r.Late = r.Late || mayLand(k)
+		r.Late = r.Late || k.MayLand()
 	}
 	if !s.Unsent {
 		r.Lo, r.Hi = s.executed() // if it was
 	}
-}
-
-// mayLand reports whether a write that failed so may have been carried out, or
-// may be later: nobody answered, or nobody knows what the answer means.
-func mayLand(k remote.Kind) bool {
-	return k.Outage() && !k.Refused() || k == remote.UnknownReply
 }
 
 // deliver sends it to the master, or to the next one.

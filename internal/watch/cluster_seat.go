@@ -77,7 +77,7 @@ func (d *Cluster) plan(st *shardSeat) plan {
 		d.retag(st, &slot.Set{})
 	}
 	c := d.aim(d.c.Node.After(st.lastEnd), st.shard.Master.Addr)
-	c.NodeID = st.shard.Master.ID.String()
+	c.NodeID, c.Cluster = st.shard.Master.ID.String(), true
 	if d.c.Track != nil {
 		c.Track = d.c.Track(st.number)
 	}
