@@ -190,7 +190,6 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf(format, a...))
 		}
 	}
-	fault(o.mode() == health.ModeCluster, "ClusterNodes: %v mode is not built yet", health.ModeCluster)
 	if o.mode() == health.ModeSentinel {
 		errs = append(errs, o.sentinelFaults()...)
 	}
@@ -278,7 +277,7 @@ func (o Options) shardConfig(secrets passwords, files keyFiles, process string) 
 		TLS: o.TLS, TLSNow: tlsNow(files.redis),
 		MasterName: o.MasterName, Sentinels: o.Sentinels, SentinelUsername: o.SentinelUsername,
 		SentinelPasswordFile: o.SentinelPasswordFile, SentinelTLS: o.SentinelTLS, SentinelTLSNow: tlsNow(files.sentinels),
-		AddressMap:  o.AddressMap,
+		ClusterNodes: o.ClusterNodes, AddressMap: o.AddressMap,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, CloseTimeout: o.CloseTimeout,
 		MaxValueBytes: o.MaxValueBytes, OutboxEntries: o.OutboxEntries, OutboxBytes: o.OutboxBytes,
 		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,

@@ -181,6 +181,7 @@ type answer[V any] struct {
 	source Source      // of it: memory is the outbox
 	junk   string      // the sum of what is there and does not decode
 	missed shard.Asked // when the master was asked
+	apart  bool        // its slot moves, and not the master has answered
 	err    error
 	away   error // there is no master: the key waits in the outbox to be deleted
 }
@@ -194,7 +195,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 		e := c.entry(a.it, a.source, now, nil)
 		// Else this process was stopped with the answer in its socket, or another master
 		// has been reached meanwhile, whose proofs say nothing of the one that answered.
-		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over() && (a.source != SourceRedis || f.Data.mark.Alone(now))
+		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over() && !a.apart && (a.source != SourceRedis || f.Data.mark.Alone(now))
 		f.Settle(e, nil)
 	case a.away != nil:
 		c.deleted(ctx, f, l, a.away)
@@ -249,8 +250,10 @@ func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, asked, age, ttl)
-	it.Cover, it.End = m.Cover(), local.End(a.End)
-	return answer[V]{it: it, source: SourceRedis}
+	if !a.Apart {
+		it.Cover, it.End = m.Cover(), local.End(a.End)
+	}
+	return answer[V]{it: it, source: SourceRedis, apart: a.Apart}
 }
 
 // fromOutbox is the answer of a write that waits. Where it has no value, and is no

@@ -20,6 +20,8 @@ func Init(ctx context.Context, client *evercache.Client, p Policy) (already bool
 		return false, fmt.Errorf("revoke: wrong policy:\n%w", err)
 	}
 	k := kit.Of(client)
+	keys := newKeys(k.KeyPrefix(), p.Namespace)
+	k = k.At(keys.set)
 	if k.MemoryOnly() {
 		return false, errors.New("revoke: a MemoryOnly client has no Redis to mark")
 	}
@@ -27,7 +29,6 @@ func Init(ctx context.Context, client *evercache.Client, p Policy) (already bool
 	if err != nil {
 		return false, err
 	}
-	keys := newKeys(k.KeyPrefix(), p.Namespace)
 	replies, err := m.Do(ctx, k.WriteTimeout(), []string{"INFO", "server"}, []string{"INFO", "replication"},
 		[]string{"ZRANGEBYSCORE", keys.set, "+inf", "+inf"})
 	if err != nil {

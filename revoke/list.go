@@ -120,10 +120,11 @@ func newList(client *evercache.Client, p Policy) (*List, error) {
 		return nil, fmt.Errorf("revoke: wrong policy:\n%w", err)
 	}
 	k := kit.Of(client)
+	keys := newKeys(k.KeyPrefix(), p.Namespace)
 	l := &List{
-		client: client, kit: k, policy: p,
+		client: client, kit: k.At(keys.set), policy: p,
 		hash:     newHasher(p.Namespace, p.Key),
-		keys:     newKeys(k.KeyPrefix(), p.Namespace),
+		keys:     keys,
 		set:      newSet(p.MaxEntries),
 		own:      newPending(),
 		start:    time.Now().Add(-1), // asOf is never 0 by accident

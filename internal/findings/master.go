@@ -20,6 +20,13 @@ type Master struct {
 	Before6_0, Before6_2 bool
 }
 
+// Troubled reports whether there is something to report of it.
+func (s *Master) Troubled() bool {
+	var none Reason
+	return s.Refused != none || s.Forbidden != nil || s.Mute != "" || s.NoScripts || len(s.Missing) > 0 ||
+		s.Puzzled != nil || s.TooLong != nil || s.Apart || s.Before6_0
+}
+
 // Command is one that Redis lacks.
 type Command struct {
 	Name      string

@@ -16,6 +16,9 @@ var Of func(client any) Kit
 
 // Kit is the inside of a client.
 type Kit interface {
+	// At is the inside as far as the master of a key is concerned. Without it that is the
+	// one master that there is outside of Cluster mode.
+	At(key string) Kit
 	// Master returns the verified master that writes may be sent to, or nil, and
 	// a channel that is closed when that changes.
 	Master() (Master, <-chan struct{})

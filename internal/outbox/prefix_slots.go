@@ -112,3 +112,21 @@ func slotsOf(of, some *slot.Set) *slot.Set {
 	both.Keep(some)
 	return &both
 }
+
+// CountsIn reports whether p counts in any of the slots; nil: in all.
+func (p *Prefix) CountsIn(slots *slot.Set) bool {
+	return p.Slots == nil || slots == nil || p.Slots.Meets(slots)
+}
+
+// Reaches reports whether p counts where the key is.
+func (p *Prefix) Reaches(key string) bool { return p.reaches(key) }
+
+// lessSlots is what is left of the slots of a prefix, nil: all of them.
+func lessSlots(of, without *slot.Set) *slot.Set {
+	rest := *slot.SetOf(slot.Range{Last: slot.Count - 1})
+	if of != nil {
+		rest = *of
+	}
+	rest.RemoveSet(without)
+	return &rest
+}

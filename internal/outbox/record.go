@@ -5,6 +5,26 @@ import (
 	"time"
 )
 
+// Moved is the clock of the master that had a slot before: At, of the owner's clock, it
+// showed between Low and High, in milliseconds. It is not to be changed.
+type Moved struct{ At, Low, High int64 }
+
+// To gives the times of a record that has moved by a clock which showed between low and
+// high at that moment. What others wrote may be dated by either clock: so its time is
+// between all of them.
+func (r *Record) To(low, high int64) {
+	m := r.Moved
+	if m == nil {
+		return
+	}
+	least, most := low-m.High, high-m.Low
+	r.Lo, r.Hi = min(r.Lo, r.Lo+least), max(r.Hi, r.Hi+most)
+	if r.Floor != 0 {
+		r.Floor = max(r.Floor, r.Floor+most)
+	}
+	r.Moved = nil
+}
+
 // MaxTTL bounds a time to live: a year.
 const MaxTTL = 365 * 24 * time.Hour
 
@@ -46,6 +66,9 @@ type Record struct {
 	// Hi of this process' previous write of the key, 0 where none is known: one
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
+	// Moved says by which clock they are, where that is not the one of the master that
+	// is to get it: its slot has another one. nil: it is.
+	Moved *Moved
 	// Late: it was sent and not answered, or an earlier write of the key was, so
 	// that a master may execute it at any time.
 	Late bool

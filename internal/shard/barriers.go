@@ -24,7 +24,7 @@ func (sh *Shard) heartbeatAnswered(n *remote.Node, b watch.Beat) {
 		sh.Feed.ProvedBarrier(sh.Clock.At(b.AloneAt))
 	}
 	sh.Barriers.answered(b.N, b.Replicas, n)
-	sh.onHeartbeat.call(b)
+	sh.onHeartbeat.call(sh, b)
 	sh.Ledger.Trim(sh.Clock.Now())
 	if !sh.Outbox.Empty() {
 		sh.WakeReplay()
@@ -124,18 +124,18 @@ func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, repli
 	}
 }
 
-// listeners are those who hear of each barrier that the master answers.
+// listeners are those who hear of each barrier that a master answers.
 type listeners struct {
 	mu   sync.Mutex // guards what follows
 	next int
-	all  map[int]func(watch.Beat)
+	all  map[int]func(*Shard, watch.Beat)
 }
 
-func (l *listeners) add(f func(watch.Beat)) (stop func()) {
+func (l *listeners) add(f func(*Shard, watch.Beat)) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all == nil {
-		l.all = map[int]func(watch.Beat){}
+		l.all = map[int]func(*Shard, watch.Beat){}
 	}
 	l.next++
 	id := l.next
@@ -147,10 +147,10 @@ func (l *listeners) add(f func(watch.Beat)) (stop func()) {
 	}
 }
 
-func (l *listeners) call(beat watch.Beat) {
+func (l *listeners) call(sh *Shard, beat watch.Beat) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range l.all {
-		f(beat)
+		f(sh, beat)
 	}
 }

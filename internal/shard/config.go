@@ -30,6 +30,8 @@ type Config struct {
 	TLS          *tls.Config
 	TLSNow       TLSSource // read at each dial; nil: TLS
 
+	ClusterNodes []string // seeds of a Cluster
+
 	MasterName           string
 	Sentinels            []string
 	SentinelUsername     string

@@ -9,6 +9,7 @@ import (
 	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // Drain sends what waits, a pipeline at a time, oldest first; a record under a
@@ -50,6 +51,8 @@ type drainage struct {
 	refused     map[string]uint64 // records that it refuses, by key
 	deletesOnly bool              // it is out of memory: deletes it takes
 	left        error             // why something is left
+	lies        *slotsOf          // in Cluster mode: the slots of the shard; nil elsewhere
+	generation  uint32            // of the ledger, before anything of the pipeline is sent
 	known       Evictions         // what the node has evicted
 	asked       time.Time         // when it said that
 	doubted     map[string]bool   // records of the pipeline that are deletes, since traces may have been evicted
@@ -58,6 +61,9 @@ type drainage struct {
 
 // wants reports whether to try a record in this pass.
 func (d *drainage) wants(r *outbox.Record) bool {
+	if d.lies != nil && (!d.lies.owned.Has(r.Slot) || d.lies.moving.Has(r.Slot)) {
+		return false // it is another's, or waits until the slot has moved
+	}
 	if seq, no := d.refused[r.Key]; no && seq == r.Seq {
 		return false
 	}
@@ -73,6 +79,7 @@ func (d *drainage) wants(r *outbox.Record) bool {
 // to it. sent: there may be more.
 func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 	b := &d.shard.batches
+	d.lies, d.generation = d.shard.slots.Load(), d.shard.Ledger.Generation()
 	d.node.Settle(ctx) // what nobody waited for may be on its way still
 	rs := b.cut(d.shard.Outbox.Oldest(b.most(), d.wants))
 	if len(rs) == 0 {
@@ -146,7 +153,10 @@ func (d *drainage) send(ctx context.Context, ws []remote.Replay, limit time.Dura
 // suspect is a record that a connection broke on, when nothing else is left, or
 // none. One that broke it too often is given up.
 func (d *drainage) suspect() []outbox.Record {
-	for _, r := range d.shard.Outbox.Oldest(maxSuspects, d.shard.batches.suspects) {
+	mine := func(r *outbox.Record) bool {
+		return d.shard.batches.suspects(r) && (d.lies == nil || d.lies.owned.Has(r.Slot))
+	}
+	for _, r := range d.shard.Outbox.Oldest(maxSuspects, mine) {
 		if seq, no := d.refused[r.Key]; no && seq == r.Seq || d.deletesOnly {
 			continue
 		}
@@ -165,6 +175,9 @@ var errBreaks = errors.New("the connection ends whenever it is sent")
 // never sent. That is the clock of the time when it was made, and blur is how well
 // it is known. One that was sent had its life noted then.
 func (d *drainage) date(r *outbox.Record) (blur int64) {
+	if m := r.Moved; m != nil {
+		r.To(d.node.ServerTime(d.shard.Clock.Moment(m.At)))
+	}
 	if r.Hi == 0 {
 		r.Lo, r.Hi = d.made(r.Since)
 		blur = r.Hi - r.Lo
@@ -224,9 +237,20 @@ func (sh *Shard) ReplayOf(r outbox.Record) remote.Replay {
 	return w
 }
 
+// condNow is where what is noted of a key is found. In a Cluster what is noted of its
+// class is at an anchor.
+func (sh *Shard) condNow(full string) remote.Cond {
+	cond := remote.CondOf(sh.Config.KeyPrefix, full, sh.process)
+	if lies := sh.slots.Load(); lies != nil {
+		anchor, ok := lies.anchor(slot.Of(full))
+		cond.AtAnchor(sh.Config.KeyPrefix, full, anchor, ok)
+	}
+	return cond
+}
+
 // condOf is what is known of a record for its order among those of others.
 func (sh *Shard) condOf(r *outbox.Record) remote.Cond {
-	cond := remote.CondOf(sh.Config.KeyPrefix, r.Key, sh.process)
+	cond := sh.condNow(r.Key)
 	cond.Lo, cond.Hi, cond.Floor = r.Lo, r.Hi, r.Floor
 	for _, e := range r.Earlier() {
 		cond.Own = append(cond.Own, remote.Range{From: e.From, To: e.To})
@@ -261,6 +285,10 @@ func (d *drainage) conclude(rs []outbox.Record, outcomes []remote.Outcome) error
 // about the master.
 func (d *drainage) refuses(r outbox.Record, err error) bool {
 	k := remote.KindOf(err)
+	if k.Unserved() && d.lies != nil { // its slot moves: it is tried again when that has moved
+		d.refused[r.Key], d.left = r.Seq, err
+		return true
+	}
 	if k != remote.NoPerm && k != remote.OOM && !k.Puzzling() {
 		return false
 	}
@@ -290,7 +318,7 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 	}
 	if result == remote.Superseded && r.Kind == outbox.Touch {
 		sh.journal.Done(recordKey(r.Key), r.Since)
-	} else if _, ok := sh.taken(r, d.node); !ok {
+	} else if _, ok := sh.taken(r, d.node, d.generation); !ok {
 		return // it waits for the next master
 	}
 	sh.Outbox.Done(r.Key, r.Seq)

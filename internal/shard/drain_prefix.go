@@ -2,10 +2,14 @@ package shard
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // prefixSteps is how many steps of a sweep are taken before records have a turn
@@ -22,13 +26,18 @@ type sweep struct {
 	dates    map[uint64]remote.Cond // by Seq
 	failed   map[uint64]bool        // the master refuses to delete a key under them
 	marked   int
-	cursor   uint64
+
+	lies       *slotsOf  // in Cluster mode: the slots of the shard when it began; nil elsewhere
+	slots      *slot.Set // those that it goes over
+	generation uint32    // of the ledger, when it began
+	cursor     uint64
 }
 
 // prefixes goes some way for all that wait; more: there is more to go. Where the
 // master refuses something, each class goes its own way from then on, so that those
 // that it allows are deleted.
 func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
+	d.lies = d.shard.slots.Load()
 	groups, waiting := d.waiting()
 	for _, group := range groups {
 		s := d.sweeps[group]
@@ -64,8 +73,12 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 // all, or one for each class.
 func (d *drainage) waiting() (groups []string, of map[string][]outbox.Prefix) {
 	of = map[string][]outbox.Prefix{}
+	var mine *slot.Set
+	if d.lies != nil {
+		mine = d.lies.settled()
+	}
 	for _, p := range d.shard.Outbox.Prefixes() {
-		if d.failed[p.Seq] {
+		if d.failed[p.Seq] || !p.CountsIn(mine) {
 			continue
 		}
 		group := ""
@@ -94,6 +107,10 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 	s := &sweep{
 		prefixes: ps, index: outbox.NewPrefixes(ps), classes: map[string]bool{},
 		dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{},
+		lies: d.lies, generation: d.shard.Ledger.Generation(),
+	}
+	if s.lies != nil {
+		s.slots = s.lies.settled()
 	}
 	for _, p := range ps {
 		s.classes[d.shard.ClassText(p.Text)] = true
@@ -114,7 +131,7 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 		KeyPrefix: d.shard.Config.KeyPrefix, Prefix: s.index.Common(),
 		Cond: remote.Cond{Process: d.shard.process},
 		Of: func(key string) (remote.Cond, bool) {
-			if !s.mayCover(key, d.shard) {
+			if !s.mayCover(key, d.shard) || s.slots != nil && !s.slots.Has(slot.Of(key)) {
 				return remote.Cond{}, false
 			}
 			// What waits for a key under the prefix is newer, and settles the key itself.
@@ -128,6 +145,9 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 				s.failed[p.Seq] = true
 			}
 		},
+	}
+	if s.lies != nil {
+		replay.Anchor = s.lies.anchor
 	}
 	for range prefixSteps {
 		if s.marked < len(s.prefixes) {
@@ -154,6 +174,9 @@ func (s *sweep) mayCover(key string, sh *Shard) bool {
 // date is when a key was deleted last.
 func (s *sweep) date(key string) (_ remote.Cond, under bool) {
 	over := s.index.Over(key)
+	if s.lies != nil {
+		over = slices.DeleteFunc(over, func(p outbox.Prefix) bool { return !p.Reaches(key) })
+	}
 	if len(over) == 0 {
 		return remote.Cond{}, false
 	}
@@ -169,6 +192,9 @@ func (s *sweep) date(key string) (_ remote.Cond, under bool) {
 // mark leaves the marks of the next of its prefixes.
 func (d *drainage) mark(ctx context.Context, s *sweep) error {
 	sh := d.shard
+	if s.lies != nil {
+		return d.markAnchors(ctx, s)
+	}
 	next := s.prefixes[s.marked:min(s.marked+remote.MaxBatch, len(s.prefixes))]
 	marks := make([]remote.PrefixMark, len(next))
 	for i, p := range next {
@@ -182,6 +208,56 @@ func (d *drainage) mark(ctx context.Context, s *sweep) error {
 		s.marked += len(next)
 	}
 	return err
+}
+
+// markAnchors leaves the marks of the next of its prefixes at each anchor of the shard.
+func (d *drainage) markAnchors(ctx context.Context, s *sweep) error {
+	sh, p := d.shard, s.prefixes[s.marked]
+	mark := remote.PrefixMark{Rest: remote.RestOf(sh.Config.KeyPrefix, p.Text), Process: sh.process, At: s.dates[p.Seq].Hi}
+	if err := sh.markEach(ctx, d.node, mark, p.Text, s.lies, sh.Config.WriteTimeout); err != nil {
+		return err
+	}
+	s.marked++
+	return nil
+}
+
+// markEach leaves a mark at each anchor of the shard.
+func (sh *Shard) markEach(ctx context.Context, node *remote.Node, m remote.PrefixMark, text string, lies *slotsOf, limit time.Duration) error {
+	marked, err := node.MarkEach(ctx, m.AtAnchors(sh.Config.KeyPrefix, text, remote.AnchorsIn(&lies.owned)), false, limit)
+	if err != nil {
+		return err
+	}
+	return errors.Join(marked.Errs...)
+}
+
+// tookPrefixes notes that the master has deleted prefixes, in the slots that it had all
+// the while.
+func (d *drainage) tookPrefixes(s *sweep, done []outbox.Prefix) bool {
+	sh := d.shard
+	if s.slots == nil {
+		if _, ok := sh.takenPrefixes(done, d.node, s.generation); !ok {
+			return false
+		}
+		for _, p := range done {
+			sh.Outbox.DonePrefix(p.Seq)
+		}
+		return true
+	}
+	seqs, here := map[uint64]bool{}, slices.Clone(done)
+	for i := range here {
+		seqs[here[i].Seq] = true
+		here[i].Slots = s.slots
+	}
+	left, ok := sh.takenPrefixes(here, d.node, s.generation)
+	if !ok {
+		return false
+	}
+	swept := *s.slots
+	if left != nil {
+		swept.RemoveSet(left)
+	}
+	sh.Outbox.DonePrefixesIn(seqs, &swept)
+	return true
 }
 
 // endSweep takes its prefixes out of the outbox, but for those that the master
@@ -199,11 +275,8 @@ func (d *drainage) endSweep(s *sweep) bool {
 	if len(done) == 0 {
 		return true
 	}
-	if !sh.takenPrefixes(done, d.node) {
+	if !d.tookPrefixes(s, done) {
 		return false
-	}
-	for _, p := range done {
-		sh.Outbox.DonePrefix(p.Seq)
 	}
 	sh.replayed.Add(uint64(len(done)))
 	under := outbox.NewPrefixes(done).Cover

@@ -9,7 +9,7 @@ import (
 )
 
 // Of is the shard of an *evercache.Client.
-func Of(client any) *Shard { return kit.Of(client).(inside).sh }
+func Of(client any) *Shard { return kit.Of(client).(inside).st.one }
 
 // Found is what a dial tells of a node.
 func (sh *Shard) Found(n *remote.Node, h remote.Held) { sh.unconfirmedWrites().Found(n, h) }

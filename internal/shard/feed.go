@@ -65,6 +65,13 @@ func (f *feed) flushed() {
 	f.begin()
 }
 
+// parted says that keys have another master now. The proofs stand.
+func (f *feed) parted() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begin()
+}
+
 // begin ends the present cover and makes another; the caller holds mu.
 func (f *feed) begin() {
 	f.epochs++
@@ -166,7 +173,7 @@ func (sh *Shard) invalidated(keys []string, all bool) {
 		return
 	}
 	for _, key := range keys {
-		if name, ok := strings.CutPrefix(key, remote.MarksKey(sh.Config.KeyPrefix, "")); ok {
+		if name, ok := remote.ClassOfMarks(sh.Config.KeyPrefix, key); ok {
 			if k := sh.classNamed(name); k != nil {
 				k.listener.SomeDeleted()
 			}

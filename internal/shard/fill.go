@@ -39,6 +39,14 @@ func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: k.ttl}, Tomb: k.Tomb(f.Key), Marks: k.Marks(),
 		Trace: remote.TraceKey(sh.Config.KeyPrefix, f.Key), Rest: f.Rest, MissedAt: missed, Replaces: f.Replaces,
 	}
+	if lies := sh.slots.Load(); lies != nil {
+		s := k.st.slotOf(f.Key)
+		anchor, ok := lies.anchor(s)
+		if !ok || lies.moving.Has(s) { // nobody could tell what was deleted meanwhile
+			return Fill{}, false
+		}
+		what.Anchored, what.Marks = true, remote.MarksAt(sh.Config.KeyPrefix, f.Key, anchor)
+	}
 	return Fill{class: k, shard: sh, node: node, what: what, sent: time.Now(), leave: sh.Scripts.Enter(f.Key)}, true
 }
 
@@ -53,7 +61,7 @@ func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
 // Undo takes it back, unless the key has been written since.
 func (f *Fill) Undo(ctx context.Context) {
 	sh, key := f.shard, f.what.Key
-	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: remote.CondOf(sh.Config.KeyPrefix, key, sh.process)}
+	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: sh.condNow(key)}
 	w.Lo, _ = f.node.ServerTime(f.sent)
 	_, w.Hi = f.node.ServerTime(time.Now())
 	_, _ = f.node.Replay(ctx, []remote.Replay{w}, f.class.limit)

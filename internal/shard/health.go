@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/evercache/evercache/health"
@@ -10,53 +11,67 @@ import (
 )
 
 // Health fills in what the shards know, for the report and for its findings.
-func (st *Store) Health() findings.Input { return st.one.health() }
+func (st *Store) Health() findings.Input {
+	now, shards := st.status.Get(), st.shards()
+	up, closed := st.everyMaster(), now.State == health.Closed
+	in := st.known(now)
+	in.Report.Connected = up && !closed
+	in.Report.Feed, in.Report.Recovery = feedsHealth(shards, st.Clock.Now()), st.recoveryHealth(shards)
+	if st.one != nil {
+		in.Report.Sentinel, in.Report.Clock = st.one.sentinelHealth(), clockHealth(st.one.Node.Load())
+	}
+	for _, sh := range shards {
+		in.ResetAt = later(in.ResetAt, time.Unix(0, sh.dataset.resetAt.Load()))
+		in.MaxMemory = max(in.MaxMemory, sh.Evicting.Known().Last.MaxMemory)
+	}
+	switch {
+	case st.memoryOnly() || closed:
+	case !up:
+		in.Away = st.away(now.Cause)
+	default:
+		in.Master = st.sayings(shards)
+	}
+	return in
+}
 
-func (sh *Shard) health() findings.Input {
-	now, node, depth := sh.status.Get(), sh.Node.Load(), sh.Outbox.Depth()
-	closed := now.State == health.Closed
+// known is what the store knows by itself.
+func (st *Store) known(now *condition) findings.Input {
+	depth := st.Outbox.Depth()
 	h := health.Report{
 		State:         now.State,
 		Since:         now.Since,
-		Connected:     node != nil && !closed,
 		Master:        now.Master,
 		Cause:         now.Cause,
-		Sentinel:      sh.sentinelHealth(),
 		OutboxEntries: depth.Entries,
 		OutboxBytes:   depth.Bytes,
-		Feed:          sh.feedHealth(),
-		Recovery:      sh.recoveryHealth(),
-		Journal:       sh.journal.Health(),
-		Clock:         clockHealth(node),
+		Journal:       st.journal.Health(),
 	}
-	if sh.memoryOnly() || now.State == health.Connected {
+	if st.memoryOnly() || now.State == health.Connected {
 		h.Cause = nil
 	}
 	if depth.Oldest != 0 {
-		h.OutboxOldest = max(0, time.Duration(sh.Clock.Now()-depth.Oldest))
+		h.OutboxOldest = max(0, time.Duration(st.Clock.Now()-depth.Oldest))
 	}
-	in := findings.Input{
+	return findings.Input{
 		Report:       h,
 		Now:          time.Now(),
-		Unconfigured: sh.unconfigured(now.Cause),
+		Unconfigured: st.unconfigured(now.Cause),
 		Overflowed:   depth.Overflowed,
-		Rejected:     sh.rejections.Load(),
-		RejectedAt:   time.Unix(0, sh.rejectedAt.Load()),
-		ResetAt:      time.Unix(0, sh.dataset.resetAt.Load()),
-		Rollback:     sh.recovery.rollback.Load(),
-		Tombstones:   sh.tombs.Live(sh.Clock.Now()),
-		MaxMemory:    sh.Evicting.Known().Last.MaxMemory,
-		Journal:      sh.journal.Found(),
-		Others:       sh.others.found(),
+		Rejected:     st.rejections.Load(),
+		RejectedAt:   time.Unix(0, st.rejectedAt.Load()),
+		ResetAt:      time.Unix(0, 0),
+		Rollback:     st.recovery.rollback.Load(),
+		Tombstones:   st.tombs.Live(st.Clock.Now()),
+		Journal:      st.journal.Found(),
+		Others:       st.others.found(),
 	}
-	switch {
-	case sh.memoryOnly() || closed:
-	case node == nil:
-		in.Away = sh.away(now.Cause)
-	default:
-		in.Master = sh.sayings(node)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return in
+	return a
 }
 
 // Stats fills in what the shards count.
@@ -81,8 +96,28 @@ func (st *Store) Stats(s *stats.Snapshot) {
 	s.StateTransitions, s.Degraded = st.status.Totals()
 }
 
-func (sh *Shard) feedHealth() health.Feed {
-	now := sh.Clock.Now()
+// feedsHealth is the worst of all feeds, and the sum of what they count.
+func feedsHealth(shards []*Shard, now int64) (all health.Feed) {
+	for i, sh := range shards {
+		h := sh.feedHealth(now)
+		if i == 0 {
+			all = h
+			continue
+		}
+		all.On, all.Coherent = all.On && h.On, all.Coherent && h.Coherent
+		all.Epoch, all.Flushes, all.Silences = all.Epoch+h.Epoch, all.Flushes+h.Flushes, all.Silences+h.Silences
+		all.Cause = cmp.Or(all.Cause, h.Cause)
+		if h.Lease < 0 || all.Lease >= 0 && h.Lease > all.Lease {
+			all.Lease = h.Lease
+		}
+	}
+	if len(shards) == 0 {
+		all.Lease = -1
+	}
+	return all
+}
+
+func (sh *Shard) feedHealth(now int64) health.Feed {
 	s := sh.Feed.state()
 	h := health.Feed{
 		On: s.on, Cause: s.why, Lease: -1,
@@ -95,15 +130,23 @@ func (sh *Shard) feedHealth() health.Feed {
 	return h
 }
 
-func (sh *Shard) recoveryHealth() health.Recovery {
-	d, r := sh.Ledger.Depth(), &sh.recovery
+func (st *Store) recoveryHealth(shards []*Shard) health.Recovery {
+	r, oldest := &st.recovery, int64(0)
 	h := health.Recovery{
-		Unconfirmed: d.Unconfirmed, UnconfirmedBytes: d.Bytes, Ring: d.Ring, RingBytes: d.RingBytes,
 		Uncovered: r.lost.Load(), Superseded: r.superseded.Load(), Invalidated: r.invalidated.Load(), Evicted: r.evicted.Load(),
-		DroppedValues: d.Dropped, DroppedKeys: d.DroppedKeys, DatasetResets: r.resets.Load(),
+		DatasetResets: r.resets.Load(),
 	}
-	if d.Oldest != 0 {
-		h.UnconfirmedOldest = max(0, time.Duration(sh.Clock.Now()-d.Oldest))
+	for _, sh := range shards {
+		d := sh.Ledger.Depth()
+		h.Unconfirmed, h.UnconfirmedBytes = h.Unconfirmed+d.Unconfirmed, h.UnconfirmedBytes+d.Bytes
+		h.Ring, h.RingBytes = h.Ring+d.Ring, h.RingBytes+d.RingBytes
+		h.DroppedValues, h.DroppedKeys = h.DroppedValues+d.Dropped, h.DroppedKeys+d.DroppedKeys
+		if d.Oldest != 0 && (oldest == 0 || d.Oldest < oldest) {
+			oldest = d.Oldest
+		}
+	}
+	if oldest != 0 {
+		h.UnconfirmedOldest = max(0, time.Duration(st.Clock.Now()-oldest))
 	}
 	return h
 }
@@ -140,7 +183,21 @@ func (st *Store) unconfigured(cause error) bool {
 	return !st.memoryOnly() && st.MemoryIsAll() && (cause == ErrNotYet || ReasonOf(cause) == findings.Unreachable)
 }
 
-// sayings are what the master in use says.
+// sayings are what the masters in use say: of several, the first that has something to say.
+func (st *Store) sayings(shards []*Shard) (first *findings.Master) {
+	for _, sh := range shards {
+		n := sh.Node.Load()
+		if n == nil {
+			continue
+		}
+		s := sh.sayings(n)
+		if first == nil || !first.Troubled() && s.Troubled() {
+			first = s
+		}
+	}
+	return first
+}
+
 func (sh *Shard) sayings(n *remote.Node) *findings.Master {
 	server, evictions := n.Server(), sh.Evicting.Known().Last
 	s := &findings.Master{

@@ -52,7 +52,9 @@ func openJournal(dir string, st *Store) (*journaled, error) {
 		return nil, fmt.Errorf("evercache: journal (Options.JournalDir, EVERCACHE_JOURNAL_DIR): %w", err)
 	}
 	st.Outbox.Mirror(mirrored{j})
-	st.one.Ledger.Mirror(mirrored{j})
+	if st.one != nil {
+		st.one.Ledger.Mirror(mirrored{j})
+	}
 	if n := st.Outbox.Depth().Entries; n > 0 {
 		st.Log.LogAttrs(context.Background(), slog.LevelInfo, "writes of an earlier process wait for Redis",
 			slog.String("event", "journal.recovered"), slog.Int("writes", n))
@@ -104,6 +106,7 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case err != nil:
 		return 0, 0, err
 	case r != nil:
+		r.Slot = t.st.slotOf(r.Key)
 		t.oldest = min(t.oldest, r.Since)
 		t.st.Outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
@@ -144,6 +147,7 @@ func (t *takeUp) earlier(e journal.Entry) (since int64, number uint64, err error
 		all.Prefixes = append(all.Prefixes, earlierPrefix{*p, process, number})
 		return p.Since, number, nil
 	}
+	r.Slot = t.st.slotOf(r.Key)
 	all.bytes += int64(len(e.Key) + len(e.Payload))
 	if all.bytes-t.st.Config.OutboxBytes <= t.st.Config.RingBytes && len(all.Records) < 2*t.st.Config.OutboxEntries {
 		all.Records = append(all.Records, earlierRecord{*r, process, number})
@@ -307,7 +311,54 @@ func (sh *Shard) settleEarlier(h remote.Held) (again int) {
 	return len(rs) + len(ps)
 }
 
+// settleUnasked is settleEarlier in a Cluster. No shard can be asked how much it has of
+// what an earlier process wrote: slots may have moved since. So all of it is sent again
+// that is not too old to be put back. What is there already stays.
+func (st *Store) settleUnasked() {
+	if st.journal == nil {
+		return
+	}
+	all := st.journal.Settled()
+	now := st.Clock.Now()
+	old := func(since int64) bool { return now-since > int64(remote.TombstoneLife) }
+	var rs []outbox.Record
+	var ps []outbox.Prefix
+	for _, p := range all.Prefixes {
+		if old(p.Since) {
+			st.journal.Done(prefixKey(p.Text), p.Since)
+			continue
+		}
+		p.Lo, p.Hi = 0, 0
+		ps = append(ps, p.Prefix)
+	}
+	for i := len(all.Records) - 1; i >= 0; i-- { // oldest first
+		r := all.Records[i].Record
+		if old(r.Since) {
+			st.journal.Done(recordKey(r.Key), r.Since)
+			continue
+		}
+		rs = append(rs, r)
+	}
+	st.Outbox.Return(rs, ps)
+	st.journal.waitAgain(rs, ps)
+	st.journal.dropped(st, rs)
+	for process := range all.Gaps {
+		st.journal.Done(gapsKey(process), math.MaxInt64)
+	}
+}
+
+// earlier is whom to ask the master for. In a Cluster nobody is: see settleUnasked.
+func (sh *Shard) earlier() func() []string {
+	if sh.clustered() {
+		return nil
+	}
+	return sh.journal.processes(sh.Config.KeyPrefix)
+}
+
 func (j *journaled) waitAgain(rs []outbox.Record, ps []outbox.Prefix) {
+	if j == nil {
+		return
+	}
 	j.Mu.Lock()
 	defer j.Mu.Unlock()
 	for i := range rs {

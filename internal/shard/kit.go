@@ -15,11 +15,25 @@ import (
 	"github.com/evercache/evercache/internal/watch"
 )
 
-// inside is the shard as packages of this module see it (kit.Kit).
-type inside struct{ sh *Shard }
+// inside is the store as packages of this module see it (kit.Kit), as far as the master of
+// a key is concerned.
+type inside struct {
+	st  *Store
+	key string
+}
+
+// sh is the shard at this moment.
+func (i inside) sh() *Shard {
+	if i.st.one != nil {
+		return i.st.one
+	}
+	return i.st.of(i.key)
+}
+
+func (i inside) At(key string) kit.Kit { return inside{i.st, key} }
 
 // Kit is what packages of this module build on.
-func (st *Store) Kit() kit.Kit { return inside{st.one} }
+func (st *Store) Kit() kit.Kit { return inside{st: st} }
 
 // others are findings that are made elsewhere.
 type others struct {
@@ -30,6 +44,7 @@ type others struct {
 
 // kitMaster is a node as kit.Master.
 type kitMaster struct {
+	sh     *Shard
 	node   *remote.Node
 	config remote.Config
 }
@@ -75,27 +90,35 @@ func kitReplies(rs []remote.Reply) []kit.Reply {
 }
 
 func (i inside) Master() (kit.Master, <-chan struct{}) {
-	changed := *i.sh.nodeChanged.Load()
-	n := i.sh.Node.Load()
-	if n == nil {
-		return nil, changed
+	for {
+		sh := i.sh()
+		changed := *sh.nodeChanged.Load()
+		if i.sh() != sh {
+			continue
+		}
+		n := sh.Node.Load()
+		if n == nil {
+			return nil, changed
+		}
+		config := sh.NodeConfig(n.Addr)
+		config.Track, config.NodeID, config.Cluster = nil, n.ID, n.ID != ""
+		return kitMaster{sh, n, config}, changed
 	}
-	config := i.sh.NodeConfig(n.Addr)
-	config.Track = nil
-	return kitMaster{n, config}, changed
 }
 
 func (i inside) Lease() time.Time {
-	_, barrier, _, _ := i.sh.Feed.State()
+	_, barrier, _, _ := i.sh().Feed.State()
 	if barrier == 0 {
 		return time.Time{}
 	}
-	return i.sh.Clock.Moment(barrier)
+	return i.st.Clock.Moment(barrier)
 }
 
 func (i inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	return i.sh.onHeartbeat.add(func(b watch.Beat) {
-		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
+	return i.st.onHeartbeat.add(func(sh *Shard, b watch.Beat) {
+		if i.sh() == sh {
+			f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
+		}
 	})
 }
 
@@ -104,11 +127,11 @@ func (i inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) in
 	if !ok {
 		return 0
 	}
-	return i.sh.Barriers.Await(ctx, own.node, i.sh.Ledger.Next(), replicas)
+	return own.sh.Barriers.Await(ctx, own.node, own.sh.Ledger.Next(), replicas)
 }
 
 func (i inside) Keep(ctx context.Context, key string, payload []byte) (bool, error) {
-	j := i.sh.journal
+	j := i.st.journal
 	if j == nil {
 		return false, nil
 	}
@@ -120,12 +143,12 @@ func (i inside) Keep(ctx context.Context, key string, payload []byte) (bool, err
 }
 
 func (i inside) Forget(key string) {
-	i.sh.journal.Done(foreignKey+key, math.MaxInt64)
+	i.st.journal.Done(foreignKey+key, math.MaxInt64)
 }
 
 func (i inside) Kept(prefix string) map[string][]byte {
 	found := map[string][]byte{}
-	for key, payload := range i.sh.kept {
+	for key, payload := range i.st.kept {
 		if strings.HasPrefix(key, prefix) {
 			found[key] = payload
 		}
@@ -133,19 +156,19 @@ func (i inside) Kept(prefix string) map[string][]byte {
 	return found
 }
 
-func (i inside) KeyPrefix() string           { return i.sh.Config.KeyPrefix }
-func (i inside) MemoryOnly() bool            { return i.sh.memoryOnly() }
-func (i inside) Process() string             { return i.sh.process }
-func (i inside) WriteTimeout() time.Duration { return i.sh.Config.WriteTimeout }
-func (i inside) ReadTimeout() time.Duration  { return i.sh.Config.ReadTimeout }
-func (i inside) CloseTimeout() time.Duration { return i.sh.Config.CloseTimeout }
-func (i inside) Log() *slog.Logger           { return i.sh.Log }
+func (i inside) KeyPrefix() string           { return i.st.Config.KeyPrefix }
+func (i inside) MemoryOnly() bool            { return i.st.memoryOnly() }
+func (i inside) Process() string             { return i.st.process }
+func (i inside) WriteTimeout() time.Duration { return i.st.Config.WriteTimeout }
+func (i inside) ReadTimeout() time.Duration  { return i.st.Config.ReadTimeout }
+func (i inside) CloseTimeout() time.Duration { return i.st.Config.CloseTimeout }
+func (i inside) Log() *slog.Logger           { return i.st.Log }
 
 func (i inside) Go(f func(context.Context)) bool {
-	return i.sh.Spawn(func() { f(i.sh.Ctx) })
+	return i.st.Spawn(func() { f(i.st.Ctx) })
 }
 
-func (i inside) AddFindings(f func() []health.Finding) (stop func()) { return i.sh.others.add(f) }
+func (i inside) AddFindings(f func() []health.Finding) (stop func()) { return i.st.others.add(f) }
 
 func (o *others) add(f func() []health.Finding) (stop func()) {
 	o.mu.Lock()

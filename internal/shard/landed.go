@@ -15,7 +15,7 @@ var ErrChanged = errors.New("the master that took it is not the master any more"
 // its lock. ok is false when the master was given up meanwhile: the next one may not
 // have the write.
 func (st *Store) Landed(r Record, s Sent) (number uint64, newest, ok bool) {
-	if number, ok = s.shard.taken(r, s.node); !ok {
+	if number, ok = s.shard.taken(r, s.node, s.generation); !ok {
 		return 0, false, false
 	}
 	return number, !st.newerWaits(r), true

@@ -50,15 +50,19 @@ func (sh *Shard) NodeConfig(addr string) remote.Config {
 		DialTimeout:  sh.Config.DialTimeout,
 		MaxValue:     sh.Config.MaxValueBytes,
 		Sizes:        &sh.sizes,
-		Track:        &remote.Tracking{More: sh.tracked, Invalidated: sh.announcedByRedis},
+		Track:        sh.tracking(),
 	}
+}
+
+func (sh *Shard) tracking() *remote.Tracking {
+	return &remote.Tracking{More: sh.tracked, Invalidated: sh.announcedByRedis}
 }
 
 func (sh *Shard) Heartbeat() remote.Heartbeat {
 	return remote.Heartbeat{
 		Key:     sh.Config.KeyPrefix + "~b:" + sh.process,
 		Marker:  sh.Config.KeyPrefix + "~dataset",
-		Earlier: sh.journal.processes(sh.Config.KeyPrefix),
+		Earlier: sh.earlier(),
 		Book:    sh.unconfirmedWrites(),
 		Clocks:  sh.clocks,
 		Left:    sh.left,
@@ -75,13 +79,18 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 func (sh *Shard) masterUp(n *remote.Node) {
 	sh.Redis.Dials.Add("ok")
 	sh.reached.Store(true)
-	sh.status.mastered(n.Addr)
+	if !sh.clustered() {
+		sh.status.mastered(n.Addr)
+	}
+	sh.latest.Store(n)
 	sh.downtimes.end(n.Addr, sh.replayed.Load())
 	n.Epoch.Store(sh.Ledger.Epoch())
 	sh.flushes.forget()
 	sh.listen(n)
 	sh.Publish(n)
-	sh.status.Apply(masterVerified, nil)
+	if sh.everyMaster() {
+		sh.status.Apply(masterVerified, nil)
+	}
 	sh.WakeReplay()
 	sh.changedUnheard()
 }
@@ -112,8 +121,7 @@ func (st *Store) countDialError(err error) {
 // Publish lets every caller use the node, or none, and wakes who waits for one.
 func (sh *Shard) Publish(n *remote.Node) {
 	sh.Node.Store(n)
-	changed := make(chan struct{})
-	close(*sh.nodeChanged.Swap(&changed))
+	sh.stir()
 }
 
 // episodePatience is how old an episode may be for a write to wait for the next
@@ -130,16 +138,19 @@ func (st *Store) patientMaster(p *deadline.Budget, full string) (*Shard, *remote
 }
 
 // awaitMaster returns a master of the key other than not: at once if there is one, and
-// in Sentinel mode, where the next one is on its way, as soon as there is, within
+// in Sentinel and Cluster mode, where the next one is on its way, as soon as there is, within
 // ctx. nil: there is none.
 func (st *Store) awaitMaster(ctx context.Context, full string, not *remote.Node) (*Shard, *remote.Node) {
 	for {
 		sh := st.of(full)
 		changed := *sh.nodeChanged.Load()
+		if st.of(full) != sh {
+			continue
+		}
 		if n := sh.Node.Load(); n != nil && n != not {
 			return sh, n
 		}
-		if st.Config.Mode != health.ModeSentinel || sh.downtimes.age() > episodePatience {
+		if st.Config.Mode != health.ModeSentinel && !st.clustered() || sh.downtimes.age() > episodePatience {
 			return sh, nil
 		}
 		select {

@@ -66,7 +66,9 @@ func (l *Pipeline) Put(w *Outgoing) {
 	end := l.node.EndOf(w.TTL, time.Now())
 	w.Rec.SendAgain(End{From: end, To: end})
 	l.recs = append(l.recs, &w.Rec)
-	l.sends = append(l.sends, Sent{Mark: l.class.mark(l.shard, w.Rec.Key), shard: l.shard, node: l.node, span: remote.Span{Sent: time.Now()}, found: true})
+	s := l.class.begin(l.shard, l.node, w.Rec.Key)
+	s.span = remote.Span{Sent: time.Now()}
+	l.sends = append(l.sends, s)
 	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
 }
 

@@ -21,11 +21,17 @@ type PrefixDelete struct {
 	node  *remote.Node
 	rest  string
 	what  outbox.Prefix
+
+	generation uint32
+	parts      []prefixPart // in Cluster mode
 }
 
 // BeginDelete is to be called before a prefix is deleted. An error is why no master can
 // be told now; where it is not ErrNoScan, the delete can be kept for the next one.
 func (k *Class) BeginDelete(prefix string) (PrefixDelete, error) {
+	if k.st.clustered() {
+		return k.beginEverywhere(prefix)
+	}
 	sh := k.st.one
 	node := sh.Node.Load()
 	switch {
@@ -36,7 +42,7 @@ func (k *Class) BeginDelete(prefix string) (PrefixDelete, error) {
 	case !k.st.Outbox.Empty(): // older writes under the prefix may wait there
 		return PrefixDelete{}, ErrBehind
 	}
-	return PrefixDelete{k, sh, node, prefix, k.prefixNow(prefix)}, nil
+	return PrefixDelete{class: k, shard: sh, node: node, rest: prefix, what: k.prefixNow(prefix), generation: sh.Ledger.Generation()}, nil
 }
 
 func (k *Class) prefixNow(prefix string) outbox.Prefix {
@@ -45,13 +51,18 @@ func (k *Class) prefixNow(prefix string) outbox.Prefix {
 
 // Send deletes the keys, and returns how many there were.
 func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
+	if d.class.st.clustered() {
+		return d.everywhere(ctx)
+	}
 	n, at, err := d.class.deletePrefix(ctx, d.node, d.rest)
 	d.what.Lo, d.what.Hi = at, at
-	switch {
-	case err == nil && !d.shard.takenPrefixes([]outbox.Prefix{d.what}, d.node):
-		return n, Failed, ErrChanged
-	case err == nil:
+	if err == nil {
+		if _, ok := d.shard.takenPrefixes([]outbox.Prefix{d.what}, d.node, d.generation); !ok {
+			return n, Failed, ErrChanged
+		}
 		return n, Taken, nil
+	}
+	switch {
 	case remote.KindOf(err) == remote.Logical:
 		return n, Rejected, err
 	case d.node.Lacks("SCAN"):

@@ -30,6 +30,7 @@ type Answer struct {
 	TooLong bool
 
 	Asked Asked // the master; zero: there was none
+	Apart bool  // its slot moves, and not the master has answered: nothing covers that
 	Away  bool  // there is no master, and there should be one
 	Err   error // why there is no answer
 }
@@ -66,6 +67,9 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	}
 	asked := sh.askedNow(node)
 	v, err := node.Get(ctx, full, limit)
+	if k.st.clustered() && remote.KindOf(err).Unserved() {
+		return k.elsewhere(ctx, sh, node, full, err, asked, limit)
+	}
 	return k.answered(node, v, err, asked)
 }
 
@@ -105,6 +109,10 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 	asked := part.shard.askedNow(node)
 	found, _ := node.GetMany(ctx, ask, limit)
 	for j, i := range index {
+		if k.st.clustered() && remote.KindOf(found[j].Err).Unserved() {
+			as[i] = k.elsewhere(ctx, part.shard, node, full[i], found[j].Err, asked, limit)
+			continue
+		}
 		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
 	}
 }

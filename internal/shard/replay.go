@@ -73,7 +73,7 @@ func (sh *Shard) replay(ctx context.Context) {
 				sh.WakeReplay()
 			}
 		default:
-			sh.status.replayed(sh.Outbox.Empty)
+			sh.status.replayed(sh.nothingWaits)
 		}
 	}
 }

@@ -23,23 +23,27 @@ import (
 type Shard struct {
 	*Store
 
+	number uint32                  // in Cluster mode; never used again
+	slots  atomic.Pointer[slotsOf] // in Cluster mode; nil elsewhere: all keys are its
+	life   context.Context         // in Cluster mode: ends with the shard
+	end    context.CancelFunc
 	clocks *remote.Clocks // the servers'
 
 	// The master.
 	Node        atomic.Pointer[remote.Node] // the verified master, or nil
+	latest      atomic.Pointer[remote.Node] // the last one that was
 	nodeChanged atomic.Pointer[chan struct{}]
 	downtimes   *downtimes
 	Evicting    evicting
 
 	// What is owed to it.
-	Ledger      *outbox.Ledger // writes that it has taken, for as long as it could lose them
-	Barriers    *barriers
-	onHeartbeat listeners
-	wake        chan struct{} // the replayer's
-	batches     batches       // of the replay, whose goroutine alone uses it
-	dataset     dataset
-	undone      *undone
-	flushes     flushes
+	Ledger   *outbox.Ledger // writes that it has taken, for as long as it could lose them
+	Barriers *barriers
+	wake     chan struct{} // the replayer's
+	batches  batches       // of the replay, whose goroutine alone uses it
+	dataset  dataset
+	undone   *undone
+	flushes  flushes
 
 	// What others change.
 	Feed        *feed

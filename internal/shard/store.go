@@ -15,6 +15,7 @@ import (
 	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/slot"
 	"github.com/evercache/evercache/internal/topology"
 	"github.com/evercache/evercache/internal/watch"
 )
@@ -31,8 +32,13 @@ type Store struct {
 	left  *remote.Left // connections that were given up
 	cuts  acl.Cuts     // connections that ended at a question about rights
 
-	one    *Shard // the shard of all keys
-	routes topology.Table[Shard]
+	one      *Shard // the shard of all keys; nil in Cluster mode
+	nobody   *Shard // in Cluster mode: the shard of keys whose slot nobody owns. It has no master
+	routes   topology.Table[Shard]
+	complete atomic.Bool // every key has a shard
+	members  members     // Cluster mode
+
+	clusterView atomic.Pointer[watch.ClusterView] // what is known of the Cluster
 
 	reached atomic.Bool                // a master has been verified once
 	View    atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
@@ -40,13 +46,14 @@ type Store struct {
 	Redis   *redisStats
 	sizes   remote.Sizes // what masters refuse for its size
 
-	Outbox   *outbox.Box       // writes that no master has taken
-	journal  *journaled        // nil: there is no file
-	kept     map[string][]byte // in the journal by other packages, in an earlier process
-	Locks    *keylock.Locks
-	recovery recoveryStats
-	tombs    Tombs
-	others   others
+	Outbox      *outbox.Box       // writes that no master has taken
+	journal     *journaled        // nil: there is no file
+	kept        map[string][]byte // in the journal by other packages, in an earlier process
+	Locks       *keylock.Locks
+	recovery    recoveryStats
+	onHeartbeat listeners
+	tombs       Tombs
+	others      others
 
 	heard   *heard
 	Scripts *scripts
@@ -83,8 +90,16 @@ func New(o Config, clock *clock.Clock) *Store {
 		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
 	st.Ctx, st.cancel = context.WithCancelCause(context.Background())
-	st.one = newShard(st)
-	st.routes.Set(topology.Single(st.one))
+	st.members.all = map[uint32]*Shard{}
+	if st.clustered() {
+		st.nobody = newShard(st)
+		none, _ := topology.New[Shard](nil, slot.Set{})
+		st.routes.Set(none)
+	} else {
+		st.one = newShard(st)
+		st.routes.Set(topology.Single(st.one))
+		st.complete.Store(true)
+	}
 	clock.Late = func(now int64) {
 		for _, sh := range st.shards() {
 			sh.Feed.Doubt(now)
@@ -104,6 +119,11 @@ func (st *Store) Open() (err error) {
 	if st.memoryOnly() {
 		return nil
 	}
+	if st.clustered() {
+		st.members.watch = st.newClusterWatch()
+		st.Goes(st.followCluster)
+		return nil
+	}
 	st.Goes(st.one.keepMaster)
 	st.one.run(st.Goes)
 	return nil
@@ -114,7 +134,12 @@ func (st *Store) Single() *Shard { return st.one }
 
 // of is the shard that a key belongs to. It is to be asked for once for each try: the
 // next one may belong to another.
-func (st *Store) of(full string) *Shard { return st.routes.Get().Of(full) }
+func (st *Store) of(full string) *Shard {
+	if sh := st.routes.Get().Of(full); sh != nil {
+		return sh
+	}
+	return st.nobody
+}
 
 // shards are those that own slots.
 func (st *Store) shards() []*Shard { return st.routes.Get().Shards() }
@@ -193,6 +218,9 @@ func (st *Store) coveredByPrefix(full string) bool {
 
 // everyMaster reports whether each shard has a master in use.
 func (st *Store) everyMaster() bool {
+	if !st.complete.Load() {
+		return false
+	}
 	for _, sh := range st.shards() {
 		if sh.Node.Load() == nil {
 			return false

@@ -3,6 +3,7 @@ package shard
 import (
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // unconfirmed is what a master has taken and could still lose, as the nodes know it
@@ -22,10 +23,11 @@ func (b unconfirmed) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 }
 
 // taken enters what a master has taken into the ledger. ok is false when that
-// master is not ours any more.
-func (sh *Shard) taken(r outbox.Record, node *remote.Node) (number uint64, ok bool) {
+// master is not ours any more, or the slot of the record has left it since that
+// generation of the ledger.
+func (sh *Shard) taken(r outbox.Record, node *remote.Node, generation uint32) (number uint64, ok bool) {
 	sh.counted(node, func(epoch uint64) bool {
-		number, ok = sh.Ledger.Add(r, epoch, sh.Clock.Now())
+		number, ok = sh.Ledger.AddIn(r, epoch, generation, sh.Clock.Now())
 		return ok
 	})
 	if ok && sh.Ledger.Unconfirmed() == 1 {
@@ -34,12 +36,14 @@ func (sh *Shard) taken(r outbox.Record, node *remote.Node) (number uint64, ok bo
 	return number, ok
 }
 
-// takenPrefixes is Taken for deletes of prefixes.
-func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node) bool {
-	return sh.counted(node, func(epoch uint64) bool {
-		_, ok := sh.Ledger.AddPrefixes(ps, epoch, sh.Clock.Now())
+// takenPrefixes is taken for deletes of prefixes. left are slots that have left the master
+// meanwhile: there they are to be deleted once more.
+func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node, generation uint32) (left *slot.Set, ok bool) {
+	ok = sh.counted(node, func(epoch uint64) (ok bool) {
+		_, left, ok = sh.Ledger.AddPrefixesIn(ps, epoch, generation, sh.Clock.Now())
 		return ok
 	})
+	return left, ok
 }
 
 // counted does what only counts in the node's epoch. A dial that was given up

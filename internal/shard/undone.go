@@ -209,7 +209,7 @@ func (sh *Shard) undoneBy(r *outbox.Record) {
 	case r.Class != "":
 		sh.recallUndone(r.Key)
 	case k != nil: // the delete of a prefix
-		r.Class = k.Prefix
+		r.Class, r.Slot = k.Prefix, sh.slotOf(r.Key)
 		sh.sendAgain(*r)
 	}
 }

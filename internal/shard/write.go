@@ -42,6 +42,13 @@ type Sent struct {
 	span  remote.Span
 	done  int64 // when a Delete was executed, on the server's clock
 	found bool  // false: a Touch of a missing key
+
+	generation uint32 // of the ledger
+}
+
+// begin is a write that is to be sent.
+func (k *Class) begin(sh *Shard, node *remote.Node, full string) Sent {
+	return Sent{generation: sh.Ledger.Generation(), Mark: k.mark(sh, full), shard: sh, node: node, found: true}
 }
 
 // ErrBehind is why a write is not sent: what it must land after still waits.
@@ -52,6 +59,7 @@ var ErrBehind = errors.New("an earlier write of its key or prefix is still to be
 // when the write has its lock, or, where it gets none, when it is kept.
 func (st *Store) InTurn(w *Outgoing) (now int64) {
 	now = st.Clock.Next()
+	w.Rec.Slot = st.slotOf(w.Rec.Key)
 	w.Rec.Evictions = st.of(w.Rec.Key).Evicting.Generation.Load()
 	w.Rec.Since, w.Rec.Ends = now, now+int64(w.TTL)
 	return now
@@ -104,10 +112,13 @@ func (k *Class) deliver(p *deadline.Budget, sh *Shard, node *remote.Node, w *Out
 	ctx, limit := p.First()
 	for {
 		sent := k.send(ctx, sh, node, w, limit)
-		if kind := remote.KindOf(sent.Err); !kind.Outage() || kind.Refused() || p.Over() {
+		kind := remote.KindOf(sent.Err)
+		if !kind.Outage() || kind.Refused() || p.Over() || kind.Unserved() && kind != remote.Moved {
 			return sent
 		}
-		sh.downtimes.sign()
+		if kind != remote.Moved {
+			sh.downtimes.sign()
+		}
 		if sh, node = k.st.awaitMaster(p.Bounded(), w.Rec.Key, node); node == nil {
 			return sent
 		}
@@ -117,7 +128,7 @@ func (k *Class) deliver(p *deadline.Budget, sh *Shard, node *remote.Node, w *Out
 
 // send sends a write once.
 func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgoing, limit time.Duration) Sent {
-	s := Sent{Mark: k.mark(sh, w.Rec.Key), shard: sh, node: node, found: true}
+	s := k.begin(sh, node, w.Rec.Key)
 	if w.Rec.Kind != outbox.Delete {
 		if ctx, limit, s.Err = k.noteFirst(ctx, sh, node, w.TTL, w.Rec.Kind == outbox.Touch, limit); s.Err != nil {
 			s.Unsent = true
@@ -127,7 +138,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 	switch w.Rec.Kind {
 	case outbox.Delete:
 		s.span.Sent = time.Now()
-		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.st.process}, limit)
+		s.done, s.Err = k.delete(ctx, node, w.Rec.Key, limit)
 		if s.done != 0 {
 			k.st.tombs.Left(len(k.Tomb(w.Rec.Key)), k.st.Clock.Now())
 		}
@@ -154,6 +165,23 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 	return s
 }
 
+// delete removes a key. While its slot moves, its halves may be at two nodes.
+func (k *Class) delete(ctx context.Context, node *remote.Node, full string, limit time.Duration) (at int64, err error) {
+	began, d := time.Now(), remote.Del{Key: full, Tomb: k.Tomb(full), Process: k.st.process}
+	_, at, err = node.Delete(ctx, d, limit)
+	if kind := remote.KindOf(err); !k.st.clustered() || kind != remote.Ask && kind != remote.TryAgain {
+		return at, err
+	}
+	for range 2 { // the first answer may not name the other node
+		var left time.Duration
+		ctx, left = deadline.Remainder(ctx, limit, time.Since(began))
+		if _, at, err = remote.DeleteMoving(ctx, node, k.st.awaits(node, err), d, left); remote.KindOf(err) != remote.Ask {
+			break
+		}
+	}
+	return at, err
+}
+
 // executed is when the server executed the write, on its own clock.
 func (s *Sent) executed() (low, high int64) {
 	if s.done != 0 {
@@ -175,7 +203,7 @@ func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
 		return Sent{Outcome: NoMaster, Unsent: true, Err: k.st.AwayCause()}
 	}
 	ctx, limit := p.First()
-	s := Sent{Mark: k.mark(sh, w.Rec.Key), shard: sh, node: node, found: true}
+	s := k.begin(sh, node, w.Rec.Key)
 	if ctx, limit, s.Err = k.noteFirst(ctx, sh, node, w.TTL, false, limit); s.Err != nil {
 		s.Unsent = true
 		return s
