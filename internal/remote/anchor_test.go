@@ -286,6 +286,7 @@ func TestAnACLOfPrefixesAllowsAnchors(t *testing.T) {
 // A node without an anchor cannot tell what others have deleted: what is put back there
 // is a delete that nobody takes for his own.
 func TestWithoutAnAnchorAWriteIsPutBackAsADelete(t *testing.T) {
+	t.Parallel()
 	b := anchoredBed(t)
 	for _, kind := range []ReplayKind{Restore, Invalidate, Retime} {
 		b := b.fresh(t)

@@ -103,15 +103,18 @@ func (n *Node) leaveTombstone(ctx context.Context, d Del, asking bool, limit tim
 	c, bounded, cancel := n.begin(ctx, "delete", limit)
 	c.of.key = d.Tomb
 	defer cancel()
-	a := n.run(bounded, step{
+	at, err = n.run(bounded, d.tombStep(n.deadline(limit), asking)).marked()
+	return at, c.end(ctx, err)
+}
+
+func (d Del) tombStep(deadline string, asking bool) step {
+	return step{
 		script: scriptTomb,
 		keys:   []string{d.Tomb},
-		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds()), n.deadline(limit)},
+		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds()), deadline},
 		plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 		asking: asking,
-	})
-	at, err = a.marked()
-	return at, c.end(ctx, err)
+	}
 }
 
 func (n *Node) remove(ctx context.Context, key string, asking bool, limit time.Duration) (removed bool, err error) {

@@ -31,11 +31,11 @@ func TestTheNameOfAMissingCommandIsRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"unknown command 'FOO', with args beginning with: 'x'": "FOO",
 		"unknown command `foo`, with args beginning with: ":    "FOO",
-		"ERR unknown command":                                  "",
-		"ERR unknown command '\x1b[1m'":                        "",
-		"ERR unsupported command 'Wait'":                       "WAIT",
-		"ERR Command is not available: 'CLIENT'. See …":        "CLIENT",
-		"ERR something else":                                   "",
+		"ERR unknown command":                           "",
+		"ERR unknown command '\x1b[1m'":                 "",
+		"ERR unsupported command 'Wait'":                "WAIT",
+		"ERR Command is not available: 'CLIENT'. See …": "CLIENT",
+		"ERR something else":                            "",
 	} {
 		if got := commandIn(text); got != want {
 			t.Errorf("%q names %q, want %q", text, got, want)

@@ -56,14 +56,11 @@ type subject struct {
 }
 
 // tell is an error as it may be told: see tellable. A redirection is noted in it,
-// and told to the observer, once.
+// and told to the observer.
 func (n *Node) tell(err error, of subject) error {
 	k := KindOf(err)
 	if !k.Unserved() || !n.clustered() {
 		return tellable(err)
-	}
-	if _, told := RedirectOf(err); told {
-		return err
 	}
 	r := n.redirect(k, err, of)
 	if o, ok := n.obs.(RedirectObserver); ok {

@@ -71,6 +71,7 @@ func TestEachRedirectionOfAClusterIsToldApart(t *testing.T) {
 // A script with keys of two slots is a mistake of ours, and not of who wants the key
 // written: it waits, and is reported.
 func TestAScriptWithKeysOfTwoSlotsIsNoMistakeOfTheCaller(t *testing.T) {
+	t.Parallel()
 	b := anchoredBed(t)
 	declared := b.n.run(t.Context(), step{script: newScript("return redis.call('GET', KEYS[2])"), keys: []string{in(5, "a"), in(6, "b")}})
 	undeclared := b.n.run(t.Context(), step{script: newScript("#!lua\nreturn redis.call('GET', ARGV[1])"), keys: []string{in(5, "a")}, args: []string{in(6, "b")}})
