@@ -40,7 +40,7 @@ func (k *Class) BeginDelete(prefix string) (PrefixDelete, error) {
 }
 
 func (k *Class) prefixNow(prefix string) outbox.Prefix {
-	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.st.Clock.Now()}
+	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.st.Clock.Next()}
 }
 
 // Send deletes the keys, and returns how many there were.
