@@ -23,6 +23,7 @@ type sweep struct {
 	failed   map[uint64]bool        // the master refuses to delete a key under them
 	marked   int
 	cursor   uint64
+	noted    func(taken bool) // see undone.watch
 }
 
 // prefixes goes some way for all that wait; more: there is more to go. Where the
@@ -43,9 +44,11 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 			more = d.endSweep(s) || more
 		case (k == remote.Logical || k.Refused()) && !d.apart:
 			delete(d.sweeps, group)
+			s.noted(false)
 			d.apart, more = true, true
 		case k == remote.Logical || k.Refused():
 			delete(d.sweeps, group)
+			s.noted(false)
 			d.left = err
 			for _, p := range s.prefixes {
 				d.failed[p.Seq] = true
@@ -95,6 +98,7 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 		prefixes: ps, index: outbox.NewPrefixes(ps), classes: map[string]bool{},
 		dates: make(map[uint64]remote.Cond, len(ps)), failed: map[uint64]bool{},
 	}
+	s.noted = d.shard.undone.watch(s.index.Cover, d.shard.undone.AddDoubt) // what it deletes itself is announced too
 	for _, p := range ps {
 		s.classes[d.shard.ClassText(p.Text)] = true
 		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.shard.Config.KeyPrefix), ":")
@@ -188,13 +192,15 @@ func (d *drainage) mark(ctx context.Context, s *sweep) error {
 // refuses. It reports false when they wait for the next master.
 func (d *drainage) endSweep(s *sweep) bool {
 	sh := d.shard
+	defer s.noted(false)
 	var done []outbox.Prefix
 	for _, p := range s.prefixes {
 		if s.failed[p.Seq] {
 			d.failed[p.Seq] = true
-		} else {
-			done = append(done, p)
+			continue
 		}
+		p.Lo, p.Hi = s.dates[p.Seq].Lo, s.dates[p.Seq].Hi // a late write of another process is told by that
+		done = append(done, p)
 	}
 	if len(done) == 0 {
 		return true
@@ -202,6 +208,7 @@ func (d *drainage) endSweep(s *sweep) bool {
 	if !sh.takenPrefixes(done, d.node) {
 		return false
 	}
+	s.noted(true)
 	for _, p := range done {
 		sh.Outbox.DonePrefix(p.Seq)
 	}
@@ -209,4 +216,11 @@ func (d *drainage) endSweep(s *sweep) bool {
 	under := outbox.NewPrefixes(done).Cover
 	sh.everyClass(func(k *Class) { k.listener.Flush(under) }) // memory may hold what had no room in the outbox
 	return true
+}
+
+// leaveSweeps is for those that the next pass begins anew.
+func (d *drainage) leaveSweeps() {
+	for _, s := range d.sweeps {
+		s.noted(false)
+	}
 }

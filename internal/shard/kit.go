@@ -133,6 +133,8 @@ func (i inside) Kept(prefix string) map[string][]byte {
 	return found
 }
 
+func (i inside) Unasked() int { return i.sh.undone.Left() }
+
 func (i inside) KeyPrefix() string           { return i.sh.Config.KeyPrefix }
 func (i inside) MemoryOnly() bool            { return i.sh.memoryOnly() }
 func (i inside) Process() string             { return i.sh.process }

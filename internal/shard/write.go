@@ -42,6 +42,8 @@ type Sent struct {
 	span  remote.Span
 	done  int64 // when a Delete was executed, on the server's clock
 	found bool  // false: a Touch of a missing key
+
+	script bool // it was a script, and is announced to us too
 }
 
 // ErrBehind is why a write is not sent: what it must land after still waits.
@@ -132,7 +134,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 	}
 	switch w.Rec.Kind {
 	case outbox.Delete:
-		s.span.Sent = time.Now()
+		s.span.Sent, s.script = time.Now(), true
 		_, s.done, s.Err = node.Delete(ctx, remote.Del{Key: w.Rec.Key, Tomb: k.Tomb(w.Rec.Key), Process: k.st.process}, limit)
 		if s.done != 0 {
 			k.st.tombs.Left(len(k.Tomb(w.Rec.Key)), k.st.Clock.Now())
@@ -151,6 +153,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
+		s.script = w.InTime
 		leave := k.st.scripted(node, w.Rec.Key, w.InTime)
 		s.span, s.Err = node.Set(ctx, remote.Pair{
 			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process,
