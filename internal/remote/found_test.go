@@ -25,6 +25,7 @@ func (d *keeper) NextBarrier(*Node) (uint64, bool) {
 }
 
 func (d *keeper) Replaced(*Node, uint64) {}
+func (d *keeper) Marked(*Node, string)   {}
 
 func (d *keeper) Found(_ *Node, h Held) {
 	d.mu.Lock()

@@ -20,7 +20,7 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
-	shard.Of(client).Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", Unknown: true, Evictions: shard.Of(client).Evicting.Known().Last})
+	shard.Of(client).Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", BarrierUnknown: true, DatasetUnknown: true, Evictions: shard.Of(client).Evicting.Known().Last})
 	r, err := c.Set(t.Context(), "after", "v")
 	wantValue(t, r.Durability, err, evercache.Master)
 	waitUntil(t, 20*time.Second, func() bool { return shard.Of(client).Ledger.Unconfirmed() == 0 && shard.Of(client).Outbox.Empty() },
