@@ -51,6 +51,7 @@ func TestWhatRedisLostIsServedAsStaleWhicheverProcessReachedItFirst(t *testing.T
 		bFirst  bool // b marked the dataset
 		before  func(*testing.T, pair)
 		happens func(*testing.T, pair)
+		untold  bool // nothing tells that all is gone
 	}{
 		{name: "emptied", happens: func(t *testing.T, p pair) {
 			wantErr(t, p.b.client.Close(), nil)
@@ -77,11 +78,15 @@ func TestWhatRedisLostIsServedAsStaleWhicheverProcessReachedItFirst(t *testing.T
 			happens: func(t *testing.T, p pair) { p.again(t, redisproc.Empty) },
 		},
 		{
-			name: "emptied, and marker and barriers are hidden", config: []string{rights + " resetkeys ~c:* ~~d:* ~~p:* ~~s:* ~~t:*"},
+			name: "emptied, and the barriers are hidden", config: []string{rights + " resetkeys ~c:* ~~dataset ~~d:* ~~p:* ~~s:* ~~t:*"},
 			happens: func(t *testing.T, p pair) { p.again(t, redisproc.Empty) },
 		},
 		{
-			name:    "emptied, and nobody tells which run it is", config: []string{`rename-command INFO ""`},
+			name: "emptied, and marker and barriers are hidden", untold: true, config: []string{rights + " resetkeys ~c:* ~~d:* ~~p:* ~~s:* ~~t:*"},
+			happens: func(t *testing.T, p pair) { p.again(t, redisproc.Empty) },
+		},
+		{
+			name: "emptied, and nobody tells which run it is", config: []string{`rename-command INFO ""`},
 			happens: func(t *testing.T, p pair) { p.again(t, redisproc.Empty) },
 		},
 	} {
@@ -96,6 +101,9 @@ func TestWhatRedisLostIsServedAsStaleWhicheverProcessReachedItFirst(t *testing.T
 			p.heal(t)
 			_, err := p.a.Lookup(t.Context(), "k")
 			wantErr(t, err, ErrNotFound)
+			if h := p.a.client.Health(); hasFinding(h, "dataset-reset") == tt.untold || h.Recovery.DatasetResets > 1 {
+				t.Errorf("%d resets, findings %+v", h.Recovery.DatasetResets, h.Findings)
+			}
 			p.cut(t)
 			wantStale(t, p.a, "k", "v")
 		})
@@ -128,7 +136,9 @@ func TestWhatAnOlderDatasetLacksIsServedAsStale(t *testing.T) {
 func TestWhatWasDeletedIsNotTakenForLost(t *testing.T) {
 	t.Parallel()
 	deletes := map[string]func(*testing.T, pair){
-		"the key": func(t *testing.T, p pair) { wantMaster(t, func() (Receipt, error) { return p.b.Delete(t.Context(), "k") }) },
+		"the key": func(t *testing.T, p pair) {
+			wantMaster(t, func() (Receipt, error) { return p.b.Delete(t.Context(), "k") })
+		},
 		"a prefix": func(t *testing.T, p pair) {
 			_, _, err := p.b.DeletePrefix(t.Context(), "k")
 			wantErr(t, err, nil)

@@ -49,10 +49,10 @@ type Barrier struct {
 	SentAt time.Time
 	// Written: the node has taken it.
 	Written bool
-	Acked  int    // what WAIT said
-	Wrote  string // INFO replication right after the write
-	Info   string // INFO replication after the wait
-	Proof  error  // why WAIT or INFO are missing, such as an ACL
+	Acked   int    // what WAIT said
+	Wrote   string // INFO replication right after the write
+	Info    string // INFO replication after the wait
+	Proof   error  // why WAIT or INFO are missing, such as an ACL
 	// Late is how much of the time that it took was this process's own: it was busy.
 	Late time.Duration
 }
