@@ -63,8 +63,8 @@ func TestTheBookIsToldTheMarkerThatTheServerHas(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(n.Abandon)
-			if there := fmt.Sprint(ask(t, p, "GET", "~dataset")); d.marks[0] != there {
-				t.Errorf("the dial tells %q, and %q is there", d.marks[0], there)
+			if there := fmt.Sprint(ask(t, p, "GET", "~dataset")); d.marks[0] != there || d.lines[1] != "marked" {
+				t.Errorf("the dial tells %q in the order %v, and %q is there", d.marks[0], d.lines, there)
 			}
 			for _, lost := range []func(){
 				func() { ask(t, p, "DEL", "~dataset") },

@@ -30,7 +30,7 @@ func (d *keeper) Replaced(*Node, uint64) {}
 func (d *keeper) Marked(_ *Node, marker string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.marks = append(d.marks, marker)
+	d.lines, d.marks = append(d.lines, "marked"), append(d.marks, marker)
 }
 
 // marker is the last one that it was told.
