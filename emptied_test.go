@@ -165,7 +165,7 @@ func TestWhatWasDeletedIsNotTakenForLost(t *testing.T) {
 				remove(t, p)
 				p.again(t, redisproc.KeepData)
 				p.heal(t)
-				if !p.a.client.shard.Bereft() {
+				if !p.a.keys.Bereft("k") {
 					t.Fatal("the restart is not noticed")
 				}
 				read(t, p.a)
@@ -186,7 +186,7 @@ func TestAReconnectLosesNothing(t *testing.T) {
 	p.heal(t)
 	_, err := p.a.Lookup(t.Context(), "k")
 	wantErr(t, err, ErrNotFound)
-	if it := p.a.peek("k"); it != nil || p.a.client.shard.Bereft() {
+	if it := p.a.peek("k"); it != nil || p.a.keys.Bereft("k") {
 		t.Errorf("memory still holds %+v", it)
 	}
 }
@@ -201,7 +201,7 @@ func TestAServerThatTakesNoBarriersHasNotLostThem(t *testing.T) {
 	dials := c.client.Stats().RedisDials["ok"]
 	redisDo(t, p, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	waitUntil(t, 20*time.Second, func() bool { return c.client.Stats().RedisDials["ok"] > dials }, func() string { return "not dialled again" })
-	if h := c.client.Health(); hasFinding(h, "dataset-older") || hasFinding(h, "dataset-reset") || c.client.shard.Bereft() {
+	if h := c.client.Health(); hasFinding(h, "dataset-older") || hasFinding(h, "dataset-reset") || c.keys.Bereft("k") {
 		t.Errorf("findings %+v", h.Findings)
 	}
 }
