@@ -37,7 +37,7 @@ type Shard struct {
 	onHeartbeat listeners
 	wake        chan struct{} // the replayer's
 	batches     batches       // of the replay, whose goroutine alone uses it
-	dataset     dataset
+	dataset     datasets
 	undone      *undone
 	flushes     flushes
 
