@@ -18,6 +18,7 @@ func TestWhatAnotherDatasetHoldsIsNotCoherentForLong(t *testing.T) {
 		name            string
 		before, replace func(*testing.T, *redisproc.Process) // the key is newer there than in memory, or missing
 	}{
+		{"SWAPDB, and the ACL hides the marker", does("ACL", "SETUSER", "default", "resetkeys", "~c:*", "~~b:*", "~~d:*", "~~p:*", "~~s:*", "~~t:*"), does("SWAPDB", "0", "1")},
 		{"SWAPDB", does("COPY", "c:k", "c:k", "DB", "1"), does("SWAPDB", "0", "1")},
 		{"SWAPDB, nothing there", nil, does("SWAPDB", "0", "1")},
 		{"FLUSHDB", nil, does("FLUSHDB")},

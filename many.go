@@ -247,7 +247,9 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer
 		full[i] = c.full(f.Key())
 		f.Data.at, f.Data.mark = now, c.keys.Mark(full[i])
 	}
-	for i, a := range c.keys.ReadMany(ctx, full, c.policy.ReadTimeout) {
+	found := c.keys.ReadMany(ctx, full, c.policy.ReadTimeout)
+	c.askDeleted(ctx, func(i int) string { return fs[i].Key() }, found)
+	for i, a := range found {
 		as[i] = c.understood(a, fs[i].Data.mark)
 	}
 	return as

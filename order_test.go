@@ -365,6 +365,39 @@ func TestAWriteOfABlurredClockIsNotCalledTheNewerOne(t *testing.T) {
 	}
 }
 
+// What has yielded to a newer write is sent again as a delete when the server loses its
+// data. It does not take the newer write with it, whoever sends his first.
+func TestAWriteThatHasYieldedLeavesTheNewerOneAlone(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"either", "the newer one"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, Policy{TTL: time.Hour}, Policy{TTL: time.Hour})
+			p.cut(t)
+			wantWritten(t, Memory)(p.a.Set(t.Context(), "k", "ours"))
+			time.Sleep(100 * time.Millisecond)
+			wantMaster(t, func() (Receipt, error) { return p.b.Set(t.Context(), "k", "newer") })
+			p.heal(t)
+			if n := p.a.client.Health().Recovery.Superseded; n != 1 {
+				t.Fatalf("%d writes have yielded, want 1", n)
+			}
+			a, b := times(p.a.client), times(p.b.client)
+			if first == "the newer one" {
+				p.cut(t)
+				a = times(p.a.client)
+			}
+			kill(t, p.server)
+			restart(t, p.server, redisproc.Empty)
+			returned(t, p.b.client, b)
+			if first == "the newer one" {
+				wantErr(t, p.link.Refuse(false), nil)
+			}
+			returned(t, p.a.client, a)
+			wantInRedis(t, p.server, "c:k", "newer")
+		})
+	}
+}
+
 // A kept write that yields to a tombstone of nobody is not put back. But it is newer than
 // what another process wrote before it, and which that one puts back when the server
 // loses its data, tombstones included. Nor may that stand then.

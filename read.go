@@ -182,6 +182,7 @@ type answer[V any] struct {
 	junk   string      // the sum of what is there and does not decode
 	missed shard.Asked // when the master was asked
 	apart  bool        // its slot moves, and not the master has answered
+	lost   bool        // Redis has no value, since it has lost data
 	err    error
 	away   error // there is no master: the key waits in the outbox to be deleted
 }
@@ -201,7 +202,7 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 		c.deleted(ctx, f, l, a.away)
 	case a.err == nil:
 		f.Data.missed = a.missed
-		c.absent(ctx, f, l, a.junk)
+		c.absent(ctx, f, l, a)
 	case ctx.Err() != nil && shard.Canceled(a.err):
 		f.Abandon() // the leader left; another caller leads
 	default:
@@ -212,7 +213,13 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
-	return c.understood(c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout), m)
+	a := c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout)
+	if a.Missing() && c.keys.Bereft(key) {
+		as := []shard.Answer{a}
+		c.askDeleted(ctx, func(int) string { return key }, as)
+		a = as[0]
+	}
+	return c.understood(a, m)
 }
 
 // understood is what an answer means for the class. m is of before it was asked.
@@ -231,7 +238,7 @@ func (c *Cache[V]) understood(a shard.Answer, m shard.Mark) answer[V] {
 		c.undecodable()
 		return answer[V]{junk: a.Useless, missed: a.Asked}
 	case !a.Found:
-		return answer[V]{missed: a.Asked}
+		return answer[V]{missed: a.Asked, lost: a.Lost}
 	}
 	return c.fromRedis(a, m)
 }
@@ -291,12 +298,12 @@ func (c *Cache[V]) waitingItem(a shard.Answer) (it *local.Item, junk string) {
 const expiryTolerance = 500 * time.Millisecond
 
 // absent concludes a flight whose key is not in Redis.
-func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], junk string) {
+func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
 	key, now := f.Key(), c.client.store.Clock.Now()
 	it := c.peek(key)
-	switch lives := it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil); {
-	case !lives || !c.keys.Connected(key):
-	case c.keys.Bereft(key) && !it.Absent:
+	switch {
+	case !lives(it, now) || !c.keys.Connected(key):
+	case a.lost && !it.Absent:
 		it = replaced(it, now)
 		f.Keep(func() { c.put(key, it) })
 	default:
@@ -307,7 +314,7 @@ func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], ju
 		f.Settle(Entry[V]{}, ErrNotFound)
 		return
 	}
-	c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, replaces: junk})
+	c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, replaces: a.junk})
 }
 
 // deleted concludes a flight of a key that was deleted here while Redis is away. What

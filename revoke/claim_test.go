@@ -30,7 +30,10 @@ func (l afterScan) Ask(ctx context.Context, limit time.Duration, commands ...[]s
 // reader is a session of a list that does nothing by itself.
 func reader(t *testing.T, server *redistest.Server) *session {
 	t.Helper()
-	client, err := evercache.Open(t.Context(), evercache.Options{Addr: server.Addr(), Logger: slog.New(slog.DiscardHandler)})
+	client, err := evercache.Open(t.Context(), evercache.Options{
+		Addr: server.Addr(), Logger: slog.New(slog.DiscardHandler),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, // a test machine is busy
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ func (l *List) sweep() {
 		if _, err := l.pruneOnce(l.ctx, m, 0); err != nil {
 			return
 		}
+		l.renew(l.ctx, m)
 	}
 	dead := l.lastLiving(m)
 	l.set.sweep(dead)

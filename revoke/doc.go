@@ -16,7 +16,9 @@
 // answer Unknown, and the policy decides; the default is to deny.
 //
 // What Redis loses (a failover, a restart from an old file, FLUSHALL, eviction)
-// is put back by any process that lives. A process that starts does not believe
+// is put back by any process that lives. The processes of a list know each other:
+// after a loss none says that it knows all before the others have put back what they
+// have, or half a minute is over. A process that starts does not believe
 // a set in Redis that does not carry the marker of a complete one, so that an
 // emptied Redis is not taken for "nothing is revoked".
 package revoke

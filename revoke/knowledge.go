@@ -5,7 +5,7 @@ import "time"
 const (
 	// graceRunning is how long after a change of master, or a loss of data, the
 	// knowledge stands still: whoever has something that the master lacks, and has
-	// it acknowledged, puts it there in that time.
+	// it acknowledged, puts it there in that time. Peers that need longer are waited for.
 	graceRunning = 3 * time.Second
 	// graceFresh is the same for a process that has no knowledge yet. What it does
 	// not find may be a million entries that another is putting back.

@@ -42,6 +42,12 @@ type List struct {
 	claimed   string  // the last claim of this process; only follow uses it
 	seen      outlook // of the set when it was looked at last; only follow uses it
 
+	name    string          // of this list among the processes that hold it
+	others  map[string]bool // those of which this one knows; only follow uses it
+	renewed atomic.Int64    // when they last heard of this one; 0: never
+
+	absence time.Duration // how long others are waited for; replaced in tests
+
 	moved    chan struct{} // closed and replaced when the stream has been read further; guarded by mu
 	position position
 
@@ -127,9 +133,11 @@ func newList(client *evercache.Client, p Policy) (*List, error) {
 		keys:     keys,
 		set:      newSet(p.MaxEntries),
 		own:      newPending(),
+		name:     newPeer(k.Process()),
 		start:    time.Now().Add(-1), // asOf is never 0 by accident
 		wall:     time.Now,
 		pace:     usualPace,
+		absence:  p.absence(),
 		ready:    make(chan struct{}),
 		moved:    make(chan struct{}),
 		confirms: make(chan confirm, 1),
@@ -238,6 +246,9 @@ func (l *List) Shutdown(ctx context.Context) error {
 		}
 	}
 	l.wg.Wait()
+	if first {
+		l.depart(ctx)
+	}
 	if _, _, unsaved := l.own.depth(); unsaved > 0 && !l.kit.MemoryOnly() {
 		return &evercache.UnsavedError{Writes: unsaved}
 	}
@@ -275,7 +286,7 @@ func (l *List) drain(ctx context.Context) {
 // lost something: the others may have been told less, and this one is not there to
 // notice.
 func (l *List) leave(ctx context.Context, m kit.Master) {
-	if m == nil || !l.known.Load() {
+	if m == nil {
 		return
 	}
 	v, err := l.keys.run(ctx, m.Do, l.kit.WriteTimeout(), lookScript)

@@ -68,8 +68,8 @@ type Policy struct {
 
 	// NoFirstUse: a set without a marker is never believed, until somebody calls
 	// Init (evercache revoke init), or MaxLife has been watched. Otherwise it is
-	// believed, with a warning, when no marker has appeared for five seconds,
-	// which is longer than any living process needs to put back what was lost.
+	// believed, with a warning, when no marker has appeared for five seconds, and no
+	// living process has come back in that time to put back what was lost.
 	NoFirstUse bool
 
 	// OnDemand: the list does nothing, and leaves nothing in Redis, until it is used:

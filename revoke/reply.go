@@ -128,16 +128,18 @@ func parseWhere(v any) (id string, seq int64, err error) {
 // look is what the look script answers.
 type look struct {
 	markers []marker
-	card    int64 // members
-	count   int64 // what it should be
-	seq     int64 // of the last entry of the stream
-	counted bool  // there is a count
-	healing bool  // a process that has held a complete set is putting back what it lacks
+	card    int64             // members
+	count   int64             // what it should be
+	seq     int64             // of the last entry of the stream
+	counted bool              // there is a count
+	state   string            // names what peers are
+	peers   map[string]string // the processes of the list, and what they have done; nil: not asked for
+	healing bool              // a process that has held a complete set is putting back what it lacks
 }
 
 func parseLook(v any) (l look, err error) {
 	list, ok := v.([]any)
-	if !ok || len(list) != 5 {
+	if !ok || len(list) != 7 {
 		return l, fmt.Errorf("look: %w", errReply)
 	}
 	for _, t := range texts(list[0]) {
@@ -149,6 +151,10 @@ func parseLook(v any) (l look, err error) {
 	l.counted = list[3] != nil
 	for _, t := range texts(list[4]) {
 		l.healing = l.healing || strings.HasPrefix(t, healerHead)
+	}
+	l.state = text(list[5])
+	if list[6] != nil {
+		l.peers = parsePeers(texts(list[6]))
 	}
 	return l, nil
 }

@@ -148,11 +148,19 @@ if type(changed) == 'table' then return changed end
 return {missing, changed}`)
 
 	// look at what tells whether the set is complete. Numbers that are not ours are none.
+	// The peers are told to who says which state of them it knows, if that is not this, and
+	// its own member: without that the set is another one.
 	lookScript = newScript(`
-local n = redis.pcall('HMGET', KEYS[3], 'seq', 'count')
-if n.err then n = {false, false} end
+local n = redis.pcall('HMGET', KEYS[3], 'seq', 'count', 'here')
+if n.err then n = {false, false, false} end
+local state, peers = false, false
+if ARGV[1] then state = (n[3] or '') .. (redis.call('ZSCORE', KEYS[1], ARGV[2]) and ':in' or ':out') end
+if ARGV[1] and ARGV[1] ~= state then
+  peers = redis.call('ZRANGEBYSCORE', KEYS[1], '(` + peerBase + `', '` + peerLast + `', 'LIMIT', 0, 1000)
+end
 return {redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf', 'LIMIT', 0, 16), redis.call('ZCARD', KEYS[1]), n[1], n[2],
-  redis.call('ZRANGEBYSCORE', KEYS[1], '` + claimScore + `', '` + claimScore + `', 'LIMIT', 0, 64)}`)
+  redis.call('ZRANGEBYSCORE', KEYS[1], '` + claimScore + `', '` + claimScore + `', 'LIMIT', 0, 64),
+  state, peers}`)
 
 	// where the stream ends, and the number that belongs there. What is no stream goes.
 	whereScript = newScript(lastNumber + `
@@ -177,14 +185,17 @@ redis.call('ZADD', KEYS[1], '` + claimScore + `', ARGV[2])
 return 1`)
 
 	// mark: the marker, the print it must not disagree with, the claim that must
-	// be there (or nothing), the number that the stream is at. 0 = not marked.
+	// be there (or nothing), the number that the stream is at, and members that go: peers
+	// that are not waited for any more. 0 = not marked.
 	markScript = newScript(lastNumber + `
 if ARGV[3] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[3]) then return 0 end
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
   if string.sub(m, 1, 2) == 'm:' and string.sub(m, 1, #ARGV[2]) ~= ARGV[2] then return 0 end
 end
 local seq = math.max(last(), tonumber(ARGV[4]))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '` + claimScore + `', '+inf')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '` + claimScore + `', '` + claimScore + `')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(` + peerLast + `', '+inf')
+for i = 5, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
 redis.call('ZADD', KEYS[1], '+inf', ARGV[1])
 redis.call('HSET', KEYS[3], 'seq', string.format('%.0f', seq), 'count', redis.call('ZCARD', KEYS[1]))
 return 1`)

@@ -19,7 +19,7 @@ const (
 // send puts the revocations of this process on every master there is, until ctx
 // ends.
 func (l *List) send(ctx context.Context) {
-	var last kit.Master
+	var last, shown kit.Master
 	delay := retryFirst
 	for ctx.Err() == nil {
 		m, changed := l.kit.Master()
@@ -40,11 +40,20 @@ func (l *List) send(ctx context.Context) {
 			}
 			continue
 		}
-		if err := l.give(ctx, m, batch); err != nil {
+		err := l.show(ctx, m, shown)
+		if err == nil {
+			shown = m
+			err = l.give(ctx, m, batch)
+		}
+		if err != nil {
 			l.own.back(batch)
 			l.fault.Store(&err)
 			_ = pause(ctx, delay/2+rand.N(delay)) // its end is that of the loop
 			delay = min(2*delay, retryMost)
+			continue
+		}
+		if now, _ := l.kit.Master(); now != m {
+			l.own.back(batch) // who reads from the next one may have put back what there was before this
 			continue
 		}
 		l.own.took(batch, m)

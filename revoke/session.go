@@ -27,12 +27,29 @@ type session struct {
 	reading  uint32    // the number of the snapshot
 	id       string    // of the last entry of the stream that was read
 	seq      int64     // its number
+
+	peers   map[string]string // what the last look said of the processes of the list
+	state   string            // names that
+	joined  string            // what this process entered for itself, before the snapshot
+	met     bool              // nobody is waited for, or not any more
+	givenUp []string          // members of those that were waited for in vain
+	lives   map[string]bool   // of the dataset, that peers have named
+	told    string            // the last event about them
 }
 
-// attach finds out whose data this is. A master that gets its first replica gives
+// attach finds out whose data this is, and what may be done with it.
+func (s *session) attach(ctx context.Context) error {
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	s.askRights(ctx)
+	return nil
+}
+
+// identify finds out whose data this is. A master that gets its first replica gives
 // it another name: who went on under the old one would be at odds with who came
 // later, and each would mark the set in turn.
-func (s *session) attach(ctx context.Context) error {
+func (s *session) identify(ctx context.Context) error {
 	infos := [][]string{{"INFO", "server"}, {"INFO", "replication"}, {"INFO", "memory"}}
 	of := func(ask asker) (string, error) {
 		replies, err := ask(ctx, s.patience(), infos...)
@@ -59,7 +76,6 @@ func (s *session) attach(ctx context.Context) error {
 	if was != "" && was != s.life {
 		s.since = time.Now()
 	}
-	s.askRights(ctx)
 	return nil
 }
 

@@ -24,6 +24,11 @@ func (s *session) snapshot(ctx context.Context) error {
 	}
 	o := weigh(l, s.print, s.life)
 	s.compare(ctx, o)
+	if !o.foreign {
+		if err := s.join(ctx); err != nil {
+			return err
+		}
+	}
 	if !o.sound() && !o.foreign {
 		if l, err = s.claimSet(ctx, o); err != nil {
 			return err
@@ -51,7 +56,10 @@ func (s *session) snapshot(ctx context.Context) error {
 	if err := s.putBack(ctx, s.m, s.reading); err != nil {
 		return err
 	}
-	return s.done(ctx)
+	if err := s.done(ctx); err != nil {
+		return err
+	}
+	return s.arrive(ctx)
 }
 
 // claimSet waits a moment, in which another process may put things right, and then

@@ -32,20 +32,22 @@ func (s *session) tail(ctx context.Context) error {
 		last, ok := follows(s.seq, l.seq, items)
 		if s.seq = last; !ok && len(items) < tailCount {
 			s.stats.gaps.Add(1)
+			s.since = time.Now() // the set may be another one
 			return errAgain
 		}
+		s.meet(l)
 		if err := s.consider(ctx, weigh(l, s.print, s.life)); err != nil {
 			return err
 		}
 		if len(items) < tailCount {
-			s.vouch(sent, weigh(l, s.print, s.life))
+			s.vouch(ctx, sent, weigh(l, s.print, s.life))
 		}
 	}
 }
 
 // ask looks at the set, and then waits for what is new in the stream.
 func (s *session) ask(ctx context.Context) (look, []item, error) {
-	replies, err := s.link.Ask(ctx, block+s.patience(), s.keys.command(lookScript, s.whole),
+	replies, err := s.link.Ask(ctx, block+s.patience(), s.keys.command(lookScript, s.whole, s.state, peerMember(s.name, s.life)),
 		[]string{"XREAD", "COUNT", strconv.Itoa(tailCount), "BLOCK", strconv.FormatInt(block.Milliseconds(), 10), "STREAMS", s.keys.stream, s.id})
 	if err = firstError(replies, err, 2); err != nil {
 		if s.whole || !noHash(err) {
@@ -105,11 +107,37 @@ func (s *session) consider(ctx context.Context, o outlook) error {
 	if !known && o.healing && !o.settled && time.Since(s.began) < graceHealing {
 		s.since = time.Now()
 	}
+	if err := s.stay(ctx, o); err != nil {
+		return err
+	}
 	switch s.next(o, known, time.Since(s.since)) {
 	case startAgain:
 		return errAgain
 	case markIt:
-		return s.mark(ctx, !o.marked && !known)
+		if !s.awaits(ctx, o) {
+			return s.mark(ctx, !o.marked && !known)
+		}
+	}
+	return nil
+}
+
+// stay makes sure that this process is among the peers, in the present life of the
+// dataset; else the set is read again.
+func (s *session) stay(ctx context.Context, o outlook) error {
+	if o.foreign {
+		return nil
+	}
+	if !s.isIn() {
+		s.since = time.Now()
+		return errAgain
+	}
+	if was := s.life; s.stranger() {
+		if err := s.identify(ctx); err != nil {
+			return err
+		}
+		if s.life != was {
+			return errAgain
+		}
 	}
 	return nil
 }
@@ -135,8 +163,8 @@ func (s *session) mark(ctx context.Context, firstUse bool) error {
 	m := marker{s.print, s.life}
 	claim := s.claim
 	s.claim = ""
-	v, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), markScript,
-		m.member(), markerHead+s.print+":", claim, strconv.FormatInt(s.seq, 10))
+	args := append([]string{m.member(), markerHead + s.print + ":", claim, strconv.FormatInt(s.seq, 10)}, s.givenUp...)
+	v, err := s.keys.run(ctx, s.m.Do, s.kit.WriteTimeout(), markScript, args...)
 	if err != nil || number(v) != 1 {
 		return err
 	}
@@ -155,10 +183,10 @@ func (s *session) mark(ctx context.Context, firstUse bool) error {
 
 // vouch moves the moment up to which everything is known: a question that was
 // sent to the master brought nothing new, and the master was the only one.
-func (s *session) vouch(sent time.Time, o outlook) {
+func (s *session) vouch(ctx context.Context, sent time.Time, o outlook) {
 	p := position{master: s.m, seq: s.seq}
 	defer func() { s.moveTo(p) }()
-	if !s.complete || o.foreign || !o.sound() && time.Since(s.since) < wait(s.known.Load(), false) {
+	if !s.complete || o.foreign || !o.sound() && time.Since(s.since) < wait(s.known.Load(), false) || s.awaits(ctx, o) {
 		return
 	}
 	s.notes.reading.Store(nil)

@@ -49,6 +49,10 @@ type Kit interface {
 	CloseTimeout() time.Duration
 	Log() *slog.Logger
 
+	// Unasked is of how many keys it is not known yet whether a late write of another
+	// process has undone one of ours: Redis is still to be asked.
+	Unasked() int
+
 	// Go runs f on a goroutine that the client waits for when it is closed; the
 	// context ends then. false: it is closed already.
 	Go(f func(context.Context)) bool

@@ -47,37 +47,46 @@ func New(maxEntries int, maxBytes int64) *Box {
 	return &Box{maxEntries: maxEntries, maxBytes: maxBytes, most: maxPrefixes, byKey: map[string]*list.Element{}, order: list.New(), prefixes: newPrefixIndex[Prefix]()}
 }
 
-// Put keeps r in place of an older record of its key. A Touch is merged into
+// Put is Keep for those who do not ask what came of r.
+func (b *Box) Put(r Record) error {
+	_, err := b.Keep(r)
+	return err
+}
+
+// Keep keeps r in place of an older record of its key. A Touch is merged into
 // the Set that waits for its key, and changes nothing where a delete of the key
 // waits: there will be nothing to touch. One that does not fit is left out,
 // since the key then ends when it would have. Another record that does not fit
 // becomes an Invalidate, and that the delete of its class. A newer record of the
-// key stays. ErrFull: r is not kept, and nothing else has changed.
-func (b *Box) Put(r Record) error {
+// key stays, and so does the delete of a prefix of it: that came after r, which is
+// void then. overtaken: it was so. ErrFull: r is not kept, and nothing else has changed.
+func (b *Box) Keep(r Record) (overtaken bool, _ error) {
 	b.mu.Lock()
 	defer b.unlock()
 	switch old := b.get(r.Key); {
 	case r.Kind == Touch && b.deletes(r.Key):
-		return nil
+		return false, nil
 	case r.Kind == Touch && old != nil && old.Kind == Set && r.Since < old.Since:
-		return nil // it touched what was there before
+		return true, nil // it touched what was there before
 	case r.Kind == Touch && old != nil && old.Kind == Set:
 		touch := r
 		r = *old
 		if r.TakeEnd(&touch); old.Verify && !b.fits(r) {
 			b.overflow++ // a master has the value: it is not deleted for want of room
-			return nil
+			return false, nil
 		}
 	case old != nil && old.Since > r.Since:
 		old.yielded(&r)
-		return nil
+		return true, nil
 	case old != nil:
 		r.Floor = max(r.Floor, old.floor())
 		r.heed(old)
+	case b.deletedSince(&r):
+		return true, nil
 	}
 	if b.fits(r) {
 		b.put(r)
-		return nil
+		return false, nil
 	}
 	lost, err := uint64(1), error(nil)
 	switch d := r.keyOnly(); {
@@ -86,12 +95,27 @@ func (b *Box) Put(r Record) error {
 		b.put(d)
 	default:
 		if lost, err = b.putPrefix(r.wish()); err != nil {
-			return err
+			return false, err
 		}
 		lost++
 	}
 	b.overflow += lost
-	return nil
+	return false, nil
+}
+
+// deletedSince reports whether a prefix of the key waits that was deleted after r was
+// made: r was kept only now. It would not settle the key, which others may have written
+// between the two. Under a prefix that was made of several nobody knows whether it was
+// one of these.
+func (b *Box) deletedSince(r *Record) bool {
+	p := b.covered(r.Key)
+	if p == nil || r.Since >= p.Since {
+		return false
+	}
+	if p.Joined && r.Kind == Set {
+		b.overflow++
+	}
+	return true
 }
 
 // deletes reports whether what waits for the key is its delete.
@@ -175,7 +199,9 @@ func (b *Box) PutPrefix(p Prefix) error {
 	return err
 }
 
-// putPrefix also tells how many values were dropped under it.
+// putPrefix also tells how many values were dropped under it. All that it takes the
+// place of is dropped, also what got its turn later than p: so p becomes as new as the
+// newest of it. What others wrote before that must go too.
 func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	under := b.prefixes.under(p.Text) // p covers them
 	bytes := b.prefixes.bytes + prefixCost(p.Text)
@@ -185,14 +211,23 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 	if b.prefixes.len()-len(under) >= b.most || bytes > maxPrefixBytes(b.maxBytes) {
 		return 0, ErrFull
 	}
-	b.mirrorPrefix(&p, b.removePrefixes(under))
+	var dropped []string
+	was := b.removePrefixes(under)
+	for i := range was {
+		p.noOlderThan(was[i].Since)
+	}
 	for key := range b.byKey {
-		if strings.HasPrefix(key, p.Text) {
-			if b.get(key).Kind == Set {
+		if r := b.get(key); strings.HasPrefix(key, p.Text) {
+			if r.Kind == Set {
 				sets++
 			}
-			b.giveUp(key)
+			p.noOlderThan(r.Since)
+			dropped = append(dropped, key)
 		}
+	}
+	b.mirrorPrefix(&p, was)
+	for _, key := range dropped {
+		b.giveUp(key)
 	}
 	b.seq++
 	p.Seq = b.seq

@@ -167,7 +167,7 @@ func TestAPrefixCoversWhatWasWrittenBeforeIt(t *testing.T) {
 	b := New(100, 1<<20)
 	put(t, b, set("ab1", "old"), set("b", "kept"), touch("ab2"))
 	putPrefix(t, b, class+"ab")
-	put(t, b, set("ab3", "later"))
+	put(t, b, at(20, set("ab3", "later")))
 	if diff := cmp.Diff([]string{"delete c:ab*", "set b=kept until 1000"}, waiting(b)); diff != "" {
 		t.Errorf("what may be sent at this moment (-want +got):\n%s", diff)
 	}
@@ -206,7 +206,7 @@ func TestWhatIsUnderAPrefixIsNotSentBeforeThePrefixIsDone(t *testing.T) {
 	b := New(100, 1<<20)
 	put(t, b, set("b", "1"))
 	putPrefix(t, b, class+"a")
-	put(t, b, set("a1", "2"))
+	put(t, b, at(20, set("a1", "2")))
 	if rs := b.Oldest(10, nil); len(rs) != 1 || rs[0].Key != class+"b" {
 		t.Errorf("Oldest gives %v", rs)
 	}

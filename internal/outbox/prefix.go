@@ -38,6 +38,13 @@ func joinedTo(n int) int { return n - n/16 }
 // wish is what is left of a record when even its key has no room.
 func (r *Record) wish() Prefix { return Prefix{Text: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi} }
 
+// noOlderThan dates p anew where something was done after it. No master knows of that.
+func (p *Prefix) noOlderThan(since int64) {
+	if p.Since < since {
+		p.Since, p.Lo, p.Hi = since, 0, 0
+	}
+}
+
 // within reports whether whoever deletes q deletes what p would.
 func (p *Prefix) within(q *Prefix) bool {
 	return strings.HasPrefix(p.Text, q.Text) && p.Since <= q.Since && (p.Joined || !q.Joined) &&

@@ -83,6 +83,9 @@ redis.call('TYPE', KEYS[3])
 	scriptOlder: newScript(`local KEYS = {KEYS[1], '', '', ARGV[#ARGV]}
 redis.call('TYPE', KEYS[4])
 ` + scriptOlder.text),
+	scriptDeleted: newScript(`local KEYS = {KEYS[1], KEYS[2], ARGV[#ARGV]}
+redis.call('TYPE', KEYS[3])
+` + scriptDeleted.text),
 	scriptRestore:    newScript(withAnchor + scriptRestore.text),
 	scriptInvalidate: newScript(withAnchor + scriptInvalidate.text),
 	scriptTouch:      newScript(withAnchor + scriptTouch.text),

@@ -25,16 +25,19 @@ type Book interface {
 	// Replaced is called when a node has another dataset than at its last barrier,
 	// before the next one counts. holds is the last barrier of ours that it had; 0: none.
 	Replaced(n *Node, holds uint64)
+	// Marked tells the marker of the node's dataset, whoever wrote it: when it is dialled,
+	// after Found, and after each barrier that it takes.
+	Marked(n *Node, marker string)
 }
 
 // Held is what a node held when it was dialled.
 type Held struct {
 	Addr    string
 	Barrier uint64 // the last of ours that it has; 0: none
-	// Dataset is the marker of its dataset, "" where it has none. Unknown: the
-	// ACL forbids to ask for it.
-	Dataset string
-	Unknown bool
+	Dataset string // the marker of its dataset; "": it has none
+	// Nobody can tell: the ACL forbids to ask, somebody has overwritten the key, or no
+	// barrier was known to be under it.
+	BarrierUnknown, DatasetUnknown bool
 	// Fresh: no barrier was known to be under the key that was asked for. That there is
 	// none does not show that the dataset is another.
 	Fresh bool
@@ -46,12 +49,14 @@ type Held struct {
 
 // Barrier is what came back of a numbered write that waited for replicas.
 type Barrier struct {
-	N      uint64 // written, or only counted where the ACL forbids the key
+	N      uint64 // written, or only counted where the node does not take it
 	SentAt time.Time
-	Acked  int    // what WAIT said
-	Wrote  string // INFO replication right after the write
-	Info   string // INFO replication after the wait
-	Proof  error  // why WAIT or INFO are missing, such as an ACL
+	// Written: the node has taken it.
+	Written bool
+	Acked   int    // what WAIT said
+	Wrote   string // INFO replication right after the write
+	Info    string // INFO replication after the wait
+	Proof   error  // why WAIT or INFO are missing, such as an ACL
 	// Late is how much of the time that it took was this process's own: it was busy.
 	Late time.Duration
 
@@ -113,6 +118,7 @@ func (n *Node) beatOnce(ctx context.Context, replicas int) (Barrier, error) {
 		n.refused.Store(nil)
 		n.noBeat.lift()
 		n.twins.beaten.Store(&written{b.Key, b.N})
+		b.Written = true
 	case k == OK:
 	case k == NoPerm:
 		n.noBeat.set()
@@ -270,23 +276,8 @@ func (n *Node) find(ctx context.Context) error {
 	if held.Evictions, err = n.askEvictions(ctx); err != nil {
 		return wrap("ask for evictions", err)
 	}
-	for i, take := range []func(string){
-		func(s string) { held.Barrier, _ = strconv.ParseUint(strings.TrimSpace(s), 10, 64) },
-		func(s string) { held.Dataset = s },
-	} {
-		if i == 1 && n.heartbeat.Marker == "" {
-			continue
-		}
-		key := []string{n.heartbeat.Key, n.heartbeat.Marker}[i]
-		s, err := n.beat.glanced(ctx, key, r[2+i])
-		switch k := KindOf(err); {
-		case err == nil:
-			take(s)
-		case k == NoPerm || k == Logical:
-			held.Unknown = true
-		case k != Nil:
-			return wrap("ask for barrier", err)
-		}
+	if err := n.holdsAtFirst(ctx, &held, r[2], r[3]); err != nil {
+		return wrap("ask for barrier", err)
 	}
 	if ctx.Err() != nil { // another dial may be under way already
 		return wrap("ask for barrier", context.Cause(ctx))
@@ -295,9 +286,10 @@ func (n *Node) find(ctx context.Context) error {
 		return err
 	}
 	n.heartbeat.Book.Found(n, held)
-	if held.Dataset == "" && !held.Unknown {
-		n.mark(ctx)
+	if held.Dataset == "" && !held.DatasetUnknown {
+		held.Dataset = n.mark(ctx)
 	}
+	n.marked(held.Dataset)
 	return nil
 }
 
@@ -364,3 +356,4 @@ func (b *lone) NextBarrier(*Node) (uint64, bool) {
 
 func (b *lone) Found(*Node, Held)      {}
 func (b *lone) Replaced(*Node, uint64) {}
+func (b *lone) Marked(*Node, string)   {}

@@ -55,6 +55,36 @@ func (n *Node) held(ctx context.Context, name string, key, marker rueidis.RedisR
 	return now, IsNil(err), true
 }
 
+// holdsAtFirst takes what a node that is dialled answered to the same two glimpses.
+func (n *Node) holdsAtFirst(ctx context.Context, held *Held, key, marker rueidis.RedisResult) error {
+	text, err := n.beat.glanced(ctx, n.heartbeat.Key, key)
+	if held.BarrierUnknown, err = hidden(err); err != nil {
+		return err
+	}
+	if held.Barrier, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil {
+		held.BarrierUnknown = held.BarrierUnknown || text != ""
+	}
+	held.BarrierUnknown = held.BarrierUnknown || held.Fresh && held.Barrier == 0
+	if held.DatasetUnknown = n.heartbeat.Marker == ""; held.DatasetUnknown {
+		return nil
+	}
+	held.Dataset, err = n.beat.glanced(ctx, n.heartbeat.Marker, marker)
+	held.DatasetUnknown, err = hidden(err)
+	return err
+}
+
+// hidden sorts the error of a glimpse: that there is nothing is none, and of what is
+// forbidden, or not ours, nobody can tell.
+func hidden(err error) (unknown bool, _ error) {
+	switch k := KindOf(err); k {
+	case OK, Nil:
+		return false, nil
+	case NoPerm, Logical:
+		return true, nil
+	}
+	return false, err
+}
+
 // compareDataset tells the book when the dataset is not that of the barrier before b.
 func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueidis.RedisResult) {
 	now, unmarked, ok := n.held(ctx, b.Key, key, marker)
@@ -69,16 +99,25 @@ func (n *Node) compareDataset(ctx context.Context, b *Barrier, key, marker rueid
 		now.marker = n.mark(ctx)
 	}
 	n.holdsOf, n.holds = b.Key, dataset{b.N, now.marker}
+	n.marked(now.marker)
 }
 
-// mark marks the node's dataset, and returns the marker; "": it is known the next time.
+// mark marks the node's dataset unless another process has done so meanwhile, and
+// returns the marker that is there; "": nobody can tell.
 func (n *Node) mark(ctx context.Context) string {
 	if n.heartbeat.Marker == "" {
 		return ""
 	}
-	marker := rand.Text()
-	if n.beat.Do(ctx, n.beat.B().Set().Key(n.heartbeat.Marker).Value(marker).Nx().Build()).Error() != nil {
-		return "" // another process was first
-	}
+	r := n.beat.DoMulti(ctx,
+		n.beat.B().Set().Key(n.heartbeat.Marker).Value(rand.Text()).Nx().Build(),
+		n.beat.glimpse(n.heartbeat.Marker))
+	marker, _ := n.beat.glanced(ctx, n.heartbeat.Marker, r[1])
 	return marker
+}
+
+// marked tells the book the marker, if it is known.
+func (n *Node) marked(marker string) {
+	if marker != "" && n.heartbeat.Marker != "" {
+		n.heartbeat.Book.Marked(n, marker)
+	}
 }

@@ -14,6 +14,7 @@ type keeper struct {
 	mu    sync.Mutex // guards what follows
 	lines []string
 	found []Held
+	marks []string
 	look  func() // called in Found
 }
 
@@ -25,6 +26,22 @@ func (d *keeper) NextBarrier(*Node) (uint64, bool) {
 }
 
 func (d *keeper) Replaced(*Node, uint64) {}
+
+func (d *keeper) Marked(_ *Node, marker string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines, d.marks = append(d.lines, "marked"), append(d.marks, marker)
+}
+
+// marker is the last one that it was told.
+func (d *keeper) marker() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.marks) == 0 {
+		return ""
+	}
+	return d.marks[len(d.marks)-1]
+}
 
 func (d *keeper) Found(_ *Node, h Held) {
 	d.mu.Lock()

@@ -180,8 +180,11 @@ func (w *wire) glanced(ctx context.Context, key string, r rueidis.RedisResult) (
 		r = w.Do(ctx, w.B().Get().Key(key).Build())
 	}
 	s, err := r.ToString()
-	if err == nil && s == "" {
-		err = errNil
+	switch {
+	case err != nil:
+		return "", err // of an error reply it would be the text
+	case s == "":
+		return "", errNil
 	}
-	return s, err
+	return s, nil
 }

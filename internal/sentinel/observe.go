@@ -93,6 +93,7 @@ func NewAnswer(role RoleReply, info Replication, runID string) (Answer, error) {
 type Barrier struct {
 	Node       Addr
 	N          uint64 // its number, for the one who sent it
+	Written    bool   // the node has taken it; for the same
 	SentAt, At time.Time
 	Late       time.Duration
 	Fault      Fault

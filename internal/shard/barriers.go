@@ -23,7 +23,7 @@ func (sh *Shard) heartbeatAnswered(n *remote.Node, b watch.Beat) {
 	case !b.AloneAt.IsZero(): // too old to call an entry coherent; package revoke can use it
 		sh.Feed.ProvedBarrier(sh.Clock.At(b.AloneAt))
 	}
-	sh.Barriers.answered(b.N, b.Replicas, n)
+	sh.Barriers.answered(b, n)
 	sh.onHeartbeat.call(sh, b)
 	sh.Ledger.Trim(sh.Clock.Now())
 	if !sh.Outbox.Empty() {
@@ -55,6 +55,7 @@ type barriers struct {
 
 	mu      sync.Mutex // guards what follows
 	last    answered
+	written answered      // the last one that a node has taken
 	changed chan struct{} // closed and replaced at every answer
 }
 
@@ -64,13 +65,6 @@ type answered struct {
 	Replicas int
 	node     *remote.Node
 	at       time.Time
-}
-
-// lately reports whether a barrier was answered so lately that it is still there,
-// unless the dataset is gone or never had it.
-func (b *barriers) lately() bool {
-	last, _ := b.Watch()
-	return last.N > 0 && time.Since(last.at) < heartbeatTTL
 }
 
 func newBarriers() *barriers {
@@ -87,10 +81,13 @@ func (b *barriers) hurry() {
 	}
 }
 
-func (b *barriers) answered(n uint64, replicas int, node *remote.Node) {
+func (b *barriers) answered(beat watch.Beat, node *remote.Node) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = answered{n, replicas, node, time.Now()}
+	b.last = answered{beat.N, beat.Replicas, node, time.Now()}
+	if beat.Written {
+		b.written = b.last
+	}
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -99,6 +96,23 @@ func (b *barriers) Watch() (answered, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.last, b.changed
+}
+
+// used is the address of the node that answered last, and the last barrier that one has taken.
+func (b *barriers) used() (addr string, written answered) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last.node != nil {
+		addr = b.last.node.Addr
+	}
+	return addr, b.written
+}
+
+// forgetWritten notes that it is gone.
+func (b *barriers) forgetWritten() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.written = answered{}
 }
 
 // Await waits until the node has answered barrier n with that many replicas, or

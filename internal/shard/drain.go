@@ -21,6 +21,7 @@ func (sh *Shard) Drain(ctx context.Context, node *remote.Node) error {
 	sh.batches.begin()
 	d := &drainage{shard: sh, node: node, refused: map[string]uint64{}, sweeps: map[string]*sweep{}, failed: map[uint64]bool{}, doubted: map[string]bool{}}
 	defer d.logEvicted()
+	defer d.leaveSweeps()
 	node.Sharpen(ctx) // records are dated by its clock
 	for ctx.Err() == nil && sh.Node.Load() == node {
 		more, err := d.prefixes(ctx)
@@ -320,6 +321,8 @@ func (d *drainage) done(r outbox.Record, result remote.Result) {
 		sh.journal.Done(recordKey(r.Key), r.Since)
 	} else if _, ok := sh.taken(r, d.node, d.generation); !ok {
 		return // it waits for the next master
+	} else if r.Kind != outbox.Touch {
+		sh.undone.AddDoubt(r.Key)
 	}
 	sh.Outbox.Done(r.Key, r.Seq)
 	sh.replayed.Add(1)

@@ -26,11 +26,12 @@ type sweep struct {
 	dates    map[uint64]remote.Cond // by Seq
 	failed   map[uint64]bool        // the master refuses to delete a key under them
 	marked   int
+	cursor   uint64
+	noted    func(taken bool) // see undone.watch
 
 	lies       *slotsOf  // in Cluster mode: the slots of the shard when it began; nil elsewhere
 	slots      *slot.Set // those that it goes over
 	generation uint32    // of the ledger, when it began
-	cursor     uint64
 }
 
 // prefixes goes some way for all that wait; more: there is more to go. Where the
@@ -52,9 +53,11 @@ func (d *drainage) prefixes(ctx context.Context) (more bool, _ error) {
 			more = d.endSweep(s) || more
 		case (k == remote.Logical || k.Refused()) && !d.apart:
 			delete(d.sweeps, group)
+			s.noted(false)
 			d.apart, more = true, true
 		case k == remote.Logical || k.Refused():
 			delete(d.sweeps, group)
+			s.noted(false)
 			d.left = err
 			for _, p := range s.prefixes {
 				d.failed[p.Seq] = true
@@ -112,6 +115,7 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 	if s.lies != nil {
 		s.slots = s.lies.settled()
 	}
+	s.noted = d.shard.undone.watch(s.index.Cover, d.shard.undone.AddDoubt) // what it deletes itself is announced too
 	for _, p := range ps {
 		s.classes[d.shard.ClassText(p.Text)] = true
 		s.joined = s.joined || !strings.Contains(strings.TrimPrefix(p.Text, d.shard.Config.KeyPrefix), ":")
@@ -264,13 +268,15 @@ func (d *drainage) tookPrefixes(s *sweep, done []outbox.Prefix) bool {
 // refuses. It reports false when they wait for the next master.
 func (d *drainage) endSweep(s *sweep) bool {
 	sh := d.shard
+	defer s.noted(false)
 	var done []outbox.Prefix
 	for _, p := range s.prefixes {
 		if s.failed[p.Seq] {
 			d.failed[p.Seq] = true
-		} else {
-			done = append(done, p)
+			continue
 		}
+		p.Lo, p.Hi = s.dates[p.Seq].Lo, s.dates[p.Seq].Hi // a late write of another process is told by that
+		done = append(done, p)
 	}
 	if len(done) == 0 {
 		return true
@@ -278,8 +284,16 @@ func (d *drainage) endSweep(s *sweep) bool {
 	if !d.tookPrefixes(s, done) {
 		return false
 	}
+	s.noted(true)
 	sh.replayed.Add(uint64(len(done)))
 	under := outbox.NewPrefixes(done).Cover
 	sh.everyClass(func(k *Class) { k.listener.Flush(under) }) // memory may hold what had no room in the outbox
 	return true
+}
+
+// leaveSweeps is for those that the next pass begins anew.
+func (d *drainage) leaveSweeps() {
+	for _, s := range d.sweeps {
+		s.noted(false)
+	}
 }

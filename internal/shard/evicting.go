@@ -52,6 +52,11 @@ func (s Evictions) evictedSince(then Evictions) bool {
 	return s.Last.Run != "" && s.Last.Run == then.Last.Run && s.Generation != then.Generation
 }
 
+// ranAgain reports whether the server is known to be in another run than then.
+func (s Evictions) ranAgain(then Evictions) bool {
+	return s.Last.Run != "" && then.Last.Run != "" && s.Last.Run != then.Last.Run
+}
+
 // evicting owns what is known of evictions.
 type evicting struct {
 	Generation atomic.Uint64 // of now

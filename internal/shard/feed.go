@@ -230,9 +230,3 @@ const SettlingTime = int64(10 * time.Second)
 func (sh *Shard) settling(now int64) bool {
 	return sh.Node.Load() == nil || now-sh.Feed.Begun.Load() < SettlingTime
 }
-
-// bereft reports whether Redis has just lost its data: that it has no value does
-// not mean that somebody deleted it.
-func (sh *Shard) bereft() bool {
-	return time.Since(time.Unix(0, sh.dataset.resetAt.Load())) < time.Duration(SettlingTime)
-}

@@ -156,6 +156,13 @@ func (i inside) Kept(prefix string) map[string][]byte {
 	return found
 }
 
+func (i inside) Unasked() (n int) {
+	for _, sh := range i.st.shards() {
+		n += sh.undone.Left()
+	}
+	return n
+}
+
 func (i inside) KeyPrefix() string           { return i.st.Config.KeyPrefix }
 func (i inside) MemoryOnly() bool            { return i.st.memoryOnly() }
 func (i inside) Process() string             { return i.st.process }

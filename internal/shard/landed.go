@@ -18,6 +18,7 @@ func (st *Store) Landed(r Record, s Sent) (number uint64, newest, ok bool) {
 	if number, ok = s.shard.taken(r, s.node, s.generation); !ok {
 		return 0, false, false
 	}
+	s.shard.noted(&r, s.Mark, s.script)
 	return number, !st.newerWaits(r), true
 }
 

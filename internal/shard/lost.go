@@ -3,9 +3,7 @@ package shard
 import (
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
@@ -19,15 +17,6 @@ type recoveryStats struct {
 	evicted     atomic.Uint64                     // deleted, since the traces that tell it may have been evicted
 	resets      atomic.Uint64                     // datasets that were gone
 	rollback    atomic.Pointer[findings.Rollback] // the last time that the server had lost what it had answered; nil: never
-}
-
-// dataset is what is known of the one that the master had last.
-type dataset struct {
-	resetAt atomic.Int64 // when one was gone, Unix nanoseconds
-
-	mu     sync.Mutex // guards what follows
-	marker string
-	seen   Evictions // when it was seen
 }
 
 // Found takes back what the node that is being dialled does not have: all that
@@ -59,6 +48,7 @@ func (b unconfirmed) Replaced(n *remote.Node, holds uint64) {
 			sh.keptWrite(errReplaced)
 		}
 		sh.noteRollback(n, lost)
+		sh.dataset.noteLoss()
 		sh.Feed.flushed() // nothing is coherent; what memory holds may be needed in the next outage
 		return
 	}
@@ -83,34 +73,4 @@ func (st *Store) countLost(n *remote.Node, writes int) {
 		st.Log.LogAttrs(st.Ctx, slog.LevelInfo, "writes that the master may not have are sent again",
 			slog.String("event", "replay.uncovered"), slog.String("addr", n.Addr), slog.Int("writes", writes))
 	}
-}
-
-// datasetFound tells when a dataset that we knew is gone, or is an older one. So many
-// writes are sent again.
-func (sh *Shard) datasetFound(n *remote.Node, h remote.Held, now Evictions, writes int) {
-	if h.Unknown {
-		return
-	}
-	d := &sh.dataset
-	d.mu.Lock()
-	was, seen := d.marker, d.seen
-	d.marker, d.seen = h.Dataset, now
-	d.mu.Unlock()
-	if !sh.Barriers.lately() {
-		return
-	}
-	if h.Barrier != 0 || h.Dataset != "" && (was == "" || h.Dataset == was) { // where there was none, we have left one
-		restarted := now.Last.Run != "" && seen.Last.Run != "" && now.Last.Run != seen.Last.Run
-		if last, _ := sh.Barriers.Watch(); rolledBack(n.Addr, last, h.Barrier, restarted) {
-			sh.noteRollback(n, writes)
-		}
-		return
-	}
-	if now.evictedSince(seen) { // our keys, too, for all we know
-		return
-	}
-	sh.recovery.resets.Add(1)
-	d.resetAt.Store(time.Now().UnixNano())
-	sh.Log.LogAttrs(sh.Ctx, slog.LevelError, "redis has come back without its data",
-		slog.String("event", "dataset.reset"), slog.String("addr", h.Addr))
 }

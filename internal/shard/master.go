@@ -31,7 +31,7 @@ func (sh *Shard) keepMaster(ctx context.Context) {
 		Failed: sh.dialFailed,
 		Beat: func(n *remote.Node, b remote.Barrier) {
 			// A single server is the only master, and there is none to be promoted.
-			sh.heartbeatAnswered(n, watch.Beat{N: b.N, SentAt: b.SentAt, Replicas: b.Acked, Confirms: true, Alone: true})
+			sh.heartbeatAnswered(n, watch.Beat{N: b.N, SentAt: b.SentAt, Written: b.Written, Replicas: b.Acked, Confirms: true, Alone: true})
 		},
 	})
 }

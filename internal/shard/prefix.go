@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evercache/evercache/internal/outbox"
@@ -46,7 +47,7 @@ func (k *Class) BeginDelete(prefix string) (PrefixDelete, error) {
 }
 
 func (k *Class) prefixNow(prefix string) outbox.Prefix {
-	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.st.Clock.Now()}
+	return outbox.Prefix{Text: k.Prefix + prefix, Since: k.st.Clock.Next()}
 }
 
 // Send deletes the keys, and returns how many there were.
@@ -54,6 +55,9 @@ func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
 	if d.class.st.clustered() {
 		return d.everywhere(ctx)
 	}
+	u := d.shard.undone
+	done := u.watch(func(key string) bool { return strings.HasPrefix(key, d.what.Text) }, u.Add)
+	defer func() { done(o == Taken) }()
 	n, at, err := d.class.deletePrefix(ctx, d.node, d.rest)
 	d.what.Lo, d.what.Hi = at, at
 	if err == nil {

@@ -24,6 +24,9 @@ type Answer struct {
 	Since   int64 // of that write, and when its value ends, in the client's time
 	Ends    int64
 
+	// Lost: Redis has no value, may have lost data of late, and knows of no delete.
+	Lost bool
+
 	// Useless is the sum of what Redis holds and cannot be a value. TooLong: because
 	// of its size; it was not read.
 	Useless string
@@ -115,6 +118,43 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 		}
 		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
 	}
+}
+
+// Missing reports that the master has said that there is no value.
+func (a *Answer) Missing() bool {
+	return !a.Found && !a.Waits && a.Err == nil && a.Useless == "" && !a.Asked.At.IsZero()
+}
+
+// AskDeleted asks which of the keys, MaxBatch at most, somebody has deleted of late.
+// The others are lost: to be asked where the keys' master may have lost data.
+func (k *Class) AskDeleted(ctx context.Context, full []string, as []*Answer, limit time.Duration) {
+	for _, part := range k.st.byShard(full) {
+		var ask []string
+		var of []*Answer
+		for i, key := range full {
+			if part.has(i) {
+				ask, of = append(ask, key), append(of, as[i])
+			}
+		}
+		began := time.Now()
+		deleted, err := k.deletedAt(ctx, part.shard, ask, limit)
+		limit = max(limit-time.Since(began), time.Millisecond)
+		for i, a := range of {
+			a.Err, a.Lost = err, err == nil && !deleted[i]
+		}
+	}
+}
+
+func (k *Class) deletedAt(ctx context.Context, sh *Shard, keys []string, limit time.Duration) ([]bool, error) {
+	node := sh.Node.Load()
+	if node == nil {
+		return nil, k.st.AwayCause()
+	}
+	traces := make([]remote.Cond, len(keys))
+	for i, key := range keys {
+		traces[i] = sh.condNow(key)
+	}
+	return node.Deleted(ctx, keys, traces, limit)
 }
 
 // waiting is the answer of a write that waits for a master.

@@ -41,7 +41,7 @@ type Shard struct {
 	Barriers *barriers
 	wake     chan struct{} // the replayer's
 	batches  batches       // of the replay, whose goroutine alone uses it
-	dataset  dataset
+	dataset  datasets
 	undone   *undone
 	flushes  flushes
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/outbox"
@@ -38,9 +39,13 @@ const (
 type undone struct {
 	wake chan struct{} // holds one
 
+	watching atomic.Int64 // as many as early has
+
 	mu    sync.Mutex // guards what follows
 	keys  map[string]int
 	bytes int
+	early map[*earlyKeys]bool
+	under int // taken out and not answered, or on the way back into the outbox
 }
 
 // question is a key to ask for, and how often that was done without an answer.
@@ -50,7 +55,7 @@ type question struct {
 }
 
 func newUndone() *undone {
-	return &undone{wake: make(chan struct{}, 1), keys: map[string]int{}}
+	return &undone{wake: make(chan struct{}, 1), keys: map[string]int{}, early: map[*earlyKeys]bool{}}
 }
 
 // Add notes a key, if there is room.
@@ -80,7 +85,7 @@ func (u *undone) hold(q question) bool {
 // take takes out keys for one round, and reports whether more are left.
 func (u *undone) take() (qs []question, more bool) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
+	defer func() { u.under += len(qs); u.mu.Unlock() }()
 	for key, tries := range u.keys {
 		if len(qs) == undoneMost {
 			return qs, true
@@ -105,6 +110,20 @@ func (u *undone) again(qs []question) (givenUp []string) {
 	return givenUp
 }
 
+// busy counts keys in, or out, that are dealt with outside of the list.
+func (u *undone) busy(n int) {
+	u.mu.Lock()
+	u.under += n
+	u.mu.Unlock()
+}
+
+// Left is how many keys are still to be dealt with.
+func (u *undone) Left() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.keys) + u.under
+}
+
 // Waits reports whether there is anything to ask for.
 func (u *undone) Waits() bool {
 	u.mu.Lock()
@@ -114,6 +133,7 @@ func (u *undone) Waits() bool {
 
 // changedByOther is called for what is announced: it must be quick.
 func (sh *Shard) changedByOther(key string) {
+	sh.undone.addEarly(key)
 	if at := sh.Ledger.LastSince(key); at != 0 && at > sh.Clock.Now()-int64(LateMost) {
 		sh.undone.Add(key)
 	}
@@ -161,6 +181,7 @@ func (sh *Shard) askUndone(ctx context.Context) (found int, more bool) {
 			sh.undoneBy(&r)
 		}
 	}
+	sh.undone.busy(-len(qs))
 	return found, more || len(unanswered) > 0
 }
 
@@ -225,11 +246,16 @@ var errUndone = errors.New("a write of this process may have been undone by a la
 
 // sendAgain puts what a master has taken back into the outbox.
 func (sh *Shard) sendAgain(r outbox.Record) {
-	sh.Spawn(func() {
+	sh.undone.busy(1)
+	ok := sh.Spawn(func() {
+		defer sh.undone.busy(-1)
 		rs := []outbox.Record{r}
 		sh.Outbox.Return(rs, nil)
 		sh.journal.record(r, sh.Store) // the barrier that covers what was sent before does not vouch for it
 		sh.journal.dropped(sh.Store, rs)
 		sh.keptWrite(errUndone)
 	})
+	if !ok {
+		sh.undone.busy(-1)
+	}
 }

@@ -43,6 +43,7 @@ type Sent struct {
 	done  int64 // when a Delete was executed, on the server's clock
 	found bool  // false: a Touch of a missing key
 
+	script     bool   // it was a script, and is announced to us too
 	generation uint32 // of the ledger
 }
 
@@ -137,7 +138,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 	}
 	switch w.Rec.Kind {
 	case outbox.Delete:
-		s.span.Sent = time.Now()
+		s.span.Sent, s.script = time.Now(), true
 		s.done, s.Err = k.delete(ctx, node, w.Rec.Key, limit)
 		if s.done != 0 {
 			k.st.tombs.Left(len(k.Tomb(w.Rec.Key)), k.st.Clock.Now())
@@ -156,6 +157,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
+		s.script = w.InTime
 		leave := k.st.scripted(node, w.Rec.Key, w.InTime)
 		s.span, s.Err = node.Set(ctx, remote.Pair{
 			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process,

@@ -55,6 +55,8 @@ type book struct {
 
 func (b *book) NextBarrier(*remote.Node) (uint64, bool) { return b.next.Add(1), true }
 
+func (b *book) Marked(*remote.Node, string) {}
+
 func (b *book) Found(_ *remote.Node, h remote.Held) {
 	b.f.mu.Lock()
 	defer b.f.mu.Unlock()

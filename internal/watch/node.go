@@ -61,7 +61,7 @@ func (d *supervisor) barriers(ctx context.Context, addr sentinel.Addr, n *remote
 		if n.HeldUp(err, b.SentAt) {
 			continue // our own bytes are on the way and make progress, or we were busy
 		}
-		o := sentinel.Barrier{Node: addr, N: b.N, SentAt: b.SentAt, At: time.Now(), Late: b.Late, Fault: fault(err), Acked: b.Acked}
+		o := sentinel.Barrier{Node: addr, N: b.N, Written: b.Written, SentAt: b.SentAt, At: time.Now(), Late: b.Late, Fault: fault(err), Acked: b.Acked}
 		if err == nil {
 			o.By = holders(b)
 			o.Fault = d.unproven(n, b)
@@ -107,7 +107,7 @@ func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
 	all := !slices.ContainsFunc(now.Promotable, lacks)
 	proves := b.Fault == sentinel.FaultNone && now.Confirmed && now.Writes()
 	clear := now.BarriersConfirm()
-	beat := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.By), Confirms: proves && all && clear}
+	beat := Beat{N: b.N, SentAt: b.SentAt, Written: b.Written, Replicas: len(b.By), Confirms: proves && all && clear}
 	switch {
 	case !proves || all && !clear:
 	case all && len(now.Promotable) > 0:

@@ -44,6 +44,7 @@ type Hooks struct {
 type Beat struct {
 	N        uint64
 	SentAt   time.Time
+	Written  bool // its node has taken it
 	Replicas int  // that hold it
 	Confirms bool // no promotion can lose what was acknowledged before it was sent
 	Alone    bool // when it was sent, its node was the only master

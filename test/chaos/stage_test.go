@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/kit"
 	"github.com/evercache/evercache/internal/testkit"
 
 	"github.com/evercache/evercache"
@@ -304,6 +305,39 @@ func (s *stage) settled(proc int) bool {
 	return s.worker.is(settledKey)
 }
 
+// calm is settled, and nothing is left to be asked: a late write of another process may
+// have undone one of ours, and stands until that is known.
+func calm(c *evercache.Client) bool { return settled(c) && kit.Of(c).Unasked() == 0 }
+
+func (s *stage) calm(proc int) bool {
+	if c := s.clients[proc]; c != nil {
+		return calm(c)
+	}
+	return s.worker.is(calmKey)
+}
+
+// calms and calmEach are how often in a row every process is to be found calm: what one
+// of them sends makes another one ask, a moment later.
+const (
+	calms    = 6
+	calmEach = 100 * time.Millisecond
+)
+
+func (s *stage) waitCalm() {
+	s.Helper()
+	found := 0
+	s.until(2*time.Minute, "the clients go on asking what was undone", func() bool {
+		found++
+		for proc := range s.clients {
+			if !s.calm(proc) {
+				found = 0
+			}
+		}
+		time.Sleep(calmEach)
+		return found >= calms
+	})
+}
+
 func (s *stage) waitClear(within time.Duration) {
 	s.Helper()
 	s.until(within, "the clients do not settle", func() bool { return s.well(0) && s.well(1) })
@@ -377,6 +411,7 @@ func (s *stage) judge() result {
 		}
 		return true
 	})
+	s.waitCalm()
 	close(s.quit)
 	s.wg.Wait()
 	s.note("all is well; the master is %s", master)

@@ -26,6 +26,7 @@ const (
 	// A look at one of these asks about the client.
 	wellKey    = "?well"
 	settledKey = "?settled"
+	calmKey    = "?calm"
 )
 
 // TestChaosWorker is the worker when a run has started it, and else nothing.
@@ -66,9 +67,9 @@ type served struct {
 
 func (p served) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
 	switch {
-	case key == wellKey && well(p.client), key == settledKey && settled(p.client):
+	case key == wellKey && well(p.client), key == settledKey && settled(p.client), key == calmKey && calm(p.client):
 		return chaos.Answer{Outcome: chaos.Found}
-	case key == wellKey, key == settledKey:
+	case key == wellKey, key == settledKey, key == calmKey:
 		return chaos.Answer{Outcome: chaos.Missing}
 	}
 	return p.party.Do(ctx, act, key, v)
