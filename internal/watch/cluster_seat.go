@@ -246,7 +246,7 @@ func (d *Cluster) beaten(st *shardSeat, n *remote.Node, b beat) {
 // it owns the slots that we know as its own: slots can be taken from it without a
 // promotion, and the higher epoch tells it so.
 func (d *Cluster) shown(st *shardSeat, b beat, o cluster.Barrier) Beat {
-	out := Beat{N: b.N, SentAt: b.SentAt, Replicas: len(b.by)}
+	out := Beat{N: b.N, SentAt: b.SentAt, Written: b.Written, Replicas: len(b.by)}
 	if !b.proven || st.shard.Stage != cluster.Healthy || !d.machine.Holds(o) {
 		return out
 	}
