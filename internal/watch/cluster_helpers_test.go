@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/evercache/evercache/internal/cluster"
 	"github.com/evercache/evercache/internal/remote"
-	"github.com/evercache/evercache/internal/slot"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -70,6 +68,11 @@ func (b *book) Replaced(*remote.Node, uint64) {
 // follow watches the Cluster at the seeds until the test ends. change may be nil.
 func follow(t *testing.T, seeds []string, change func(*ClusterConfig)) *following {
 	t.Helper()
+	return followBy(t, seeds, change, func(*Cluster) {})
+}
+
+func followBy(t *testing.T, seeds []string, change func(*ClusterConfig), prepare func(*Cluster)) *following {
+	t.Helper()
 	f := &following{
 		t: t, nodes: map[uint32]*remote.Node{}, upAt: map[uint32]time.Time{}, downs: map[uint32][]error{},
 		beats: map[uint32][]Beat{}, books: map[uint32]*book{},
@@ -90,6 +93,7 @@ func follow(t *testing.T, seeds []string, change func(*ClusterConfig)) *followin
 		change(&c)
 	}
 	f.d = NewCluster(c, f.hooks())
+	prepare(f.d)
 	ctx, cancel := context.WithCancel(t.Context())
 	returned := make(chan struct{})
 	go func() {
@@ -186,6 +190,10 @@ func (f *following) text() string {
 	defer f.mu.Unlock()
 	var b strings.Builder
 	for _, s := range f.view.Decision.Shards {
+		if bs := f.beats[s.Number]; len(bs) > 0 {
+			last := bs[len(bs)-1]
+			fmt.Fprintf(&b, "%d beats, the last %+v, %v ago; ", len(bs), last, time.Since(last.SentAt))
+		}
 		fmt.Fprintf(&b, "shard %d: %s at %s epoch %d %s (%s) slots %s up %v\n", s.Number, s.Master.ID, s.Master.Addr, s.Epoch, s.Stage, s.Trouble, s.Slots, f.nodes[s.Number] != nil)
 	}
 	fmt.Fprintf(&b, "ups %v\ndowns %v\nreason %v, %v\ntroubles %v\nforbidden %v\nfindings %v\n", f.ups, f.downs, f.view.Reason, f.view.Reasons, f.view.Troubles, f.view.Forbidden, f.view.Decision.Findings)
@@ -206,14 +214,14 @@ func (f *following) ownerOf(s int) uint32 {
 	return f.of(s)
 }
 
-// proven reports whether the last barriers of all shards show all; mu is held.
+// proven reports whether every shard is in use, and a barrier since then has shown all;
+// mu is held.
 func (f *following) proven(shards int) bool {
 	if len(f.nodes) != shards || len(f.decided.Shards) != shards {
 		return false
 	}
 	for number := range f.nodes {
-		bs := f.beats[number]
-		if len(bs) == 0 || !bs[len(bs)-1].Alone || f.upAt[number].After(bs[len(bs)-1].SentAt) {
+		if !slices.ContainsFunc(f.beats[number], func(b Beat) bool { return b.Alone && b.SentAt.After(f.upAt[number]) }) {
 			return false
 		}
 	}
@@ -247,8 +255,3 @@ func startCluster(t *testing.T, opts ...redistest.Option) (*redistest.Cluster, *
 	f.use(3)
 	return c, f
 }
-
-// idleNumbers are shards, sorted.
-func numbers(m map[uint32]*remote.Node) []uint32 { return slices.Sorted(maps.Keys(m)) }
-
-var _ = slot.Count
