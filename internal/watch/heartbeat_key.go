@@ -92,7 +92,7 @@ func (d *Cluster) checkTag(st *shardSeat, returned bool) {
 	t := &st.tag
 	switch {
 	case t.key == "", !st.shard.Slots.Has(t.slot), returned, st.gap.bad(st.shard.Epoch):
-	case !d.now.Moving.Has(t.slot) && !d.now.Doubted.Has(t.slot):
+	case !t.void && !d.now.Moving.Has(t.slot) && !d.now.Doubted.Has(t.slot):
 		return
 	case t.void: // no slot is better, as long as that is so
 		if _, better := pick(st.shard.Slots, restless(&d.now), 0); !better {
