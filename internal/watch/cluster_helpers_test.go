@@ -37,6 +37,7 @@ type following struct {
 	changes  []cluster.Change
 	promoted []cluster.Promotion
 	returned []uint32
+	doubted  bool // some slot was
 	ended    []cluster.Record
 	faults   []string // what must never be
 	books    map[uint32]*book
@@ -118,15 +119,21 @@ func followBy(t *testing.T, seeds []string, change func(*ClusterConfig), prepare
 func (f *following) hooks() ClusterHooks {
 	locked := func(do func()) { f.mu.Lock(); defer f.mu.Unlock(); do() }
 	fault := func(format string, args ...any) { f.faults = append(f.faults, fmt.Sprintf(format, args...)) }
+	told := func() { // the hooks are called by who decides
+		if now := f.d.now.Routes; now != f.decided.Routes {
+			fault("a node is told of with routes %d, and of these only %d were told", now, f.decided.Routes)
+		}
+	}
 	return ClusterHooks{
 		Decided: func(d cluster.Decision) {
 			locked(func() {
-				f.decided = d
+				f.decided, f.doubted = d, f.doubted || !d.Doubted.Empty()
 				f.changes, f.promoted, f.returned = append(f.changes, d.Changes...), append(f.promoted, d.Promoted...), append(f.returned, d.Returned...)
 			})
 		},
 		Up: func(shard uint32, n *remote.Node) {
 			locked(func() {
+				told()
 				sh, ok := f.shard(shard)
 				if !ok || sh.Master.ID.String() != n.ID {
 					fault("%s is up for shard %d, whose master is %s", n.ID, shard, sh.Master.ID)
@@ -140,6 +147,7 @@ func (f *following) hooks() ClusterHooks {
 		},
 		Down: func(shard uint32, cause error) {
 			locked(func() {
+				told()
 				if f.nodes[shard] == nil || cause == nil {
 					fault("shard %d is down without having been up, or for no reason: %v", shard, cause)
 				}

@@ -6,10 +6,12 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/cluster"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/redistest"
 )
@@ -44,6 +46,38 @@ func TestANodeOfAnotherClusterIsNeverWrittenTo(t *testing.T) {
 	defer f.mu.Unlock()
 	if f.of(0) != a || len(f.promoted) != 0 {
 		t.Errorf("slot 0 is shard %d's, promoted %v", f.of(0), f.promoted)
+	}
+}
+
+// TestANodeWhoseCircuitOpensIsDialledAgain: the heartbeat's connection is well.
+func TestANodeWhoseCircuitOpensIsDialledAgain(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, calm())
+	f := follow(t, c.Addrs()[:3], nil)
+	f.use(3)
+	a := f.ownerOf(0)
+	f.mu.Lock()
+	n := f.nodes[a]
+	f.mu.Unlock()
+	r, err := n.Raw(t.Context(), patience, []string{"CLIENT", "ID"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Nodes()[0].Do("CLIENT", "KILL", "ID", strconv.FormatInt(r[0].Value.(int64), 10))
+	f.until("another connection", func() bool {
+		_, _ = n.Raw(t.Context(), patience, []string{"PING"})
+		return f.nodes[a] != nil && f.nodes[a] != n
+	})
+}
+
+// TestTheSeatOfAShardWithoutSlotsIsGivenUp.
+func TestTheSeatOfAShardWithoutSlotsIsGivenUp(t *testing.T) {
+	d, st := seated(cluster.Shard{Number: 1})
+	ended := false
+	st.dialing = func() { ended = true }
+	d.syncSeats()
+	if len(d.seats) != 0 || !ended {
+		t.Errorf("%d seats, its dial ended: %v", len(d.seats), ended)
 	}
 }
 
