@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,13 +273,22 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	if len(ws) == 0 {
 		return Receipt{}, nil
 	}
-	slices.SortFunc(ws, func(a, b *write) int { // locks are taken in one order everywhere
-		return strings.Compare(a.Rec.Key, b.Rec.Key)
+	var place map[*write]uint32 // nil: one master has them all
+	for _, w := range ws {
+		if p := c.keys.Place(w.Rec.Key); p != 0 {
+			if place == nil {
+				place = make(map[*write]uint32, len(ws))
+			}
+			place[w] = p
+		}
+	}
+	slices.SortFunc(ws, func(a, b *write) int { // each master has a pipeline of its own
+		return cmp.Or(cmp.Compare(place[a], place[b]), strings.Compare(a.Rec.Key, b.Rec.Key))
 	})
 	start := time.Now()
 	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
 	a := allowance{c.policy.WriteTimeout}
-	for chunk := range byBytes(ws) {
+	for chunk := range pipelines(ws, place) {
 		for i, res := range c.writeMany(ctx, chunk, &a) {
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.awayCauseIf(res.receipt, chunk[i]))
@@ -298,13 +308,13 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 // timeout of the class.
 const largestPipeline = 512 << 10
 
-// byBytes cuts writes into pipelines.
-func byBytes(ws []*write) iter.Seq[[]*write] {
+// pipelines cuts writes into pipelines, by their bytes and their masters.
+func pipelines(ws []*write, place map[*write]uint32) iter.Seq[[]*write] {
 	return func(yield func([]*write) bool) {
 		first, sum := 0, 0
 		for i, w := range ws {
 			n := len(w.Rec.Value)
-			if i > first && (i-first == shard.MaxBatch || sum+n > largestPipeline) {
+			if i > first && (i-first == shard.MaxBatch || sum+n > largestPipeline || place[w] != place[ws[first]]) {
 				if !yield(ws[first:i]) {
 					return
 				}

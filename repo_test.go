@@ -208,7 +208,7 @@ func TestImportsGoOneWay(t *testing.T) {
 // The seam between the root and the shards: a Store, and the Class of a key. The root
 // does not know which shard a key belongs to. So the seam is to stay small.
 func TestTheSeamToAShardIsSmall(t *testing.T) {
-	const most = 64
+	const most = 65
 	types := []string{"Store", "Class"}
 	var seam []string
 	for _, s := range sources(t) {

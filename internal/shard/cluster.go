@@ -19,7 +19,8 @@ import (
 // members are the shards of a Cluster, by number. The watcher's goroutine alone changes
 // them.
 type members struct {
-	watch *watch.Cluster
+	watch    *watch.Cluster
+	prefixes holders // for the journal
 
 	mu  sync.Mutex // guards all
 	all map[uint32]*Shard
@@ -117,7 +118,7 @@ func (st *Store) admit(shards []cluster.Shard) {
 		sh.life, sh.end = context.WithCancel(st.Ctx)
 		st.members.all[number] = sh
 		if st.journal != nil {
-			sh.Ledger.Mirror(mirrored{st.journal})
+			sh.Ledger.Mirror(ledgerOfMany{mirrored{st.journal}, &st.members.prefixes, number})
 		}
 		sh.run(func(f func(context.Context)) { st.wg.Go(func() { f(sh.life) }) })
 	}
@@ -277,6 +278,7 @@ func (st *Store) dismiss(shards []cluster.Shard) {
 	for _, sh := range gone {
 		sh.Publish(nil)
 		sh.Unlisten()
+		st.members.prefixes.leave(sh.number)
 		sh.end()
 	}
 }
