@@ -42,9 +42,9 @@ type Store struct {
 
 	reached atomic.Bool                // a master has been verified once
 	View    atomic.Pointer[watch.View] // Sentinel mode: what is known of the set
-	status      *status
-	Redis       *redisStats
-	sizes       remote.Sizes // what masters refuse for its size
+	status  *status
+	Redis   *redisStats
+	sizes   remote.Sizes // what masters refuse for its size
 
 	Outbox      *outbox.Box       // writes that no master has taken
 	journal     *journaled        // nil: there is no file
