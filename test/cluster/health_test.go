@@ -1,5 +1,3 @@
-// Package cluster_test tests what an application sees of a Redis Cluster, on real
-// processes.
 package cluster_test
 
 import (
@@ -19,11 +17,8 @@ import (
 	"github.com/evercache/evercache/status"
 )
 
-// patience bounds what is waited for: the machine may be busy.
-const patience = 30 * time.Second
-
-// open opens a client of the Cluster that seeds lead to.
-func open(t *testing.T, o evercache.Options) *evercache.Client {
+// openWith opens a client of the Cluster that seeds lead to.
+func openWith(t *testing.T, o evercache.Options) *evercache.Client {
 	t.Helper()
 	o.Logger = slog.New(slog.DiscardHandler)
 	c, err := evercache.Open(t.Context(), o)
@@ -34,8 +29,8 @@ func open(t *testing.T, o evercache.Options) *evercache.Client {
 	return c
 }
 
-// wait waits until the report is as it should be.
-func wait(t *testing.T, c *evercache.Client, what string, ok func(health.Report) bool) health.Report {
+// waitReport waits until the report is as it should be.
+func waitReport(t *testing.T, c *evercache.Client, what string, ok func(health.Report) bool) health.Report {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		r := c.Health()
@@ -52,7 +47,7 @@ func wait(t *testing.T, c *evercache.Client, what string, ok func(health.Report)
 func waitFinding(t *testing.T, c *evercache.Client, code string) health.Finding {
 	t.Helper()
 	var found health.Finding
-	wait(t, c, "no finding "+code, func(r health.Report) bool {
+	waitReport(t, c, "no finding "+code, func(r health.Report) bool {
 		for _, f := range r.Findings {
 			if f.Code == code {
 				found = f
@@ -84,8 +79,8 @@ func TestHealthTellsOfAClusterAndItsFailover(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartCluster(t, redistest.WithNodeTimeout(2*time.Second))
 	failed := make(chan health.Failover, 16)
-	c := open(t, evercache.Options{ClusterNodes: set.Addrs()[:2], Events: evercache.Events{Failover: func(f health.Failover) { failed <- f }}})
-	r := wait(t, c, "the Cluster is not found whole", func(r health.Report) bool { return whole(r) && r.Cluster.Reachable == 6 })
+	c := openWith(t, evercache.Options{ClusterNodes: set.Addrs()[:2], Events: evercache.Events{Failover: func(f health.Failover) { failed <- f }}})
+	r := waitReport(t, c, "the Cluster is not found whole", func(r health.Report) bool { return whole(r) && r.Cluster.Reachable == 6 })
 	if r.Mode != health.ModeCluster || r.Sentinel != nil || len(r.Findings) > 0 || len(r.Cluster.Shards) != 3 || r.Cluster.Known != 6 {
 		t.Errorf("a healthy Cluster: %s", answer(t, c))
 	}
@@ -98,19 +93,19 @@ func TestHealthTellsOfAClusterAndItsFailover(t *testing.T) {
 	}
 
 	old.Kill()
-	r = wait(t, c, "the dead master is not told", func(r health.Report) bool {
+	r = waitReport(t, c, "the dead master is not told", func(r health.Report) bool {
 		i := place(r, number)
 		return i >= 0 && !r.Cluster.Shards[i].InUse && !r.Connected
 	})
 	if sh := r.Cluster.Shards[place(r, number)]; sh.Cause == nil || !strings.HasPrefix(sh.Code, "cluster-") {
 		t.Errorf("shard %+v", sh)
 	}
-	r = wait(t, c, "the next master is not used", func(r health.Report) bool {
+	r = waitReport(t, c, "the next master is not used", func(r health.Report) bool {
 		i := place(r, number)
 		return r.Connected && i >= 0 && r.Cluster.Shards[i].Master != old.Addr()
 	})
 	next := r.Cluster.Shards[place(r, number)].Master
-	r = wait(t, c, "the failover does not end", func(r health.Report) bool { return len(r.Cluster.Failovers) > 0 && r.Cluster.FailoverCount == 1 })
+	r = waitReport(t, c, "the failover does not end", func(r health.Report) bool { return len(r.Cluster.Failovers) > 0 && r.Cluster.FailoverCount == 1 })
 	f := r.Cluster.Failovers[0]
 	if f.Shard != number || f.From != old.Addr() || f.To != next || f.Cause != "failure" || f.Epoch == 0 || f.Blackout <= 0 || f.Blackout > patience {
 		t.Errorf("failover %+v, want one of shard %d from %s to %s", f, number, old.Addr(), next)
@@ -151,17 +146,17 @@ func TestHealthTellsOfAClusterAndItsFailover(t *testing.T) {
 func TestAReshardThatWasLeftIsTold(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartCluster(t, redistest.WithNodeTimeout(2*time.Second))
-	c := open(t, evercache.Options{ClusterNodes: set.Addrs()[:1]})
-	wait(t, c, "the Cluster is not found whole", whole)
+	c := openWith(t, evercache.Options{ClusterNodes: set.Addrs()[:1]})
+	waitReport(t, c, "the Cluster is not found whole", whole)
 	slots := redistest.SlotRange{First: 100, Last: 100}
 	set.ReshardUntil(redistest.Marked, set.MasterOfSlot(100), set.MasterOfSlot(16000), slots)
-	wait(t, c, "no slot is told to move", func(r health.Report) bool { return r.Cluster.Moving == 1 })
+	waitReport(t, c, "no slot is told to move", func(r health.Report) bool { return r.Cluster.Moving == 1 })
 	f := waitFinding(t, c, health.CodeClusterSlotMoving)
 	if !strings.Contains(f.Detail, "1 slot, the lowest is 100") || !strings.Contains(f.Fix, "redis-cli --cluster fix") {
 		t.Errorf("%+v", f)
 	}
 	set.Abandon(slots)
-	wait(t, c, "it is still told", func(r health.Report) bool { return r.Cluster.Moving == 0 && len(r.Findings) == 0 })
+	waitReport(t, c, "it is still told", func(r health.Report) bool { return r.Cluster.Moving == 0 && len(r.Findings) == 0 })
 }
 
 // TestWhatKeepsAClusterFromBeingFoundIsTold by its cause.
@@ -184,7 +179,7 @@ func TestWhatKeepsAClusterFromBeingFoundIsTold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := open(t, tt.o)
+			c := openWith(t, tt.o)
 			f := waitFinding(t, c, tt.code)
 			for _, want := range tt.says {
 				if !strings.Contains(f.Detail+f.Fix, want) {
@@ -247,7 +242,7 @@ func TestTheRightsInTheGuideSuffice(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			set := redistest.StartCluster(t, redistest.WithUser("evercache", "pw", tt.rules...), redistest.WithNodeTimeout(5*time.Second))
-			c := open(t, evercache.Options{ClusterNodes: set.Addrs()[:1], Username: "evercache", Password: "pw", KeyPrefix: "shop:"})
+			c := openWith(t, evercache.Options{ClusterNodes: set.Addrs()[:1], Username: "evercache", Password: "pw", KeyPrefix: "shop:"})
 			if tt.code != "" {
 				f := waitFinding(t, c, tt.code)
 				if !strings.Contains(f.Fix, "+cluster|nodes") {
@@ -255,7 +250,7 @@ func TestTheRightsInTheGuideSuffice(t *testing.T) {
 				}
 				return
 			}
-			wait(t, c, "the Cluster is not found whole", whole)
+			waitReport(t, c, "the Cluster is not found whole", whole)
 			cache, err := evercache.NewCache[string](c, "c", evercache.Policy{})
 			if err != nil {
 				t.Fatal(err)
