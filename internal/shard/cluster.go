@@ -241,8 +241,6 @@ func (st *Store) clusterChanged(v watch.ClusterView) {
 	}
 }
 
-func (st *Store) clusterEnded([]cluster.Record) {}
-
 // slotOf is the slot of a key in a Cluster, 0 elsewhere.
 func (st *Store) slotOf(full string) uint16 {
 	if !st.clustered() {
