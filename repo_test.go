@@ -63,7 +63,7 @@ var mayImport = []struct {
 	{"internal/keylock", []string{"internal/deadline"}, "who waits for a key waits no longer than his deadline"},
 	{"internal/shard", []string{"health", "stats", "internal/acl", "internal/clock", "internal/counter", "internal/cover", "internal/deadline", "internal/findings", "internal/inflight", "internal/journal", "internal/keylock", "internal/kit", "internal/outbox", "internal/remote", "internal/sentinel", "internal/topology", "internal/watch"}, "masters and what is owed to them, in bytes: it knows neither types nor policies nor memory, and calls up through a listener only"},
 	{"internal/remote", []string{"internal/acl", "internal/breaker", "internal/censor", "internal/slot", "internal/suites"}, "a node owns its breaker; it knows neither the cache above it nor who chose it"},
-	{"internal/watch", []string{"internal/censor", "internal/remote", "internal/sentinel"}, "it asks over remote and lets sentinel decide; what callers do meanwhile is the root's"},
+	{"internal/watch", []string{"internal/censor", "internal/cluster", "internal/remote", "internal/sentinel", "internal/slot"}, "it asks over remote and lets sentinel and cluster decide; what callers do meanwhile is the root's"},
 
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},

@@ -20,6 +20,7 @@ type Answer struct {
 	CurrentEpoch int64
 
 	RunID       string              // of the process; "" where it was not asked for
+	Port        uint16              // where the process itself listens; 0 where it was not asked for
 	Told        bool                // INFO replication was answered
 	Replicas    []sentinel.Attached // of a master: who follows it, and how far they are
 	NodeTimeout time.Duration       // cluster-node-timeout; 0 where it is not known

@@ -60,6 +60,8 @@ type Decision struct {
 	AskNow   []Addr // to be asked at once as well
 	Findings []Finding
 
+	NodeTimeout time.Duration // a shard without a confirmed barrier for half of it is suspect
+
 	// What this observation changed. The shell carries changes out before it uses
 	// Shards: what a shard owes of a slot goes with it.
 	Changes   []Change
@@ -102,7 +104,7 @@ func (m *Machine) decision() Decision {
 	}
 	d.Confirmed = d.Confirmed && d.Unowned.Empty()
 	d.Asks, d.Finished = m.asks(), m.history.finished
-	d.Findings = m.findings()
+	d.Findings, d.NodeTimeout = m.findings(), m.nodeTimeout()
 	return d
 }
 

@@ -132,3 +132,22 @@ func TestSeedsChangeWithTheirName(t *testing.T) {
 	w.hearAll()
 	w.wantSlot("n0", 0)
 }
+
+// TestAReplicaIsKnownByThePortOfItsProcess: behind a proxy it announces another port than
+// the one under which its master sees it.
+func TestAReplicaIsKnownByThePortOfItsProcess(t *testing.T) {
+	w := newWorld(t, 3, 1)
+	n3 := w.node("n3")
+	v := n3.view(w)
+	v.Says.Port = 6379
+	w.feed(v)
+	seen := Addr{Host: n3.addr.Host, Port: 6379}
+	b := Barrier{Node: w.node("n0").id, SentAt: w.now, At: w.now, By: []Addr{seen}}
+	if !w.m.Holds(b) {
+		t.Errorf("%s is not taken for %s", seen, n3.addr)
+	}
+	b.By = []Addr{{Host: "10.9.9.9", Port: 6379}}
+	if w.m.Holds(b) {
+		t.Error("another host with this port is taken for it")
+	}
+}

@@ -15,8 +15,10 @@ type node struct {
 	heardOf time.Time // last time one of our Cluster listed it, or it answered
 	shard   *shard    // whose master it is
 
-	reached Addr // where it answered last
-	usurped bool // another node answers there
+	reached Addr          // where it answered last
+	timeout time.Duration // its cluster-node-timeout, as it told last
+	port    uint16        // where its process listens: what it announces may lead there by a detour
+	usurped bool          // another node answers there
 	says    Answer
 	spoke   bool
 	answers int       // in a row
@@ -45,7 +47,15 @@ func (n *node) broke(at time.Time) {
 
 // isAt reports whether n is known under address a.
 func (n *node) isAt(a Addr) bool {
-	return !a.IsZero() && (n.addr == a || n.reached == a || n.says.Self.Addr == a || n.says.Self.Name == a)
+	if a.IsZero() {
+		return false
+	}
+	for _, known := range []Addr{n.addr, n.reached, n.says.Self.Addr, n.says.Self.Name} {
+		if known == a || known.Host == a.Host && n.port == a.Port {
+			return true
+		}
+	}
+	return false
 }
 
 // learn adds a node. A Cluster of more nodes than we follow is not followed wholly.
@@ -112,6 +122,7 @@ func (n *node) take(v View) {
 	n.says, n.spoke, n.sentAt, n.seenAt = v.Says, true, v.SentAt, v.At
 	n.loading, n.failing = false, v.SentAt.Before(n.brokeAt)
 	n.answers++
+	n.port, n.timeout = cmp.Or(v.Says.Port, n.port), cmp.Or(v.Says.NodeTimeout, n.timeout)
 	if n.says.Slots == nil {
 		n.says.Slots = &slot.Set{}
 	}
@@ -251,7 +262,7 @@ func (m *Machine) nodeTimeout() time.Duration { return cmp.Or(m.timeout, m.rules
 func (m *Machine) longestTimeout() time.Duration {
 	var d time.Duration
 	for _, sh := range m.shards {
-		d = max(d, sh.master.says.NodeTimeout)
+		d = max(d, sh.master.timeout)
 	}
 	if d <= 0 {
 		return m.rules.NodeTimeout

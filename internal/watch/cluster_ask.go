@@ -95,7 +95,7 @@ type asker struct {
 	conn    *remote.Link
 	missing *missing
 
-	runID     string // of the process at the other end of conn
+	process   process // at the other end of conn
 	timeout   time.Duration
 	timeoutAt time.Time // when that was asked for
 	last      error     // of the last question
@@ -153,10 +153,10 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 		if err != nil {
 			return cluster.Answer{}, err
 		}
-		q.conn, q.runID, q.timeoutAt = conn, "", time.Time{}
+		q.conn, q.process, q.timeoutAt = conn, process{}, time.Time{}
 	}
 	commands := [][]string{{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO", "replication"}, {"ROLE"}}
-	askRun, askTimeout := q.runID == "", time.Since(q.timeoutAt) > timeoutEach
+	askRun, askTimeout := q.process.run == "", time.Since(q.timeoutAt) > timeoutEach
 	if askRun {
 		commands = append(commands, []string{"INFO", "server"})
 	}
@@ -168,18 +168,18 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 		return cluster.Answer{}, err
 	}
 	if askRun {
-		q.runID = runID(r[4].Text())
+		q.process = processOf(r[4].Text())
 	}
 	if askTimeout {
 		q.timeoutAt, q.timeout = time.Now(), nodeTimeout(r[len(r)-1])
 	}
-	return says(r[0], r[1], r[2], r[3], q.runID, q.timeout, q.missing)
+	return says(r[0], r[1], r[2], r[3], q.process, q.timeout, q.missing)
 }
 
 // says puts replies together: to CLUSTER NODES, CLUSTER INFO, INFO replication and ROLE.
 // Without the first two nothing can be decided. Of the others none is needed: the
 // node's own line says what it is.
-func says(nodes, info, repl, role remote.Reply, run string, timeout time.Duration, l *missing) (a cluster.Answer, err error) {
+func says(nodes, info, repl, role remote.Reply, p process, timeout time.Duration, l *missing) (a cluster.Answer, err error) {
 	for _, r := range []remote.Reply{nodes, info} {
 		if r.Err != nil {
 			l.note(r.Err)
@@ -212,12 +212,30 @@ func says(nodes, info, repl, role remote.Reply, run string, timeout time.Duratio
 			return a, malformed(err)
 		}
 	}
-	rep.RunID = run
+	rep.RunID = p.run
 	if a, err = cluster.NewAnswer(own.Role, n, i, rep); err != nil {
 		return a, malformed(err)
 	}
-	a.NodeTimeout = timeout
+	a.NodeTimeout, a.Port = timeout, p.port
 	return a, nil
+}
+
+// process is what a node says of its process.
+type process struct {
+	run  string
+	port uint16 // where it listens; a detour may lead there
+}
+
+// processOf reads INFO server; what is missing is zero.
+func processOf(info string) (p process) {
+	p.run = runID(info)
+	for line := range strings.Lines(info) {
+		if port, ok := strings.CutPrefix(line, "tcp_port:"); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(port), 10, 16)
+			p.port = uint16(n)
+		}
+	}
+	return p
 }
 
 // verbatim is a text without the format that RESP3 puts before it.

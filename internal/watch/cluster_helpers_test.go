@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/evercache/evercache/internal/cluster"
 	"github.com/evercache/evercache/internal/remote"
-	"github.com/evercache/evercache/internal/slot"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -39,6 +37,7 @@ type following struct {
 	changes  []cluster.Change
 	promoted []cluster.Promotion
 	returned []uint32
+	doubted  bool // some slot was
 	ended    []cluster.Record
 	faults   []string // what must never be
 	books    map[uint32]*book
@@ -72,6 +71,11 @@ func (b *book) Replaced(*remote.Node, uint64) {
 // follow watches the Cluster at the seeds until the test ends. change may be nil.
 func follow(t *testing.T, seeds []string, change func(*ClusterConfig)) *following {
 	t.Helper()
+	return followBy(t, seeds, change, func(*Cluster) {})
+}
+
+func followBy(t *testing.T, seeds []string, change func(*ClusterConfig), prepare func(*Cluster)) *following {
+	t.Helper()
 	f := &following{
 		t: t, nodes: map[uint32]*remote.Node{}, upAt: map[uint32]time.Time{}, downs: map[uint32][]error{},
 		beats: map[uint32][]Beat{}, books: map[uint32]*book{},
@@ -92,6 +96,7 @@ func follow(t *testing.T, seeds []string, change func(*ClusterConfig)) *followin
 		change(&c)
 	}
 	f.d = NewCluster(c, f.hooks())
+	prepare(f.d)
 	ctx, cancel := context.WithCancel(t.Context())
 	returned := make(chan struct{})
 	go func() {
@@ -116,15 +121,21 @@ func follow(t *testing.T, seeds []string, change func(*ClusterConfig)) *followin
 func (f *following) hooks() ClusterHooks {
 	locked := func(do func()) { f.mu.Lock(); defer f.mu.Unlock(); do() }
 	fault := func(format string, args ...any) { f.faults = append(f.faults, fmt.Sprintf(format, args...)) }
+	told := func() { // the hooks are called by who decides
+		if now := f.d.now.Routes; now != f.decided.Routes {
+			fault("a node is told of with routes %d, and of these only %d were told", now, f.decided.Routes)
+		}
+	}
 	return ClusterHooks{
 		Decided: func(d cluster.Decision) {
 			locked(func() {
-				f.decided = d
+				f.decided, f.doubted = d, f.doubted || !d.Doubted.Empty()
 				f.changes, f.promoted, f.returned = append(f.changes, d.Changes...), append(f.promoted, d.Promoted...), append(f.returned, d.Returned...)
 			})
 		},
 		Up: func(shard uint32, n *remote.Node) {
 			locked(func() {
+				told()
 				sh, ok := f.shard(shard)
 				if !ok || sh.Master.ID.String() != n.ID {
 					fault("%s is up for shard %d, whose master is %s", n.ID, shard, sh.Master.ID)
@@ -138,6 +149,7 @@ func (f *following) hooks() ClusterHooks {
 		},
 		Down: func(shard uint32, cause error) {
 			locked(func() {
+				told()
 				if f.nodes[shard] == nil || cause == nil {
 					fault("shard %d is down without having been up, or for no reason: %v", shard, cause)
 				}
@@ -188,6 +200,10 @@ func (f *following) text() string {
 	defer f.mu.Unlock()
 	var b strings.Builder
 	for _, s := range f.view.Decision.Shards {
+		if bs := f.beats[s.Number]; len(bs) > 0 {
+			last := bs[len(bs)-1]
+			fmt.Fprintf(&b, "%d beats, the last %+v, %v ago; ", len(bs), last, time.Since(last.SentAt))
+		}
 		fmt.Fprintf(&b, "shard %d: %s at %s epoch %d %s (%s) slots %s up %v\n", s.Number, s.Master.ID, s.Master.Addr, s.Epoch, s.Stage, s.Trouble, s.Slots, f.nodes[s.Number] != nil)
 	}
 	fmt.Fprintf(&b, "ups %v\ndowns %v\nreason %v, %v\ntroubles %v\nforbidden %v\nfindings %v\n", f.ups, f.downs, f.view.Reason, f.view.Reasons, f.view.Troubles, f.view.Forbidden, f.view.Decision.Findings)
@@ -208,14 +224,14 @@ func (f *following) ownerOf(s int) uint32 {
 	return f.of(s)
 }
 
-// proven reports whether the last barriers of all shards show all; mu is held.
+// proven reports whether every shard is in use, and a barrier since then has shown all;
+// mu is held.
 func (f *following) proven(shards int) bool {
 	if len(f.nodes) != shards || len(f.decided.Shards) != shards {
 		return false
 	}
 	for number := range f.nodes {
-		bs := f.beats[number]
-		if len(bs) == 0 || !bs[len(bs)-1].Alone || f.upAt[number].After(bs[len(bs)-1].SentAt) {
+		if !slices.ContainsFunc(f.beats[number], func(b Beat) bool { return b.Alone && b.SentAt.After(f.upAt[number]) }) {
 			return false
 		}
 	}
@@ -249,8 +265,3 @@ func startCluster(t *testing.T, opts ...redistest.Option) (*redistest.Cluster, *
 	f.use(3)
 	return c, f
 }
-
-// idleNumbers are shards, sorted.
-func numbers(m map[uint32]*remote.Node) []uint32 { return slices.Sorted(maps.Keys(m)) }
-
-var _ = slot.Count

@@ -102,7 +102,7 @@ func (d *Cluster) unfound(troubles map[cluster.Addr]error) error {
 // reason is why the shard has no node in use.
 func (st *shardSeat) reason() error {
 	switch sh := &st.shard; {
-	case sh.Stage == cluster.Degraded:
+	case sh.Stage == cluster.Degraded && sh.Trouble == cluster.TroubleSilent:
 		return ErrLongSilence
 	case sh.Writes() && st.lastEnd != nil:
 		return fmt.Errorf("%w: %w", ErrNotConnected, st.lastEnd)

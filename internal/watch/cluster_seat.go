@@ -24,6 +24,7 @@ type shardSeat struct {
 
 // syncSeats has a seat for each shard follow what is decided of it.
 func (d *Cluster) syncSeats() {
+	idle := min(beatIdle, d.now.NodeTimeout/4) // without one for half of that a shard is suspect
 	for i := range d.now.Shards {
 		sh := d.now.Shards[i]
 		st := d.seats[sh.Number]
@@ -38,7 +39,7 @@ func (d *Cluster) syncSeats() {
 		d.checkTag(st, slices.Contains(d.now.Returned, sh.Number))
 		st.beat.want(len(sh.Promotable))
 		st.follow(order{
-			known: true, generation: sh.Generation, writes: sh.Writes(), calm: sh.Stage == cluster.Healthy,
+			known: true, generation: sh.Generation, writes: sh.Writes(), each: beatEach(sh.Stage == cluster.Healthy, idle),
 			reason: func() error { return st.reason() },
 		})
 	}
@@ -208,7 +209,7 @@ func (d *Cluster) own(n *remote.Node, b remote.Barrier) *cluster.Answer {
 	if len(b.Behind) < 2 {
 		return nil
 	}
-	a, err := says(b.Behind[0], b.Behind[1], remote.Reply{Value: b.Info}, remote.Reply{}, n.Run(), 0, &d.missing)
+	a, err := says(b.Behind[0], b.Behind[1], remote.Reply{Value: b.Info}, remote.Reply{}, process{run: n.Run()}, 0, &d.missing)
 	if err != nil {
 		return nil
 	}
@@ -221,6 +222,10 @@ func (d *Cluster) beaten(st *shardSeat, n *remote.Node, b beat) {
 		return
 	}
 	master := st.shard.Master
+	o := cluster.Barrier{Node: master.ID, SentAt: b.SentAt, At: b.at, Late: b.Late, Fault: clusterFault(b.err), Acked: b.Acked, By: b.by}
+	if !redirected(b.err) {
+		d.observe(o)
+	}
 	if b.says != nil {
 		d.viewed(cluster.View{Node: master.Addr, SentAt: b.SentAt, At: b.at, Says: *b.says})
 	}
@@ -233,8 +238,6 @@ func (d *Cluster) beaten(st *shardSeat, n *remote.Node, b beat) {
 		}
 		return
 	}
-	o := cluster.Barrier{Node: master.ID, SentAt: b.SentAt, At: b.at, Late: b.Late, Fault: clusterFault(b.err), Acked: b.Acked, By: b.by}
-	d.observe(o)
 	if b.err == nil && st.node == n && st.up {
 		d.hooks.Beat(st.number, n, d.shown(st, b, o))
 	}

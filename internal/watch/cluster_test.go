@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -139,9 +138,8 @@ func TestARestartWithoutDataIsNoticed(t *testing.T) {
 	t.Parallel()
 	c, f := startCluster(t, redistest.WithNodeTimeout(5*time.Second))
 	number := f.ownerOf(0)
-	dials := func() []struct{} { return make([]struct{}, len(f.books[number].held)) }
 	f.mu.Lock()
-	before := len(dials())
+	before := len(f.books[number].held)
 	f.mu.Unlock()
 	c.Nodes()[0].Kill()
 	f.until("it is down", func() bool { return f.nodes[number] == nil })
@@ -158,5 +156,3 @@ func TestARestartWithoutDataIsNoticed(t *testing.T) {
 		t.Errorf("promoted: %+v", f.promoted)
 	}
 }
-
-var errAny = errors.New("any")

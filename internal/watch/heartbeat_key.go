@@ -23,12 +23,11 @@ import (
 // been carried there, and the smaller of two is never larger than what the new one
 // alone tells.
 type tag struct {
-	slot    uint16
-	key     string
-	proven  bool      // a barrier under it was on every replica that may be promoted
-	void    bool      // it vouches for nothing, and there is no better slot
-	begun   time.Time // when it was taken
-	refused time.Time // when its slot was refused last
+	slot   uint16
+	key    string
+	proven bool      // a barrier under it was on every replica that may be promoted
+	void   bool      // it vouches for nothing, and there is no better slot
+	begun  time.Time // when it was taken
 }
 
 // keyOf is the name of the heartbeat's key.
@@ -92,7 +91,7 @@ func (d *Cluster) checkTag(st *shardSeat, returned bool) {
 	t := &st.tag
 	switch {
 	case t.key == "", !st.shard.Slots.Has(t.slot), returned, st.gap.bad(st.shard.Epoch):
-	case !d.now.Moving.Has(t.slot) && !d.now.Doubted.Has(t.slot):
+	case !t.void && !d.now.Moving.Has(t.slot) && !d.now.Doubted.Has(t.slot):
 		return
 	case t.void: // no slot is better, as long as that is so
 		if _, better := pick(st.shard.Slots, restless(&d.now), 0); !better {

@@ -23,7 +23,7 @@ func (d *supervisor) newSeat() seat {
 // syncNode has the seat follow what is decided.
 func (d *supervisor) syncNode() {
 	d.seat.follow(order{
-		known: !d.now.Master.IsZero(), generation: d.now.Generation, writes: d.now.Writes(), calm: d.now.Stage == sentinel.Clear, reason: d.reason,
+		known: !d.now.Master.IsZero(), generation: d.now.Generation, writes: d.now.Writes(), each: beatEach(d.now.Stage == sentinel.Clear, beatIdle), reason: d.reason,
 	})
 }
 

@@ -76,24 +76,30 @@ func (d *Cluster) Refused(n *remote.Node, sent time.Time, err error) {
 	}
 }
 
-// refusedBy reads an error reply. ASK becomes a FaultOther: the node is asked at once,
-// nothing else follows from it.
+// refusedBy reads an error reply.
 func refusedBy(n *remote.Node, sent time.Time, err error) (o cluster.Refused, ok bool) {
 	id, bad := cluster.ParseID(n.ID)
 	if bad != nil {
 		return o, false
 	}
-	o = cluster.Refused{Node: id, SentAt: sent, At: time.Now(), Slot: noSlot}
-	text := remote.ReplyIn(err)
-	if r, bad := cluster.ParseRedirect(text, addrOf(n)); bad == nil {
+	o, ok = refusalIn(remote.ReplyIn(err), addrOf(n))
+	o.Node, o.SentAt, o.At = id, sent, time.Now()
+	return o, ok
+}
+
+// refusalIn reads the text of an error reply. ASK becomes a FaultOther: the node is asked
+// at once, nothing else follows from it.
+func refusalIn(text string, from cluster.Addr) (o cluster.Refused, ok bool) {
+	o.Slot = noSlot
+	if r, bad := cluster.ParseRedirect(text, from); bad == nil {
 		o.Slot, o.To, o.Fault = r.Slot, r.Addr, cluster.FaultMoved
 		if r.Ask {
 			o.Fault = cluster.FaultOther
 		}
 		return o, true
 	}
-	o.Fault = clusterFault(err)
-	return o, text != "" && (o.Fault == cluster.FaultDemoted || o.Fault == cluster.FaultDown)
+	o.Fault = cluster.ReplyFault(text)
+	return o, o.Fault == cluster.FaultDemoted || o.Fault == cluster.FaultDown
 }
 
 // addrOf is where a node was dialled; zero: no address.

@@ -55,10 +55,10 @@ type plan struct {
 
 // order is what is decided of the master of a seat.
 type order struct {
-	known      bool   // who it is
-	generation uint64 // another one: what was dialled before is of no use
-	writes     bool   // it may be used
-	calm       bool   // nothing is the matter: the heartbeat takes its time
+	known      bool          // who it is
+	generation uint64        // another one: what was dialled before is of no use
+	writes     bool          // it may be used
+	each       time.Duration // of the heartbeat
 	reason     func() error
 }
 
@@ -86,11 +86,16 @@ func (s *seat) follow(o order) {
 		s.up = false
 		s.hooks.down(o.reason())
 	}
-	if o.calm {
-		s.beat.set(beatIdle)
-	} else {
-		s.beat.set(beatFast)
+	s.beat.set(o.each)
+}
+
+// beatEach is how often a heartbeat is sent where idle is enough while nothing is the
+// matter.
+func beatEach(calm bool, idle time.Duration) time.Duration {
+	if calm {
+		return idle
 	}
+	return min(idle, beatFast)
 }
 
 // drop gives the node up.

@@ -3,6 +3,9 @@
 // carries out what the pure decisions of package sentinel say: which node gets
 // the commands, and when none does.
 //
+// It does the same for a Redis Cluster with the decisions of package cluster ([Cluster]);
+// nobody uses that yet.
+//
 // One goroutine, the supervisor, owns the decisions and the node; the others only
 // observe. All of them end with the context that Run was given.
 package watch
