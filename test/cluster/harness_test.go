@@ -1,0 +1,255 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/internal/kit"
+	"github.com/evercache/evercache/redistest"
+)
+
+// A drill breaks something in a Cluster while clients are at work, and judges the
+// history of all their calls. EVERCACHE_CLUSTER_RUNS=20 repeats each scene.
+
+const (
+	allWriters = 8 // of all clients together
+	class      = "x"
+)
+
+// twoAtATime: a Cluster is six processes.
+var twoAtATime = make(chan struct{}, 2)
+
+// scene runs a drill on a Cluster of its own, as often as it is asked for.
+func scene(t *testing.T, play func(*testing.T, *redistest.Cluster), options ...redistest.Option) {
+	t.Parallel()
+	runs, _ := strconv.Atoi(os.Getenv("EVERCACHE_CLUSTER_RUNS"))
+	for i := range max(1, runs) {
+		t.Run(fmt.Sprint("run", i), func(t *testing.T) {
+			twoAtATime <- struct{}{}
+			t.Cleanup(func() { <-twoAtATime })
+			play(t, redistest.StartCluster(t, options...))
+		})
+	}
+}
+
+// drill is clients at work on a Cluster.
+type drill struct {
+	*testing.T
+	cluster *redistest.Cluster
+	clients []*evercache.Client
+	rules   chaos.Rules // of the judge
+	trace   *chaos.Trace
+	traffic *chaos.Traffic
+	final   chaos.Final
+	seed    uint64
+	log     *lateLog
+
+	quit chan struct{}
+	wg   sync.WaitGroup
+	once sync.Once
+}
+
+// begin opens that many clients and puts them to work. What prepare changes of the drill
+// counts from the beginning.
+func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*drill)) *drill {
+	t.Helper()
+	d := &drill{
+		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: newLateLog(t), quit: make(chan struct{}),
+		rules: chaos.Rules{Ambiguity: 20 * time.Millisecond, LongestRead: 150 * time.Millisecond, LongestWrite: 350 * time.Millisecond, Lag: 1100 * time.Millisecond},
+	}
+	d.traffic = &chaos.Traffic{Trace: d.trace, Writers: max(1, allWriters/clients), Readers: 2, Seed: d.seed, Every: 8 * time.Millisecond, Prolongs: true}
+	for _, f := range prepare {
+		f(d)
+	}
+	for range clients {
+		d.join(d.open())
+	}
+	if !d.traffic.Prepare(t.Context()) {
+		t.Fatalf("the keys of memory could not be written and read: %s", d.describe())
+	}
+	d.sample()
+	d.traffic.Start()
+	t.Cleanup(d.stop)
+	time.Sleep(500 * time.Millisecond)
+	return d
+}
+
+// options are those of a client of the drill.
+func (d *drill) options() evercache.Options {
+	logger := slog.New(slog.NewTextHandler(d.log, nil)).With("process", len(d.clients))
+	return evercache.Options{ClusterNodes: d.cluster.Addrs(), Logger: logger}
+}
+
+// open opens a client, which is waited for.
+func (d *drill) open() *evercache.Client {
+	d.Helper()
+	c := d.openWith(d.options())
+	ctx, cancel := context.WithTimeout(d.Context(), patience)
+	defer cancel()
+	if err := c.WaitConnected(ctx); err != nil {
+		d.Fatalf("%v; %+v", err, c.Health())
+	}
+	return c
+}
+
+func (d *drill) openWith(o evercache.Options) *evercache.Client {
+	d.Helper()
+	c, err := evercache.Open(d.Context(), o)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// join makes a client one of those at work, before they begin.
+func (d *drill) join(c *evercache.Client) {
+	d.Helper()
+	d.clients = append(d.clients, c)
+	d.traffic.Parties = append(d.traffic.Parties, newParty(d.T, c))
+	d.final.Away = append(d.final.Away, nil)
+}
+
+// note adds to the history of the run, which a failure shows.
+func (d *drill) note(format string, a ...any) { d.trace.Note(fmt.Sprintf(format, a...)) }
+
+// during does something to the Cluster while the clients are at work, and lets them go on
+// for a moment afterwards.
+func (d *drill) during(f func()) {
+	d.Helper()
+	d.note("now")
+	f()
+	d.note("done")
+	time.Sleep(500 * time.Millisecond)
+}
+
+// settled: the client has every master, and nothing waits.
+func settled(c *evercache.Client) bool {
+	h := c.Health()
+	return h.State == health.Connected && h.OutboxEntries == 0
+}
+
+// calm is settled, and nothing is left to be asked of what others may have undone.
+func calm(c *evercache.Client) bool { return settled(c) && kit.Of(c).Unasked() == 0 }
+
+func (d *drill) all(ok func(*evercache.Client) bool) bool {
+	for _, c := range d.clients {
+		if !ok(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// until waits for a condition; when it does not come the clients are described.
+func (d *drill) until(what string, ok func() bool) {
+	d.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.Fatalf("%s within %v%s", what, patience, d.describe())
+		}
+	}
+}
+
+func (d *drill) describe() (all string) {
+	for i, c := range d.clients {
+		h := c.Health()
+		all += fmt.Sprintf("\nprocess %d: %v, cause %v, outbox %d, unasked %d", i, h.State, h.Cause, h.OutboxEntries, kit.Of(c).Unasked())
+	}
+	return all
+}
+
+// waitCalm waits until every client is calm several times in a row: what one sends makes
+// another one ask, a moment later.
+func (d *drill) waitCalm() {
+	d.Helper()
+	found := 0
+	d.until("the clients do not become calm", func() bool {
+		if found++; !d.all(calm) {
+			found = 0
+		}
+		time.Sleep(80 * time.Millisecond)
+		return found >= 5
+	})
+}
+
+// sample notes when each client lacks a master or has something to send, until the run
+// is judged.
+func (d *drill) sample() {
+	for i, c := range d.clients {
+		d.wg.Go(func() {
+			since := int64(-1)
+			end := func() {
+				if since >= 0 {
+					d.final.Away[i] = append(d.final.Away[i], chaos.Span{From: since, To: d.trace.Now()})
+				}
+				since = -1
+			}
+			defer end()
+			for {
+				if ok := settled(c); ok {
+					end()
+				} else if since < 0 {
+					since = d.trace.Now()
+				}
+				select {
+				case <-d.quit:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+		})
+	}
+}
+
+// stop ends the traffic, and no more.
+func (d *drill) stop() {
+	d.once.Do(func() {
+		d.traffic.Stop()
+		close(d.quit)
+		d.wg.Wait()
+	})
+}
+
+// end ends the traffic, waits until every client is well, asks the master of each slot
+// what it holds, and judges the history.
+func (d *drill) end() {
+	d.Helper()
+	d.traffic.Stop()
+	stopped := d.trace.Now()
+	d.until("the clients do not settle", func() bool { return d.all(settled) })
+	d.waitCalm()
+	d.stop()
+	d.note("all is well")
+	events := d.trace.Events()
+	d.ask(chaos.Keys(events))
+	d.final.Full, d.final.Stolen = d.trace.Full(), d.traffic.Stolen()
+	var replayed uint64
+	for _, c := range d.clients {
+		s := c.Stats()
+		d.final.Overflowed = append(d.final.Overflowed, s.OutboxOverflowed > 0)
+		replayed += s.OutboxReplayed
+	}
+	rules := d.rules
+	rules.Lag += d.final.Stolen
+	violations, figures := chaos.Check(events, d.final, rules)
+	tally, shown := chaos.Tally(violations), map[chaos.Kind]bool{}
+	for _, v := range violations {
+		if !shown[v.Kind] {
+			shown[v.Kind] = true
+			d.Errorf("%d violations, the first:\n%s", tally[v.Kind], chaos.Report(v, d.seed, events, d.trace.Notes(), d.final))
+		}
+	}
+	d.Logf("%+v; violations %v; replayed %d; settled %v after the traffic; stolen %v", figures, tally, replayed,
+		time.Duration(d.final.At-stopped).Round(time.Millisecond), d.final.Stolen)
+}

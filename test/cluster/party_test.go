@@ -1,0 +1,234 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/redistest"
+)
+
+// party is a Cache as a drill drives it. In a class that is touched the order of writes
+// can often not be told: so what is touched is of a class of its own, which is not judged.
+type party struct{ cache, touched *evercache.Cache[string] }
+
+func newParty(t *testing.T, c *evercache.Client) (p party) {
+	t.Helper()
+	for name, cache := range map[string]**evercache.Cache[string]{class: &p.cache, "touched": &p.touched} {
+		var err error
+		if *cache, err = evercache.NewCache[string](c, name, evercache.Policy{TTL: time.Hour, Stale: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// Do makes every eighth write one of many keys, which lie on other shards.
+func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
+	switch {
+	case act == chaos.Put && v%8 == 0:
+		r, err := p.cache.SetMany(ctx, map[string]string{key: v.String(), fmt.Sprint("beside-", v%64): v.String(), fmt.Sprint("besides-", v%64): v.String()})
+		return receipt(r, err)
+	case act == chaos.Put:
+		r, err := p.cache.Set(ctx, key, v.String())
+		return receipt(r, err)
+	case act == chaos.Prolong:
+		_, _ = p.touched.Set(ctx, key, v.String())
+		_, _ = p.touched.Touch(ctx, key)
+		return chaos.Answer{Outcome: chaos.Unchanged}
+	case act == chaos.Remove:
+		r, err := p.cache.Delete(ctx, key)
+		return receipt(r, err)
+	case act == chaos.RemovePrefix:
+		_, r, err := p.cache.DeletePrefix(ctx, key)
+		return receipt(r, err)
+	}
+	return looked(p.cache.Lookup(ctx, key))
+}
+
+func receipt(r evercache.Receipt, err error) chaos.Answer {
+	if err != nil {
+		return chaos.Answer{Outcome: chaos.Unsure}
+	}
+	return chaos.Answer{Outcome: map[evercache.Durability]chaos.Outcome{
+		evercache.Memory: chaos.InMemory, evercache.Journaled: chaos.InJournal,
+		evercache.Master: chaos.AtMaster, evercache.Replicated: chaos.AtReplicas,
+	}[r.Durability]}
+}
+
+func looked(e evercache.Entry[string], err error) chaos.Answer {
+	switch {
+	case errors.Is(err, evercache.ErrNotFound):
+		return chaos.Answer{Outcome: chaos.Missing}
+	case err != nil:
+		return chaos.Answer{Outcome: chaos.Unknown}
+	}
+	return chaos.Answer{
+		Outcome: chaos.Found, Value: chaos.ParseValue(e.Value), Source: chaos.Source(e.Source),
+		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent,
+	}
+}
+
+// ask fills in what the masters hold, and what each client then answers. A client may
+// need as long as its lease to hear of the last changes.
+func (d *drill) ask(keys []chaos.Key) {
+	d.Helper()
+	d.final.Held, d.final.At = d.held(keys), d.trace.Now()
+	keys = viewed(keys)
+	deadline := time.Now().Add(3 * time.Second)
+	for _, p := range d.traffic.Parties {
+		view := map[chaos.Key]chaos.Value{}
+		for _, k := range keys {
+			view[k] = d.answer(p, k)
+			for view[k] != d.final.Held[k] && time.Now().Before(deadline) {
+				time.Sleep(5 * time.Millisecond)
+				view[k] = d.answer(p, k)
+			}
+		}
+		d.final.Views = append(d.final.Views, view)
+	}
+}
+
+// answer is what a client says of a key in the end. One that could not ask in time says so,
+// or that what it has is stale: it is asked again.
+func (d *drill) answer(p chaos.Party, k chaos.Key) chaos.Value {
+	var a chaos.Answer
+	for range 20 {
+		a = p.Do(d.Context(), chaos.Look, k.String(), chaos.Nothing)
+		if a.Outcome == chaos.Missing || a.Outcome == chaos.Found && a.Fresh {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if a.Outcome != chaos.Found {
+		return chaos.Nothing
+	}
+	return a.Value
+}
+
+// viewed leaves out most of the keys that were written once.
+func viewed(keys []chaos.Key) (some []chaos.Key) {
+	for _, k := range keys {
+		if k.Space != 'u' || k.N%16 == 0 {
+			some = append(some, k)
+		}
+	}
+	return some
+}
+
+// held are the values that keys have at the masters of their slots.
+func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
+	d.Helper()
+	of := map[*redistest.Server][]chaos.Key{}
+	owners := d.owners()
+	for _, k := range keys {
+		n := owners[redistest.Slot(class+":"+k.String())]
+		if n == nil {
+			d.Fatalf("nobody owns the slot of %v", k)
+		}
+		of[n] = append(of[n], k)
+	}
+	all := map[chaos.Key]chaos.Value{}
+	for n, keys := range of {
+		held, err := chaos.Held(d.Context(), chaos.Node{Addr: n.Addr()}, class+":", keys)
+		if err != nil {
+			d.Fatal(err)
+		}
+		for k, v := range held {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// owners are the masters by slot, as they say themselves; of two the one with the higher
+// epoch.
+func (d *drill) owners() (of [16384]*redistest.Server) {
+	var epochs [16384]int64
+	for _, n := range d.cluster.Nodes() {
+		epoch, slots := own(d.Context(), n)
+		for _, r := range slots {
+			for s := r.First; s <= r.Last; s++ {
+				if of[s] == nil || epoch > epochs[s] {
+					of[s], epochs[s] = n, epoch
+				}
+			}
+		}
+	}
+	return of
+}
+
+// own are the epoch and the slots that a node has by its own word; a node that does not
+// answer has none.
+func own(ctx context.Context, n *redistest.Server) (epoch int64, slots []redistest.SlotRange) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if !n.Running() {
+		return 0, nil
+	}
+	reply, err := n.Try(ctx, "CLUSTER", "NODES")
+	text, _ := reply.(string)
+	if err != nil {
+		return 0, nil
+	}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) < 8 || !slices.Contains(strings.Split(words[2], ","), "myself") || !strings.Contains(words[2], "master") {
+			continue
+		}
+		epoch, _ = strconv.ParseInt(words[6], 10, 64)
+		for _, w := range words[8:] {
+			if strings.HasPrefix(w, "[") {
+				continue
+			}
+			first, last, many := strings.Cut(w, "-")
+			if !many {
+				last = first
+			}
+			a, errA := strconv.Atoi(first)
+			b, errB := strconv.Atoi(last)
+			if errA == nil && errB == nil {
+				slots = append(slots, redistest.SlotRange{First: a, Last: b})
+			}
+		}
+	}
+	return epoch, slots
+}
+
+// lateLog is what the clients say, shown only of a run that failed.
+type lateLog struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+const maxLog = 1 << 20 // its end is kept
+
+func newLateLog(t *testing.T) *lateLog {
+	l := new(lateLog)
+	t.Cleanup(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if t.Failed() {
+			t.Logf("the clients' log ends:\n%s", l.text)
+		}
+	})
+	return l
+}
+
+func (l *lateLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	if len(l.text) > 2*maxLog {
+		l.text = append([]byte(nil), l.text[len(l.text)-maxLog:]...)
+	}
+	return len(p), nil
+}
