@@ -274,17 +274,8 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	if len(ws) == 0 {
 		return Receipt{}, nil
 	}
-	var place map[*write]uint32 // nil: one master has them all
-	for _, w := range ws {
-		if p := c.keys.Place(w.Rec.Key); p != 0 {
-			if place == nil {
-				place = make(map[*write]uint32, len(ws))
-			}
-			place[w] = p
-		}
-	}
-	slices.SortFunc(ws, func(a, b *write) int { // each master has a pipeline of its own
-		return cmp.Or(cmp.Compare(place[a], place[b]), strings.Compare(a.Rec.Key, b.Rec.Key))
+	slices.SortFunc(ws, func(a, b *write) int { // locks are taken in one order everywhere
+		return strings.Compare(a.Rec.Key, b.Rec.Key)
 	})
 	start := time.Now()
 	worst, errs := c.setApart(ctx, ws)
@@ -312,7 +303,7 @@ func (c *Cache[V]) setApart(ctx context.Context, ws []*write) (worst Receipt, er
 func (c *Cache[V]) setPart(ctx context.Context, ws []*write) (worst Receipt, errs []error) {
 	worst = Receipt{Durability: Replicated, Replicas: 1 << 30}
 	a := allowance{c.policy.WriteTimeout}
-	for chunk := range pipelines(ws, place) {
+	for chunk := range byBytes(ws) {
 		for i, res := range c.writeMany(ctx, chunk, &a) {
 			if res.err == nil {
 				res.err = chunk[i].checkMin(res.receipt, c.awayCauseIf(res.receipt, chunk[i]))
@@ -331,13 +322,13 @@ func (c *Cache[V]) setPart(ctx context.Context, ws []*write) (worst Receipt, err
 // timeout of the class.
 const largestPipeline = 512 << 10
 
-// pipelines cuts writes into pipelines, by their bytes and their masters.
-func pipelines(ws []*write, place map[*write]uint32) iter.Seq[[]*write] {
+// byBytes cuts writes into pipelines.
+func byBytes(ws []*write) iter.Seq[[]*write] {
 	return func(yield func([]*write) bool) {
 		first, sum := 0, 0
 		for i, w := range ws {
 			n := len(w.Rec.Value)
-			if i > first && (i-first == shard.MaxBatch || sum+n > largestPipeline || place[w] != place[ws[first]]) {
+			if i > first && (i-first == shard.MaxBatch || sum+n > largestPipeline) {
 				if !yield(ws[first:i]) {
 					return
 				}

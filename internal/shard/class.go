@@ -70,10 +70,6 @@ func (k *Class) Tracked() bool {
 	return !slices.ContainsFunc(k.st.shards(), func(sh *Shard) bool { return !sh.hears.class(k) })
 }
 
-// Place tells the masters of keys apart, for those that are sent together: keys with the
-// same have the same one at this moment. Outside of Cluster mode it is 0.
-func (k *Class) Place(full string) uint32 { return k.st.of(full).number }
-
 // Connected reports whether the master of a key is in use. This and the following take
 // the key without the prefix of the class.
 func (k *Class) Connected(key string) bool { return k.at(key).Node.Load() != nil }
