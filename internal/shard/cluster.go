@@ -129,7 +129,7 @@ func (st *Store) move(c *cluster.Change) {
 	from, to := st.members.get(c.From), st.members.get(c.To)
 	var void func(*outbox.Record) bool
 	if to != nil {
-		to.Ledger.Give(c.Slots)
+		defer to.Ledger.Give(c.Slots)
 		void = to.Ledger.Overtakes
 	}
 	if from == nil {
