@@ -293,7 +293,7 @@ func TestARedirectionOfOneKeySpoilsNoOther(t *testing.T) {
 		rs[i] = Replay{Kind: Restore, Key: key, Data: []byte("newer"), Cond: condAt(key, 3, now+hour/2)}
 	}
 	want[1] = TryAgain // its tombstone is not there
-	p.from.NoteLives(ctx, Life{TTL: time.Hour}.AtAnchors("app:", "app:c:", []Anchor{3}), false, long)
+	_, _, _ = p.from.NoteLives(ctx, Life{TTL: time.Hour}.AtAnchors("app:", "app:c:", []Anchor{3}), false, long)
 	outcomes, err := p.from.Replay(ctx, rs, long)
 	if err != nil {
 		t.Errorf("the whole of it: %v", err)
