@@ -17,19 +17,25 @@ import (
 )
 
 // party is a Cache as a drill drives it.
-type party struct{ cache *evercache.Cache[string] }
+type party struct {
+	cache *evercache.Cache[string]
+	tags  []string // see crowd
+}
 
-func newParty(t *testing.T, c *evercache.Client) party {
+func newParty(t *testing.T, c *evercache.Client, tags []string) party {
 	t.Helper()
 	cache, err := evercache.NewCache[string](c, class, evercache.Policy{TTL: time.Hour, Stale: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return party{cache}
+	return party{cache, tags}
 }
 
 // Do makes every eighth write one of many keys, which lie on other shards.
 func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
+	if act != chaos.RemovePrefix {
+		key = named(p.tags, key)
+	}
 	switch {
 	case act == chaos.Put && v%8 == 0:
 		r, err := p.cache.SetMany(ctx, map[string]string{key: v.String(), fmt.Sprint("beside-", v%64): v.String(), fmt.Sprint("besides-", v%64): v.String()})
@@ -126,7 +132,7 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	of := map[*redistest.Server][]chaos.Key{}
 	owners := d.owners()
 	for _, k := range keys {
-		n := owners[redistest.Slot(class+":"+k.String())]
+		n := owners[redistest.Slot(d.name(k))]
 		if n == nil {
 			d.Fatalf("nobody owns the slot of %v", k)
 		}
@@ -134,7 +140,7 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	}
 	all := map[chaos.Key]chaos.Value{}
 	for n, keys := range of {
-		held, err := chaos.Held(d.Context(), chaos.Node{Addr: n.Addr()}, class+":", keys)
+		held, err := chaos.HeldAs(d.Context(), chaos.Node{Addr: n.Addr()}, d.name, keys)
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -144,6 +150,12 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	}
 	return all
 }
+
+// name is what a key is called in Redis.
+func (d *drill) name(k chaos.Key) string { return class + ":" + named(d.tags, k.String()) }
+
+// side is a cache beside the traffic.
+func (d *drill) side(client int) *evercache.Cache[string] { return cacheOf(d.T, d.clients[client], "y") }
 
 // owners are the masters by slot, as they say themselves; of two the one with the higher
 // epoch.
