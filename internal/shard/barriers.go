@@ -115,12 +115,17 @@ func (b *barriers) forgetWritten() {
 	b.written = answered{}
 }
 
+// await quickens the barriers until done is called.
+func (b *barriers) await() (done func()) {
+	b.waiting.Add(1)
+	b.hurry()
+	return func() { b.waiting.Add(-1) }
+}
+
 // Await waits until the node has answered barrier n with that many replicas, or
 // until ctx ends, and returns how many have it.
 func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, replicas int) int {
-	b.waiting.Add(1)
-	defer b.waiting.Add(-1)
-	b.hurry()
+	defer b.await()()
 	held, answered := 0, false
 	for {
 		last, changed := b.Watch()

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
@@ -15,7 +16,7 @@ type Class struct {
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
 	listener Listener
-	lived    lives
+	longest  atomic.Int64 // life that anybody has noted, as it was known last
 }
 
 // Listener is the memory over a class. It is never called under a mutex of the shard;
@@ -93,6 +94,7 @@ func (st *Store) Unsubscribe(name string) bool {
 		st.classes.Delete(name)
 		for _, sh := range st.shards() {
 			sh.hears.set(k, false)
+			sh.lived.Delete(k)
 		}
 	}
 	return true

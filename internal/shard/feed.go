@@ -169,7 +169,7 @@ func (st *Store) everyClass(f func(*Class)) {
 func (sh *Shard) invalidated(keys []string, all bool) {
 	if all {
 		sh.Feed.flushed()
-		sh.Spawn(func() { sh.everyClass(func(k *Class) { k.listener.Flushed() }) })
+		sh.forgetAll()
 		return
 	}
 	for _, key := range keys {

@@ -2,9 +2,11 @@ package shard
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/slot"
 )
 
 // flushes tells a FLUSHALL from a loss of data. Two things must be seen within
@@ -17,6 +19,8 @@ type flushes struct {
 	announced time.Time
 	replaced  time.Time
 	before    uint64 // the last barrier that the flush took
+
+	forgetting atomic.Bool // forgetAll waits for a proof
 }
 
 const flushApart = 3 * time.Second
@@ -66,5 +70,59 @@ func (sh *Shard) announcedByRedis(keys []string, all bool) {
 func (sh *Shard) datasetGone(n *remote.Node) {
 	if last, _ := sh.Barriers.Watch(); last.node == n {
 		sh.Ledger.Flushed(sh.flushes.replace(time.Now(), last.N))
+	}
+}
+
+// forgetAll drops what memory holds of the shard, since everything is said to be gone.
+//
+// A master of a Cluster that is replaced while it lives says so too: it copies the data of
+// its successor, and does not end its connections before. What memory holds is needed
+// then, until the successor is found. So the node must have taken a barrier that was sent
+// behind the announcement. Until then nothing that memory holds is covered.
+func (sh *Shard) forgetAll() {
+	if !sh.clustered() {
+		sh.Spawn(func() { sh.everyClass(func(k *Class) { k.listener.Flushed() }) })
+		return
+	}
+	node, behind := sh.Node.Load(), sh.Ledger.Next()
+	if node == nil || !sh.flushes.forgetting.CompareAndSwap(false, true) {
+		return
+	}
+	if !sh.Spawn(func() { sh.forgetProved(node, behind) }) {
+		sh.flushes.forgetting.Store(false)
+	}
+}
+
+func (sh *Shard) forgetProved(node *remote.Node, behind uint64) {
+	still := sh.staysMaster(node, behind)
+	sh.flushes.forgetting.Store(false) // what is announced from here on is another flush
+	if !still {
+		return
+	}
+	lies := sh.slots.Load()
+	sh.everyClass(func(k *Class) {
+		k.listener.Flush(func(key string) bool { return lies.owned.Has(slot.Of(key)) })
+	})
+}
+
+// staysMaster waits until a node has taken a barrier with that number, or a later one.
+// false: it is given up before.
+func (sh *Shard) staysMaster(node *remote.Node, barrier uint64) bool {
+	defer sh.Barriers.await()()
+	for {
+		left := *sh.nodeChanged.Load()
+		last, changed := sh.Barriers.Watch()
+		if last.node == node && last.N >= barrier {
+			return true
+		}
+		if sh.Node.Load() != node {
+			return false
+		}
+		select {
+		case <-changed:
+		case <-left:
+		case <-sh.life.Done():
+			return false
+		}
 	}
 }

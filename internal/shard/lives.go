@@ -10,12 +10,11 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// lives is what a class has noted in Redis of how long its keys live: see
+// lives is what a class has noted at the master of a shard of how long its keys live: see
 // remote.Life. A write whose life is not noted yet notes it first. The last one is
 // found without a lock, since most classes have one.
 type lives struct {
-	last    atomic.Pointer[noted]
-	longest atomic.Int64 // that anybody has noted, as it was known last
+	last atomic.Pointer[noted]
 
 	mu  sync.Mutex // guards all
 	all map[lifeKey]*noted
@@ -38,7 +37,16 @@ type noted struct {
 	blur    int64 // how well the server's clock is known, in milliseconds: a slack that is less tells nothing
 }
 
-// maxNoted bounds the lives that are remembered. Others are noted at each write.
+// livesOf are those of a class at this shard.
+func (sh *Shard) livesOf(k *Class) *lives {
+	if l, ok := sh.lived.Load(k); ok {
+		return l.(*lives)
+	}
+	l, _ := sh.lived.LoadOrStore(k, new(lives))
+	return l.(*lives)
+}
+
+// maxNoted bounds the lives of a class that are remembered. Others are noted at each write.
 const maxNoted = 64
 
 // slackStep is the first slack that is noted, in milliseconds, and slackGrowth what
@@ -66,20 +74,21 @@ func (l *noted) covers(w *noted, now int64) bool {
 // note lets Redis know that the class has keys that live for ttl. It is to be
 // called before one is written.
 func (k *Class) note(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) error {
-	return k.noteBlurred(ctx, k.lifeOf(sh, node, ttl, touch), 0, limit)
+	return k.noteBlurred(ctx, sh, k.lifeOf(sh, node, ttl, touch), 0, limit)
 }
 
 // noteBlurred is note for what is dated by a clock that was known no better than to
 // blur, in milliseconds. A slack does not shrink: what was written with it is there.
-func (k *Class) noteBlurred(ctx context.Context, w noted, blur int64, limit time.Duration) error {
+func (k *Class) noteBlurred(ctx context.Context, sh *Shard, w noted, blur int64, limit time.Duration) error {
 	node, now := w.node, k.st.Clock.Now()
 	w.blur = max(w.blur, blur)
-	if k.lived.last.Load().covers(&w, now) {
+	lived := sh.livesOf(k)
+	if lived.last.Load().covers(&w, now) {
 		return nil
 	}
-	k.lived.mu.Lock()
-	l := k.lived.all[w.lifeKey]
-	k.lived.mu.Unlock()
+	lived.mu.Lock()
+	l := lived.all[w.lifeKey]
+	lived.mu.Unlock()
 	if !l.covers(&w, now) {
 		node.Sharpen(ctx)
 		ctx, limit = deadline.Remainder(ctx, limit, time.Duration(k.st.Clock.Now()-now))
@@ -91,11 +100,11 @@ func (k *Class) noteBlurred(ctx context.Context, w noted, blur int64, limit time
 		if err != nil {
 			return err
 		}
-		k.lived.heard(longest)
+		k.heardLife(longest)
 		w.until, w.slack = now+int64(life.Holds()), life.Slack
 		l = new(w)
 	}
-	k.lived.keep(l)
+	lived.keep(l)
 	return nil
 }
 
@@ -119,7 +128,7 @@ func (k *Class) lifeOf(sh *Shard, node *remote.Node, ttl time.Duration, touch bo
 
 // noteFirst is note, and returns what it leaves of the limit.
 func (k *Class) noteFirst(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, limit time.Duration) (context.Context, time.Duration, error) {
-	if w := k.lifeOf(sh, node, ttl, touch); k.lived.last.Load().covers(&w, k.st.Clock.Now()) {
+	if w := k.lifeOf(sh, node, ttl, touch); sh.livesOf(k).last.Load().covers(&w, k.st.Clock.Now()) {
 		return ctx, limit, nil
 	}
 	began := time.Now()
@@ -128,12 +137,15 @@ func (k *Class) noteFirst(ctx context.Context, sh *Shard, node *remote.Node, ttl
 	return ctx, limit, err
 }
 
-// heard takes the longest life that a node knows of. Of two that come at the same
+// heardLife takes the longest life that a node knows of. Of two that come at the same
 // time the longer stays.
-func (l *lives) heard(longest time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.longest.Store(max(int64(longest), l.longest.Load()))
+func (k *Class) heardLife(longest time.Duration) {
+	for {
+		was := k.longest.Load()
+		if int64(longest) <= was || k.longest.CompareAndSwap(was, int64(longest)) {
+			return
+		}
+	}
 }
 
 func (l *lives) keep(n *noted) {
@@ -151,7 +163,7 @@ func (k *Class) LivesKey() string { return remote.LivesKey(k.st.Config.KeyPrefix
 // brief reports whether a value that lives for ttl may have ended when another
 // process puts back an older one that lives longer.
 func (k *Class) brief(ttl time.Duration) bool {
-	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(k.ttl), k.lived.longest.Load())
+	return ttl < remote.TombstoneLife && int64(ttl) < max(int64(k.ttl), k.longest.Load())
 }
 
 // trace is where a brief write is noted, "" for another.
@@ -164,5 +176,5 @@ func (k *Class) trace(full string, ttl time.Duration) string {
 
 // NoteLife is note for a record of the class that is put back.
 func (k *Class) NoteLife(ctx context.Context, sh *Shard, node *remote.Node, ttl time.Duration, touch bool, blur int64) error {
-	return k.noteBlurred(ctx, k.lifeOf(sh, node, ttl, touch), blur, k.limit)
+	return k.noteBlurred(ctx, sh, k.lifeOf(sh, node, ttl, touch), blur, k.limit)
 }

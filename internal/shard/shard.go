@@ -35,6 +35,7 @@ type Shard struct {
 	nodeChanged atomic.Pointer[chan struct{}]
 	downtimes   *downtimes
 	Evicting    evicting
+	lived       sync.Map // what is noted there of the lives of each *Class: *lives
 
 	// What is owed to it.
 	Ledger   *outbox.Ledger // writes that it has taken, for as long as it could lose them
