@@ -160,7 +160,9 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 func (d *drill) name(k chaos.Key) string { return class + ":" + named(d.tags, k.String()) }
 
 // side is a cache beside the traffic.
-func (d *drill) side(client int) *evercache.Cache[string] { return cacheOf(d.T, d.clients[client], "y") }
+func (d *drill) side(client int) *evercache.Cache[string] {
+	return cacheOf(d.T, d.clients[client], "y")
+}
 
 // owners are the masters by slot, as they say themselves; of two the one with the higher
 // epoch.

@@ -21,8 +21,8 @@ func TestZZ(t *testing.T) {
 
 func TestZY(t *testing.T) {
 	c := redistest.StartCluster(t)
-		from, to := c.Nodes()[0], c.Nodes()[1]
-		b := time.Now()
-		c.Reshard(from, to, hundred)
-		t.Log(time.Since(b))
+	from, to := c.Nodes()[0], c.Nodes()[1]
+	b := time.Now()
+	c.Reshard(from, to, hundred)
+	t.Log(time.Since(b))
 }
