@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/evercache/evercache/internal/deadline"
@@ -276,7 +278,30 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 		return strings.Compare(a.Rec.Key, b.Rec.Key)
 	})
 	start := time.Now()
-	worst, errs := Receipt{Durability: Replicated, Replicas: 1 << 30}, []error(nil)
+	worst, errs := c.setApart(ctx, ws)
+	c.client.durations[stats.OpSet].Observe(time.Since(start))
+	return worst, oneOf(errs)
+}
+
+// setApart sends what belongs to each shard, side by side: one that is away holds up no
+// other.
+func (c *Cache[V]) setApart(ctx context.Context, ws []*write) (worst Receipt, errs []error) {
+	parts := shard.Apart(c.client.store, ws, func(w *write) string { return w.Rec.Key })
+	if len(parts) == 1 {
+		return c.setPart(ctx, ws)
+	}
+	receipts, failed := make([]Receipt, len(parts)), make([][]error, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() { receipts[i], failed[i] = c.setPart(ctx, part) })
+	}
+	wg.Wait()
+	return slices.MinFunc(receipts, compareReceipts), slices.Concat(failed...)
+}
+
+// setPart sends what belongs to one shard. The errors are in the order of the keys.
+func (c *Cache[V]) setPart(ctx context.Context, ws []*write) (worst Receipt, errs []error) {
+	worst = Receipt{Durability: Replicated, Replicas: 1 << 30}
 	a := allowance{c.policy.WriteTimeout}
 	for chunk := range byBytes(ws) {
 		for i, res := range c.writeMany(ctx, chunk, &a) {
@@ -290,8 +315,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 			worst = weaker(worst, res.receipt)
 		}
 	}
-	c.client.durations[stats.OpSet].Observe(time.Since(start))
-	return worst, oneOf(errs)
+	return worst, errs
 }
 
 // largestPipeline bounds the bytes of one pipeline of SetMany: each has the write
@@ -319,10 +343,14 @@ func byBytes(ws []*write) iter.Seq[[]*write] {
 }
 
 func weaker(a, b Receipt) Receipt {
-	if b.Durability < a.Durability || b.Durability == a.Durability && b.Replicas < a.Replicas {
+	if compareReceipts(b, a) < 0 {
 		return b
 	}
 	return a
+}
+
+func compareReceipts(a, b Receipt) int {
+	return cmp.Or(cmp.Compare(a.Durability, b.Durability), cmp.Compare(a.Replicas, b.Replicas))
 }
 
 type written struct {

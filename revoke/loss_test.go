@@ -15,7 +15,7 @@ import (
 // that starts then knows all of them.
 func wantWhole(t *testing.T, server *redistest.Server, o evercache.Options, ps []*process, all []string) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the set is whole and marked again", func() bool {
+	eventually(t, time.Minute, "the set is whole and marked again", func() bool {
 		card, _ := server.Try(t.Context(), "ZCOUNT", setKey, "1", "8999999999999999")
 		marks, _ := server.Try(t.Context(), "ZCOUNT", setKey, "+inf", "+inf")
 		return card == int64(len(all)) && marks == int64(1)

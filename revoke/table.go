@@ -58,7 +58,7 @@ func (s *slot) key() (k key) {
 
 func (s *slot) holds() bool { return s.exp.Load() > gone }
 
-// place is the key's slot, or the free one where it would be.
+// place is the key's slot, or the free one where it would be. It is for who holds the lock.
 func (t *table) place(k key) *slot {
 	a, b := k.words()
 	mask := uint64(len(t.slots) - 1)
@@ -70,8 +70,21 @@ func (t *table) place(k key) *slot {
 	}
 }
 
-// has may be called at any time.
-func (t *table) has(k key) bool { return t.place(k).holds() }
+// has may be called at any time. Whether a slot is free is asked once: a moment later it
+// may be another key's.
+func (t *table) has(k key) bool {
+	a, b := k.words()
+	mask := uint64(len(t.slots) - 1)
+	for i := maphash.Bytes(t.seed, k[:]) & mask; ; i = (i + 1) & mask {
+		s := &t.slots[i]
+		switch exp := s.exp.Load(); {
+		case exp == free:
+			return false
+		case s.a == a && s.b == b:
+			return exp > gone
+		}
+	}
+}
 
 // get returns what is held under the key; zero: nothing.
 func (t *table) get(k key) held {

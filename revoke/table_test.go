@@ -61,6 +61,34 @@ func TestATableHoldsWhatAMapHolds(t *testing.T) {
 	}
 }
 
+// TestAnIdIsNotFoundInASlotThatAnotherTakes at that very moment: a token that nobody has
+// revoked would be refused.
+func TestAnIdIsNotFoundInASlotThatAnotherTakes(t *testing.T) {
+	var now atomic.Pointer[table]
+	now.Store(newTable(0))
+	var over atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for never := nearKey(1000); !over.Load(); {
+				if now.Load().has(never) {
+					t.Error("what was never added is found")
+					return
+				}
+			}
+		})
+	}
+	for range 40_000 {
+		tab := newTable(0)
+		now.Store(tab)
+		for i := 0; !tab.full(); i++ {
+			tab.set(nearKey(i), held{exp: 1000})
+		}
+	}
+	over.Store(true)
+	readers.Wait()
+}
+
 // TestAnAddedIdIsFoundAtOnce by every reader, while tables are replaced.
 func TestAnAddedIdIsFoundAtOnce(t *testing.T) {
 	s := newSet(1 << 20)

@@ -89,7 +89,7 @@ type Heartbeat struct {
 // Dial connects to the node, logs in, and checks that it is a master which
 // answers and that it takes writes. It takes at most twice the dial timeout.
 func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, error) {
-	c.watched = true
+	c.watched, c.Cluster = true, c.Cluster || c.NodeID != ""
 	cmd, err := dialWire(ctx, c)
 	if err != nil {
 		return nil, err

@@ -28,3 +28,21 @@ func (st *Store) byShard(full []string) []keysOf {
 	}
 	return parts
 }
+
+// Apart sorts writes by the shards of their keys. Those of a shard stay in their order.
+func Apart[T any](st *Store, all []T, key func(T) string) (parts [][]T) {
+	if st.one != nil {
+		return [][]T{all}
+	}
+	place := map[*Shard]int{}
+	for _, w := range all {
+		sh := st.of(key(w))
+		i, met := place[sh]
+		if !met {
+			i = len(parts)
+			place[sh], parts = i, append(parts, nil)
+		}
+		parts[i] = append(parts[i], w)
+	}
+	return parts
+}

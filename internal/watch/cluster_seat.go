@@ -32,8 +32,8 @@ func (d *Cluster) syncSeats() {
 			st = d.newShardSeat(sh.Number)
 			d.seats[sh.Number] = st
 		}
-		if st.shard.Generation != sh.Generation {
-			st.retryNow()
+		if st.shard.Generation != sh.Generation || sh.Writes() && !st.shard.Writes() {
+			st.retryNow() // what the last dials met is over
 		}
 		st.shard = sh
 		d.checkTag(st, slices.Contains(d.now.Returned, sh.Number))

@@ -7,65 +7,88 @@ import (
 	"github.com/evercache/evercache/redistest"
 )
 
-func TestKilledMaster(t *testing.T) {
+// replaced plays a scene in which the first master loses its slots to a replica.
+func replaced(t *testing.T, fault func(c *redistest.Cluster, old *redistest.Server)) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
-		victim := c.MasterOfSlot(0)
-		d.during(func() {
-			victim.Kill()
-			c.WaitMaster(0, victim, patience)
-		})
+		old := c.MasterOfSlot(0)
+		_, slots := own(t.Context(), old)
+		promoted := d.promotion(old)
+		d.during(func() { fault(c, old) })
 		d.end()
+		d.gaps(slots, promoted())
+	})
+}
+
+func TestKilledMaster(t *testing.T) {
+	replaced(t, func(c *redistest.Cluster, old *redistest.Server) {
+		old.Kill()
+		c.WaitMaster(0, old, patience)
 	})
 }
 
 func TestMasterHangsUntilItIsReplaced(t *testing.T) {
-	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2)
-		victim := c.MasterOfSlot(0)
-		d.during(func() {
-			victim.Pause()
-			c.WaitMaster(0, victim, patience)
-			time.Sleep(300 * time.Millisecond)
-			victim.Resume()
-		})
-		d.end()
+	replaced(t, func(c *redistest.Cluster, old *redistest.Server) {
+		old.Pause()
+		c.WaitMaster(0, old, patience)
+		time.Sleep(300 * time.Millisecond)
+		old.Resume()
+	})
+}
+
+func TestPlannedFailover(t *testing.T) {
+	replaced(t, func(c *redistest.Cluster, old *redistest.Server) {
+		c.Failover(c.ReplicasOf(old)[0])
+		c.WaitMaster(0, old, patience)
+	})
+}
+
+func TestTakeover(t *testing.T) {
+	replaced(t, func(c *redistest.Cluster, old *redistest.Server) {
+		c.Takeover(c.ReplicasOf(old)[0])
+		c.WaitMaster(0, old, patience)
 	})
 }
 
 func TestMasterHangsForAMoment(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
-		victim := c.MasterOfSlot(0)
+		old := c.MasterOfSlot(0)
+		_, slots := own(t.Context(), old)
 		d.during(func() {
-			victim.Pause()
+			old.Pause()
 			time.Sleep(600 * time.Millisecond)
-			victim.Resume()
+			old.Resume()
 		})
 		d.end()
-	})
+		d.gaps(slots, time.Time{})
+	}, redistest.WithNodeTimeout(5*time.Second))
 }
 
-func TestPlannedFailover(t *testing.T) {
+// A master that comes back without its data before it is missed empties its replica too.
+// Only who wrote to it still has what it had.
+func TestMasterComesBackEmpty(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
 		old := c.MasterOfSlot(0)
-		d.during(func() {
-			c.Failover(c.ReplicasOf(old)[0])
-			c.WaitMaster(0, old, patience)
-		})
+		d.during(func() { old.Restart(redistest.Empty) })
 		d.end()
-	})
+		if c.MasterOfSlot(0) != old {
+			t.Error("the master was replaced: it came back too late for this scene")
+		}
+	}, redistest.WithNodeTimeout(5*time.Second))
 }
 
-func TestTakeover(t *testing.T) {
+func TestAllMastersAreKilledInTurn(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
-		old := c.MasterOfSlot(0)
 		d.during(func() {
-			c.Takeover(c.ReplicasOf(old)[0])
-			c.WaitMaster(0, old, patience)
+			for _, old := range c.Masters() {
+				_, slots := own(t.Context(), old)
+				old.Kill()
+				c.WaitMaster(slots[0].First, old, patience)
+			}
 		})
 		d.end()
-	})
+	}, redistest.WithReplicas(2))
 }

@@ -243,6 +243,8 @@ func (d *drill) end() {
 	}
 	rules := d.rules
 	rules.Lag += d.final.Stolen
+	rules.LongestRead += 3 * d.final.Stolen // a Cluster is many processes that all wait for their turn
+	rules.LongestWrite += 3 * d.final.Stolen
 	violations, figures := chaos.Check(events, d.final, rules)
 	tally, shown := chaos.Tally(violations), map[chaos.Kind]bool{}
 	for _, v := range violations {
