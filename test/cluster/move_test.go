@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -11,19 +12,25 @@ import (
 // The slots of the first master that scenes move, and what is beside them.
 var (
 	thousand = redistest.SlotRange{First: 1000, Last: 1999}
+	quarter  = redistest.SlotRange{First: 1000, Last: 1249}
 	hundred  = redistest.SlotRange{First: 1000, Last: 1099}
-	elsewhat = redistest.SlotRange{First: 0, Last: 16383}
+	anywhere = redistest.SlotRange{First: 0, Last: 16383}
 )
 
 // steady is for scenes in which no failover belongs: a busy machine must not cause one.
 var steady = redistest.WithNodeTimeout(5 * time.Second)
 
+// TestSlotsMoveAndComeBack: a thousand where scenes are repeated; that takes its time.
 func TestSlotsMoveAndComeBack(t *testing.T) {
+	slots := quarter
+	if os.Getenv("EVERCACHE_CLUSTER_RUNS") != "" {
+		slots = thousand
+	}
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(thousand, elsewhat))
+		d := begin(t, c, 2, crowd(slots, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
-		d.during(func() { c.Reshard(from, to, thousand) })
-		d.during(func() { c.Reshard(to, from, thousand) })
+		d.during(func() { c.Reshard(from, to, slots) })
+		d.during(func() { c.Reshard(to, from, slots) })
 		d.end()
 	}, steady)
 }
@@ -39,7 +46,7 @@ func TestSlotsMoveToAnotherClock(t *testing.T) {
 			clock := redistest.NewClock(t)
 			clock.Set(ahead)
 			scene(t, func(t *testing.T, c *redistest.Cluster) {
-				d := begin(t, c, 2, crowd(hundred, elsewhat))
+				d := begin(t, c, 2, crowd(hundred, anywhere))
 				d.rules.Ambiguity = max(d.rules.Ambiguity, ahead)
 				from, to := c.Nodes()[0], c.Nodes()[1]
 				d.during(func() { c.Reshard(from, to, hundred) })
@@ -54,7 +61,7 @@ func TestSlotsMoveToAnotherClock(t *testing.T) {
 // epoch.
 func TestASlotGoesAwayAndComesBack(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), elsewhat))
+		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
 		d.during(func() {
 			c.ThereAndBack(from, to, 1000)
@@ -72,7 +79,7 @@ func TestASlotGoesAwayAndComesBack(t *testing.T) {
 
 func TestTheSourceDiesInTheMiddle(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(hundred, elsewhat))
+		d := begin(t, c, 2, crowd(hundred, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
 		d.during(func() {
 			c.ReshardUntil(redistest.Half, from, to, redistest.SlotRange{First: 1000, Last: 1049})
@@ -89,7 +96,7 @@ func TestTheSourceDiesInTheMiddle(t *testing.T) {
 // wrote them put them back.
 func TestTheTargetDiesBeforeItsReplicaHasTheKeys(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(hundred, elsewhat))
+		d := begin(t, c, 2, crowd(hundred, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
 		d.during(func() {
 			replica := c.ReplicasOf(to)[0]
@@ -108,7 +115,7 @@ func TestTheTargetDiesBeforeItsReplicaHasTheKeys(t *testing.T) {
 // TestAReshardIsLeftAlone: writes of the slots that move wait, reads and deletes go on.
 func TestAReshardIsLeftAlone(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), elsewhat))
+		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
 		one, other := d.side(0), d.side(1)
 		tag := redistest.KeyIn(1000, "")
@@ -147,7 +154,7 @@ func TestAReshardIsLeftAlone(t *testing.T) {
 
 func TestAReshardIsAbandoned(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), elsewhat))
+		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
 		d.during(func() {
 			c.ReshardUntil(redistest.Marked, from, to, redistest.OneSlot(1000))
@@ -161,7 +168,7 @@ func TestAReshardIsAbandoned(t *testing.T) {
 // TestASlotIsStolen: its owner drops its keys, and Redis 7.0 announces that to nobody.
 func TestASlotIsStolen(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), elsewhat))
+		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), anywhere))
 		d.during(func() { c.StealSlot(c.Nodes()[1], 1000) })
 		d.during(func() { c.StealSlot(c.Nodes()[2], 1000) })
 		d.end()
