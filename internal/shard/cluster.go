@@ -240,7 +240,11 @@ func (st *Store) route(d *cluster.Decision) {
 		return
 	}
 	was := st.routes.Get()
-	st.complete.Store(d.Unowned.Empty() && len(owners) > 0)
+	complete := d.Unowned.Empty() && len(owners) > 0
+	if !complete && st.complete.Load() {
+		st.incomplete.Store(st.Clock.Now())
+	}
+	st.complete.Store(complete)
 	st.routes.Set(routes)
 	for _, sh := range was.Shards() {
 		sh.stir()
