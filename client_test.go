@@ -369,6 +369,10 @@ func TestAnAddressThatWouldBeIgnoredIsRefused(t *testing.T) {
 		"Addr beside MasterName":      {Addr: "r:6379", MasterName: "m"},
 		"Addr beside MemoryOnly":      {Addr: "r:6379", MemoryOnly: true},
 		"Sentinels beside MemoryOnly": {Sentinels: three, MasterName: "m", MemoryOnly: true},
+		"a Cluster beside Addr":       {ClusterNodes: three, Addr: "r:6379"},
+		"a Cluster beside Sentinels":  {ClusterNodes: three, Sentinels: three, MasterName: "m"},
+		"a Cluster beside MasterName": {ClusterNodes: three, MasterName: "m"},
+		"a Cluster beside MemoryOnly": {ClusterNodes: three, MemoryOnly: true},
 	} {
 		c, err := Open(t.Context(), o)
 		if err == nil {

@@ -17,6 +17,9 @@ func (c *Client) Health() health.Report {
 	if h.Sentinel != nil {
 		h.Sentinel.Failovers = c.store.FailoverHistory()
 	}
+	if h.Cluster != nil {
+		h.Cluster.Failovers = c.store.FailoverHistory()
+	}
 	return h
 }
 

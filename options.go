@@ -31,12 +31,14 @@ type Options struct {
 	SentinelPasswordFile string
 	SentinelTLS          *tls.Config
 	SentinelTLSFiles     TLSFiles
-	// AddressMap turns an address that sentinels announce (host:port) into one
-	// that can be dialled from here (container NAT). A node that it lists is logged in
-	// to by one sentinel's word. Any other one is, when a majority of the sentinels
-	// that were heard names it, or the master does.
+	// AddressMap turns an address that sentinels, or nodes of a Cluster, announce
+	// (host:port) into one that can be dialled from here (container NAT). A node of a
+	// Sentinel set that it lists is logged in to by one sentinel's word. Any other one
+	// is, when a majority of the sentinels that were heard names it, or the master does.
 	AddressMap map[string]string
-	// ClusterNodes chooses Cluster mode. Not built yet.
+	// ClusterNodes chooses Cluster mode: host:port of some nodes of a Redis Cluster, at
+	// most 64, or one DNS name with several addresses. The other nodes are found through
+	// them. DB must be 0.
 	ClusterNodes []string
 	// Username and Password log in; PasswordFile is read at every connection,
 	// so a rotated password is picked up without a restart.
@@ -125,7 +127,7 @@ type TLSFiles struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Addr == "" {
+	if o.Addr == "" && o.mode() != health.ModeCluster {
 		o.Addr = "localhost:6379"
 	}
 	o.DialTimeout = or(o.DialTimeout, 300*time.Millisecond)
@@ -157,6 +159,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// maxSeeds bounds ClusterNodes: it is how many the search for a Cluster looks at.
+const maxSeeds = 64
+
 // mode follows from which addresses are given.
 func (o Options) mode() health.Mode {
 	switch {
@@ -178,6 +183,8 @@ func (o Options) ambiguous() error {
 		return errors.New("MemoryOnly: an address of Redis is given too; give one of the two")
 	case o.Addr != "" && sentinels:
 		return errors.New("Addr: Sentinels or MasterName are given too; give Addr for one server, or the other two for a set")
+	case len(o.ClusterNodes) > 0 && (o.Addr != "" || sentinels):
+		return errors.New("ClusterNodes: Addr, Sentinels or MasterName are given too; give ClusterNodes alone for a Cluster")
 	}
 	return nil
 }
@@ -190,11 +197,16 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf(format, a...))
 		}
 	}
-	if o.mode() == health.ModeSentinel {
+	switch o.mode() {
+	case health.ModeSentinel:
 		errs = append(errs, o.sentinelFaults()...)
+	case health.ModeCluster:
+		errs = append(errs, o.clusterFaults()...)
 	}
-	if err := validAddr(o.Addr); err != nil {
-		errs = append(errs, fmt.Errorf("Addr: %w", err))
+	if o.mode() != health.ModeCluster {
+		if err := validAddr(o.Addr); err != nil {
+			errs = append(errs, fmt.Errorf("Addr: %w", err))
+		}
 	}
 	fault(o.Password != "" && o.PasswordFile != "", "Password and PasswordFile: give one of them")
 	fault(o.Username != "" && o.Password == "" && o.PasswordFile == "", "Username without a Password or PasswordFile")
@@ -227,18 +239,42 @@ func (o Options) sentinelFaults() (errs []error) {
 	}
 	fault(o.MasterName == "", "MasterName: Sentinel mode needs the name under which the sentinels know the master")
 	fault(len(o.Sentinels) == 0, "Sentinels: Sentinel mode needs their addresses")
-	seen := map[string]bool{}
-	for _, a := range o.Sentinels {
-		if err := validAddr(a); err != nil {
-			errs = append(errs, fmt.Errorf("Sentinels: %w", err))
-		}
-		fault(seen[a], "Sentinels: %q is given twice", a)
-		seen[a] = true
-	}
+	errs = append(errs, addrFaults("Sentinels", o.Sentinels)...)
 	n := len(o.Sentinels)
 	fault(n == 2 || n == 1 && isIP(o.Sentinels[0]), "Sentinels: %d given; a majority that survives one loss needs 3, or one DNS name with several addresses", n)
 	fault(o.SentinelPassword != "" && o.SentinelPasswordFile != "", "SentinelPassword and SentinelPasswordFile: give one of them")
 	fault(o.SentinelUsername != "" && o.SentinelPassword == "" && o.SentinelPasswordFile == "", "SentinelUsername without a SentinelPassword or SentinelPasswordFile")
+	return append(errs, o.mapFaults()...)
+}
+
+// clusterFaults lists the faults of Cluster mode.
+func (o Options) clusterFaults() []error {
+	errs := addrFaults("ClusterNodes", o.ClusterNodes)
+	if n := len(o.ClusterNodes); n > maxSeeds {
+		errs = append(errs, fmt.Errorf("ClusterNodes: %d given, at most %d; the other nodes are found through them", n, maxSeeds))
+	}
+	if o.DB > 0 {
+		errs = append(errs, fmt.Errorf("DB %d: a Cluster has only database 0", o.DB))
+	}
+	return append(errs, o.mapFaults()...)
+}
+
+// addrFaults lists what is wrong with a list of addresses.
+func addrFaults(name string, addrs []string) (errs []error) {
+	seen := map[string]bool{}
+	for _, a := range addrs {
+		if err := validAddr(a); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		if seen[a] {
+			errs = append(errs, fmt.Errorf("%s: %q is given twice", name, a))
+		}
+		seen[a] = true
+	}
+	return errs
+}
+
+func (o Options) mapFaults() (errs []error) {
 	for from, to := range o.AddressMap {
 		for _, a := range []string{from, to} {
 			if err := validAddr(a); err != nil {
@@ -293,6 +329,7 @@ type Events struct {
 	// State is called at every change of state.
 	State func(health.Change)
 	// Failover is called when a failover has ended: confirmed by a majority of
-	// the sentinels, or overtaken by the next one. Sentinel mode only.
+	// the sentinels, or in a Cluster by every replica that could be promoted, or
+	// overtaken by the next one. Not in standalone mode.
 	Failover func(health.Failover)
 }

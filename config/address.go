@@ -13,6 +13,7 @@ import (
 
 const (
 	maxSentinels = 64
+	maxSeeds     = 64
 	maxNodes     = 1000
 	maxHosts     = 100
 )

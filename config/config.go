@@ -91,7 +91,6 @@ func read(environ []string, f files) (Config, error) {
 	r.parseAll()
 	cfg := Config{Redis: r.redis(), Server: r.server(), Policy: r.policy()}
 	if len(r.faults) > 0 {
-		r.noteUnbuiltModes(cfg.Redis)
 		return Config{}, r.faults.sorted()
 	}
 	cfg.Redis.Findings = r.allFindings()

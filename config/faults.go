@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/evercache/evercache"
 )
 
 // Fault is one thing that is wrong with the environment.
@@ -95,11 +93,4 @@ func quote(v string) string {
 		return strconv.Quote(v[:maxShown]) + "…"
 	}
 	return strconv.Quote(v)
-}
-
-// noteUnbuiltModes completes a list of faults with what Open would say next.
-func (r *reader) noteUnbuiltModes(o evercache.Options) {
-	if len(o.ClusterNodes) > 0 {
-		r.fault("REDIS_CLUSTER_NODES", "cluster mode is not built yet", "set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
-	}
 }

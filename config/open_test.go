@@ -8,23 +8,6 @@ import (
 	"github.com/evercache/evercache"
 )
 
-func TestOpenRefusesModesThatAreNotBuilt(t *testing.T) {
-	for _, tt := range []struct {
-		env  []string
-		want string
-	}{
-		{[]string{"REDIS_CLUSTER_NODES=n1:6379", "REDIS_URL=redis://h"}, "cluster mode is not built yet"},
-	} {
-		c, err := evercache.Open(t.Context(), accept(t, tt.env...).Redis)
-		if err == nil {
-			c.Close()
-			t.Errorf("%v: Open has no error", tt.env)
-		} else if !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%v: Open: %v, want %q", tt.env, err, tt.want)
-		}
-	}
-}
-
 // Without Redis, so that nothing is dialled; all other options are checked.
 func TestTheLibraryTakesWhatFromEnvAccepts(t *testing.T) {
 	for _, env := range [][]string{
@@ -34,6 +17,7 @@ func TestTheLibraryTakesWhatFromEnvAccepts(t *testing.T) {
 		{"EVERCACHE_RING_MEMORY=1024GiB", "EVERCACHE_RING_AGE=5m"},
 		{"EVERCACHE_RING_MEMORY=64KiB", "EVERCACHE_RING_AGE=0"},
 		{sentinelOn, "REDIS_HOST=redis"},
+		{"REDIS_CLUSTER_NODES=nobody.invalid:6379", "REDIS_URL=redis://h", "REDIS_ADDRESS_MAP=10.0.0.1:6379=127.0.0.1:1", "REDIS_PASSWORD=x"},
 		{sentinelOn, masterIs, three, "REDIS_HOST=redis", "REDIS_PASSWORD=x"},
 		{"EVERCACHE_TTL=1ms", "EVERCACHE_READ_TIMEOUT=1ms", "EVERCACHE_DIAL_TIMEOUT=1m"},
 		{"EVERCACHE_TTL=8760h", "EVERCACHE_MAX_TTL=8760h", "EVERCACHE_STALE=8760h", "EVERCACHE_L1_TTL=8760h"},

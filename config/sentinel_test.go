@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,19 +172,33 @@ func TestSentinelsKeptForTheWayBackAreNoWarning(t *testing.T) {
 }
 
 func TestClusterIsAskedForByItsNodes(t *testing.T) {
-	cfg := accept(t, "REDIS_CLUSTER_NODES=n1:6379,n2:6379")
-	if diff := cmp.Diff([]string{"n1:6379", "n2:6379"}, cfg.Redis.ClusterNodes); diff != "" {
+	cfg := accept(t, "REDIS_CLUSTER_NODES= n1:6379, n2:6379\t[::1]:7000\n", "REDIS_ADDRESS_MAP=10.0.0.1:6379=n1:7001", "REDIS_USERNAME=u", "REDIS_PASSWORD=p")
+	if diff := cmp.Diff([]string{"n1:6379", "n2:6379", "[::1]:7000"}, cfg.Redis.ClusterNodes); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if o := cfg.Redis; o.Addr != "" || o.RequestedMode != nil || o.Username != "u" || o.AddressMap["10.0.0.1:6379"] != "n1:7001" {
+		t.Errorf("addr %q, requested %v, user %q, map %v", o.Addr, o.RequestedMode, o.Username, o.AddressMap)
+	}
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", "REDIS_DB=1"),
-		"REDIS_DB: a Cluster has only database 0; leave it out",
-		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
+		"REDIS_DB: a Cluster has only database 0; leave it out")
+	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1,n1:0,n2:1,n2:1"),
+		`REDIS_CLUSTER_NODES: "n1" has no port; write host:port, an IPv6 address in brackets: [::1]:26379`,
+		`REDIS_CLUSTER_NODES: "n1:0" has a bad port; give a port from 1 to 65535`,
+		`REDIS_CLUSTER_NODES: "n2:1" is there twice; give each address once`)
+	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES="+strings.Repeat("n:1,", maxSeeds+1)),
+		"REDIS_CLUSTER_NODES: the value lists 65 addresses; give from 1 to 64")
+}
+
+func TestAServerBesideAClusterIsNotUsed(t *testing.T) {
+	cfg := accept(t, "REDIS_CLUSTER_NODES=n1:6379", "REDIS_HOST=redis")
+	if f := find(t, cfg, "config-several-modes"); cfg.Redis.Addr != "" || !strings.Contains(f.Detail, "REDIS_HOST") {
+		t.Errorf("addr %q, %+v", cfg.Redis.Addr, f)
+	}
 }
 
 func TestSentinelAndClusterTogetherAreAFault(t *testing.T) {
 	expectLines(t, refuse(t, sentinelOn, masterIs, three, "REDIS_CLUSTER_NODES=n1:6379"),
-		"REDIS_CLUSTER_NODES: Sentinel mode is asked for too (REDIS_SENTINEL_ENABLED); choose one of the two",
-		"REDIS_CLUSTER_NODES: cluster mode is not built yet; set REDIS_HOST and REDIS_PORT to use one server, or REDIS_SENTINELS")
+		"REDIS_CLUSTER_NODES: Sentinel mode is asked for too (REDIS_SENTINEL_ENABLED); choose one of the two")
 }
 
 func TestAddressMapFaults(t *testing.T) {

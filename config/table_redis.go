@@ -119,7 +119,7 @@ var sentinelSettings = []setting{
 	},
 	{
 		name: "REDIS_ADDRESS_MAP", group: "Sentinel", unset: "none", example: "redis-1:6379=127.0.0.1:6379,redis-2:6379=127.0.0.1:6380",
-		meaning: "For addresses that cannot be dialled from here (container networks): `announced=dialable`, each `host:port`. A node listed here is logged in to by one sentinel's word; any other one needs a majority of them, or the master.",
+		meaning: "For addresses that cannot be dialled from here (container networks): `announced=dialable`, each `host:port`. A node listed here is logged in to by one sentinel's word; any other one needs a majority of them, or the master. In Cluster mode it maps what the nodes announce.",
 		parse:   to(func(d *draft) *map[string]string { return &d.addressMap }, addressMap),
 	},
 	{
@@ -132,7 +132,9 @@ var sentinelSettings = []setting{
 var clusterSettings = []setting{
 	{
 		name: "REDIS_CLUSTER_NODES", group: "Cluster", unset: "none", example: "node-1:6379,node-2:6379,node-3:6379",
-		meaning: "Nodes of a Redis Cluster, `host:port` each. **Not built yet:** setting it fails the start and says so. Together with `REDIS_SENTINEL_ENABLED=true` it is a fault.",
-		parse:   to(func(d *draft) *[]string { return &d.clusterNodes }, endpoints(maxNodes)),
+		meaning: "Asks for Cluster mode: some nodes of a Redis Cluster, `host:port` each with its port, IPv6 in brackets; at most 64, none twice. White space does not count. " +
+			"The other nodes are found through them; give one of each shard at least, or one name with many addresses. " +
+			"`REDIS_USERNAME`, `REDIS_PASSWORD`, `REDIS_TLS` and `REDIS_ADDRESS_MAP` count for every node. With `REDIS_SENTINEL_ENABLED=true` or another `REDIS_DB` than 0 it is a fault. See [the guide](guide/cluster.md).",
+		parse: to(func(d *draft) *[]string { return &d.clusterNodes }, endpoints(maxSeeds)),
 	},
 }

@@ -52,6 +52,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	if h.Sentinel != nil && s.Sentinel != nil {
 		e.sentinel(*h.Sentinel, *s.Sentinel)
 	}
+	if h.Cluster != nil {
+		e.cluster(*h.Cluster)
+	}
 }
 
 func (e emitter) requests(s stats.Snapshot) {

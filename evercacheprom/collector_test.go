@@ -2,6 +2,7 @@ package evercacheprom_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
@@ -43,6 +44,7 @@ func counters() fake {
 			},
 			Sentinels: []health.SentinelNode{{Addr: "10.0.0.9:26379", Tilt: true}},
 		},
+		Cluster: manyShards(),
 	}, stats.Snapshot{
 		Requests: []stats.RequestCount{
 			{Op: stats.OpGet, Tier: stats.TierL1, Result: stats.ResultHit, Count: 7},
@@ -66,6 +68,44 @@ func counters() fake {
 			Events:           map[string]uint64{"+odown": 4},
 		},
 	}}
+}
+
+// manyShards are two more than have metrics of their own, of which one of the last two
+// is down.
+func manyShards() *health.Cluster {
+	h := &health.Cluster{
+		Known: 132, Reachable: 131, Owned: 16380, Unowned: 4, Moving: 2, FailoverCount: 3,
+		Failovers: []health.Failover{{At: time.UnixMilli(2500), Shard: 7, Blackout: 1200 * time.Millisecond}},
+	}
+	for i := range 66 {
+		h.Shards = append(h.Shards, health.ClusterShard{
+			Number: uint32(i + 1), Master: fmt.Sprintf("n%d:6379", i+1), Slots: 248, Replicas: []string{"r:6379"}, Epoch: 5, InUse: i != 65,
+		})
+	}
+	h.Shards[1].Since = time.UnixMilli(1)
+	return h
+}
+
+func TestTheFirst64ShardsHaveMetricsAndTheRestAreOne(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(evercacheprom.New(counters()))
+	body := scrape(r).String()
+	for _, want := range []string{
+		`evercache_cluster_nodes_known 132`, `evercache_cluster_nodes_reachable 131`, `evercache_cluster_shards 66`, `evercache_cluster_failovers_total 3`,
+		`evercache_cluster_failover_last_timestamp_seconds 2.5`, `evercache_cluster_failover_last_duration_seconds 1.2`,
+		`evercache_cluster_slots{state="owned"} 16380`, `evercache_cluster_slots{state="unowned"} 4`, `evercache_cluster_slots{state="moving"} 2`,
+		`evercache_cluster_shard_up{shard="1"} 1`, `evercache_cluster_shard_up{shard="64"} 1`, `evercache_cluster_shard_up{shard="other"} 0`,
+		`evercache_cluster_shard_healthy{shard="1"} 1`, `evercache_cluster_shard_healthy{shard="2"} 0`, `evercache_cluster_shard_slots{shard="1"} 248`,
+		`evercache_cluster_shard_slots{shard="other"} 496`, `evercache_cluster_shard_replicas{shard="other"} 2`,
+		`evercache_cluster_shard_config_epoch{shard="1"} 5`, `evercache_cluster_shard_master_info{addr="n1:6379",shard="1"} 1`,
+	} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if n := strings.Count(body, "evercache_cluster_shard_up{"); n != 65 {
+		t.Errorf("%d shards have metrics, want 65", n)
+	}
 }
 
 func TestNamesAndValues(t *testing.T) {
@@ -163,7 +203,7 @@ func TestCollectAgreesWithDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	described := make(chan *prometheus.Desc, 100)
+	described := make(chan *prometheus.Desc, 200)
 	evercacheprom.New(fake{}).Describe(described)
 	if len(got) != len(described) {
 		t.Errorf("%d families were collected, %d are described", len(got), len(described))

@@ -60,6 +60,28 @@ const (
 	CodeSentinelUnreachable     = "sentinel-unreachable"      // A sentinel does not answer, or none does
 	CodeSentinelUnresolved      = "sentinel-unresolved"       // The names of the sentinels cannot be resolved
 
+	CodeClusterAuth          = "cluster-auth"           // The nodes of the Cluster refuse the login
+	CodeClusterClocksDiffer  = "cluster-clocks-differ"  // The clocks of two masters of the Cluster differ
+	CodeClusterDown          = "cluster-down"           // Nodes of the Cluster refuse all commands (CLUSTERDOWN)
+	CodeClusterFailover      = "cluster-failover"       // A failover of a shard is under way
+	CodeClusterMasterLoading = "cluster-master-loading" // The master of a shard was restarted and is loading its data from disk
+	CodeClusterMasterSilent  = "cluster-master-silent"  // The master of a shard does not answer, and no replica has taken over
+	CodeClusterNodesDisagree = "cluster-nodes-disagree" // A node names other owners of slots than the owners do
+	CodeClusterNoPerm        = "cluster-noperm"         // The ACL of the nodes forbids commands that evercache needs
+	CodeClusterNoReplica     = "cluster-no-replica"     // A shard has no replica that could be promoted
+	CodeClusterNotCluster    = "cluster-not-cluster"    // A configured node is not in cluster mode
+	CodeClusterNotFound      = "cluster-not-found"      // No Redis Cluster has been found
+	CodeClusterReplaced      = "cluster-replaced"       // Another Cluster was found in place of the one that was used
+	CodeClusterRival         = "cluster-rival"          // A node claims slots, and no other node confirms it
+	CodeClusterSlotMoving    = "cluster-slot-moving"    // Slots have been moving for long
+	CodeClusterSlotUncovered = "cluster-slot-uncovered" // Slots have no owner
+	CodeClusterStranger      = "cluster-stranger"       // Another node answers at the address of a node
+	CodeClusterTLS           = "cluster-tls"            // The TLS handshake with the nodes failed
+	CodeClusterTwoClusters   = "cluster-two-clusters"   // The configured nodes belong to different Clusters
+	CodeClusterUnproven      = "cluster-unproven"       // The nodes do not allow what evercache needs to confirm writes
+	CodeClusterUnreachable   = "cluster-unreachable"    // A node of the Cluster does not answer, or none does
+	CodeClusterUnresolved    = "cluster-unresolved"     // The names of the nodes cannot be resolved
+
 	CodeOutboxOverflowed  = "outbox-overflowed"  // The outbox was full: some keys will be deleted in Redis instead of written
 	CodeOutboxPending     = "outbox-pending"     // Acknowledged writes wait for a Redis master that accepts them
 	CodeLedgerOverflowed  = "ledger-overflowed"  // More writes were unconfirmed than there is room for

@@ -11,7 +11,7 @@
 //
 // A Report says how Redis is reached (Mode), what the client can do now
 // (State), what waits for Redis (OutboxEntries, Recovery, Journal), what is
-// known of the Sentinel set (Sentinel), and what an operator should know
+// known of the Sentinel set or of the Cluster (Sentinel, Cluster), and what an operator should know
 // (Findings). Counters are in package stats.
 //
 // A [Finding] has a stable code. The Code constants list those that the library

@@ -10,7 +10,7 @@ type Report struct {
 	Mode          Mode
 	RequestedMode Mode // what the configuration asked for
 
-	// Connected: a verified master answers.
+	// Connected: a verified master answers; in a Cluster, that of every slot.
 	Connected bool
 	// Master is the address of the last verified master, or "".
 	Master string
@@ -19,8 +19,9 @@ type Report struct {
 
 	Findings []Finding
 
-	// Sentinel is nil outside Sentinel mode.
+	// Sentinel is nil outside Sentinel mode, Cluster outside Cluster mode.
 	Sentinel *Sentinel
+	Cluster  *Cluster
 
 	// Writes that wait for a master that takes them.
 	OutboxEntries int

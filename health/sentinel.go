@@ -5,12 +5,14 @@ import "time"
 // Failover is one change of master. Times that are not known are zero.
 type Failover struct {
 	At       time.Time     // when we adopted the new master
-	From, To string        // addresses as the sentinels announce them
+	Shard    uint32        // its number in a Cluster; 0 elsewhere
+	From, To string        // addresses as the sentinels, or the nodes of a Cluster, announce them
 	Cause    string        // failure, planned, manual
-	Epoch    int64         // Sentinel's config epoch; 0 when it had none
+	Epoch    int64         // the config epoch; 0 when there was none
 	Blackout time.Duration // how long callers had no master
 	Replayed uint64        // writes of this process that were sent to the new master
-	// The steps, as they were seen from here.
+	// The steps, as they were seen from here. In a Cluster SDown is when some node held
+	// the master down (PFAIL), ODown when most masters did (FAIL).
 	SDown, ODown, Promoted, Confirmed time.Time
 }
 

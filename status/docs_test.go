@@ -44,6 +44,24 @@ func TestTheExampleInTheDocsIsAnAnswer(t *testing.T) {
 	}
 }
 
+// TestTheClusterBlockInTheDocsIsThatOfAnAnswer, to the byte.
+func TestTheClusterBlockInTheDocsIsThatOfAnAnswer(t *testing.T) {
+	var answer struct {
+		Redis struct{ Cluster json.RawMessage }
+	}
+	if err := json.Unmarshal(get(t, status.New(inACluster()).Health(), "GET", "/health").Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(page(t), "```json example=cluster\n")
+	example, _, closed := strings.Cut(rest, "```\n")
+	if !ok || !closed {
+		t.Fatal("docs/health.md has no example of a Cluster")
+	}
+	if d := cmp.Diff(example, indent(t, answer.Redis.Cluster)); d != "" {
+		t.Errorf("(-docs +answer):\n%s", d)
+	}
+}
+
 // TestEveryFieldOfHealthIsInTheDocs, and nothing else is.
 func TestEveryFieldOfHealthIsInTheDocs(t *testing.T) {
 	var answer map[string]any
@@ -51,6 +69,13 @@ func TestEveryFieldOfHealthIsInTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := append(fields("", answer), "details") // of the short form
+	if err := json.Unmarshal(get(t, status.New(inACluster()).Health(), "GET", "/health").Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	more := fields("", answer)
+	got = append(got, slices.DeleteFunc(slices.Clone(more), func(f string) bool {
+		return f == "findings" || slices.Contains(got, f) || slices.Contains(more, f+"[]") // of an empty list
+	})...)
 	var told []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-zA-Z.\\[\\]]+)` \\|").FindAllStringSubmatch(page(t), -1) {
 		told = append(told, m[1])

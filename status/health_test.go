@@ -88,6 +88,33 @@ func atStart() fake {
 	return f
 }
 
+func atStartOfACluster() fake {
+	f := atStart()
+	f.health.Mode, f.health.RequestedMode, f.health.Sentinel = health.ModeCluster, health.ModeCluster, nil
+	f.health.Cluster = &health.Cluster{Configured: []string{"nodes:6379"}, Unowned: 16384}
+	return f
+}
+
+func inACluster() fake {
+	f := healthy()
+	f.health.Mode, f.health.RequestedMode = health.ModeCluster, health.ModeCluster
+	f.health.State, f.health.Connected, f.health.Master = health.Degraded, false, "10.0.0.1:6379"
+	f.health.Cause = errors.New("the master does not answer")
+	f.health.Feed = health.Feed{On: true, Lease: 412 * time.Millisecond, Epoch: 7}
+	f.health.Cluster = &health.Cluster{
+		Configured: []string{"node-1:6379", "[fd00::1]:6379"}, Known: 4, Reachable: 3, Owned: 16383, Unowned: 1, Moving: 2, FailoverCount: 1,
+		Shards: []health.ClusterShard{
+			{Number: 1, Master: "10.0.0.1:6379", NodeID: "07c37dfeb235213a872192d90877d0cd55635b91", Replicas: []string{"10.0.0.4:6379"}, Slots: 8192, Ranges: "0-8191", Epoch: 7, InUse: true, Stage: "healthy"},
+			{Number: 2, Master: "10.0.0.2:6379", NodeID: "67ed2db8d677e59ec4a4cefb06858cf2a1a89fa1", Slots: 8191, Ranges: "8192-16382", Epoch: 2, Stage: "blocked", Since: since, Cause: errors.New("the master does not answer")},
+		},
+		Failovers: []health.Failover{{
+			At: since, Shard: 1, From: "10.0.0.4:6379", To: "10.0.0.1:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
+		}},
+		Unreachable: []health.ClusterNode{{Addr: "10.0.0.2:6379", Err: errors.New("dial: connection refused")}},
+	}
+	return f
+}
+
 func get(t *testing.T, h http.Handler, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -106,6 +133,8 @@ func TestHealthKeepsItsShape(t *testing.T) {
 		{"degraded.json", "degraded", inOutage()},
 		{"sentinel.json", "up", afterFailover()},
 		{"sentinel_start.json", "degraded", atStart()},
+		{"cluster.json", "degraded", inACluster()},
+		{"cluster_start.json", "degraded", atStartOfACluster()},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			w := get(t, status.New(tc.source).Health(), "GET", "/health")
@@ -129,10 +158,40 @@ func TestHealthKeepsItsShape(t *testing.T) {
 	}
 }
 
-func TestHealthHasNoSentinelBlockInStandaloneMode(t *testing.T) {
-	w := get(t, status.New(healthy()).Health(), "GET", "/health")
-	if strings.Contains(w.Body.String(), `"sentinel"`) {
-		t.Errorf("body = %s", w.Body)
+func TestHealthHasTheBlockOfItsModeOnly(t *testing.T) {
+	for _, tc := range []struct {
+		source            fake
+		sentinel, cluster bool
+	}{{healthy(), false, false}, {afterFailover(), true, false}, {inACluster(), false, true}} {
+		body := get(t, status.New(tc.source).Health(), "GET", "/health").Body.String()
+		if strings.Contains(body, `"sentinel":{`) != tc.sentinel || strings.Contains(body, `"cluster":{`) != tc.cluster || strings.Contains(body, `"shard":`) != tc.cluster {
+			t.Errorf("body = %s", body)
+		}
+	}
+}
+
+// TestOfManyShardsThoseInTroubleAreShown: the answer has a bound.
+func TestOfManyShardsThoseInTroubleAreShown(t *testing.T) {
+	f := inACluster()
+	f.health.Cluster.Shards = nil
+	for i := range 1000 {
+		f.health.Cluster.Shards = append(f.health.Cluster.Shards, health.ClusterShard{Number: uint32(i + 1), InUse: i != 900, Stage: "healthy"})
+	}
+	f.health.Cluster.Shards[950].Since = since
+	var body struct {
+		Redis struct {
+			Cluster struct {
+				ShardCount int
+				Shards     []struct{ Number int }
+			}
+		}
+	}
+	if err := json.Unmarshal(get(t, status.New(f).Health(), "GET", "/health").Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	c := body.Redis.Cluster
+	if n := len(c.Shards); c.ShardCount != 1000 || n != 64 || c.Shards[0].Number != 1 || c.Shards[n-2].Number != 901 || c.Shards[n-1].Number != 951 {
+		t.Errorf("of %d: %v", c.ShardCount, c.Shards)
 	}
 }
 
@@ -152,6 +211,7 @@ func TestHealthWordsAndCodes(t *testing.T) {
 	}{
 		{"connected", healthy(), false, "up", "Redis is healthy (Standalone mode)", 200, 200},
 		{"sentinel", with(func(h *health.Report) { h.Mode = health.ModeSentinel }), false, "up", "Redis is healthy (Sentinel mode)", 200, 200},
+		{"cluster", with(func(h *health.Report) { h.Mode = health.ModeCluster }), false, "up", "Redis is healthy (Cluster mode)", 200, 200},
 		{"degraded", with(func(h *health.Report) { h.State, h.Connected = health.Degraded, false }), false, "degraded", "Redis is unavailable, memory answers (Standalone mode)", 200, 503},
 		{"recovering", with(func(h *health.Report) { h.State, h.OutboxEntries = health.Recovering, 12 }), false, "degraded", "Redis is back, 12 writes are being sent to it (Standalone mode)", 200, 503},
 		{"memory only", with(func(h *health.Report) { h.State, h.Mode = health.Degraded, health.ModeMemoryOnly }), false, "up", "Memory answers; no Redis is used (Memory mode)", 200, 200},

@@ -62,6 +62,8 @@ type redis struct {
 	Outbox        outbox     `json:"outbox"`
 	Feed          feed       `json:"feed"`
 	Recovery      recovery   `json:"recovery"`
+
+	Cluster *cluster `json:"cluster,omitempty"`
 }
 
 // metrics counts callers' reads over both levels since the process started.
@@ -104,6 +106,7 @@ func newReport(h health.Report, s stats.Snapshot, draining bool) report {
 			Outbox:        newOutbox(h),
 			Feed:          newFeed(h.Feed),
 			Recovery:      newRecovery(h.Recovery),
+			Cluster:       newCluster(h.Cluster),
 		},
 		Findings: findings,
 	}

@@ -75,6 +75,11 @@ type failover struct {
 	Epoch      int64     `json:"epoch"`
 	BlackoutMs int64     `json:"blackoutMs"`
 	Replayed   uint64    `json:"replayed"`
+	Shard      uint32    `json:"shard,omitzero"` // in a Cluster
+}
+
+func newFailover(f health.Failover) failover {
+	return failover{At: f.At.UTC(), From: f.From, To: f.To, Cause: f.Cause, Epoch: f.Epoch, BlackoutMs: f.Blackout.Milliseconds(), Replayed: f.Replayed, Shard: f.Shard}
 }
 
 // newSentinel is null outside Sentinel mode.
@@ -109,7 +114,7 @@ func newSentinel(h *health.Sentinel) *sentinel {
 		s.SentinelNodes = append(s.SentinelNodes, sentinelNode{n.Addr, n.Reachable, n.Monitoring, n.Names, n.Epoch, n.Tilt, cause(n.Err)})
 	}
 	for _, f := range h.Failovers {
-		s.Failovers = append(s.Failovers, failover{f.At.UTC(), f.From, f.To, f.Cause, f.Epoch, f.Blackout.Milliseconds(), f.Replayed})
+		s.Failovers = append(s.Failovers, newFailover(f))
 		s.LastFailover = new(f.At.UTC())
 	}
 	return s

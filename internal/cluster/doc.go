@@ -1,8 +1,8 @@
 // Package cluster decides which node owns which slots of a Redis Cluster.
 //
-// It is the pure half of Cluster mode, which is not switched on yet: package watch
-// has the other half, and nobody uses that but tests. A [Machine] takes observations (what the nodes say of
-// themselves and of each other, how the heartbeats to the masters went) and gives
+// It is the pure half of Cluster mode; package watch is the other half. A [Machine]
+// takes observations (what the nodes say of themselves and of each other, how the
+// heartbeats to the masters went) and gives
 // decisions: the shards and their masters, which slots each has, whether writes
 // may go there, which replicas have to hold a write, whom to ask next and how
 // often. It has no clock, no lock, no I/O and no goroutine; time is what the

@@ -185,6 +185,8 @@ func TestDescriptorsAreKeptForRedis(t *testing.T) {
 		{32, 8, sentinels(3), leastConnection},
 		{1024, 8, evercache.Options{}, 992},
 		{4096, 8, sentinels(64), mostConnections},
+		{256, 8, evercache.Options{ClusterNodes: make([]string, 3)}, 152},
+		{1024, 8, evercache.Options{ClusterNodes: make([]string, 64)}, 608},
 	} {
 		if got := connectionsWithin(c.limit, c.open, reserve(c.o)); got != c.want {
 			t.Errorf("limit %d, %d open, %d sentinels: %d, want %d", c.limit, c.open, len(c.o.Sentinels), got, c.want)

@@ -319,14 +319,6 @@ func TestAnAddressInUseIsAnError(t *testing.T) {
 	}
 }
 
-func TestAModeThatIsNotBuiltIsAConfigurationError(t *testing.T) {
-	d, _ := newDaemon(t, "REDIS_CLUSTER_NODES=a:1,b:2,c:3")
-	err := d.Run(t.Context())
-	if _, wrong := errors.AsType[*ConfigError](err); !wrong || !strings.Contains(err.Error(), "not built yet") {
-		t.Errorf("Run = %v, want a ConfigError that says not built yet", err)
-	}
-}
-
 func TestFindingsOfTheConfigurationAreLogged(t *testing.T) {
 	env := append(redisAway(t), "REDIS_SENTINEL_ENABLED=true", "REDIS_SENTINELS=a:1")
 	r := runDaemon(t, env...)

@@ -18,6 +18,8 @@ const (
 	setDescriptors  = 8  // the nodes of a Sentinel set
 	perSentinel     = 3  // two connections, and one that is being made
 	leastSentinels  = 5  // behind one DNS name
+	perNode         = 6  // of a Cluster: one to ask, and of a master calls, heartbeat, large values and their replay, and one that is being made
+	leastNodes      = 12 // behind the seeds
 	fewConnections  = 128
 	leastConnection = 4
 )
@@ -30,6 +32,9 @@ func reserve(r evercache.Options) int {
 			s = leastSentinels
 		}
 		n += setDescriptors + perSentinel*s
+	}
+	if s := len(r.ClusterNodes); s > 0 {
+		n += perNode * max(s, leastNodes)
 	}
 	return n
 }

@@ -26,8 +26,8 @@ type faultCase struct {
 
 // faultWorld is what the cases share.
 type faultWorld struct {
-	locked, secure, replica, full, hung *redistest.Server
-	set                                 *redistest.Sentinel
+	locked, secure, replica, full, hung, node *redistest.Server
+	set                                       *redistest.Sentinel
 }
 
 // newFaultWorld starts it. The sentinels take their time with a master that hangs.
@@ -37,6 +37,7 @@ func newFaultWorld(t *testing.T) *faultWorld {
 	w.locked = redistest.Start(t, redistest.WithPassword("of-redis"))
 	w.secure = redistest.Start(t, redistest.WithTLS())
 	w.full, w.hung = redistest.Start(t), redistest.Start(t)
+	w.node = redistest.Start(t, redistest.WithConfig("cluster-enabled yes"))
 	for _, n := range w.set.Nodes() {
 		if n.Addr() != w.set.Master().Addr() {
 			w.replica = n
@@ -76,6 +77,9 @@ func (w *faultWorld) cases(t *testing.T) []faultCase {
 		{"unresolvable name", []string{"REDIS_HOST=redis.invalid"}, nil, "redis-unresolved", "REDIS_HOST"},
 		{"unresolvable sentinels", w.sentinels([]string{"a.invalid:26379", "b.invalid:26379", "c.invalid:26379"}), nil, "sentinel-unresolved", "REDIS_SENTINELS"},
 		{"a replica as standalone", one(w.replica), nil, "redis-replica", "REDIS_HOST"},
+		{"a node of a Cluster as standalone", one(w.node), nil, "redis-cluster-node", "REDIS_CLUSTER_NODES"},
+		{"nobody at the nodes of a Cluster", []string{"REDIS_CLUSTER_NODES=" + strings.Join(nobody, ",")}, nil, "cluster-unreachable", "REDIS_CLUSTER_NODES"},
+		{"a server outside of a Cluster, listed as a node", []string{"REDIS_CLUSTER_NODES=" + w.locked.Addr(), "REDIS_PASSWORD=of-redis"}, nil, "cluster-not-cluster", "REDIS_CLUSTER_NODES"},
 		{"two sentinels", append(w.sentinels(w.set.Addrs()[:2], one(w.locked, "REDIS_PASSWORD=of-redis")...), "REDIS_STRICT=false"), nil, "config-sentinel-fallback", "REDIS_SENTINELS"},
 		{"sentinels in TILT", w.sentinels(w.set.Addrs(), login), func(*service) { tilt(w.set) }, "sentinel-tilt", "INFO sentinel"},
 		{"a hung server", one(w.hung), func(*service) { w.hung.Pause() }, "redis-timeout", "redis-cli PING"},

@@ -59,6 +59,7 @@ const readyLook = 250 * time.Millisecond
 var settingsRefused = []string{
 	health.CodeRedisAuth, health.CodeRedisNoPerm, health.CodeRedisTLS, health.CodeRedisNotRedis, health.CodeRedisIsSentinel, health.CodeRedisDB, health.CodeRedisReplica, health.CodeRedisTwoServers, health.CodeRedisClusterNode,
 	health.CodeSentinelAuth, health.CodeSentinelNoPerm, health.CodeSentinelTLS, health.CodeSentinelUnknownMaster, health.CodeSentinelNotSentinel,
+	health.CodeClusterAuth, health.CodeClusterNoPerm, health.CodeClusterTLS, health.CodeClusterNotCluster, health.CodeClusterTwoClusters,
 }
 
 func refusesSettings(f health.Finding) bool {

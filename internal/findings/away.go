@@ -34,6 +34,9 @@ func explain(r Reason) health.Finding {
 	if f, ok := sentinelTrouble(r); ok {
 		return f
 	}
+	if f, ok := clusterKind(r); ok {
+		return f
+	}
 	for _, table := range []map[Reason]health.Finding{fences, causes} {
 		if f, ok := table[r]; ok {
 			return f
@@ -49,7 +52,7 @@ func explain(r Reason) health.Finding {
 var (
 	unconfigured = health.Finding{
 		Code: health.CodeRedisNotConfigured, Severity: health.SeverityInfo, Title: "No Redis is configured: the cache is in memory only",
-		Fix: "Nothing to do if that is meant. Otherwise set REDIS_HOST, REDIS_URL or REDIS_SENTINELS.",
+		Fix: "Nothing to do if that is meant. Otherwise set REDIS_HOST, REDIS_URL, REDIS_SENTINELS or REDIS_CLUSTER_NODES.",
 	}
 	outOfReach = health.Finding{
 		Code: health.CodeRedisUnreachable, Severity: health.SeverityError, Title: "Redis cannot be reached",
@@ -134,7 +137,7 @@ var replies = map[Reason]health.Finding{
 	},
 	ClusterNode: {
 		Code: health.CodeRedisClusterNode, Title: "The configured server is a node of a Redis Cluster",
-		Fix: "Cluster mode is not built yet: use one server or a Sentinel set.",
+		Fix: "Use Cluster mode: set REDIS_CLUSTER_NODES to some of its nodes, and unset REDIS_HOST, REDIS_PORT and REDIS_URL: docs/guide/cluster.md.",
 	},
 	CommandMissing: {
 		Code: health.CodeRedisCommandMissing, Title: "Redis does not have a command that evercache requires",

@@ -33,6 +33,9 @@ type Input struct {
 	ResetAt    time.Time // when Redis came back without its data
 	Rollback   *Rollback // when it came back with older data; nil: never
 
+	// Cluster is what is seen of a Cluster; zero outside Cluster mode.
+	Cluster Cluster
+
 	Tombstones stats.Tombstones
 	MaxMemory  uint64 // of Redis, in bytes; 0: none, or not known
 
@@ -47,12 +50,13 @@ type Input struct {
 // Of lists what is wrong.
 func Of(in Input) []health.Finding {
 	r := in.Report
-	sentinels := sentinels(r.Sentinel)
+	sentinels, cluster := sentinels(r.Sentinel), clusters(r.Cluster, in)
 	var master, kept []health.Finding
 	if !in.Unconfigured { // else there is nowhere to send anything
 		kept = outbox(r, in.Overflowed)
 	}
 	switch {
+	case in.Away != nil && explains(r.Cluster):
 	case in.Away != nil:
 		master = without(sentinels, away(*in.Away, r))
 	case in.Master != nil:
@@ -65,6 +69,7 @@ func Of(in Input) []health.Finding {
 		clocks(r.Clock),
 		sentinels,
 		set(r.Sentinel),
+		cluster,
 		kept,
 		recovery(r, in.ResetAt, in.Now),
 		rollback(in.Rollback, r.Recovery, in.Now),

@@ -62,6 +62,9 @@ func every() (fs []health.Finding) {
 	} {
 		add(Input{Now: now, Report: health.Report{Sentinel: set}})
 	}
+	for _, in := range troubledClusters() {
+		add(in)
+	}
 	some := Count{1, now}
 	add(Input{
 		Now: now, Overflowed: 1, Rejected: 1, RejectedAt: now, ResetAt: now, Rollback: &Rollback{At: now, Addr: "redis:6379"},

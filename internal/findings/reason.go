@@ -56,5 +56,20 @@ const (
 	SentinelOther  // something else answers there
 	SentinelMaster // it knows no master of our name
 
+	// Why a shard of a Cluster has no master in use, or what a node fails at.
+	ClusterAway      // it does not answer
+	ClusterName      // it leads nowhere
+	ClusterLogin     // it refuses ours
+	ClusterRights    // its ACL forbids a command
+	ClusterTLS       // the handshake failed, or one of the two speaks no TLS
+	ClusterOther     // it is not in cluster mode, or no Redis
+	ClusterDown      // it is well, and refuses all commands
+	ClusterFailover  // a replica is to take over, or has
+	ClusterSilent    // the master does not answer, and none has taken over
+	ClusterRestarted // it reads its data
+	ClusterElsewhere // another node answers at its address
+	ClusterNone      // no Cluster has been found
+	ClusterSeveral   // the seeds lead to several
+
 	reasonCount
 )

@@ -8,7 +8,7 @@
 //
 // In a Cluster there is one Box, and a Ledger for each shard. Where slots get another
 // owner, Ledger.Take and Box.ReturnTo carry over what is owed of them, before anything
-// is sent to the new owner; nothing uses that yet.
+// is sent to the new owner.
 package outbox
 
 import (

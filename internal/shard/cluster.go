@@ -20,9 +20,10 @@ import (
 // members are the shards of a Cluster, by number. The watcher's goroutine alone changes
 // them.
 type members struct {
-	watch  *watch.Cluster
-	moving slot.Set // as it was decided last
-	went   slot.Set // those of them that have another owner by now
+	watch    *watch.Cluster
+	prefixes holders  // for the journal
+	moving   slot.Set // as it was decided last
+	went     slot.Set // those of them that have another owner by now
 
 	mu  sync.Mutex // guards all
 	all map[uint32]*Shard
@@ -121,7 +122,7 @@ func (st *Store) admit(shards []cluster.Shard) {
 		sh.life, sh.end = context.WithCancel(st.Ctx)
 		st.members.all[number] = sh
 		if st.journal != nil {
-			sh.Ledger.Mirror(mirrored{st.journal})
+			sh.Ledger.Mirror(ledgerOfMany{mirrored{st.journal}, &st.members.prefixes, number})
 		}
 		sh.run(func(f func(context.Context)) { st.wg.Go(func() { f(sh.life) }) })
 	}
@@ -131,17 +132,14 @@ func (st *Store) admit(shards []cluster.Shard) {
 func (st *Store) move(c *cluster.Change) {
 	from, to := st.members.get(c.From), st.members.get(c.To)
 	var void func(*outbox.Record) bool
-	if to != nil && to != from {
-		to.Ledger.Give(c.Slots)
+	if to != nil {
+		defer to.Ledger.Give(c.Slots)
 		void = to.Ledger.Overtakes
 	}
 	if from == nil {
 		return // what waited for an owner waits in the outbox
 	}
 	rs, ps := from.Ledger.Take(c.Slots)
-	if to == from {
-		from.Ledger.Give(c.Slots)
-	}
 	m := from.movedClock()
 	for i := range rs {
 		from.departs(&rs[i], m)
@@ -274,8 +272,6 @@ func (st *Store) clusterChanged(v watch.ClusterView) {
 	}
 }
 
-func (st *Store) clusterEnded([]cluster.Record) {}
-
 // slotOf is the slot of a key in a Cluster, 0 elsewhere.
 func (st *Store) slotOf(full string) uint16 {
 	if !st.clustered() {
@@ -311,6 +307,7 @@ func (st *Store) dismiss(shards []cluster.Shard) {
 	for _, sh := range gone {
 		sh.Publish(nil)
 		sh.Unlisten()
+		st.members.prefixes.leave(sh.number)
 		sh.end()
 	}
 }

@@ -38,7 +38,7 @@ type Config struct {
 	SentinelPasswordFile string
 	SentinelTLS          *tls.Config
 	SentinelTLSNow       TLSSource
-	AddressMap           map[string]string
+	AddressMap           map[string]string // of Sentinel and Cluster mode
 
 	DialTimeout, ReadTimeout, WriteTimeout time.Duration
 	CloseTimeout                           time.Duration // packages that build on the client end within it

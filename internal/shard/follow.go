@@ -154,6 +154,9 @@ func (sh *Shard) sentinelHealth() *health.Sentinel {
 
 // FailoverHistory lists the last failovers, oldest first.
 func (st *Store) FailoverHistory() (all []health.Failover) {
+	if st.Config.Mode == health.ModeCluster {
+		return st.clusterFailovers()
+	}
 	v := st.View.Load()
 	if v == nil {
 		return nil

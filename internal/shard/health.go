@@ -31,6 +31,7 @@ func (st *Store) Health() findings.Input {
 	default:
 		in.Master = st.sayings(shards)
 	}
+	in.Report.Cluster, in.Cluster = st.clusterHealth(), st.clusterSeen()
 	return in
 }
 

@@ -15,6 +15,9 @@ func ReasonOf(cause error) findings.Reason {
 	if e, ok := errors.AsType[*watch.SentinelError](cause); ok {
 		return blames[watch.BlameFor(e.Err)]
 	}
+	if r, ok := clusterReason(cause); ok {
+		return r
+	}
 	for _, e := range events {
 		if errors.Is(cause, e.is) {
 			return e.reason

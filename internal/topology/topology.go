@@ -1,6 +1,5 @@
 // Package topology says to which shard a key belongs. There is one in standalone and
-// Sentinel mode; a Cluster has many, and they change. Cluster mode, which
-// is not switched on yet, will use the latter.
+// Sentinel mode; a Cluster has many, and they change.
 package topology
 
 import (

@@ -128,3 +128,31 @@ func wait(t *testing.T, c *evercache.Client, ok func() bool) {
 		}
 	}
 }
+
+func TestManyKeysOfAllShardsAreWrittenInPipelines(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	client := open(t, c)
+	cache := cacheOf(t, client, "c")
+	values := map[string]string{}
+	var keys []string
+	for i := range 300 {
+		keys = append(keys, fmt.Sprint("many", i))
+		values[keys[i]] = fmt.Sprint("v", i)
+	}
+	if _, err := cache.Set(t.Context(), "lives", "noted"); err != nil {
+		t.Fatal(err)
+	}
+	before := client.Stats().RedisRequests["set"]["ok"]
+	r, err := cache.SetMany(t.Context(), values)
+	if err != nil || r.Durability < evercache.Master {
+		t.Fatal(r, err)
+	}
+	if n := client.Stats().RedisRequests["set"]["ok"] - before; n > 30 { // a prefix under way, a lock not free
+		t.Errorf("%d were sent alone", n)
+	}
+	got, err := cacheOf(t, open(t, c), "c").GetMany(t.Context(), keys, nil)
+	if err != nil || len(got) != len(values) {
+		t.Errorf("%d of %d, %v", len(got), len(values), err)
+	}
+}

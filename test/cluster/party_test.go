@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,9 +150,7 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 		if err != nil {
 			d.Fatal(err)
 		}
-		for k, v := range held {
-			all[k] = v
-		}
+		maps.Copy(all, held)
 	}
 	return all
 }
