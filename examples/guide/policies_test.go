@@ -243,3 +243,19 @@ func Example_unitTest() {
 	fmt.Println((&Greeter{names}).Greet(ctx, "1"))
 	// Output: hello, stranger
 }
+
+// A Cluster is given by some of its nodes.
+func Example_cluster() {
+	ctx := context.Background()
+
+	client, err := evercache.Open(ctx, evercache.Options{
+		ClusterNodes: []string{"node-1:6379", "node-2:6379", "node-3:6379"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	fmt.Println(client.State()) // memory answers until the Cluster is found
+	// Output: degraded
+}
