@@ -39,12 +39,12 @@ func NewClock(tb testing.TB) *Clock {
 	return c
 }
 
-// Set moves the clock, in whole seconds, from now on; also that of a server that runs.
+// Set moves the clock from now on; also that of a server that runs.
 func (c *Clock) Set(ahead time.Duration) {
 	c.tb.Helper()
 	f, err := os.OpenFile(c.file, os.O_CREATE|os.O_WRONLY, 0o600)
 	must(c.tb, err)
-	_, err = f.Write(binary.LittleEndian.AppendUint64(nil, uint64(int64(ahead/time.Second))))
+	_, err = f.Write(binary.LittleEndian.AppendUint64(nil, uint64(ahead.Nanoseconds())))
 	must(c.tb, err)
 	must(c.tb, f.Close())
 }

@@ -22,6 +22,11 @@ func Keys(events []Event) []Key {
 
 // Held asks a node for keys; class is what their names begin with in Redis.
 func Held(ctx context.Context, n Node, class string, keys []Key) (map[Key]Value, error) {
+	return HeldAs(ctx, n, func(k Key) string { return class + k.String() }, keys)
+}
+
+// HeldAs is Held where keys have other names in Redis.
+func HeldAs(ctx context.Context, n Node, name func(Key) string, keys []Key) (map[Key]Value, error) {
 	c, err := n.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("chaos: ask %s what it holds: %w", n.Addr, err)
@@ -31,7 +36,7 @@ func Held(ctx context.Context, n Node, class string, keys []Key) (map[Key]Value,
 	for batch := range slices.Chunk(keys, askBatch) {
 		commands := make([][]string, len(batch))
 		for i, k := range batch {
-			commands[i] = []string{"GET", class + k.String()}
+			commands[i] = []string{"GET", name(k)}
 		}
 		replies, err := c.ask(5*time.Second, commands...)
 		if err != nil {

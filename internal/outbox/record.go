@@ -18,7 +18,9 @@ func (r *Record) To(low, high int64) {
 		return
 	}
 	least, most := low-m.High, high-m.Low
-	r.Lo, r.Hi = min(r.Lo, r.Lo+least), max(r.Hi, r.Hi+most)
+	if r.Hi != 0 { // else it was never sent, and has no time yet
+		r.Lo, r.Hi = min(r.Lo, r.Lo+least), max(r.Hi, r.Hi+most)
+	}
 	if r.Floor != 0 {
 		r.Floor = max(r.Floor, r.Floor+most)
 	}

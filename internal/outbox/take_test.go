@@ -449,3 +449,12 @@ func BenchmarkTake(b *testing.B) {
 		})
 	}
 }
+
+// TestWhatWasNeverSentHasNoTimeByAnyClock: it knows when the write before it was made.
+func TestWhatWasNeverSentHasNoTimeByAnyClock(t *testing.T) {
+	r := Record{Floor: 5000, Moved: &Moved{At: 1, Low: 4000, High: 4003}}
+	r.To(4050, 4052)
+	if r.Lo != 0 || r.Hi != 0 || r.Floor != 5052 || r.Moved != nil {
+		t.Errorf("%+v", r)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 // them.
 type members struct {
 	watch    *watch.Cluster
-	prefixes holders // for the journal
+	prefixes holders  // for the journal
+	moving   slot.Set // as it was decided last
+	went     slot.Set // those of them that have another owner by now
 
 	mu  sync.Mutex // guards all
 	all map[uint32]*Shard
@@ -94,6 +97,7 @@ func (st *Store) decided(d cluster.Decision) {
 	for i := range d.Changes {
 		st.move(&d.Changes[i])
 	}
+	st.settle(&d)
 	for _, number := range d.Returned {
 		if sh := st.members.get(number); sh != nil {
 			sh.recallAll()
@@ -154,6 +158,30 @@ func (st *Store) move(c *cluster.Change) {
 	}
 }
 
+// settle sends again what shards have taken of slots that were to move and stay, where the
+// move was given up or the master has failed. Keys that had gone to the other master are out
+// of reach there.
+func (st *Store) settle(d *cluster.Decision) {
+	m := &st.members
+	for i := range d.Changes {
+		m.went.AddSet(d.Changes[i].Slots)
+	}
+	stay := m.moving
+	stay.RemoveSet(&d.Moving)
+	stay.RemoveSet(&m.went)
+	m.moving = d.Moving
+	m.went.Keep(&d.Moving)
+	for i := range d.Shards {
+		sh, again := &d.Shards[i], stay
+		if slices.ContainsFunc(d.Promoted, func(p cluster.Promotion) bool { return p.Shard == sh.Number }) {
+			again.AddSet(&d.Moving)
+		}
+		if again.Keep(sh.Slots); !again.Empty() {
+			st.move(&cluster.Change{From: sh.Number, To: sh.Number, Slots: &again})
+		}
+	}
+}
+
 // departs fits a record for another master.
 func (sh *Shard) departs(r *outbox.Record, m *outbox.Moved) {
 	if r.Moved == nil {
@@ -201,8 +229,7 @@ func (st *Store) route(d *cluster.Decision) {
 	var owners []topology.Owner[Shard]
 	for i := range d.Shards {
 		sh := st.members.get(d.Shards[i].Number)
-		lies := &slotsOf{owned: *d.Shards[i].Slots, moving: moving}
-		sh.slots.Store(lies)
+		sh.slots.Store(newSlotsOf(d.Shards[i].Slots, &moving, sh.slots.Load()))
 		owners = append(owners, topology.Owner[Shard]{Shard: sh, Slots: d.Shards[i].Slots})
 	}
 	routes, err := topology.New(owners, moving)
@@ -211,7 +238,11 @@ func (st *Store) route(d *cluster.Decision) {
 		return
 	}
 	was := st.routes.Get()
-	st.complete.Store(d.Unowned.Empty() && len(owners) > 0)
+	complete := d.Unowned.Empty() && len(owners) > 0
+	if !complete && st.complete.Load() {
+		st.incomplete.Store(st.Clock.Now())
+	}
+	st.complete.Store(complete)
 	st.routes.Set(routes)
 	for _, sh := range was.Shards() {
 		sh.stir()
@@ -283,8 +314,37 @@ func (st *Store) dismiss(shards []cluster.Shard) {
 
 // slotsOf are the slots of a shard; it is never modified.
 type slotsOf struct {
-	owned  slot.Set
-	moving slot.Set // of the whole Cluster: given away, awaited, or doubted
+	owned   slot.Set
+	moving  slot.Set   // of the whole Cluster: given away, awaited, or doubted
+	anchors *anchorsOf // the same as long as they are
+}
+
+// anchorsOf are where a shard notes what concerns a class. A slot that comes or goes
+// is mostly none of them: what was noted is noted then.
+type anchorsOf struct{ all []remote.Anchor }
+
+func newSlotsOf(owned, moving *slot.Set, was *slotsOf) *slotsOf {
+	s := &slotsOf{owned: *owned, moving: *moving, anchors: &anchorsOf{remote.AnchorsIn(owned)}}
+	if was != nil && slices.Equal(was.anchors.all, s.anchors.all) {
+		s.anchors = was.anchors
+	}
+	return s
+}
+
+// parted reports whether a key belongs to another shard, or to none.
+func (sh *Shard) parted(full string) bool {
+	lies := sh.slots.Load()
+	return lies != nil && !lies.owned.Has(slot.Of(full))
+}
+
+// anchorsIn are the shard's anchors in some slots; nil: in all.
+func (s *slotsOf) anchorsIn(slots *slot.Set) []remote.Anchor {
+	if slots == nil {
+		return s.anchors.all
+	}
+	both := s.owned
+	both.Keep(slots)
+	return remote.AnchorsIn(&both)
 }
 
 // settled are the slots that the shard has for itself.

@@ -214,20 +214,25 @@ func (d *drainage) mark(ctx context.Context, s *sweep) error {
 	return err
 }
 
-// markAnchors leaves the marks of the next of its prefixes at each anchor of the shard.
+// markAnchors leaves the marks of the next of its prefixes at the anchors of the shard in
+// whose slots it is still to be deleted. Whoever has deleted it in the others has left
+// them there, and an anchor moves with its slot.
 func (d *drainage) markAnchors(ctx context.Context, s *sweep) error {
 	sh, p := d.shard, s.prefixes[s.marked]
 	mark := remote.PrefixMark{Rest: remote.RestOf(sh.Config.KeyPrefix, p.Text), Process: sh.process, At: s.dates[p.Seq].Hi}
-	if err := sh.markEach(ctx, d.node, mark, p.Text, s.lies, sh.Config.WriteTimeout); err != nil {
+	if err := sh.markEach(ctx, d.node, mark, p.Text, s.lies.anchorsIn(p.Slots), sh.Config.WriteTimeout); err != nil {
 		return err
 	}
 	s.marked++
 	return nil
 }
 
-// markEach leaves a mark at each anchor of the shard.
-func (sh *Shard) markEach(ctx context.Context, node *remote.Node, m remote.PrefixMark, text string, lies *slotsOf, limit time.Duration) error {
-	marked, err := node.MarkEach(ctx, m.AtAnchors(sh.Config.KeyPrefix, text, remote.AnchorsIn(&lies.owned)), false, limit)
+// markEach leaves a mark at some anchors of the shard.
+func (sh *Shard) markEach(ctx context.Context, node *remote.Node, m remote.PrefixMark, text string, at []remote.Anchor, limit time.Duration) error {
+	if len(at) == 0 {
+		return nil
+	}
+	marked, err := node.MarkEach(ctx, m.AtAnchors(sh.Config.KeyPrefix, text, at), false, limit)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,16 @@ func (k *Class) elsewhere(ctx context.Context, sh *Shard, node *remote.Node, ful
 	return k.answered(node, remote.Value{}, refused, asked)
 }
 
+// ownerDue is for how long a read waits for the owner of a slot that has none: the one
+// before says that it has given the slot away, and the next one is asked.
+const ownerDue = time.Second
+
+// ownerIsDue reports whether sh has no slots, and whoever owns them is about to be known.
+func (st *Store) ownerIsDue(sh *Shard) bool {
+	since := st.incomplete.Load()
+	return sh == st.nobody && since != 0 && time.Duration(st.Clock.Now()-since) < ownerDue
+}
+
 // awaits is the node that an answer of another names; nil: it names none, or one that is
 // not in use.
 func (st *Store) awaits(node *remote.Node, refused error) *remote.Node {

@@ -29,10 +29,10 @@ type lifeKey struct {
 type noted struct {
 	lifeKey
 	node    *remote.Node
-	slots   *slotsOf // of a shard of a Cluster: anchors may have come since
-	flushes uint64   // of the feed: a FLUSHALL takes what was noted
-	evicted uint64   // the generation of evictions: they may take it too
-	until   int64    // in the client's time
+	at      *anchorsOf // in a Cluster: anchors may have come since
+	flushes uint64     // of the feed: a FLUSHALL takes what was noted
+	evicted uint64     // the generation of evictions: they may take it too
+	until   int64      // in the client's time
 	slack   int64
 	blur    int64 // how well the server's clock is known, in milliseconds: a slack that is less tells nothing
 }
@@ -67,7 +67,7 @@ func slackFor(blur int64) int64 {
 
 // covers reports whether a write at that time that wants w needs no other note.
 func (l *noted) covers(w *noted, now int64) bool {
-	return l != nil && l.lifeKey == w.lifeKey && l.node == w.node && l.slots == w.slots && l.flushes == w.flushes && l.evicted == w.evicted &&
+	return l != nil && l.lifeKey == w.lifeKey && l.node == w.node && l.at == w.at && l.flushes == w.flushes && l.evicted == w.evicted &&
 		now < l.until && w.blur <= l.slack
 }
 
@@ -96,7 +96,7 @@ func (k *Class) noteBlurred(ctx context.Context, sh *Shard, w noted, blur int64,
 		if l != nil {
 			life.Slack = max(life.Slack, l.slack)
 		}
-		longest, err := k.noteAt(ctx, w.slots, node, life, limit)
+		longest, err := k.noteAt(ctx, w.at, node, life, limit)
 		if err != nil {
 			return err
 		}
@@ -110,20 +110,24 @@ func (k *Class) noteBlurred(ctx context.Context, sh *Shard, w noted, blur int64,
 
 // noteAt notes a life where scripts of the node look for it: in a Cluster at each anchor
 // that it has. One that moves meanwhile is another's to note.
-func (k *Class) noteAt(ctx context.Context, slots *slotsOf, node *remote.Node, life remote.Life, limit time.Duration) (time.Duration, error) {
-	if slots == nil {
+func (k *Class) noteAt(ctx context.Context, at *anchorsOf, node *remote.Node, life remote.Life, limit time.Duration) (time.Duration, error) {
+	if at == nil {
 		return node.NoteLife(ctx, life, limit)
 	}
-	longest, _, err := node.NoteLives(ctx, life.AtAnchors(k.st.Config.KeyPrefix, k.Prefix, remote.AnchorsIn(&slots.owned)), false, limit)
+	longest, _, err := node.NoteLives(ctx, life.AtAnchors(k.st.Config.KeyPrefix, k.Prefix, at.all), false, limit)
 	return longest, err
 }
 
 // lifeOf is what a write wants to be noted.
 func (k *Class) lifeOf(sh *Shard, node *remote.Node, ttl time.Duration, touch bool) noted {
-	return noted{
-		lifeKey: lifeKey{ttl, touch}, node: node, slots: sh.slots.Load(), blur: node.Blur(),
+	n := noted{
+		lifeKey: lifeKey{ttl, touch}, node: node, blur: node.Blur(),
 		flushes: sh.Feed.Flushes.Load(), evicted: sh.Evicting.Generation.Load(),
 	}
+	if lies := sh.slots.Load(); lies != nil {
+		n.at = lies.anchors
+	}
+	return n
 }
 
 // noteFirst is note, and returns what it leaves of the limit.

@@ -91,7 +91,7 @@ func (d *PrefixDelete) onEach(do func(prefixPart) error) error {
 
 func (d *PrefixDelete) mark(ctx context.Context, p prefixPart) error {
 	m := remote.PrefixMark{Rest: d.rest, Process: d.class.st.process}
-	return p.shard.markEach(ctx, p.node, m, d.class.Prefix, p.lies, d.class.limit)
+	return p.shard.markEach(ctx, p.node, m, d.class.Prefix, p.lies.anchors.all, d.class.limit)
 }
 
 // sweep deletes the keys of one shard. See deletePrefix for the second mark.

@@ -65,6 +65,11 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	if a, ok := k.waiting(sh, node, full); ok {
 		return a
 	}
+	if node == nil && k.st.ownerIsDue(sh) {
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		sh, node = k.st.awaitMaster(bounded, full, nil)
+	}
 	if node == nil {
 		return k.nobody()
 	}

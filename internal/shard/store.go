@@ -32,11 +32,12 @@ type Store struct {
 	left  *remote.Left // connections that were given up
 	cuts  acl.Cuts     // connections that ended at a question about rights
 
-	one      *Shard // the shard of all keys; nil in Cluster mode
-	nobody   *Shard // in Cluster mode: the shard of keys whose slot nobody owns. It has no master
-	routes   topology.Table[Shard]
-	complete atomic.Bool // every key has a shard
-	members  members     // Cluster mode
+	one        *Shard // the shard of all keys; nil in Cluster mode
+	nobody     *Shard // in Cluster mode: the shard of keys whose slot nobody owns. It has no master
+	routes     topology.Table[Shard]
+	complete   atomic.Bool  // every key has a shard
+	incomplete atomic.Int64 // since when not, in the client's time
+	members    members      // Cluster mode
 
 	clusterView atomic.Pointer[watch.ClusterView] // what is known of the Cluster
 

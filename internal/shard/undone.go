@@ -201,6 +201,9 @@ func (sh *Shard) findUndone(ctx context.Context, node *remote.Node, qs []questio
 	var asked []remote.Replay
 	var of []question
 	for _, q := range qs {
+		if sh.parted(q.key) {
+			continue // what is owed to it is sent to its next master
+		}
 		if r, ok := sh.Ledger.Last(q.key); ok && r.Kind != outbox.Touch {
 			mine = append(mine, r)
 			asked = append(asked, remote.Replay{Key: q.key, Cond: sh.condOf(&r)})

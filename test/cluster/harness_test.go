@@ -53,6 +53,7 @@ type drill struct {
 	final   chaos.Final
 	seed    uint64
 	log     *lateLog
+	tags    []string // see crowd
 
 	quit chan struct{}
 	wg   sync.WaitGroup
@@ -116,7 +117,7 @@ func (d *drill) openWith(o evercache.Options) *evercache.Client {
 func (d *drill) join(c *evercache.Client) {
 	d.Helper()
 	d.clients = append(d.clients, c)
-	d.traffic.Parties = append(d.traffic.Parties, newParty(d.T, c))
+	d.traffic.Parties = append(d.traffic.Parties, newParty(d.T, c, d.tags))
 	d.final.Away = append(d.final.Away, nil)
 }
 

@@ -19,9 +19,13 @@ import (
 
 // party is a Cache as a drill drives it. In a class that is touched the order of writes
 // can often not be told: so what is touched is of a class of its own, which is not judged.
-type party struct{ cache, touched *evercache.Cache[string] }
+type party struct {
+	cache, touched *evercache.Cache[string]
+	tags           []string // see crowd
+}
 
-func newParty(t *testing.T, c *evercache.Client) (p party) {
+func newParty(t *testing.T, c *evercache.Client, tags []string) party {
+	p := party{tags: tags}
 	t.Helper()
 	for name, cache := range map[string]**evercache.Cache[string]{class: &p.cache, "touched": &p.touched} {
 		var err error
@@ -34,6 +38,9 @@ func newParty(t *testing.T, c *evercache.Client) (p party) {
 
 // Do makes every eighth write one of many keys, which lie on other shards.
 func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value) chaos.Answer {
+	if act != chaos.RemovePrefix {
+		key = named(p.tags, key)
+	}
 	switch {
 	case act == chaos.Put && v%8 == 0:
 		r, err := p.cache.SetMany(ctx, map[string]string{key: v.String(), fmt.Sprint("beside-", v%64): v.String(), fmt.Sprint("besides-", v%64): v.String()})
@@ -131,7 +138,7 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	of := map[*redistest.Server][]chaos.Key{}
 	owners := d.owners()
 	for _, k := range keys {
-		n := owners[redistest.Slot(class+":"+k.String())]
+		n := owners[redistest.Slot(d.name(k))]
 		if n == nil {
 			d.Fatalf("nobody owns the slot of %v", k)
 		}
@@ -139,13 +146,21 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	}
 	all := map[chaos.Key]chaos.Value{}
 	for n, keys := range of {
-		held, err := chaos.Held(d.Context(), chaos.Node{Addr: n.Addr()}, class+":", keys)
+		held, err := chaos.HeldAs(d.Context(), chaos.Node{Addr: n.Addr()}, d.name, keys)
 		if err != nil {
 			d.Fatal(err)
 		}
 		maps.Copy(all, held)
 	}
 	return all
+}
+
+// name is what a key is called in Redis.
+func (d *drill) name(k chaos.Key) string { return class + ":" + named(d.tags, k.String()) }
+
+// side is a cache beside the traffic.
+func (d *drill) side(client int) *evercache.Cache[string] {
+	return cacheOf(d.T, d.clients[client], "y")
 }
 
 // owners are the masters by slot, as they say themselves; of two the one with the higher
