@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt tools
 
-.PHONY: all serve test cover test-net test-short chaos check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-short chaos drills check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -38,6 +38,10 @@ test-short:
 CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
 chaos: setup
 	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
+
+## drills: every fault of a Cluster as often as EVERCACHE_CLUSTER_RUNS says (default 1)
+drills: setup
+	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CLUSTER_RUNS=$(or $(EVERCACHE_CLUSTER_RUNS),1) go test -race -count=1 -timeout 0 -v ./test/cluster
 
 ## check: formatting, vet, linters, generated files, and the modules beside the library
 check:

@@ -49,7 +49,7 @@ func connections(t *testing.T, n *redistest.Server) (callers, others []string) {
 
 // While one shard has no master every other one refuses everything, too. They are well:
 // nothing of them is dialled anew, and what waits is sent as soon as that is over.
-func TestShardWithoutAReplicaComesBackFromDisk(t *testing.T) {
+func shardWithoutAReplicaComesBackFromDisk(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
 		masters := c.Masters()
@@ -84,7 +84,7 @@ func TestShardWithoutAReplicaComesBackFromDisk(t *testing.T) {
 }
 
 // A Cluster that serves what it has: keys of the other shards go on.
-func TestOtherShardsGoOnWithPartialCoverage(t *testing.T) {
+func otherShardsGoOnWithPartialCoverage(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
 		masters := c.Masters()

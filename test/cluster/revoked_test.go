@@ -12,10 +12,10 @@ import (
 	"github.com/evercache/evercache/revoke"
 )
 
-// TestRevocationsSurviveTheirShard: it is killed, its slot moves, and its server is
+// revocationsSurviveTheirShard: it is killed, its slot moves, and its server is
 // emptied. What was acknowledged is refused by its own process throughout, and by the
 // other one as far as that says that it knows.
-func TestRevocationsSurviveTheirShard(t *testing.T) {
+func revocationsSurviveTheirShard(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		var lists []*revoke.List
 		var first *evercache.Client

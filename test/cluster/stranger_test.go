@@ -52,8 +52,8 @@ func TestANodeOfAnotherClusterGetsNothing(t *testing.T) {
 	})
 }
 
-// TestTwoClustersAmongTheSeeds: nobody can tell which one is meant.
-func TestTwoClustersAmongTheSeeds(t *testing.T) {
+// twoClustersAmongTheSeeds: nobody can tell which one is meant.
+func twoClustersAmongTheSeeds(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		other := redistest.StartCluster(t, redistest.WithMasters(1), redistest.WithReplicas(0), steady)
 		client, err := evercache.Open(t.Context(), evercache.Options{ClusterNodes: append(c.Addrs(), other.Addrs()...), CloseTimeout: 100 * time.Millisecond, Logger: quiet})
@@ -76,8 +76,8 @@ func TestTwoClustersAmongTheSeeds(t *testing.T) {
 	}, redistest.WithMasters(1), redistest.WithReplicas(0), steady)
 }
 
-// TestARebuiltClusterIsFollowed: all of the last minute is put into it.
-func TestARebuiltClusterIsFollowed(t *testing.T) {
+// aRebuiltClusterIsFollowed: all of the last minute is put into it.
+func aRebuiltClusterIsFollowed(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		client := open(t, c)
 		cache := cacheOf(t, client, "c")
@@ -102,9 +102,9 @@ func TestARebuiltClusterIsFollowed(t *testing.T) {
 	}, steady)
 }
 
-// TestAnIdleClusterStaysCoherent: the current epoch of a fresh one is above all config
+// anIdleClusterStaysCoherent: the current epoch of a fresh one is above all config
 // epochs for ever, and that is no election.
-func TestAnIdleClusterStaysCoherent(t *testing.T) {
+func anIdleClusterStaysCoherent(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		client := open(t, c)
 		cache := cacheOf(t, client, "c")
