@@ -106,6 +106,13 @@ func (st *Store) ClassText(prefix string) string {
 	return prefix
 }
 
+// migrated is how much later a key seems to have been written that was moved to another
+// master of a Cluster: MIGRATE gives it the rest of its life, as it was when it left. So a
+// delete of a prefix in slots that have moved reaches that far. What another process wrote
+// so shortly after it may be deleted too, which is a miss; what was written before it must not
+// come back.
+const migrated = 500 * time.Millisecond
+
 func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 	s := &sweep{
 		prefixes: ps, index: outbox.NewPrefixes(ps), classes: map[string]bool{},
@@ -122,6 +129,9 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 		cond := remote.Cond{Lo: p.Lo, Hi: p.Hi}
 		if p.Hi == 0 {
 			cond.Lo, cond.Hi = d.made(p.Since)
+		}
+		if p.Slots != nil {
+			cond.Hi += migrated.Milliseconds()
 		}
 		d.shard.widen(&cond, p.Since)
 		s.dates[p.Seq] = cond
