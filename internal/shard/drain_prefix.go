@@ -111,7 +111,7 @@ func (st *Store) ClassText(prefix string) string {
 // delete of a prefix in slots that have moved reaches that far. What another process wrote
 // so shortly after it may be deleted too, which is a miss; what was written before it must not
 // come back.
-const migrated = 500 * time.Millisecond
+const migrated = 50 * time.Millisecond
 
 func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 	s := &sweep{
