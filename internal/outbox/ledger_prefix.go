@@ -47,6 +47,7 @@ func (l *Ledger) AddPrefixesIn(ps []Prefix, epoch uint64, generation uint32, now
 	}
 	left = l.leftSince(generation)
 	number = l.next.Load()
+	deleted := NewPrefixes(ps) // as they were carried out: one that is joined below makes no record void
 	ps = slices.Clone(ps)
 	uniteSlots(ps, l.heldPrefix, l.eachPrefix)
 	for _, p := range ps {
@@ -54,7 +55,6 @@ func (l *Ledger) AddPrefixesIn(ps []Prefix, epoch uint64, generation uint32, now
 		l.holdPrefix(heldPrefix{Prefix: p, number: number, at: now})
 	}
 	l.prefixes.mu.Unlock()
-	deleted := NewPrefixes(ps)
 	for i := range l.shards {
 		l.shards[i].forgetUnder(deleted, number)
 	}

@@ -52,6 +52,7 @@ func (b *Box) returnPrefixes(ps []Prefix) (dropped []Prefix) {
 	b.mu.Lock()
 	defer b.unlock()
 	ps, dropped = b.roomToVerify(ps)
+	b.dropUnder(ps) // before one that is joined makes no record void any more
 	uniteSlots(ps, b.prefixes.get, b.eachPrefix)
 	b.dropCovered(ps)
 	b.dropUnder(dropped)

@@ -458,3 +458,28 @@ func TestWhatWasNeverSentHasNoTimeByAnyClock(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A delete of a prefix in some slots, beside an earlier one in others, becomes one that makes
+// no record void. But it was carried out, and what it has deleted must not come back.
+func TestADeleteInSomeSlotsForgetsWhatItHasDeleted(t *testing.T) {
+	l := NewLedger(LedgerBounds{Entries: 10, Bytes: 1 << 20, RingBytes: 1 << 20, RingAge: time.Minute})
+	one, other := slot.SetOf(slot.Range{First: 1, Last: 1}), slot.SetOf(slot.Range{First: 2, Last: 2})
+	l.AddPrefixes([]Prefix{{Text: "c:", Since: 1, Slots: one}}, 1, 1)
+	l.Add(Record{Key: "c:k", Class: "c:", Slot: 2, Since: 5, Value: []byte("v")}, 1, 1)
+	l.AddPrefixes([]Prefix{{Text: "c:", Since: 9, Slots: other}}, 1, 1)
+	if r, held := l.Record("c:k"); held {
+		t.Errorf("%+v is held", r)
+	}
+}
+
+// Likewise what waits in the Box.
+func TestAReturnedDeleteInSomeSlotsDropsWhatIsOlder(t *testing.T) {
+	b := New(10, 1<<20)
+	one, other := slot.SetOf(slot.Range{First: 1, Last: 1}), slot.SetOf(slot.Range{First: 2, Last: 2})
+	b.Return(nil, []Prefix{{Text: "c:", Since: 1, Slots: one}})
+	b.Return([]Record{{Key: "c:k", Class: "c:", Slot: 2, Since: 5, Value: []byte("v")}}, nil)
+	b.Return(nil, []Prefix{{Text: "c:", Since: 9, Slots: other}})
+	if r, waits := b.Record("c:k"); waits {
+		t.Errorf("%+v waits", r)
+	}
+}
