@@ -55,13 +55,27 @@ func known() []string {
 // Text is text on one line, with at most so many bytes, without control or
 // invisible characters and without the secrets of this process.
 func Text(text string, most int) string {
+	return line(withoutArguments(withoutSecrets(text, most)), most)
+}
+
+// Quote is text in quotes, with at most so many bytes of it and without the secrets of
+// this process: for a word of others within a sentence of ours.
+func Quote(text string, most int) string {
+	text = withoutSecrets(text, most) // first: a beginning of one would be left in the sentence
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strconv.Quote(text)
+}
+
+func withoutSecrets(text string, most int) string {
 	if len(text) > most+mostSearched {
 		text = text[:most+mostSearched]
 	}
 	for _, s := range known() {
 		text = Without(text, s)
 	}
-	return line(withoutArguments(text), most)
+	return text
 }
 
 // Without is text without a secret, however short. It also knows it quoted, as

@@ -32,6 +32,19 @@ func TestASecretIsHiddenWhereverItStands(t *testing.T) {
 	}
 }
 
+func TestAWordInASentenceHoldsNoPartOfASecret(t *testing.T) {
+	const secret = "a rather long secret"
+	Hide(secret)
+	for in, want := range map[string]string{
+		"x": `"x"`, "x\n": `"x\n"`, "1234567890": `"1234567890"`, "12345678901": `"1234567890…"`,
+		"12345" + secret: `"12345***"`, "12345" + secret + "678": `"12345***67…"`, "é23456789é": `"é23456789…"`,
+	} {
+		if got := Quote(in, 10); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestASecretThatWasReplacedIsStillOne(t *testing.T) {
 	Hide("the one before")
 	for i := range mostSecrets - 1 {

@@ -1,8 +1,10 @@
 package cluster
 
-import "slices"
+import (
+	"slices"
 
-import "github.com/evercache/evercache/internal/slot"
+	"github.com/evercache/evercache/internal/slot"
+)
 
 // survey is what our Cluster's nodes say of each other, made again when that
 // changes.

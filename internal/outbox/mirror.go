@@ -1,6 +1,9 @@
 package outbox
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Mirror keeps a copy of what a Box and a Ledger hold, such as in a file. It is
 // told of what changes without the knowledge of who calls them: of what a Ledger
@@ -39,10 +42,18 @@ func (b *Box) mirrorPrefix(p *Prefix, others []Prefix) {
 		return
 	}
 	b.mirror.Waits(p) // first: a copy that ends here has too much, not too little
-	for i := range others {
-		if q := &others[i]; q.Text != p.Text && strings.HasPrefix(q.Text, p.Text) {
-			b.mirror.LeftPrefix(q.Text, q.Since)
-		}
+	b.mirrorGone(slices.DeleteFunc(slices.Clone(others), func(q Prefix) bool {
+		return q.Text == p.Text || !strings.HasPrefix(q.Text, p.Text)
+	}))
+}
+
+// mirrorGone tells of prefixes that are held no more.
+func (b *Box) mirrorGone(ps []Prefix) {
+	if b.mirror == nil {
+		return
+	}
+	for i := range ps {
+		b.mirror.LeftPrefix(ps[i].Text, ps[i].Since)
 	}
 }
 

@@ -225,14 +225,29 @@ func (b *Box) putPrefix(p Prefix) (sets uint64, err error) {
 			dropped = append(dropped, key)
 		}
 	}
-	b.mirrorPrefix(&p, was)
+	if b.deletedAnyway(&p) {
+		b.mirrorGone(was)
+	} else {
+		b.mirrorPrefix(&p, was)
+		b.seq++
+		p.Seq = b.seq
+		b.prefixes.put(p.Text, p, false)
+	}
 	for _, key := range dropped {
 		b.giveUp(key)
 	}
-	b.seq++
-	p.Seq = b.seq
-	b.prefixes.put(p.Text, p, false)
 	return sets, nil
+}
+
+// deletedAnyway reports whether a shorter prefix waits that was deleted later: p is put
+// late. Whoever carries that one out began when p's keys had been written.
+func (b *Box) deletedAnyway(p *Prefix) bool {
+	for q := range b.prefixes.over(p.Text) {
+		if p.Since < q.Since && p.within(q) {
+			return true
+		}
+	}
+	return false
 }
 
 // Find tells what waits for a key: its record, or, under a prefix that is to

@@ -79,3 +79,40 @@ func TestAPrefixIsAsNewAsWhatItReplaces(t *testing.T) {
 		t.Errorf("the class is deleted as of %+v", p)
 	}
 }
+
+// What its caller asked for is deleted by the other one, which was begun no earlier.
+func TestAPrefixThatGetsItsTurnAfterALaterShorterOneIsNotKept(t *testing.T) {
+	for name, tt := range map[string]struct {
+		shorter, longer Prefix
+		newer           bool // a record waits that got its turn after both
+		want            int
+	}{
+		"earlier":                   {Prefix{Text: class, Since: 9}, Prefix{Text: class + "a", Since: 5}, false, 1},
+		"later":                     {Prefix{Text: class, Since: 5}, Prefix{Text: class + "a", Since: 9}, false, 2},
+		"it drops what is newer":    {Prefix{Text: class, Since: 9}, Prefix{Text: class + "a", Since: 5}, true, 2},
+		"the shorter one is joined": {Prefix{Text: class, Since: 9, Joined: true}, Prefix{Text: class + "a", Since: 5}, false, 2},
+	} {
+		b, copied := New(100, 1<<20), copyOf{}
+		b.Mirror(copied)
+		b.Return(nil, []Prefix{tt.shorter})
+		if tt.newer {
+			put(t, b, at(20, set("ab", "v")))
+		}
+		if err := b.PutPrefix(tt.longer); err != nil {
+			t.Error(err)
+		}
+		if got := b.Prefixes(); len(got) != tt.want || len(copied) != tt.want {
+			t.Errorf("%s: %+v wait, the copy has %v", name, got, copied)
+		}
+	}
+}
+
+// copyOf is a Mirror of the prefixes in a Box.
+type copyOf map[string]int64
+
+func (c copyOf) Waits(p *Prefix)                 { c[p.Text] = p.Since }
+func (c copyOf) LeftPrefix(text string, _ int64) { delete(c, text) }
+func (copyOf) Shrunk(*Record)                    {}
+func (copyOf) Taken(*Record, uint64)             {}
+func (copyOf) TakenPrefix(*Prefix, uint64)       {}
+func (copyOf) Left(string, int64)                {}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // Book numbers the barriers of a process, which has one for all its nodes, and
@@ -331,7 +333,7 @@ func (n *Node) isMaster(ctx context.Context, answer, info rueidis.RedisResult) e
 	if other, err := roleOf(n.cmd.Do(ctx, n.b().Role().Build())); err == nil && other == "master" {
 		return errApart()
 	}
-	return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %.20q, not a master", role)}
+	return &Error{Kind: ReadOnly, Op: "ask role", Err: fmt.Errorf("the server is a %s, not a master", censor.Quote(role, 20))}
 }
 
 // ErrSentinel means that a sentinel answers where a server with data should.

@@ -47,6 +47,10 @@ type TLSSource interface{ Config() (*tls.Config, error) }
 // maxPasswordFile bounds a password file.
 const maxPasswordFile = 64 << 10
 
+// HidePassword lets no text of others be shown with the password of this node in it: of
+// others that are asked before this node is dialled. It reads the file, if there is one.
+func (c Config) HidePassword() { _, _ = c.password() }
+
 func (c Config) password() (string, error) {
 	if c.PasswordFile == "" {
 		censor.Hide(c.Password)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/internal/censor"
 )
 
 // ErrOtherNode means that another Cluster node answers than the one that was dialled:
@@ -26,7 +28,7 @@ func (n *Node) isExpected(ctx context.Context) error {
 		case err != nil:
 			return wrap("ask for the node id", err)
 		case id != n.ID:
-			return &Error{Kind: Other, Op: "ask for the node id", Err: fmt.Errorf("%w: %.40q, not %.40q", ErrOtherNode, id, n.ID)}
+			return &Error{Kind: Other, Op: "ask for the node id", Err: fmt.Errorf("%w: %s, not %.40q", ErrOtherNode, censor.Quote(id, 40), n.ID)}
 		}
 	}
 	return nil

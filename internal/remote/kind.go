@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -251,7 +250,7 @@ func tellable(err error) error {
 		return told(err)
 	}
 	text, _, _ := strings.Cut(err.Error(), ", with args")
-	return &Error{Kind: k, Op: "redis", Err: fmt.Errorf("%.100s", strings.ToValidUTF8(text, "?"))}
+	return &Error{Kind: k, Op: "redis", Err: errors.New(censor.Text(text, 100))}
 }
 
 // errNil is the answer "no such key".

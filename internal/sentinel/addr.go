@@ -113,10 +113,11 @@ func isLabel(l string) bool {
 	return true
 }
 
-// quote shows a piece of input in an error, bounded.
+// quote shows input in an error. Of a long one it tells the length only: in a piece of it
+// nobody would find the secret that the piece may hold a part of.
 func quote(s string) string {
 	if len(s) > 40 {
-		s = s[:40] + "…"
+		return fmt.Sprintf("(%d bytes)", len(s))
 	}
 	return strconv.Quote(s)
 }

@@ -43,3 +43,6 @@ var (
 func (sh *Shard) Journal() *journaled     { return sh.journal }
 func (sh *Shard) Process() string         { return sh.process }
 func (sh *Shard) RecallUndone(key string) { sh.recallUndone(key) }
+
+func (j *journaled) LeftPrefix(p outbox.Prefix)     { j.Done(prefixKey(p.Text), p.Since) }
+func (j *journaled) KeptPrefix(text string) Pending { return j.prefix(text) }

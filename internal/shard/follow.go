@@ -20,6 +20,8 @@ import (
 // followSentinels is keepMaster in Sentinel mode.
 func (sh *Shard) followSentinels(ctx context.Context) {
 	_, password := sh.Config.Secrets()
+	node := sh.NodeConfig("")
+	node.HidePassword() // a sentinel may know it, and speaks first
 	watch.Run(ctx, watch.Config{
 		Master:    sh.Config.MasterName,
 		Sentinels: sh.resolveSentinels(ctx),
@@ -32,7 +34,7 @@ func (sh *Shard) followSentinels(ctx context.Context) {
 			DialTimeout:  sh.Config.DialTimeout,
 			Sentinel:     true,
 		},
-		Node:      sh.NodeConfig(""),
+		Node:      node,
 		Map:       sh.Config.AddressMap,
 		Heartbeat: sh.Heartbeat(),
 		Observer:  sh.Redis,

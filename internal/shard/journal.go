@@ -125,6 +125,9 @@ func (j *journaled) lazily(e journal.Entry, since int64, number uint64) {
 		j.full(err)
 		j.File.Done(e.Key, math.MaxUint64)
 		j.unset(e.Key)
+		if number == 0 {
+			j.set(e.Key, journalEntry{since: since, missing: true})
+		}
 	}
 }
 
@@ -272,11 +275,19 @@ func (j *journaled) record(r outbox.Record, st *Store) Pending {
 	return p
 }
 
-func (j *journaled) Prefix(p outbox.Prefix) Pending {
+// prefix is what the file has of a prefix that the outbox was given: the outbox told of
+// it while it held its lock (mirrored.Waits). Told of it here, after that, the file might
+// keep for good what has been carried out meanwhile.
+func (j *journaled) prefix(text string) Pending {
 	if j == nil {
 		return Pending{}
 	}
-	commit, err := j.waits(encodePrefix(p, j.clock), p.Since)
+	j.Mu.Lock()
+	defer j.Mu.Unlock()
+	commit, err := j.File.Submit()
+	if err == nil && j.Entries[prefixKey(text)].missing {
+		err = journal.ErrFull
+	}
 	return Pending{commit: commit, err: err, asked: true}
 }
 

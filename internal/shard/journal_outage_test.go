@@ -298,3 +298,53 @@ func TestABarrierOfTheNextMasterVouchesForNothingOfTheOneBefore(t *testing.T) {
 		t.Errorf("vouched for: %+v", all)
 	}
 }
+
+// A delete of a prefix that was carried out before its caller asked the file for it is
+// not in the file for good: the next process would delete what was written since.
+func TestAPrefixThatIsDoneBeforeTheFileIsAskedForItDoesNotStayThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: dir})
+	sh := shard.Of(client)
+	for _, done := range []bool{false, true} {
+		wantErr(t, sh.Outbox.PutPrefix(outbox.Prefix{Text: "c:p", Since: sh.Clock.Next()}), nil)
+		if done {
+			for _, p := range sh.Outbox.Prefixes() {
+				sh.Outbox.DonePrefix(p.Seq)
+				sh.Journal().LeftPrefix(p)
+			}
+		}
+		saved, err := sh.Journal().KeptPrefix("c:p").Wait(t.Context(), 10*time.Second)
+		if err != nil || !saved {
+			t.Errorf("saved: %v, %v", saved, err)
+		}
+		next := open(t, evercache.Options{Addr: noRedis, JournalDir: leftBy(t, dir)})
+		if n := len(shard.Of(next).Outbox.Prefixes()); (n == 0) != done {
+			t.Errorf("done: %v; the next process finds %d", done, n)
+		}
+	}
+}
+
+// A prefix that has no room in the file is told as such.
+func TestAPrefixThatTheJournalHasNoRoomForIsTold(t *testing.T) {
+	t.Parallel()
+	client := open(t, evercache.Options{Addr: noRedis, JournalDir: t.TempDir()})
+	c := cacheOf[string](t, client, "c", evercache.Policy{WriteTimeout: 10 * time.Second})
+	sh, filler := shard.Of(client), make([]byte, 4<<20)
+	for i := 0; ; i++ {
+		commit, err := sh.Journal().Foreign(journal.Entry{Kind: shard.EntryForeign, Key: shard.ForeignKey + fmt.Sprint(i), Payload: filler})
+		if err != nil && len(filler) < 16 {
+			break
+		}
+		if err != nil {
+			filler = filler[:len(filler)/2]
+			continue
+		}
+		wantErr(t, commit.Wait(t.Context()), nil)
+	}
+	_, _, err := c.DeletePrefix(t.Context(), strings.Repeat("p", 200))
+	wantErr(t, err, journal.ErrFull)
+	if h := client.Health().Journal; h.Unsaved != 1 {
+		t.Errorf("journal = %+v", h)
+	}
+}

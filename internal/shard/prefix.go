@@ -101,5 +101,5 @@ func (k *Class) KeepPrefix(prefix string) (Pending, error) {
 	if err := k.st.Outbox.PutPrefix(p); err != nil {
 		return Pending{}, err
 	}
-	return k.st.journal.Prefix(p), nil
+	return k.st.journal.prefix(p.Text), nil
 }

@@ -2,11 +2,15 @@ package hostile_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,9 +71,8 @@ func textsIn(t *testing.T, h http.Handler) (all []string) {
 	}
 }
 
-func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
-	const password, other = "hunter2secret", "tr0ub4dor"
-	words := "\x1b[31m\x1b]0;x\x07 " + password + " " + other + " \u202e" + strings.Repeat("Z", 5000)
+// wordy are servers that put words, with secrets in them, into all that they say.
+func wordy(words string) map[string]func([]string) string {
 	unknown := func([]string) string { return "-ERR " + words + "\r\n" }
 	// a master that is well but for its words
 	master := func(w []string) string {
@@ -95,77 +98,132 @@ func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
 		}
 		return "-NOPERM " + words + "\r\n"
 	}
-	for name, answer := range map[string]func([]string) string{
+	return map[string]func([]string) string{
 		"an error nobody knows": unknown, "a master": master, "a role": role, "a sentinel's error": unknown,
 		"a sentinel's answer": names(words, words), "a sentinel's port": names("127.0.0.1", words),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			log := &lockedBuffer{}
-			o := evercache.Options{
-				Addr: speaker(t, answer), Password: password,
-				Logger: slog.New(slog.NewJSONHandler(log, nil)), CloseTimeout: time.Second,
-			}
-			if strings.HasPrefix(name, "a sentinel") {
-				o.Sentinels, o.MasterName, o.Addr = []string{speaker(t, answer), speaker(t, answer), o.Addr}, "mymaster", ""
-				o.SentinelPassword = other
-			}
-			client, err := evercache.Open(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			cache, err := evercache.NewCache[string](client, "c", evercache.Policy{TTL: time.Minute})
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts := map[string]string{}
-			for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-				h := client.Health()
-				for _, f := range h.Findings {
-					texts["finding "+f.Code] = f.Detail
+		"a cluster": unknown,
+	}
+}
+
+// Each case has secrets of its own: what one client of a process hides, all hide.
+func TestWhatAServerSaysIsShownShortAndPlainAndWithoutSecrets(t *testing.T) {
+	for name := range wordy("") {
+		for _, inFiles := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, secrets in files %t", name, inFiles), func(t *testing.T) {
+				t.Parallel()
+				data, sentinel := "hunter2"+rand.Text(), "tr0ub4dor"+rand.Text()
+				answer := wordy("\x1b[31m\x1b]0;x\x07 " + data + " " + sentinel + " \u202e" + strings.Repeat("Z", 5000))[name]
+				o := evercache.Options{CloseTimeout: time.Second}
+				secrets := []string{data}
+				if inFiles {
+					o.PasswordFile = passwordFile(t, data)
+				} else {
+					o.Password = evercache.Secret(data)
 				}
-				if h.Cause != nil {
-					texts["cause"] = h.Cause.Error()
-				}
-				if h.Sentinel != nil {
-					for _, s := range h.Sentinel.Sentinels {
-						if s.Err != nil {
-							texts["sentinel "+s.Addr] = s.Err.Error()
-						}
+				switch addr := speaker(t, answer); {
+				case name == "a cluster":
+					o.ClusterNodes = []string{addr, speaker(t, answer)}
+				case !strings.HasPrefix(name, "a sentinel"):
+					o.Addr = addr
+				default:
+					o.Sentinels, o.MasterName = []string{speaker(t, answer), speaker(t, answer), addr}, "mymaster"
+					secrets = append(secrets, sentinel)
+					if inFiles {
+						o.SentinelPasswordFile = passwordFile(t, sentinel)
+					} else {
+						o.SentinelPassword = evercache.Secret(sentinel)
 					}
 				}
-				for i, text := range textsIn(t, status.New(client).Health()) {
-					texts[fmt.Sprint("health ", i)] = text
-				}
-				_, err := cache.Set(t.Context(), "k", "v")
-				_, err2 := cache.Delete(t.Context(), "k")
-				_, err3 := cache.Lookup(t.Context(), "other")
-				for i, err := range []error{err, err2, err3} {
-					if err != nil {
-						texts[fmt.Sprint("call ", i)] = err.Error()
+				for where, text := range allThatIsSaid(t, o) {
+					if len(text) > 2<<10 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) ||
+						slices.ContainsFunc(secrets, func(s string) bool { return showsPartOf(text, s) }) {
+						t.Errorf("%s: %d bytes: %.300q", where, len(text), text)
 					}
 				}
+			})
+		}
+	}
+}
+
+// showsPartOf reports whether 12 bytes of the secret are in the text.
+func showsPartOf(text, secret string) bool {
+	for i := range len(secret) - 11 {
+		if strings.Contains(text, secret[i:i+12]) {
+			return true
+		}
+	}
+	return false
+}
+
+func passwordFile(t *testing.T, password string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// allThatIsSaid are the texts that health, findings, errors and log lines of a client
+// have in 1.5 s, by where they were found.
+func allThatIsSaid(t *testing.T, o evercache.Options) map[string]string {
+	t.Helper()
+	log := &lockedBuffer{}
+	o.Logger = slog.New(slog.NewJSONHandler(log, nil))
+	client, err := evercache.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	cache, err := evercache.NewCache[string](client, "c", evercache.Policy{TTL: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		addHealth(t, texts, client)
+		_, err := cache.Set(t.Context(), "k", "v")
+		_, err2 := cache.Delete(t.Context(), "k")
+		_, err3 := cache.Lookup(t.Context(), "other")
+		for i, err := range []error{err, err2, err3} {
+			if err != nil {
+				texts[fmt.Sprint("call ", i)] = err.Error()
 			}
-			if len(texts) == 0 {
-				t.Error("nothing was said")
+		}
+	}
+	if len(texts) == 0 {
+		t.Error("nothing was said")
+	}
+	_ = client.Close()
+	for line := range strings.Lines(log.String()) {
+		var attrs map[string]any
+		if err := json.Unmarshal([]byte(line), &attrs); err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range attrs {
+			texts["log "+k] = fmt.Sprint(v)
+		}
+	}
+	return texts
+}
+
+func addHealth(t *testing.T, texts map[string]string, client *evercache.Client) {
+	t.Helper()
+	h := client.Health()
+	for _, f := range h.Findings {
+		texts["finding "+f.Code] = f.Detail
+	}
+	if h.Cause != nil {
+		texts["cause"] = h.Cause.Error()
+	}
+	if h.Sentinel != nil {
+		for _, s := range h.Sentinel.Sentinels {
+			if s.Err != nil {
+				texts["sentinel "+s.Addr] = s.Err.Error()
 			}
-			_ = client.Close()
-			for line := range strings.Lines(log.String()) {
-				var attrs map[string]any
-				if err := json.Unmarshal([]byte(line), &attrs); err != nil {
-					t.Fatal(err)
-				}
-				for k, v := range attrs {
-					texts["log "+k] = fmt.Sprint(v)
-				}
-			}
-			for where, text := range texts {
-				if len(text) > 2<<10 || strings.Contains(text, password) || o.SentinelPassword != "" && strings.Contains(text, other) ||
-					strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-					t.Errorf("%s: %d bytes: %.300q", where, len(text), text)
-				}
-			}
-		})
+		}
+	}
+	for i, text := range textsIn(t, status.New(client).Health()) {
+		texts[fmt.Sprint("health ", i)] = text
 	}
 }
