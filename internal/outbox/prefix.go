@@ -64,15 +64,25 @@ func (p *Prefix) covers(r *Record) bool {
 // a master's clock where one of them has none.
 func (p *Prefix) join(q *Prefix) Prefix {
 	j := Prefix{Text: p.Text[:common(p.Text, q.Text)], Since: max(p.Since, q.Since)}
-	j.Joined = p.Joined || q.Joined || p.Text != q.Text
-	if p.Text == q.Text && (p.Slots != nil || q.Slots != nil) {
-		j.Joined = p.apart(q)
-	}
+	j.Joined = p.Text != q.Text || p.joinedWith(q)
 	j.Slots, j.Verify = eitherSlots(p.Slots, q.Slots), p.Verify && q.Verify
 	if p.Hi != 0 && q.Hi != 0 {
 		j.Lo, j.Hi = min(p.Lo, q.Lo), max(p.Hi, q.Hi)
 	}
 	return j
+}
+
+// joinedWith is Joined of what p and q, of the same text, become together. Who asked for
+// the later one asked for all that the earlier deletes, and in all slots: those in which
+// it does not count any more have been gone over for it.
+func (p *Prefix) joinedWith(q *Prefix) bool {
+	switch {
+	case p.Since > q.Since:
+		return p.Joined
+	case p.Since < q.Since:
+		return q.Joined
+	}
+	return p.Joined && q.Joined
 }
 
 // common is how many bytes two strings begin with in common.

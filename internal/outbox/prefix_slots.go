@@ -26,8 +26,6 @@ func uniteSlots(ps []Prefix, same func(text string) *Prefix, all iter.Seq[*Prefi
 			if united[two] == nil {
 				united[two] = eitherSlots(p.Slots, q.Slots)
 			}
-			apart := p.apart(q)
-			p.Joined, q.Joined = apart, apart
 			p.Slots, q.Slots = united[two], united[two]
 		}
 		sets[p.Slots] = true
@@ -54,7 +52,8 @@ func limited(ps []Prefix) bool {
 	return false
 }
 
-// oneSet makes no record void that was not before.
+// oneSet has each count in the slots of all: those in which it did not have been gone over
+// for it.
 func oneSet(ps iter.Seq[*Prefix]) {
 	all := &slot.Set{}
 	for p := range ps {
@@ -64,19 +63,9 @@ func oneSet(ps iter.Seq[*Prefix]) {
 	}
 	for p := range ps {
 		if p.Slots != nil {
-			p.Joined = p.Joined || *p.Slots != *all
 			p.Slots = all
 		}
 	}
-}
-
-// apart reports whether p and q, of the same text, become one that deletes what was asked
-// for only elsewhere, or by none of them. It is not where one of them is all of both.
-func (p *Prefix) apart(q *Prefix) bool { return !p.allOf(q) && !q.allOf(p) }
-
-func (p *Prefix) allOf(q *Prefix) bool {
-	return !p.Joined && q.Since <= p.Since && slotsWithin(q.Slots, p.Slots) ||
-		!p.Joined && !q.Joined && q.Since == p.Since
 }
 
 func slotsWithin(a, b *slot.Set) bool {

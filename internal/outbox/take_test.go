@@ -263,17 +263,56 @@ func TestAPrefixOfSomeSlotsConcernsOnlyTheirKeys(t *testing.T) {
 	if r, _ := box.Find(mine); r.Kind != Delete {
 		t.Errorf("a touch hides the delete: %+v", r)
 	}
-	put(t, box, record(mine, 10))
+	put(t, box, record(mine, 12))
 	box.Return(nil, []Prefix{{Text: class, Since: 11, Slots: only(slot.Of(other))}})
 	if r, ok := box.Record(mine); !ok || r.Kind != Set {
-		t.Error("the younger delete of other slots has taken a newer value")
+		t.Error("a younger delete has taken a newer value")
 	}
-	if p := box.Prefixes()[0]; !p.Joined || !p.Slots.Has(slot.Of(mine)) || !p.Slots.Has(slot.Of(other)) {
+	if p := box.Prefixes()[0]; p.Joined || p.Since != 11 || !p.Slots.Has(slot.Of(mine)) || !p.Slots.Has(slot.Of(other)) {
 		t.Errorf("%+v", p)
 	}
 	putPrefix(t, box, class)
 	if p := box.Prefixes()[0]; p.Slots != nil || p.Joined {
 		t.Errorf("the delete in all slots is not the only one: %+v", p)
+	}
+}
+
+// TestDeletesOfOnePrefixInSomeSlotsStayDeletes: whoever asks for the later one asks for all
+// that the earlier deletes. What it deleted must not be sent again, whatever came together
+// with it.
+func TestDeletesOfOnePrefixInSomeSlotsStayDeletes(t *testing.T) {
+	t.Parallel()
+	a, b := keyIn(), keyIn(slot.Of(keyIn()))
+	inA, inB := only(slot.Of(a)), only(slot.Of(b))
+	both := *inA
+	both.AddSet(inB)
+	record := func(key string, since int64) Record {
+		return Record{Key: key, Class: class, Value: []byte("v"), Ends: 1000, Since: since, Slot: slot.Of(key)}
+	}
+	for name, tt := range map[string]struct{ waits, comes Prefix }{
+		"an older one of another slot comes":   {Prefix{Text: class, Since: 9, Slots: inA}, Prefix{Text: class, Since: 5, Slots: inB}},
+		"a younger one of another slot comes":  {Prefix{Text: class, Since: 5, Slots: inB}, Prefix{Text: class, Since: 9, Slots: inA}},
+		"an older one of more slots comes":     {Prefix{Text: class, Since: 9, Slots: inA}, Prefix{Text: class, Since: 5, Slots: &both}},
+		"an older one comes that was joined":   {Prefix{Text: class, Since: 9, Slots: inA}, Prefix{Text: class, Since: 5, Slots: inB, Joined: true}},
+		"one that was joined waits everywhere": {Prefix{Text: class, Since: 5, Joined: true}, Prefix{Text: class, Since: 9}},
+	} {
+		box, l := New(9, 9999), NewLedger(roomy)
+		box.Return(nil, []Prefix{tt.waits})
+		l.AddPrefixes([]Prefix{tt.waits}, l.Epoch(), 1)
+		box.Return([]Record{record(a, 8), record(b, 12)}, []Prefix{tt.comes})
+		l.AddPrefixes([]Prefix{tt.comes}, l.Epoch(), 1)
+		if r, ok := box.Record(a); ok {
+			t.Errorf("%s: a deleted value is to be sent again: %+v", name, r)
+		}
+		if _, ok := box.Record(b); !ok {
+			t.Errorf("%s: what was written later is dropped", name)
+		}
+		if ps := box.Prefixes(); len(ps) != 1 || ps[0].Joined || ps[0].Since != 9 || !ps[0].Reaches(a) {
+			t.Errorf("%s: %+v", name, ps)
+		}
+		if p := l.heldPrefix(class); p == nil || p.Joined || p.Since != 9 {
+			t.Errorf("%s: the ledger holds %+v", name, p)
+		}
 	}
 }
 
@@ -301,8 +340,8 @@ func TestPrefixesReferToFewSetsOfSlots(t *testing.T) {
 		if p == nil || !p.Slots.Has(i) {
 			t.Fatalf("%s does not count in its slot any more", key)
 		}
-		if p.Slots.Len() > 1 && !p.Joined {
-			t.Fatalf("%s makes records void in slots that it is not for", key)
+		if p.Joined {
+			t.Fatalf("%s makes no record void any more", key)
 		}
 	}
 }

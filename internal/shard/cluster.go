@@ -238,6 +238,9 @@ func (st *Store) route(d *cluster.Decision) {
 		return
 	}
 	was := st.routes.Get()
+	if !d.Moving.Empty() || len(d.Changes) > 0 {
+		st.moved.Store(st.Clock.Now())
+	}
 	complete := d.Unowned.Empty() && len(owners) > 0
 	if !complete && st.complete.Load() {
 		st.incomplete.Store(st.Clock.Now())
@@ -270,6 +273,12 @@ func (st *Store) clusterChanged(v watch.ClusterView) {
 	if v.Reason != nil {
 		st.blame(v.Reason)
 	}
+}
+
+// slotsMove reports whether slots of the Cluster move, or have of late.
+func (st *Store) slotsMove(now int64) bool {
+	at := st.moved.Load()
+	return at != 0 && now-at < SettlingTime || st.routes.Get().Moves()
 }
 
 // slotOf is the slot of a key in a Cluster, 0 elsewhere.

@@ -110,7 +110,7 @@ func (st *Store) ClassText(prefix string) string {
 // master of a Cluster: MIGRATE gives it the rest of its life, as it was when it left. So a
 // delete of a prefix in slots that have moved reaches that far. What another process wrote
 // so shortly after it may be deleted too, which is a miss; what was written before it must not
-// come back.
+// come back. What this process wrote after it stays: the ledger knows.
 const migrated = 50 * time.Millisecond
 
 func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
@@ -130,9 +130,6 @@ func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {
 		if p.Hi == 0 {
 			cond.Lo, cond.Hi = d.made(p.Since)
 		}
-		if p.Slots != nil {
-			cond.Hi += migrated.Milliseconds()
-		}
 		d.shard.widen(&cond, p.Since)
 		s.dates[p.Seq] = cond
 	}
@@ -150,7 +147,7 @@ func (d *drainage) sweep(ctx context.Context, s *sweep) (done bool, err error) {
 			}
 			// What waits for a key under the prefix is newer, and settles the key itself.
 			_, waits := d.shard.Outbox.Record(key)
-			cond, under := s.date(key)
+			cond, under := s.date(key, d.shard)
 			return cond, under && !waits
 		},
 		Refused: func(key string, err error) {
@@ -185,8 +182,8 @@ func (s *sweep) mayCover(key string, sh *Shard) bool {
 	return s.joined || s.classes[sh.ClassText(key)]
 }
 
-// date is when a key was deleted last.
-func (s *sweep) date(key string) (_ remote.Cond, under bool) {
+// date is when a key was deleted last, if nothing is known to have been written since.
+func (s *sweep) date(key string, sh *Shard) (_ remote.Cond, under bool) {
 	over := s.index.Over(key)
 	if s.lies != nil {
 		over = slices.DeleteFunc(over, func(p outbox.Prefix) bool { return !p.Reaches(key) })
@@ -200,7 +197,14 @@ func (s *sweep) date(key string) (_ remote.Cond, under bool) {
 			latest = p
 		}
 	}
-	return s.dates[latest.Seq], true
+	if r, taken := sh.Ledger.Record(key); taken && r.Kind == outbox.Set && r.Since > latest.Since {
+		return remote.Cond{}, false // the master has it, or what came after it
+	}
+	cond := s.dates[latest.Seq]
+	if latest.Slots != nil {
+		cond.Hi, cond.To = cond.Hi+migrated.Milliseconds(), cond.To+migrated.Milliseconds()
+	}
+	return cond, true
 }
 
 // mark leaves the marks of the next of its prefixes.

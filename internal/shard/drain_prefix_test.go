@@ -13,7 +13,7 @@ import (
 // A key that has moved seems to have been written later than it was. A delete of its
 // prefix that came after it must reach it.
 func TestADeleteOfAPrefixReachesWhatHasMoved(t *testing.T) {
-	st := New(Config{Mode: health.ModeCluster, Log: slog.New(slog.DiscardHandler)}, clock.New())
+	st := New(Config{Mode: health.ModeCluster, OutboxEntries: 100, OutboxBytes: 1 << 20, RingBytes: 1 << 20, Log: slog.New(slog.DiscardHandler)}, clock.New())
 	t.Cleanup(func() { st.cancel(nil) })
 	sh := newShard(st)
 	some := slot.SetOf(slot.Range{First: 1, Last: 9})
@@ -22,10 +22,19 @@ func TestADeleteOfAPrefixReachesWhatHasMoved(t *testing.T) {
 		{Text: "c:everywhere", Since: 1, Lo: 1000, Hi: 1000, Seq: 1},
 		{Text: "c:moved", Since: 1, Lo: 1000, Hi: 1000, Seq: 2, Slots: some},
 	})
-	if got := s.dates[1]; got.Lo != 1000 || got.Hi != 1000 {
+	if got, _ := s.date("c:everywhere", sh); got.Lo != 1000 || got.Hi != 1000 {
 		t.Errorf("where nothing has moved: %d to %d", got.Lo, got.Hi)
 	}
-	if got := s.dates[2]; got.Lo != 1000 || got.Hi != 1000+migrated.Milliseconds() || got.To < got.Hi {
+	moved := "c:moved{" + slot.TagFor(5) + "}"
+	got, under := s.date(moved, sh)
+	if !under || got.Lo != 1000 || got.Hi != 1000+migrated.Milliseconds() || got.To < got.Hi {
 		t.Errorf("where slots have moved: %d to %d (%d)", got.Lo, got.Hi, got.To)
+	}
+	if mark := s.dates[2]; mark.Hi != 1000 {
+		t.Errorf("the mark is of %d: what others send again would yield to it", mark.Hi)
+	}
+	sh.Ledger.Add(outbox.Record{Kind: outbox.Set, Key: moved, Class: "c:", Slot: 5, Since: 2, Ends: 1 << 62}, sh.Ledger.Epoch(), 2)
+	if _, under := s.date(moved, sh); under {
+		t.Error("what this process has written since is deleted")
 	}
 }

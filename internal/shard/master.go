@@ -150,7 +150,7 @@ func (st *Store) awaitMaster(ctx context.Context, full string, not *remote.Node)
 		if n := sh.Node.Load(); n != nil && n != not {
 			return sh, n
 		}
-		if st.Config.Mode != health.ModeSentinel && !st.clustered() || sh.downtimes.age() > episodePatience {
+		if st.Config.Mode != health.ModeSentinel && !st.clustered() || st.masterlessFor(sh) > episodePatience {
 			return sh, nil
 		}
 		select {
@@ -159,6 +159,18 @@ func (st *Store) awaitMaster(ctx context.Context, full string, not *remote.Node)
 			return sh, nil
 		}
 	}
+}
+
+// masterlessFor is how long a shard has had no master. Keys whose slot nobody owns have had none
+// since slots were left without an owner.
+func (st *Store) masterlessFor(sh *Shard) time.Duration {
+	if sh != st.nobody || st.nobody == nil {
+		return sh.downtimes.age()
+	}
+	if since := st.incomplete.Load(); since != 0 {
+		return time.Duration(st.Clock.Now() - since)
+	}
+	return 0
 }
 
 // redisStats counts what was asked of Redis; it is the nodes' Observer.

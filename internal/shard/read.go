@@ -65,10 +65,10 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	if a, ok := k.waiting(sh, node, full); ok {
 		return a
 	}
-	if node == nil && k.st.ownerIsDue(sh) {
-		bounded, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		sh, node = k.st.awaitMaster(bounded, full, nil)
+	if node == nil && sh == k.st.nobody {
+		if a, ok := k.unowned(ctx, full, limit); ok {
+			return a
+		}
 	}
 	if node == nil {
 		return k.nobody()
@@ -76,7 +76,7 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	asked := sh.askedNow(node)
 	v, err := node.Get(ctx, full, limit)
 	if k.st.clustered() && remote.KindOf(err).Unserved() {
-		return k.elsewhere(ctx, sh, node, full, err, asked, limit)
+		return k.elsewhere(ctx, node, full, err, asked, limit)
 	}
 	return k.answered(node, v, err, asked)
 }
@@ -118,7 +118,7 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 	found, _ := node.GetMany(ctx, ask, limit)
 	for j, i := range index {
 		if k.st.clustered() && remote.KindOf(found[j].Err).Unserved() {
-			as[i] = k.elsewhere(ctx, part.shard, node, full[i], found[j].Err, asked, limit)
+			as[i] = k.elsewhere(ctx, node, full[i], found[j].Err, asked, limit)
 			continue
 		}
 		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)

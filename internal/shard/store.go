@@ -37,6 +37,7 @@ type Store struct {
 	routes     topology.Table[Shard]
 	complete   atomic.Bool  // every key has a shard
 	incomplete atomic.Int64 // since when not, in the client's time
+	moved      atomic.Int64 // when slots were seen to move last, in the client's time
 	members    members      // Cluster mode
 
 	clusterView atomic.Pointer[watch.ClusterView] // what is known of the Cluster

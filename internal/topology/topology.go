@@ -76,6 +76,9 @@ func (r *Routes[S]) OfSlot(s uint16) *S {
 	return nil
 }
 
+// Moves reports whether any slot is given away or awaited.
+func (r *Routes[S]) Moves() bool { return r.single == nil && !r.moving.Empty() }
+
 // Moving reports whether some node gives the slot of a key away, or awaits it.
 func (r *Routes[S]) Moving(key string) bool {
 	return r.single == nil && r.moving.Has(slot.Of(key))

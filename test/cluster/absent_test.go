@@ -107,7 +107,7 @@ func TestClientStartsWhileAShardIsAway(t *testing.T) {
 		masters := c.Masters()
 		masters[0].Kill()
 		time.Sleep(2 * time.Second) // until the others know
-		d := &drill{T: t, cluster: c, log: newLateLog(t)}
+		d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
 		client := d.openWith(d.options())
 		d.clients = append(d.clients, client)
 		cache, ctx := plainCache(t, client), t.Context()
@@ -173,7 +173,7 @@ func (d *drill) set(cache *evercache.Cache[string], keys []string) (kept int) {
 func TestShutdownWhileAShardIsAway(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		for _, journal := range []bool{false, true} {
-			d := &drill{T: t, cluster: c, log: newLateLog(t)}
+			d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
 			o := d.options()
 			if journal {
 				o.JournalDir = t.TempDir()

@@ -65,7 +65,7 @@ type drill struct {
 func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*drill)) *drill {
 	t.Helper()
 	d := &drill{
-		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: newLateLog(t), quit: make(chan struct{}),
+		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: newLateLog(t, "the clients' log ends"), quit: make(chan struct{}),
 		rules: chaos.Rules{Ambiguity: 20 * time.Millisecond, LongestRead: 150 * time.Millisecond, LongestWrite: 350 * time.Millisecond, Lag: 1100 * time.Millisecond},
 	}
 	d.traffic = &chaos.Traffic{

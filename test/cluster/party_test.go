@@ -22,10 +22,11 @@ import (
 type party struct {
 	cache, touched *evercache.Cache[string]
 	tags           []string // see crowd
+	failed         *lateLog // why reads had no answer
 }
 
 func newParty(t *testing.T, c *evercache.Client, tags []string) party {
-	p := party{tags: tags}
+	p := party{tags: tags, failed: newLateLog(t, "reads without an answer")}
 	t.Helper()
 	for name, cache := range map[string]**evercache.Cache[string]{class: &p.cache, "touched": &p.touched} {
 		var err error
@@ -59,7 +60,11 @@ func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value)
 		_, r, err := p.cache.DeletePrefix(ctx, key)
 		return receipt(r, err)
 	}
-	return looked(p.cache.Lookup(ctx, key))
+	e, err := p.cache.Lookup(ctx, key)
+	if err != nil && !errors.Is(err, evercache.ErrNotFound) {
+		fmt.Fprintf(p.failed, "%s %s: %v\n", time.Now().Format("15:04:05.000"), key, err)
+	}
+	return looked(e, err)
 }
 
 func receipt(r evercache.Receipt, err error) chaos.Answer {
@@ -219,19 +224,21 @@ func own(ctx context.Context, n *redistest.Server) (epoch int64, slots []rediste
 
 // lateLog is what the clients say, shown only of a run that failed.
 type lateLog struct {
+	what string
+
 	mu   sync.Mutex // guards text
 	text []byte
 }
 
 const maxLog = 1 << 20 // its end is kept
 
-func newLateLog(t *testing.T) *lateLog {
-	l := new(lateLog)
+func newLateLog(t *testing.T, what string) *lateLog {
+	l := &lateLog{what: what}
 	t.Cleanup(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if t.Failed() {
-			t.Logf("the clients' log ends:\n%s", l.text)
+			t.Logf("%s:\n%s", l.what, l.text)
 		}
 	})
 	return l
