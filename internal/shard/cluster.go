@@ -163,6 +163,9 @@ func (st *Store) move(c *cluster.Change) {
 // of reach there.
 func (st *Store) settle(d *cluster.Decision) {
 	m := &st.members
+	if d.Moving != m.moving || len(d.Changes) > 0 {
+		st.moved.Store(st.Clock.Now())
+	}
 	for i := range d.Changes {
 		m.went.AddSet(d.Changes[i].Slots)
 	}
@@ -238,9 +241,6 @@ func (st *Store) route(d *cluster.Decision) {
 		return
 	}
 	was := st.routes.Get()
-	if !d.Moving.Empty() || len(d.Changes) > 0 {
-		st.moved.Store(st.Clock.Now())
-	}
 	complete := d.Unowned.Empty() && len(owners) > 0
 	if !complete && st.complete.Load() {
 		st.incomplete.Store(st.Clock.Now())
@@ -279,6 +279,18 @@ func (st *Store) clusterChanged(v watch.ClusterView) {
 func (st *Store) slotsMove(now int64) bool {
 	at := st.moved.Load()
 	return at != 0 && now-at < SettlingTime || st.routes.Get().Moves()
+}
+
+// awaitsAnchor reports whether the shard has no anchor yet and slots still come to it: each
+// 64th is one. Until then nobody can tell what came before a write that is sent again and
+// what after, so all of them wait.
+func (sh *Shard) awaitsAnchor(lies *slotsOf) bool {
+	if lies == nil {
+		return false
+	}
+	_, ok := lies.anchor(0)
+	at := sh.moved.Load()
+	return !ok && at != 0 && sh.Clock.Now()-at < SettlingTime
 }
 
 // slotOf is the slot of a key in a Cluster, 0 elsewhere.

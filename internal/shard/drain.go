@@ -24,6 +24,9 @@ func (sh *Shard) Drain(ctx context.Context, node *remote.Node) error {
 	defer d.leaveSweeps()
 	node.Sharpen(ctx) // records are dated by its clock
 	for ctx.Err() == nil && sh.Node.Load() == node {
+		if sh.awaitsAnchor(sh.slots.Load()) {
+			return errAwaitsAnchor
+		}
 		more, err := d.prefixes(ctx)
 		if err != nil {
 			return err
@@ -73,6 +76,8 @@ func (d *drainage) wants(r *outbox.Record) bool {
 	}
 	return !d.deletesOnly || r.Kind == outbox.Delete || r.Kind == outbox.Invalidate
 }
+
+var errAwaitsAnchor = errors.New("the master has got its first slots: what waits for them is sent when it has some more, or in ten seconds")
 
 // records sends one pipeline, of so many bytes as the connection has carried so far,
 // each record under its key's lock: a direct write

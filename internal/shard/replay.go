@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -68,6 +69,9 @@ func (sh *Shard) replay(ctx context.Context) {
 		case sh.Node.Load() != node:
 		case err != nil:
 			sh.status.blame(err)
+			if errors.Is(err, errAwaitsAnchor) { // more slots wake it too
+				time.AfterFunc(time.Second, sh.WakeReplay)
+			}
 			if k := remote.KindOf(err); k == remote.Timeout || k == remote.Conn || k == remote.Crowded { // the node is kept, and nobody else asks again
 				_ = remote.Pause(ctx, replayAgain)
 				sh.WakeReplay()
