@@ -84,7 +84,8 @@ func (m *Machine) gone() bool {
 
 // candidate is the Cluster that the seeds lead to: those of its slots' owners that
 // say so themselves. Most of the seeds have to agree; at the start those that
-// answer suffice after a moment. In place of ours another is taken only when its
+// answer suffice when all have been tried: one that has not answered yet may lead to
+// another Cluster. In place of ours another is taken only when its
 // owners have answered twice.
 func (m *Machine) candidate(gone bool) []*node {
 	voices := m.voices()
@@ -92,7 +93,7 @@ func (m *Machine) candidate(gone bool) []*node {
 	if len(voices) == 0 || m.conflict {
 		return nil
 	}
-	patient := !gone && m.now.Sub(m.started) >= m.rules.StartGrace
+	patient := !gone && m.patient()
 	if len(voices)*2 <= len(m.seeds) && !patient {
 		return nil
 	}
@@ -112,6 +113,16 @@ func (m *Machine) candidate(gone bool) []*node {
 	}
 	return best
 }
+
+// patient reports whether the start has waited long enough for most of the seeds.
+func (m *Machine) patient() bool {
+	waited := m.now.Sub(m.started)
+	return waited >= m.rules.StartGrace && len(m.tried) >= len(m.seeds) || waited >= untriedGraces*m.rules.StartGrace
+}
+
+// untriedGraces is how many times StartGrace a seed is waited for that has neither
+// answered nor failed to.
+const untriedGraces = 10
 
 // voices are the answers at the seeds, by seed, that know of slots.
 func (m *Machine) voices() []*node {

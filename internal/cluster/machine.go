@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ type Machine struct {
 	nodes  []*node // in the order in which they were heard of
 	byID   map[ID]*node
 	atSeed map[Addr]*node // who answered there last
+	tried  map[Addr]bool  // seeds that have answered, or have not in time
 	lines  []Line         // the last new list of nodes, shared by all who say the same
 
 	shards []*shard // those that own slots, by number
@@ -62,7 +64,7 @@ type election struct {
 // New returns a machine that finds its Cluster at the seeds.
 func New(seeds []Addr, r Rules) *Machine {
 	m := &Machine{
-		rules: r.withDefaults(), byID: map[ID]*node{}, atSeed: map[Addr]*node{},
+		rules: r.withDefaults(), byID: map[ID]*node{}, atSeed: map[Addr]*node{}, tried: map[Addr]bool{},
 		doubt: map[uint16]time.Time{}, routes: 1,
 	}
 	m.SetSeeds(seeds)
@@ -78,11 +80,9 @@ func (m *Machine) SetSeeds(seeds []Addr) {
 			m.seeds = append(m.seeds, a)
 		}
 	}
-	for a := range m.atSeed {
-		if !slices.Contains(m.seeds, a) {
-			delete(m.atSeed, a)
-		}
-	}
+	other := func(a Addr) bool { return !slices.Contains(m.seeds, a) }
+	maps.DeleteFunc(m.atSeed, func(a Addr, _ *node) bool { return other(a) })
+	maps.DeleteFunc(m.tried, func(a Addr, _ bool) bool { return other(a) })
 }
 
 // Observe takes one observation and says what follows. An answer that was asked

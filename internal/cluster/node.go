@@ -90,6 +90,9 @@ func (m *Machine) forget() {
 
 // view takes what the node at an address says, or that nobody answers there.
 func (m *Machine) view(v View) {
+	if slices.Contains(m.seeds, v.Node) {
+		m.tried[v.Node] = true
+	}
 	if v.Fault != FaultNone {
 		m.unanswered(v)
 		return

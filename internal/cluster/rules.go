@@ -14,7 +14,8 @@ type Rules struct {
 	// NodeTimeout stands in while no node has told its cluster-node-timeout (15 s).
 	NodeTimeout time.Duration
 
-	// StartGrace is how long the first decision waits for a majority (1 s).
+	// StartGrace is how long the first decision waits for a majority (1 s), and for ten
+	// times as long while a seed has neither answered nor failed to.
 	StartGrace time.Duration
 
 	// BlockLimit is how long a shard is blocked whose master answers and says that

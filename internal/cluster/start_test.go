@@ -69,6 +69,30 @@ func TestAMinorityIsEnoughAfterAMoment(t *testing.T) {
 	w.wantSlot("", 4)
 }
 
+// TestASeedThatIsStillAskedIsWaitedFor: it may lead to another Cluster. One of which
+// nothing is heard at all is not waited for forever.
+func TestASeedThatIsStillAskedIsWaitedFor(t *testing.T) {
+	w := newCluster(t, "n", 3, 1)
+	o := newCluster(t, "o", 3, 1)
+	w.nodes = append(w.nodes, o.nodes...)
+	begin(t, w, "n0", "o1")
+	w.hear("n0", "n1", "n2")
+	w.now = w.now.Add(2 * w.m.rules.StartGrace)
+	w.hear("n0", "n1", "n2")
+	w.wantSlot("", 0)
+	at := w.now
+	w.hear("o1")
+	if len(w.d.Shards) != 0 || !w.finding(CodeTwoClusters) {
+		t.Errorf("decided: %s; %+v", w.text(), w.d.Findings)
+	}
+	w = newCluster(t, "n", 3, 1)
+	begin(t, w, "n0", "n1", "n2")
+	w.hear("n0")
+	w.now = at.Add(untriedGraces * w.m.rules.StartGrace)
+	w.hear("n0")
+	w.wantSlot("n0", 0)
+}
+
 func TestSeedsOfTwoClustersAreAFault(t *testing.T) {
 	w := newCluster(t, "n", 3, 1)
 	o := newCluster(t, "o", 3, 1)
