@@ -9,11 +9,11 @@ func (b *Box) Carry(slots *slot.Set, m *Moved) {
 	defer b.mu.Unlock()
 	for _, e := range b.byKey {
 		r := e.Value.(*Record)
-		if r.Hi == 0 && r.Floor == 0 || r.Moved != nil || !slots.Has(r.Slot) {
+		if !slots.Has(r.Slot) {
 			continue
 		}
 		moved := *r // who has the record reads it without the lock
-		moved.Moved = m
+		moved.Carry(m)
 		e.Value = &moved
 	}
 }

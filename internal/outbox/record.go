@@ -9,6 +9,15 @@ import (
 // showed between Low and High, in milliseconds. It is not to be changed.
 type Moved struct{ At, Low, High int64 }
 
+// Carry notes that the slot of r has another master. m is the clock of the one before, nil
+// where it is not known.
+func (r *Record) Carry(m *Moved) {
+	r.Carried = true
+	if r.Moved == nil && (r.Hi != 0 || r.Floor != 0) {
+		r.Moved = m
+	}
+}
+
 // To gives the times of a record that has moved by a clock which showed between low and
 // high at that moment. What others wrote may be dated by either clock: so its time is
 // between all of them.
@@ -62,6 +71,9 @@ type Record struct {
 	Since int64
 	// Invalidate: put back as a delete (the value serves reads meanwhile).
 	Invalidate bool
+	// Carried: its slot has another master than when it was made. What others had
+	// written before has moved there too, and seems younger than it is.
+	Carried bool
 
 	// Lo and Hi are between when a master executed it, in milliseconds of its
 	// clock; for one that was never sent, both are when it was made. Floor is the

@@ -187,9 +187,7 @@ func (st *Store) settle(d *cluster.Decision) {
 
 // departs fits a record for another master.
 func (sh *Shard) departs(r *outbox.Record, m *outbox.Moved) {
-	if r.Moved == nil {
-		r.Moved = m
-	}
+	r.Carry(m)
 	if sh.Evicting.Known().Doubts(r.Evictions) {
 		r.Evictions = evictionsUnknown
 	} else {

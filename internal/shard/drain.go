@@ -265,6 +265,9 @@ func (sh *Shard) condOf(r *outbox.Record) remote.Cond {
 		cond.Sent = []remote.Range{{From: r.Sent.From, To: r.Sent.To}}
 	}
 	sh.widen(&cond, r.Since)
+	if r.Carried {
+		cond.To += migrated.Milliseconds()
+	}
 	return cond
 }
 

@@ -108,9 +108,10 @@ func (st *Store) ClassText(prefix string) string {
 
 // migrated is how much later a key seems to have been written that was moved to another
 // master of a Cluster: MIGRATE gives it the rest of its life, as it was when it left. So a
-// delete of a prefix in slots that have moved reaches that far. What another process wrote
-// so shortly after it may be deleted too, which is a miss; what was written before it must not
-// come back. What this process wrote after it stays: the ledger knows.
+// write that is sent again in slots that have moved, and a delete of a prefix, reach that
+// far. What another process wrote so shortly after it may be deleted too, which is a miss; what
+// was written before it must not come back. What this process wrote after it stays: the
+// ledger knows.
 const migrated = 50 * time.Millisecond
 
 func (d *drainage) newSweep(ps []outbox.Prefix) *sweep {

@@ -38,3 +38,28 @@ func TestADeleteOfAPrefixReachesWhatHasMoved(t *testing.T) {
 		t.Error("what this process has written since is deleted")
 	}
 }
+
+// What another process had written before a write that waits seems younger than that when
+// it has moved: who of the two came first cannot be told any more.
+func TestAWriteInASlotThatHasMovedAllowsForTheMove(t *testing.T) {
+	st := New(Config{Mode: health.ModeCluster, OutboxEntries: 100, OutboxBytes: 1 << 20, RingBytes: 1 << 20, Log: slog.New(slog.DiscardHandler)}, clock.New())
+	t.Cleanup(func() { st.cancel(nil) })
+	sh := newShard(st)
+	sh.slots.Store(newSlotsOf(slot.SetOf(slot.Range{Last: 9}), &slot.Set{}, nil))
+	for name, r := range map[string]outbox.Record{
+		"never sent": {}, "sent before": {Lo: 1000, Hi: 1001},
+	} {
+		r.Kind, r.Key, r.Class, r.Slot, r.Since = outbox.Delete, "c:{"+slot.TagFor(5)+"}", "c:", 5, 1
+		if err := st.Outbox.Put(r); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := st.Outbox.Record(r.Key)
+		st.Outbox.Carry(slot.SetOf(slot.Range{First: 5, Last: 5}), sh.movedClock())
+		after, _ := st.Outbox.Record(r.Key)
+		was, is := sh.condOf(&before), sh.condOf(&after)
+		if !after.Carried || was.To != was.Hi || is.Hi != was.Hi || is.To != was.To+migrated.Milliseconds() {
+			t.Errorf("%s: to %d (%d) before, %d (%d) after", name, was.To, was.Hi, is.To, is.Hi)
+		}
+		st.Outbox.Done(r.Key, after.Seq)
+	}
+}

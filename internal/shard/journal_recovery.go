@@ -106,7 +106,7 @@ func (t *takeUp) take(e journal.Entry) (since int64, number uint64, err error) {
 	case err != nil:
 		return 0, 0, err
 	case r != nil:
-		r.Slot = t.st.slotOf(r.Key)
+		r.Slot, r.Carried = t.st.slotOf(r.Key), t.st.clustered()
 		t.oldest = min(t.oldest, r.Since)
 		t.st.Outbox.Return([]outbox.Record{*r}, nil)
 		return r.Since, 0, nil
@@ -337,6 +337,7 @@ func (st *Store) settleUnasked() {
 			st.journal.Done(recordKey(r.Key), r.Since)
 			continue
 		}
+		r.Carried = true // for all that is known
 		rs = append(rs, r)
 	}
 	st.Outbox.Return(rs, ps)
