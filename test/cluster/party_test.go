@@ -62,7 +62,7 @@ func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value)
 	}
 	e, err := p.cache.Lookup(ctx, key)
 	if err != nil && !errors.Is(err, evercache.ErrNotFound) {
-		fmt.Fprintf(p.failed, "%s %s: %v\n", time.Now().Format("15:04:05.000"), key, err)
+		_, _ = fmt.Fprintf(p.failed, "%s %s: %v\n", time.Now().Format("15:04:05.000"), key, err)
 	}
 	return looked(e, err)
 }
