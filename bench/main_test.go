@@ -15,7 +15,7 @@ func TestTheCommandLineListsEveryMistake(t *testing.T) {
 }
 
 func TestTablesAreTakenInTheOrderGiven(t *testing.T) {
-	for list, want := range map[string]string{"": "hit read write", "set, delete,fill": "set delete fill"} {
+	for list, want := range map[string]string{"": "hit read write", "set, delete,fill": "set delete fill", "cluster-write,cluster-read": "cluster-write cluster-read"} {
 		var args []string
 		if list != "" {
 			args = []string{"-tables", list}

@@ -64,14 +64,18 @@ func readEvercache(ctx context.Context, w *world) (subject, error) {
 		return subject{}, err
 	}
 	return subject{
-		name: "evercache Lookup",
-		do: func(i int) bool {
-			e, err := cache.Lookup(background, w.keys[i])
-			return err == nil && e.Source == evercache.SourceRedis && len(e.Value) == valueSize
-		},
+		name:  "evercache Lookup",
+		do:    lookup(w, cache),
 		ready: connected(client),
 		close: closeOf(client),
 	}, nil
+}
+
+func lookup(w *world, cache *evercache.Cache[[]byte]) func(int) bool {
+	return func(i int) bool {
+		e, err := cache.Lookup(background, w.keys[i])
+		return err == nil && e.Source == evercache.SourceRedis && len(e.Value) == valueSize
+	}
 }
 
 func getPTTL(client rueidis.Client, w *world, d deadline) func(int) bool {
@@ -98,7 +102,7 @@ func get(client rueidis.Client, w *world, d deadline) func(int) bool {
 	}
 }
 
-func goRedisGetPTTL(client *redis.Client, w *world) func(int) bool {
+func goRedisGetPTTL(client redis.Cmdable, w *world) func(int) bool {
 	return func(i int) bool {
 		pipe := client.Pipeline()
 		got, left := pipe.Get(background, w.full[i]), pipe.PTTL(background, w.full[i])
@@ -110,7 +114,7 @@ func goRedisGetPTTL(client *redis.Client, w *world) func(int) bool {
 	}
 }
 
-func goRedisGet(client *redis.Client, w *world) func(int) bool {
+func goRedisGet(client redis.Cmdable, w *world) func(int) bool {
 	return func(i int) bool {
 		v, err := client.Get(background, w.full[i]).Bytes()
 		return err == nil && len(v) == valueSize

@@ -8,24 +8,28 @@ import (
 	"time"
 )
 
-// column is one figure of a sample in a table. Where of is nil the column is
-// the ratio to the suite's first subject.
+// column is one figure of a sample in a table, or where ratio is set the suite's
+// first subject's figure over it.
 type column struct {
 	head   string
 	of     func(sample) float64
 	format func(float64) string
+	ratio  bool
 }
 
 var (
-	nsPerOp    = column{"ns/op", func(s sample) float64 { return s.NsPerOp }, digits}
-	opsPerSec  = column{"ops/s", func(s sample) float64 { return s.OpsPerSec }, whole}
-	p50        = column{"p50 µs", func(s sample) float64 { return micros(s.P50) }, digits}
-	p99        = column{"p99 µs", func(s sample) float64 { return micros(s.P99) }, digits}
-	allocs     = column{"allocs/op", func(s sample) float64 { return s.Allocs }, tenths}
-	bytesPerOp = column{"B/op", func(s sample) float64 { return s.Bytes }, whole}
-	cpuPerOp   = column{"CPU µs/op", func(s sample) float64 { return micros(s.CPUPerOp) }, digits}
-	speedOf    = column{head: "ratio", format: func(f float64) string { return fmt.Sprintf("%.2f", f) }}
+	nsPerOp    = column{head: "ns/op", of: func(s sample) float64 { return s.NsPerOp }, format: digits}
+	opsPerSec  = column{head: "ops/s", of: rate, format: whole}
+	p50        = column{head: "p50 µs", of: func(s sample) float64 { return micros(s.P50) }, format: digits}
+	p99        = column{head: "p99 µs", of: func(s sample) float64 { return micros(s.P99) }, format: digits}
+	allocs     = column{head: "allocs/op", of: func(s sample) float64 { return s.Allocs }, format: tenths}
+	bytesPerOp = column{head: "B/op", of: func(s sample) float64 { return s.Bytes }, format: whole}
+	cpuPerOp   = column{head: "CPU µs/op", of: processorTime, format: digits}
+	speedOf    = column{head: "ratio", of: rate, format: hundredths, ratio: true}
+	cpuOf      = column{head: "CPU ratio", of: processorTime, format: hundredths, ratio: true}
 )
+
+func processorTime(s sample) float64 { return micros(s.CPUPerOp) }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
@@ -42,13 +46,13 @@ func figures(c cell, of func(sample) float64) []float64 {
 
 // write prints the column's text for a cell; reference is the suite's first.
 func (col column) write(c, reference cell) string {
-	if col.of != nil {
+	if !col.ratio {
 		return spreadOf(figures(c, col.of)).text(col.format)
 	}
 	if c.Subject == reference.Subject {
 		return "1"
 	}
-	return spreadOf(ratios(figures(reference, rate), figures(c, rate))).text(col.format)
+	return spreadOf(ratios(figures(reference, col.of), figures(c, col.of))).text(col.format)
 }
 
 // report is everything that a run found.
@@ -88,7 +92,7 @@ func (s suite) table(b *strings.Builder, all []cell) {
 	}
 	columns := s.columns
 	if failed {
-		columns = append(columns[:len(columns):len(columns)], column{"failed", func(s sample) float64 { return float64(s.Failed) }, whole})
+		columns = append(columns[:len(columns):len(columns)], column{head: "failed", of: func(s sample) float64 { return float64(s.Failed) }, format: whole})
 	}
 	fmt.Fprintf(b, "\n## %s\n\n%s\n\n| %s | subject |", s.title, s.note, s.unit)
 	for _, col := range columns {

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTablePairsRatiosWithinALevel(t *testing.T) {
@@ -34,6 +35,19 @@ func TestTablePairsRatiosWithinALevel(t *testing.T) {
 	}
 	if strings.Contains(got, "another table") || strings.Contains(got, "failed") {
 		t.Errorf("what does not belong there is in\n%s", got)
+	}
+}
+
+func TestRatioOfProcessorTime(t *testing.T) {
+	spent := func(name string, micros time.Duration) cell {
+		return cell{Table: "read", Level: 1, Subject: name, Samples: []sample{{OpsPerSec: 100, CPUPerOp: micros * time.Microsecond}}}
+	}
+	var b strings.Builder
+	suite{name: "read", columns: []column{speedOf, cpuOf}}.table(&b, []cell{spent("ours", 10), spent("theirs", 40)})
+	for _, line := range []string{"| 1 | ours | 1 | 1 |", "| 1 | theirs | 1.00 | 0.25 |"} {
+		if !strings.Contains(b.String(), line+"\n") {
+			t.Errorf("no line %q in\n%s", line, b.String())
+		}
 	}
 }
 

@@ -59,10 +59,7 @@ type raw func(client rueidis.Client, w *world, d deadline) func(int) bool
 
 func openSetWrites(ctx context.Context, w *world) ([]subject, error) {
 	return openSet(ctx, w, evercache.Policy{TTL: ttl}, "evercache Set", func(cache *evercache.Cache[[]byte]) func(int) bool {
-		return func(i int) bool {
-			r, err := cache.Set(background, w.keys[i], w.value)
-			return err == nil && r.Durability >= evercache.Master
-		}
+		return set(w, cache)
 	}, "rueidis SET", setRaw)
 }
 
@@ -74,8 +71,12 @@ func openSetDeletes(ctx context.Context, w *world) ([]subject, error) {
 		}
 	}, "rueidis DEL", deleteRaw)
 	for i, s := range all {
+		keys := w.peers
+		if i == 0 {
+			keys = w.full
+		}
 		all[i].ready = func() error {
-			if err := w.fill(ctx, w.set.Nodes()[0].Addr()); err != nil || s.ready == nil {
+			if err := w.fill(ctx, w.set.Nodes()[0].Addr(), keys); err != nil || s.ready == nil {
 				return err
 			}
 			return s.ready()
@@ -138,21 +139,29 @@ func clear(client *evercache.Client) func() error {
 	return func() error {
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			h := client.Health()
-			if h.State == health.Connected && h.OutboxEntries == 0 && h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional {
+			if h.State == health.Connected && h.OutboxEntries == 0 && confirmed(h) {
 				return nil
 			}
 			if time.Now().After(deadline) {
-				return fmt.Errorf("evercache does not settle: %v, stage %s, cause %w", h.State, h.Sentinel.Stage, h.Cause)
+				return fmt.Errorf("evercache does not settle: %v, %d writes wait, cause %w", h.State, h.OutboxEntries, h.Cause)
 			}
 		}
 	}
+}
+
+// confirmed: every master is confirmed, and nothing is suspected of it.
+func confirmed(h health.Report) bool {
+	if h.Cluster != nil {
+		return h.Cluster.Confirmed
+	}
+	return h.Sentinel.Stage == "clear" && !h.Sentinel.Provisional
 }
 
 func deleteRaw(client rueidis.Client, w *world, d deadline) func(int) bool {
 	return func(i int) bool {
 		ctx, cancel := d.context()
 		defer cancel()
-		return client.Do(ctx, client.B().Del().Key(w.full[i]).Build()).Error() == nil
+		return client.Do(ctx, client.B().Del().Key(w.peers[i]).Build()).Error() == nil
 	}
 }
 

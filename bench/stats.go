@@ -63,6 +63,8 @@ func digits(f float64) string {
 	return strconv.FormatFloat(f, 'f', 2, 64)
 }
 
-// whole prints a number without a fraction, tenths one digit of it.
-func whole(f float64) string  { return strconv.FormatFloat(f, 'f', 0, 64) }
-func tenths(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+// whole prints a number without a fraction, tenths and hundredths one and two
+// digits of it.
+func whole(f float64) string      { return strconv.FormatFloat(f, 'f', 0, 64) }
+func tenths(f float64) string     { return strconv.FormatFloat(f, 'f', 1, 64) }
+func hundredths(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

@@ -46,28 +46,32 @@ func writeEvercache(ctx context.Context, w *world) (subject, error) {
 		return subject{}, err
 	}
 	return subject{
-		name: "evercache Set",
-		do: func(i int) bool {
-			r, err := cache.Set(background, w.keys[i], w.value)
-			return err == nil && r.Durability >= evercache.Master
-		},
+		name:  "evercache Set",
+		do:    set(w, cache),
 		ready: connected(client),
 		close: closeOf(client),
 	}, nil
+}
+
+func set(w *world, cache *evercache.Cache[[]byte]) func(int) bool {
+	return func(i int) bool {
+		r, err := cache.Set(background, w.keys[i], w.value)
+		return err == nil && r.Durability >= evercache.Master
+	}
 }
 
 func setRaw(client rueidis.Client, w *world, d deadline) func(int) bool {
 	return func(i int) bool {
 		ctx, cancel := d.context()
 		defer cancel()
-		return client.Do(ctx, setCommand(client, w, i)).Error() == nil
+		return client.Do(ctx, setCommand(client, w, w.peers[i])).Error() == nil
 	}
 }
 
-func setCommand(client rueidis.Client, w *world, i int) rueidis.Completed {
-	return client.B().Set().Key(w.full[i]).Value(rueidis.BinaryString(w.value)).Px(ttl).Build()
+func setCommand(client rueidis.Client, w *world, key string) rueidis.Completed {
+	return client.B().Set().Key(key).Value(rueidis.BinaryString(w.value)).Px(ttl).Build()
 }
 
-func goRedisSet(client *redis.Client, w *world) func(int) bool {
-	return func(i int) bool { return client.Set(background, w.full[i], w.value, ttl).Err() == nil }
+func goRedisSet(client redis.Cmdable, w *world) func(int) bool {
+	return func(i int) bool { return client.Set(background, w.peers[i], w.value, ttl).Err() == nil }
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -32,6 +34,7 @@ type episode struct {
 
 const (
 	warmUp       = 1500 * time.Millisecond
+	phase        = 50 * time.Millisecond // at random: calls come in step, the fault must not
 	setTimeout   = 60 * time.Second
 	stopTimeout  = 15 * time.Second // for calls under way; all have a context of a second
 	flushTimeout = 15 * time.Second
@@ -42,7 +45,7 @@ const (
 func (o options) episode(ctx context.Context, f fault, repetition int) (_ episode, err error) {
 	starting, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
-	s, err := f.prepare(starting, o.downAfter)
+	s, err := f.prepare(starting, o.patience)
 	if err != nil {
 		return episode{}, err
 	}
@@ -96,7 +99,7 @@ func (e *episode) live(ctx context.Context, f fault, s *scene, in []*entrant) (l
 
 // happen is what happens to the set while the traffic goes on.
 func (l *life) happen(ctx context.Context, f fault, s *scene) error {
-	if err := machine.Pause(ctx, warmUp); err != nil {
+	if err := machine.Pause(ctx, warmUp+rand.N(phase)); err != nil {
 		return err
 	}
 	if s.before != nil {
@@ -156,11 +159,11 @@ func (e *episode) learn(f fault, l *life, truth *chaos.Truth, s *scene) {
 // judge waits until the set and the clients are calm, and compares.
 func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, l life) error {
 	final, err := s.calm(ctx)
+	if final == nil {
+		return err
+	}
 	if err != nil {
 		e.note("%v", err)
-	}
-	if final == "" {
-		return errNoMaster
 	}
 	for i, x := range in {
 		flushing, cancel := context.WithTimeout(ctx, flushTimeout)
@@ -180,16 +183,16 @@ func (e *episode) judge(ctx context.Context, s *scene, in []*entrant, l life) er
 	return nil
 }
 
-func (x *entrant) judge(ctx context.Context, final string, facts chaos.Facts) (sample, error) {
+func (x *entrant) judge(ctx context.Context, final holder, facts chaos.Facts) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, askAll)
 	defer cancel()
-	node, t := chaos.Node{Addr: final}, x.traffic
-	r := record{calls: t.history.Calls(), deletes: t.deletes.Calls()}
+	t := x.traffic
+	r := record{calls: t.history.Calls(), deletes: t.deletes.Calls(), struck: t.layout.strikes}
 	var err error
-	if facts.Unheld, err = chaos.Unheld(ctx, node, t.history); err != nil {
+	if facts.Unheld, err = final.unheld(ctx, r.calls); err != nil {
 		return sample{}, err
 	}
-	if r.gone, err = chaos.Unheld(ctx, node, t.deletes); err != nil {
+	if r.gone, err = final.unheld(ctx, r.deletes); err != nil {
 		return sample{}, err
 	}
 	facts.Began, facts.Ended = t.began, t.ended
@@ -198,6 +201,30 @@ func (x *entrant) judge(ctx context.Context, final string, facts chaos.Facts) (s
 		s.Examples = append(s.Examples, e.explain())
 	}
 	return s, nil
+}
+
+// unheld are the keys of writes that their final masters do not hold as written.
+func (h holder) unheld(ctx context.Context, calls []chaos.Call) (map[string]bool, error) {
+	of := map[string]*chaos.History{} // by node
+	for _, c := range calls {
+		if c.Op != chaos.Write {
+			continue
+		}
+		addr := h(c.Key)
+		if of[addr] == nil {
+			of[addr] = new(chaos.History)
+		}
+		of[addr].Record(c)
+	}
+	all := map[string]bool{}
+	for addr, history := range of {
+		keys, err := chaos.Unheld(ctx, chaos.Node{Addr: addr}, history)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, keys)
+	}
+	return all, nil
 }
 
 // theft measures by how much timers are late.

@@ -29,7 +29,9 @@ func openEvercache(l1TTL time.Duration) func(context.Context, place, string) (cl
 		if p.log {
 			log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("client", class)
 		}
-		c, err := evercache.Open(ctx, evercache.Options{Sentinels: p.sentinels, MasterName: p.masterName, AddressMap: p.detours, Logger: log})
+		c, err := evercache.Open(ctx, evercache.Options{
+			Sentinels: p.sentinels, MasterName: p.masterName, ClusterNodes: p.cluster, AddressMap: p.detours, Logger: log,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +62,11 @@ func (c *everClient) Get(ctx context.Context, key string) (string, error) {
 
 func (c *everClient) settle(ctx context.Context) error {
 	err := until(ctx, func() bool {
-		s := c.client.Health().Sentinel
+		h := c.client.Health()
+		if h.Cluster != nil {
+			return h.Cluster.Confirmed && h.Cluster.Known == clusterNodes && h.Cluster.Reachable == clusterNodes
+		}
+		s := h.Sentinel
 		return s != nil && s.Stage == "clear" && !s.Provisional && s.Reachable == sentinels
 	})
 	if err != nil {

@@ -204,7 +204,7 @@ func (stuck) Get(_ context.Context, key string) (string, error) { return valueOf
 
 func TestBlockedCallsDoNotHoldBackTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTraffic(stuck{}, "c", rates{writes: 100, deletes: 10, reads: 50})
+		tr := newTraffic(stuck{}, "c", rates{writes: 100, deletes: 10, reads: 50}, nil)
 		tr.start()
 		time.Sleep(2*time.Second - time.Millisecond)
 		if blocked := tr.stop(2 * callTimeout); blocked != 0 {
@@ -223,7 +223,7 @@ func TestBlockedCallsDoNotHoldBackTheNext(t *testing.T) {
 func TestCallsThatNeverReturnAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		free := make(chan struct{})
-		tr := newTraffic(deaf{free: free}, "c", rates{writes: 10, reads: 10})
+		tr := newTraffic(deaf{free: free}, "c", rates{writes: 10, reads: 10}, nil)
 		tr.start()
 		time.Sleep(time.Second - time.Millisecond)
 		if blocked := tr.stop(5 * time.Second); blocked != 10 {
@@ -274,7 +274,7 @@ func TestTheCommandLineListsEveryFault(t *testing.T) {
 func TestTheReportHasATableForEachFault(t *testing.T) {
 	s := sample{Library: "evercache", LongestMS: 250, LandingMS: new(31.0), Kept: 12, LostKept: 3}
 	dead := sample{Library: "peer", FailedWrites: 900, FailedDeletes: 1, Resurrected: 7, ObservedMS: 12000}
-	r := report{Environment: environment{Repeat: 1}, Episodes: []episode{
+	r := report{Environment: environment{Repeat: 1}, among: faults, Episodes: []episode{
 		{Fault: "planned", PromotedMS: new(170.0), Samples: []sample{s, dead}},
 		{Fault: "empty", BackMS: new(410.0), Promotions: 1, Samples: []sample{s, dead}},
 		{Fault: "kill", PromotedMS: new(1400.0), Promotions: 2, Notes: []string{"something"}, Samples: []sample{s, dead}},

@@ -17,8 +17,10 @@ type fault struct {
 	// returns: the same master is back when the scene is healed; without it the
 	// next master is another node.
 	returns bool
-	// prepare starts a fresh set with a down-after.
-	prepare func(ctx context.Context, downAfter time.Duration) (*scene, error)
+	// shard: it is one shard of a Cluster that fails.
+	shard bool
+	// prepare starts a fresh set with a down-after, or a Cluster with a node timeout.
+	prepare func(ctx context.Context, patience time.Duration) (*scene, error)
 }
 
 const (

@@ -12,8 +12,8 @@ import (
 	"github.com/evercache/evercache/internal/chaos"
 )
 
-// goRedisClient is go-redis' FailoverClient.
-type goRedisClient struct{ client *redis.Client }
+// goRedisClient is go-redis' FailoverClient or ClusterClient.
+type goRedisClient struct{ client redis.UniversalClient }
 
 func goRedisDefaults(*redis.FailoverOptions) {}
 

@@ -19,10 +19,12 @@ type library struct {
 	open  func(ctx context.Context, p place, class string) (client, error)
 }
 
-// place is where a library finds the set.
+// place is where a library finds the set or the Cluster, and how its keys lie there.
 type place struct {
 	sentinels  []string
 	masterName string
+	cluster    []string          // nodes of a Cluster; empty: it is a set
+	layout     *layout           // nil: all keys are alike
 	detours    map[string]string // what to dial instead of an announced address
 	log        bool
 }
@@ -81,7 +83,7 @@ func enter(ctx context.Context, all []library, p place, r rates) ([]*entrant, er
 		if err := opened.settle(ctx); err != nil {
 			return in, fmt.Errorf("%s does not settle: %w", c.name, err)
 		}
-		e.traffic = newTraffic(opened, c.class, r)
+		e.traffic = newTraffic(opened, c.class, r, p.layout)
 		if err := e.traffic.seed(ctx); err != nil {
 			return in, fmt.Errorf("%s: %w", c.name, err)
 		}

@@ -67,18 +67,10 @@ func hung(s *scene, set *redisproc.Set) {
 
 func planned(s *scene, set *redisproc.Set) { s.inject = set.Failover }
 
-// cutOff ends the replicas' links before the master is killed: a replica that
-// logs in with a password to a master that has none is refused, again and again,
-// and as fit to be promoted as ever.
+// cutOff ends the replicas' links before the master is killed.
 func cutOff(s *scene, set *redisproc.Set) {
 	master, replicas := set.Nodes()[0], set.Nodes()[1:]
-	s.before = func(ctx context.Context) error {
-		if err := setMasterAuth(ctx, replicas, "wrong"); err != nil {
-			return err
-		}
-		_, err := master.Do(ctx, "CLIENT", "KILL", "TYPE", "replica")
-		return err
-	}
+	s.before = func(ctx context.Context) error { return unlink(ctx, master, replicas) }
 	s.inject = func(ctx context.Context) error {
 		if err := unlinked(ctx, replicas); err != nil {
 			return err
@@ -102,6 +94,17 @@ func stalled(s *scene, set *redisproc.Set) {
 
 // stall is longer than evercache waits for a write, and shorter than down-after.
 const stall = 450 * time.Millisecond
+
+// unlink ends the links of a master's replicas: one that logs in with a password
+// to a master that has none is refused, again and again, and as fit to be
+// promoted as ever.
+func unlink(ctx context.Context, master *redisproc.Process, replicas []*redisproc.Process) error {
+	if err := setMasterAuth(ctx, replicas, "wrong"); err != nil {
+		return err
+	}
+	_, err := master.Do(ctx, "CLIENT", "KILL", "TYPE", "replica")
+	return err
+}
 
 func setMasterAuth(ctx context.Context, nodes []*redisproc.Process, password string) error {
 	var errs []error

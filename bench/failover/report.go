@@ -15,6 +15,8 @@ type report struct {
 	Environment environment `json:"environment"`
 	Took        string      `json:"took"`
 	Episodes    []episode   `json:"episodes"`
+
+	among []fault // in whose order the tables are
 }
 
 func (r report) json(out io.Writer) error {
@@ -52,6 +54,12 @@ var columns = []column{
 	timed("the same, of writes that survived, ms", func(s sample) float64 { return s.HeldGapMS }),
 }
 
+// otherShards are the figures of the shards that did not fail.
+var otherShards = []column{
+	timed("other shards: longest time without an answer, ms", func(s sample) float64 { return s.OthersSilentMS }),
+	timed("other shards: longest gap without a landed write, ms", func(s sample) float64 { return s.OthersGapMS }),
+}
+
 // columns end with what the master was again after: its own return, or the
 // promotion of another node.
 func (f fault) columns() []column {
@@ -59,7 +67,11 @@ func (f fault) columns() []column {
 	if f.returns {
 		head = "master back to first landed write, ms"
 	}
-	return append(columns[:len(columns):len(columns)], column{head, landing})
+	all := slices.Clone(columns)
+	if f.shard {
+		all = append(all, otherShards...)
+	}
+	return append(all, column{head, landing})
 }
 
 func landing(s sample) (float64, bool) {
@@ -75,7 +87,7 @@ func (r report) markdown(out io.Writer) error {
 	b.WriteString(r.Environment.markdown())
 	fmt.Fprintf(&b, "\nAll of it took %s.\n", r.Took)
 	var lived []fault
-	for _, f := range faults {
+	for _, f := range r.among {
 		if len(r.of(f)) > 0 {
 			lived = append(lived, f)
 		}
@@ -102,7 +114,7 @@ func (r report) of(f fault) (all []episode) {
 // summary has a row for each library and a column for each fault.
 func (r report) summary(b *strings.Builder, lived []fault) {
 	b.WriteString("\n## Lost / resurrected / failed\n\n" +
-		"Acknowledged writes that the final master does not hold / acknowledged deletes whose keys it holds / reads, writes and deletes that ended in an error or with a wrong value.\n\n| library |")
+		"Acknowledged writes that the key's final master does not hold / acknowledged deletes whose keys it holds / reads, writes and deletes that ended in an error or with a wrong value.\n\n| library |")
 	for _, f := range lived {
 		fmt.Fprintf(b, " %s |", f.name)
 	}
@@ -162,13 +174,17 @@ func (f fault) told(of []episode) string {
 		text = fmt.Sprintf("The master was back %s ms after the fault.", spread(back))
 	}
 	text += fmt.Sprintf(" Timers were late by at most %s ms. Observed for %v after the fault.", spread(stolen), f.window)
+	who := "Sentinel"
+	if f.shard {
+		who = "the Cluster"
+	}
 	switch {
 	case surplus == 0:
 		return text
 	case f.returns:
-		return text + fmt.Sprintf(" In %d of %d repetitions Sentinel failed over all the same.", surplus, len(of))
+		return text + fmt.Sprintf(" In %d of %d repetitions %s failed over all the same.", surplus, len(of), who)
 	}
-	return text + fmt.Sprintf(" In %d of %d repetitions Sentinel failed over again.", surplus, len(of))
+	return text + fmt.Sprintf(" In %d of %d repetitions %s failed over again.", surplus, len(of), who)
 }
 
 // namesIn are the libraries, in the order of the first episode.
@@ -242,9 +258,9 @@ func (e episode) progress() string {
 	}
 	for _, s := range e.Samples {
 		value, bound := landing(s)
-		fmt.Fprintf(&b, "  %-34s lost %d+%d, resurrected %d, failed %d+%d+%d, missing %d, kept %d, gap %.0f (%.0f) ms, longest %.0f ms, landing %s ms; %.60s\n",
+		fmt.Fprintf(&b, "  %-34s lost %d+%d, resurrected %d, failed %d+%d+%d, missing %d, kept %d, gap %.0f (%.0f) ms, others %.0f (%.0f) ms, longest %.0f ms, landing %s ms; %.60s\n",
 			s.Library, s.LostLanded, s.LostKept, s.Resurrected, s.FailedReads+s.WrongReads, s.FailedWrites, s.FailedDeletes, s.MissingReads, s.Kept,
-			s.GapMS, s.HeldGapMS, s.LongestMS, figure{value, bound}, strings.ReplaceAll(s.FirstError, "\n", "; "))
+			s.GapMS, s.HeldGapMS, s.OthersSilentMS, s.OthersGapMS, s.LongestMS, figure{value, bound}, strings.ReplaceAll(s.FirstError, "\n", "; "))
 		for _, example := range s.Examples {
 			fmt.Fprintf(&b, "    %s\n", example)
 		}

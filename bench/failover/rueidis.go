@@ -11,7 +11,7 @@ import (
 	"github.com/evercache/evercache/internal/chaos"
 )
 
-// rueidisClient is rueidis' Sentinel client.
+// rueidisClient is rueidis' Sentinel or Cluster client.
 type rueidisClient struct{ client rueidis.Client }
 
 func rueidisDefaults(*rueidis.ClientOption) {}

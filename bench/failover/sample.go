@@ -34,6 +34,11 @@ type sample struct {
 	// HeldGapMS the same of the writes that the final master holds.
 	GapMS     float64 `json:"gapMs"`
 	HeldGapMS float64 `json:"heldGapMs"`
+	// OthersSilentMS is the longest time without an answered read, or without an
+	// acknowledged write, of the shards that did not fail; OthersGapMS is GapMS of
+	// those. The gaps above and the landing below are of the shard that failed then.
+	OthersSilentMS float64 `json:"othersSilentMs,omitzero"`
+	OthersGapMS    float64 `json:"othersGapMs,omitzero"`
 	// LongestMS is the longest call of any kind.
 	LongestMS float64 `json:"longestMs"`
 	// LandingMS is from the moment there was a master again to the first write
@@ -61,16 +66,35 @@ type record struct {
 	deletes []chaos.Call // as writes
 	// gone are the keys of deletes that the final master does not hold.
 	gone map[string]bool
+	// struck tells the keys of the shard that failed; nil: all are.
+	struck func(key string) bool
+}
+
+// sides are the calls on keys of the shard that failed, and the rest.
+func (r record) sides() (struck, others []chaos.Call) {
+	if r.struck == nil {
+		return r.calls, nil
+	}
+	for _, c := range r.calls {
+		if r.struck(c.Key) {
+			struck = append(struck, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return struck, others
 }
 
 // newSample counts. Facts.Unheld are the keys that the final master does not
 // hold. Nobody can say whether the write of a key that was deleted would have
 // survived, so it is not counted as lost.
 func newSample(name string, r record, f chaos.Facts) sample {
-	held := chaos.Sum(heldOnly(r.calls, f.Unheld), f)
+	struck, others := r.sides()
+	held := chaos.Sum(heldOnly(struck, f.Unheld), f)
 	removed := chaos.Sum(r.deletes, f)
 	f.Unheld = without(f.Unheld, r.deletes)
 	all := chaos.Sum(r.calls, f)
+	gap := chaos.Sum(struck, f).Gap
 	missing := missingReads(r.calls)
 	s := sample{
 		Library: name,
@@ -78,8 +102,12 @@ func newSample(name string, r record, f chaos.Facts) sample {
 		Writes: all.Writes, FailedWrites: all.FailedWrites + all.RefusedWrites,
 		Landed: all.LandedWrites, Kept: all.KeptWrites, LostLanded: all.LostLanded, LostKept: all.LostKept,
 		Deletes: removed.Writes, FailedDeletes: removed.FailedWrites + removed.RefusedWrites, Resurrected: resurrected(r),
-		GapMS: millis(all.Gap), HeldGapMS: millis(held.Gap),
+		GapMS: millis(gap), HeldGapMS: millis(held.Gap),
 		LongestMS: millis(max(all.LongestRead, all.LongestWrite, removed.LongestWrite)),
+	}
+	if len(others) > 0 {
+		s.OthersSilentMS = millis(max(silence(others, chaos.Read, f), silence(others, chaos.Write, f)))
+		s.OthersGapMS = millis(chaos.Sum(others, f).Gap)
 	}
 	if !f.Promoted.IsZero() {
 		s.ObservedMS = millis(f.Ended.Sub(f.Promoted))
@@ -92,6 +120,25 @@ func newSample(name string, r record, f chaos.Facts) sample {
 	}
 	s.Examples = examples(r, f)
 	return s
+}
+
+// silence is the longest time in which no call of a kind was answered: a read with
+// the value or "there is no such key", a write with an acknowledgement.
+func silence(calls []chaos.Call, op chaos.Op, f chaos.Facts) time.Duration {
+	var ends []time.Time
+	for _, c := range calls {
+		if c.Op == op && (c.Ack.Acknowledged() || op == chaos.Read && !c.Wrong && (c.Err == nil || errors.Is(c.Err, errNotThere))) {
+			ends = append(ends, c.End)
+		}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	var longest time.Duration
+	last := f.Began
+	for _, end := range append(ends, f.Ended) {
+		longest = max(longest, end.Sub(last))
+		last = end
+	}
+	return longest
 }
 
 const maxExamples = 2 // of each kind

@@ -20,12 +20,13 @@ const (
 	failoverTimeout = 10 * time.Second
 )
 
-// scene is a healthy set and what will happen to it.
+// scene is a healthy set or Cluster and what will happen to it.
 type scene struct {
 	masterName string
-	nodes      []string // the first is the master
+	nodes      []string // of the set, or of the shard that fails; the first is the master
 	sentinels  []string
 	lines      lines // nil: the libraries reach it directly
+	ring       *ring // nil: it is a set
 
 	before func(ctx context.Context) error // nil: nothing goes before
 	inject func(ctx context.Context) error
@@ -37,6 +38,9 @@ type scene struct {
 // the sentinel that they reach first, and whether that is the one that leads the
 // failover costs them a second: it is another one in every repetition.
 func (s *scene) seenFrom(repetition int) place {
+	if s.ring != nil {
+		return s.ring.seenFrom(repetition)
+	}
 	i := repetition % len(s.sentinels)
 	p := place{masterName: s.masterName, detours: s.lines.detours()}
 	for _, addr := range slices.Concat(s.sentinels[i:], s.sentinels[:i]) {
@@ -91,11 +95,25 @@ func (v view) majority() string {
 
 const calmTimeout = 25 * time.Second
 
-// calm waits until everybody agrees on a master. With an error it is the one
-// that the majority names.
-func (s *scene) calm(ctx context.Context) (string, error) {
+// calm waits until everybody agrees on who holds which key: the final master.
+// With an error it is the one that the majority names.
+func (s *scene) calm(ctx context.Context) (holder, error) {
 	ctx, cancel := context.WithTimeout(ctx, calmTimeout)
 	defer cancel()
+	if s.ring != nil {
+		return s.ring.calm(ctx)
+	}
+	final, err := s.calmSet(ctx)
+	if final == "" {
+		return nil, errors.Join(err, errNoMaster)
+	}
+	return func(string) string { return final }, err
+}
+
+// holder tells which node holds a key in the end.
+type holder func(key string) string
+
+func (s *scene) calmSet(ctx context.Context) (string, error) {
 	last := ""
 	for {
 		v := s.look(ctx)

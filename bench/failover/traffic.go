@@ -22,6 +22,7 @@ type traffic struct {
 	client    client
 	rates     rates
 	prefix    string
+	layout    *layout
 	known     []string
 	deletable deletable
 
@@ -43,13 +44,13 @@ const (
 	longest = 30 * time.Second
 )
 
-func newTraffic(c client, class string, r rates) *traffic {
-	t := &traffic{client: c, rates: r, prefix: class + ":w-", history: new(chaos.History), deletes: new(chaos.History)}
+func newTraffic(c client, class string, r rates, l *layout) *traffic {
+	t := &traffic{client: c, rates: r, prefix: class + ":w-", layout: l, history: new(chaos.History), deletes: new(chaos.History)}
 	for i := range knownKeys {
-		t.known = append(t.known, fmt.Sprintf("%s:known-%d", class, i))
+		t.known = append(t.known, l.key(class+":known-", i))
 	}
 	for i := range int(r.deletes * longest.Seconds() / 2) {
-		t.deletable.old = append(t.deletable.old, fmt.Sprintf("%s:delete-%d", class, i))
+		t.deletable.old = append(t.deletable.old, l.key(class+":delete-", i))
 	}
 	return t
 }
@@ -127,7 +128,7 @@ func due(began time.Time, perSecond float64, n int) time.Time {
 func (t *traffic) write(n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	c := chaos.Call{Op: chaos.Write, Key: fmt.Sprint(t.prefix, n), Start: time.Now()}
+	c := chaos.Call{Op: chaos.Write, Key: t.layout.key(t.prefix, n), Start: time.Now()}
 	c.Value = valueOf(c.Key)
 	c.Ack, c.Err = t.client.Set(ctx, c.Key, c.Value)
 	c.End = time.Now()
