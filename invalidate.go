@@ -15,8 +15,9 @@ func (h hearing[V]) Flush(under func(key string) bool) {
 
 // changed drops what somebody else has changed; a load or a read of the key
 // that began before does not put it back. An announcement at the end of an
-// entry's life may be its expiry, which leaves it as stale, and one just after an
-// outage may be of a write that was sent again.
+// entry's life may be its expiry, which leaves it as stale, one just after an
+// outage may be of a write that was sent again, and one while slots of a Cluster move may
+// be of a key that has another master now.
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
@@ -29,6 +30,8 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, distrusted(it))
 		case now+int64(expiryTolerance) >= it.FreshUntil:
 			c.put(key, ended(it, now))
+		case c.keys.SlotsMove(now):
+			c.put(key, movedAway(it))
 		case c.keys.Settling(key, now):
 			c.put(key, replaced(it, now))
 		default:
@@ -43,6 +46,14 @@ func replaced(it *local.Item, now int64) *local.Item {
 	old := ended(it, now)
 	old.Replaced = true
 	return old
+}
+
+// movedAway is an item whose key has another master, or a newer value. It is needed if
+// that master fails before the key is read again.
+func movedAway(it *local.Item) *local.Item {
+	moved := distrusted(it)
+	moved.Replaced = true
+	return moved
 }
 
 // distrusted is an item that is there for an outage: Redis is asked otherwise.

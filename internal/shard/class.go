@@ -78,11 +78,12 @@ func (k *Class) Connected(key string) bool { return k.at(key).Node.Load() != nil
 func (k *Class) Cause(key string) error { return k.at(key).cause() }
 
 // Settling reports whether an announcement of the key may be of a write that was sent
-// again, or of a key that a master of a Cluster has given away. Then it need not be news,
-// and Redis may fail before it is read.
-func (k *Class) Settling(key string, now int64) bool {
-	return k.at(key).settling(now) || k.st.slotsMove(now)
-}
+// again. Then it need not be news, and Redis may fail once more before it is read.
+func (k *Class) Settling(key string, now int64) bool { return k.at(key).settling(now) }
+
+// SlotsMove reports whether slots of the Cluster move, or have of late: an announcement
+// may be of a key that its master has given away.
+func (k *Class) SlotsMove(now int64) bool { return k.st.slotsMove(now) }
 
 // Bereft reports whether the key's master has just lost its data: that it has no value
 // does not mean that somebody deleted it.

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -110,6 +111,36 @@ func theTargetDiesBeforeItsReplicaHasTheKeys(t *testing.T) {
 		})
 		d.end()
 	})
+}
+
+// TestMemoryAnswersForWhatHasMovedToAMasterThatFails: a key that is moved is announced like
+// one that somebody has overwritten.
+func TestMemoryAnswersForWhatHasMovedToAMasterThatFails(t *testing.T) {
+	scene(t, func(t *testing.T, c *redistest.Cluster) {
+		from, to := c.Nodes()[0], c.Nodes()[1]
+		client := open(t, c)
+		cache := cacheOf(t, client, "c")
+		var keys []string
+		for s := 1000; s < 1010; s++ {
+			key := fmt.Sprint("key", s, redistest.KeyIn(s, ""))
+			keys = append(keys, key)
+			if r, err := cache.Set(t.Context(), key, "v"); err != nil || r.Durability < evercache.Master {
+				t.Fatal(r, err)
+			}
+		}
+		if e, err := cache.Lookup(t.Context(), keys[1]); err != nil || e.Source != evercache.SourceMemory {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		heard := client.Health().Feed.Announced
+		c.Reshard(from, to, redistest.SlotRange{First: 1000, Last: 1009})
+		wait(t, client, func() bool { return client.Health().Feed.Announced >= heard+uint64(len(keys)) })
+		to.Kill()
+		for _, key := range keys[1:] { // of the first slot nobody knew that it moves
+			if e, err := cache.Lookup(t.Context(), key); err != nil || e.Value != "v" || e.Coherent {
+				t.Errorf("%s: %+v, %v", key, e, err)
+			}
+		}
+	}, steady, redistest.WithMasters(2), redistest.WithReplicas(0))
 }
 
 // TestAReshardIsLeftAlone: writes of the slots that move wait, reads and deletes go on.

@@ -30,7 +30,7 @@ func newParty(t *testing.T, c *evercache.Client, tags []string) party {
 	t.Helper()
 	for name, cache := range map[string]**evercache.Cache[string]{class: &p.cache, "touched": &p.touched} {
 		var err error
-		if *cache, err = evercache.NewCache[string](c, name, evercache.Policy{TTL: time.Hour, Stale: time.Hour}); err != nil {
+		if *cache, err = evercache.NewCache[string](c, name, evercache.Policy{TTL: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 	}
