@@ -319,7 +319,7 @@ func (d *reshard) observe() {
 }
 
 func (d *reshard) handOver(slots *slot.Set, from, to int) {
-	rs, ps := d.parts[from].ledger.Take(slots)
+	rs, ps := d.parts[from].ledger.Take(slots, d.now)
 	d.aside()
 	d.box.ReturnTo(rs, ps, d.parts[to].ledger.Overtakes)
 	d.aside()

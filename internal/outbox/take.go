@@ -46,7 +46,9 @@ func (l *Ledger) leftSince(generation uint32) (slots *slot.Set) {
 
 // Take is for slots that have another owner from now on. It takes out all records
 // of these slots, ordered by Since, and copies all prefixes: any of them may have
-// keys there. Then Box.ReturnTo is to get them.
+// keys there. Then Box.ReturnTo is to get them. A prefix of the ring that was deleted more
+// than RingAge ago stays: what was written right after it is held no more, and cannot be
+// told from what was written before.
 //
 // No write to one of these slots that was sent before is taken up afterwards: AddIn
 // refuses it, even where Give comes first. What comes from the ring is marked Verify.
@@ -57,7 +59,7 @@ func (l *Ledger) leftSince(generation uint32) (slots *slot.Set) {
 //
 // A Mirror is told nothing: the records keep their places in it, as after Uncover,
 // until the caller knows what the Box has kept of them.
-func (l *Ledger) Take(slots *slot.Set) (records []Record, prefixes []Prefix) {
+func (l *Ledger) Take(slots *slot.Set, now int64) (records []Record, prefixes []Prefix) {
 	if slots.Empty() {
 		return nil, nil
 	}
@@ -71,7 +73,7 @@ func (l *Ledger) Take(slots *slot.Set) (records []Record, prefixes []Prefix) {
 		s.mu.Unlock()
 	}
 	slices.SortStableFunc(records, func(a, b Record) int { return cmp.Compare(a.Since, b.Since) })
-	return records, l.copyPrefixes(slots)
+	return records, l.copyPrefixes(slots, now)
 }
 
 func (l *Ledger) leave(slots *slot.Set) {
@@ -118,12 +120,15 @@ func (s *ledgerShard) take(slots *slot.Set, records []Record) []Record {
 
 // copyPrefixes are all prefixes, to be carried out in these slots once more. They
 // stay here for the others.
-func (l *Ledger) copyPrefixes(slots *slot.Set) (prefixes []Prefix) {
+func (l *Ledger) copyPrefixes(slots *slot.Set, now int64) (prefixes []Prefix) {
 	there := *slots
 	of := map[*slot.Set]*slot.Set{} // few sets, many prefixes
 	l.prefixes.mu.Lock()
 	defer l.prefixes.mu.Unlock()
 	for _, p := range l.prefixes.all.all() {
+		if p.ring && now-p.Since > int64(l.bounds.RingAge) {
+			continue
+		}
 		in, ok := of[p.Slots]
 		if !ok {
 			in = slotsOf(p.Slots, &there)

@@ -34,7 +34,7 @@ func TestTakeLeavesNothingOfItsSlots(t *testing.T) {
 	l.AddPrefix(Prefix{Text: "e:", Since: 5}, 1, 5)
 	l.bounds.Bytes = roomFor(del("bare"), set("full", "1"), set("b", "1"))
 	add(t, l, in(7, at(6, set("bare", "without room"))), in(7, at(8, set("full", "1"))), in(8, at(9, set("b", "1"))))
-	rs, ps := l.Take(only(7, 9))
+	rs, ps := l.Take(only(7, 9), 0)
 	got := []string{}
 	for _, r := range rs {
 		got = append(got, fmt.Sprint(say(r), " verify ", r.Verify))
@@ -68,7 +68,7 @@ func TestAnAcknowledgementOfASlotThatHasLeftIsRefused(t *testing.T) {
 	if l.Give(only(7)); !taken(7, before) {
 		t.Error("a slot that never left is refused")
 	}
-	l.Take(only(7))
+	l.Take(only(7), 0)
 	if taken(7, before) || taken(7, l.Generation()) || !taken(8, before) {
 		t.Error("after Take the slot must be refused, and no other")
 	}
@@ -80,7 +80,7 @@ func TestAnAcknowledgementOfASlotThatHasLeftIsRefused(t *testing.T) {
 		t.Error("what was sent since is refused")
 	}
 	there := l.Generation()
-	l.Take(only(9))
+	l.Take(only(9), 0)
 	if !taken(7, there) {
 		t.Error("another slot that leaves refuses it")
 	}
@@ -90,8 +90,8 @@ func TestAPrefixKnowsWhichSlotsLeftWhileItWasDeleted(t *testing.T) {
 	t.Parallel()
 	l := NewLedger(roomy)
 	began := l.Generation()
-	l.Take(only(7))
-	l.Take(only(8))
+	l.Take(only(7), 0)
+	l.Take(only(8), 0)
 	l.Give(only(8))
 	_, left, ok := l.AddPrefixesIn([]Prefix{{Text: class, Since: 1}}, 1, began, 1)
 	if !ok || left == nil || *left != *only(7, 8) {
@@ -316,6 +316,27 @@ func TestDeletesOfOnePrefixInSomeSlotsStayDeletes(t *testing.T) {
 	}
 }
 
+// TestAnOldPrefixDoesNotGoWithSlotsForever: each move would begin its time anew, and outlive
+// what was written right after it.
+func TestAnOldPrefixDoesNotGoWithSlotsForever(t *testing.T) {
+	t.Parallel()
+	age := int64(roomy.RingAge)
+	for name, tt := range map[string]struct {
+		now       int64
+		confirmed bool
+		want      int
+	}{"young": {age, true, 1}, "old": {age + 11, true, 0}, "old and not confirmed": {age + 11, false, 1}} {
+		l := NewLedger(roomy)
+		l.AddPrefix(Prefix{Text: class, Since: 10}, l.Epoch(), tt.now)
+		if n := barrier(t, l); tt.confirmed {
+			l.Confirm(n, tt.now)
+		}
+		if _, ps := l.Take(only(7), tt.now); len(ps) != tt.want {
+			t.Errorf("%s: %+v go with the slots", name, ps)
+		}
+	}
+}
+
 func TestPrefixesReferToFewSetsOfSlots(t *testing.T) {
 	t.Parallel()
 	box, l := New(1000, 1<<20), NewLedger(roomy)
@@ -380,7 +401,7 @@ func TestTakeDoesWhatANaiveOneDoes(t *testing.T) {
 			s := slot.Of(key)
 			switch r.IntN(8) {
 			case 0:
-				got, _ := l.Take(only(s))
+				got, _ := l.Take(only(s), 0)
 				if want := n.Take(s); !slices.EqualFunc(want, inOrder(got), sameRecord) {
 					t.Fatalf("seed %d, at %d: Take(%d) = %+v, want %+v", seed, now, s, got, want)
 				}
@@ -436,7 +457,7 @@ func TestNothingEntersBehindTheBackOfTake(t *testing.T) {
 	}
 	out := map[string]bool{}
 	takeAll := func() {
-		rs, _ := l.Take(only(0, 1, 2))
+		rs, _ := l.Take(only(0, 1, 2), 0)
 		for _, r := range rs {
 			out[r.Key] = true
 		}
@@ -483,7 +504,7 @@ func BenchmarkTake(b *testing.B) {
 				l.Give(set)
 				fill()
 				b.StartTimer()
-				l.Take(set)
+				l.Take(set, 0)
 			}
 		})
 	}

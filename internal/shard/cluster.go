@@ -139,7 +139,7 @@ func (st *Store) move(c *cluster.Change) {
 	if from == nil {
 		return // what waited for an owner waits in the outbox
 	}
-	rs, ps := from.Ledger.Take(c.Slots)
+	rs, ps := from.Ledger.Take(c.Slots, st.Clock.Now())
 	m := from.movedClock()
 	for i := range rs {
 		from.departs(&rs[i], m)
