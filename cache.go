@@ -125,8 +125,12 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 			o(c)
 		}
 	}
+	c.refuse(p.ReplicaReads && !client.opts.ReplicaReads && !client.opts.MemoryOnly, "Policy.ReplicaReads: no replica is read from; set Options.ReplicaReads too")
 	if err := errors.Join(append(c.faults, p.validate(), codecFault(c.codec))...); err != nil {
 		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
+	}
+	if p.ReplicaReads {
+		c.keys.ReadReplicas(p.MaxStaleness)
 	}
 	var err error
 	if c.id, c.l1, err = client.register(name, c, p); err != nil {
@@ -297,6 +301,8 @@ func (c *Client) vouches(it *local.Item, src Source, now int64) bool {
 		return !it.Cover.Over()
 	case SourceMemory:
 		return c.opts.MemoryOnly || it.Cover.Covers(now)
+	case SourceReplica:
+		return it.Cover.Covers(now)
 	}
 	return c.opts.MemoryOnly
 }

@@ -20,10 +20,12 @@ const (
 	SourceRedis
 	// SourceLoader is the loader that the caller gave.
 	SourceLoader
+	// SourceReplica is a replica of the Redis master: see Options.ReplicaReads.
+	SourceReplica
 )
 
 func (s Source) String() string {
-	return name(int(s), "none", "memory", "redis", "loader")
+	return name(int(s), "none", "memory", "redis", "loader", "replica")
 }
 
 // MarshalText writes the name, for JSON.
@@ -37,12 +39,15 @@ type Entry[V any] struct {
 	// told: what Redis holds is dated by the class's TTL, and an entry written
 	// with a TTL of its own counts from when this process read it.
 	Age time.Duration
+	// Behind is for an answer of a replica: whatever the master had acknowledged that
+	// long ago, or longer, is in it. It is zero for any other answer.
+	Behind time.Duration
 	// Fresh is true within the TTL. A stale entry is served only where the
 	// policy allows it and nothing better can be had.
 	Fresh bool
 	// Coherent: no master had taken anything newer a second ago. The invalidation
-	// feed vouches for what memory holds; what Redis has just answered needs no
-	// feed, only the proof that its master was the only one.
+	// feed vouches for what memory holds and for what a replica has answered; what the
+	// master has just answered needs no feed, only the proof that it was the only one.
 	Coherent bool
 	// Cause says why the answer is not the normal one: the outage or the
 	// loader's error behind a value from memory. It is nil in normal service.

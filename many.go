@@ -252,7 +252,9 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer
 	found := c.keys.ReadMany(ctx, full, c.policy.ReadTimeout)
 	c.askDeleted(ctx, func(i int) string { return fs[i].Key() }, found)
 	for i, a := range found {
-		as[i] = c.understood(a, fs[i].Data.mark)
+		if as[i] = c.understood(a, fs[i].Data.mark); as[i].again {
+			as[i] = c.consultMaster(ctx, fs[i].Key(), fs[i].Data.mark)
+		}
 	}
 	return as
 }

@@ -40,6 +40,12 @@ type Options struct {
 	// most 64, or one DNS name with several addresses. The other nodes are found through
 	// them. DB must be 0.
 	ClusterNodes []string
+	// ReplicaReads lets replicas answer reads of classes whose Policy.ReplicaReads is
+	// set, in Sentinel and Cluster mode. It keeps a connection to each replica.
+	ReplicaReads bool
+	// Zone is where this process runs, by the name that the servers have in
+	// availability-zone (Valkey 8). Replicas there are asked first. Default: any.
+	Zone string
 	// Username and Password log in; PasswordFile is read at every connection,
 	// so a rotated password is picked up without a restart.
 	Username     string
@@ -159,6 +165,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// maxZone bounds Zone, in bytes.
+const maxZone = 256
+
 // maxSeeds bounds ClusterNodes: it is how many the search for a Cluster looks at.
 const maxSeeds = 64
 
@@ -223,6 +232,9 @@ func (o Options) validate() error {
 	}
 	fault(o.MemoryBytes < 0, "MemoryBytes %d: want a positive number", o.MemoryBytes)
 	fault(o.MaxValueBytes < 0 || o.MaxValueBytes > 512<<20, "MaxValueBytes %d: want between 1 and %d", o.MaxValueBytes, 512<<20)
+	fault(o.ReplicaReads && o.mode() == health.ModeStandalone, "ReplicaReads: the replicas of a single server are not known here; give Sentinels or ClusterNodes, or leave it off")
+	fault(o.Zone != "" && !o.ReplicaReads, "Zone: it is for reads from replicas; set ReplicaReads too")
+	fault(len(o.Zone) > maxZone, "Zone: %d bytes, at most %d", len(o.Zone), maxZone)
 	fault(o.OutboxEntries < 0, "OutboxEntries %d: want a positive number", o.OutboxEntries)
 	fault(o.OutboxBytes < 0, "OutboxBytes %d: want a positive number", o.OutboxBytes)
 	fault(o.RingBytes < 0, "RingBytes %d: want a positive number; RingAge Never keeps none", o.RingBytes)
@@ -313,7 +325,7 @@ func (o Options) shardConfig(secrets passwords, files keyFiles, process string) 
 		TLS: o.TLS, TLSNow: tlsNow(files.redis),
 		MasterName: o.MasterName, Sentinels: o.Sentinels, SentinelUsername: o.SentinelUsername,
 		SentinelPasswordFile: o.SentinelPasswordFile, SentinelTLS: o.SentinelTLS, SentinelTLSNow: tlsNow(files.sentinels),
-		ClusterNodes: o.ClusterNodes, AddressMap: o.AddressMap,
+		ClusterNodes: o.ClusterNodes, AddressMap: o.AddressMap, ReplicaReads: o.ReplicaReads, Zone: o.Zone,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, CloseTimeout: o.CloseTimeout,
 		MaxValueBytes: o.MaxValueBytes, OutboxEntries: o.OutboxEntries, OutboxBytes: o.OutboxBytes,
 		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,

@@ -24,6 +24,9 @@ const (
 	MaxRingAge = 5 * time.Minute
 	// MaxVersion bounds Policy.Version.
 	MaxVersion = 1_000_000
+	// MinMaxStaleness and MaxMaxStaleness bound Policy.MaxStaleness.
+	MinMaxStaleness = 200 * time.Millisecond
+	MaxMaxStaleness = time.Minute
 )
 
 // OutageReads says what a class may answer from memory while Redis is away.
@@ -88,6 +91,12 @@ type Policy struct {
 	// only. Default not at all.
 	NegativeTTL time.Duration
 
+	// ReplicaReads lets replicas answer reads: see Options.ReplicaReads, which must be
+	// on. MaxStaleness is how old the answer of a replica may be while there is a
+	// master: whatever the master had acknowledged that long ago is in it. Default 1 s.
+	ReplicaReads bool
+	MaxStaleness time.Duration
+
 	// ReadTimeout and WriteTimeout bound one question to Redis. Default: those
 	// of Options.
 	ReadTimeout  time.Duration
@@ -128,6 +137,9 @@ func (p Policy) withDefaults(o Options) Policy {
 	p.L1TTL = off(or(p.L1TTL, max(0, min(5*time.Second, p.TTL))))
 	p.Stale = off(p.Stale)
 	p.NegativeTTL = off(p.NegativeTTL)
+	if p.ReplicaReads {
+		p.MaxStaleness = or(p.MaxStaleness, time.Second)
+	}
 	if p.OutageLoadRate == 0 {
 		p.OutageLoadRate = 100
 	}
@@ -149,6 +161,8 @@ func (p Policy) validate() error {
 	fault(p.ReadTimeout <= 0, "Policy.ReadTimeout %v: want a positive duration", p.ReadTimeout)
 	fault(p.WriteTimeout <= 0, "Policy.WriteTimeout %v: want a positive duration", p.WriteTimeout)
 	fault(p.LoadTimeout <= 0, "Policy.LoadTimeout %v: want a positive duration", p.LoadTimeout)
+	fault(!p.ReplicaReads && p.MaxStaleness != 0, "Policy.MaxStaleness %v: it is for reads from replicas; set ReplicaReads too", p.MaxStaleness)
+	fault(p.ReplicaReads && (p.MaxStaleness < MinMaxStaleness || p.MaxStaleness > MaxMaxStaleness), "Policy.MaxStaleness %v: want between %v and %v", p.MaxStaleness, MinMaxStaleness, MaxMaxStaleness)
 	fault(p.OutageLoadRate < NoLoads, "Policy.OutageLoadRate %d: want loads a second, NoLoads or UnlimitedLoads", p.OutageLoadRate)
 	fault(p.OutageReads > RefuseReads, "Policy.OutageReads %v", p.OutageReads)
 	fault(p.OutageWrites > RefuseWrites, "Policy.OutageWrites %v", p.OutageWrites)

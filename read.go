@@ -184,16 +184,24 @@ type answer[V any] struct {
 	apart  bool        // its slot moves, and not the master has answered
 	lost   bool        // Redis has no value, since it has lost data
 	err    error
+	sent   int64 // of a replica: when it was sure to have everything
+	again  bool  // what a replica has is no value: the master is to be asked
 	away   error // there is no master: the key waits in the outbox to be deleted
 }
 
 // conclude settles the flight by what Redis said, or starts a load that will.
 func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
 	key, now := f.Key(), c.client.store.Clock.Now()
+	if a.source == SourceReplica && time.Duration(now-a.sent) > c.policy.MaxStaleness { // this process was stopped
+		a = c.consultMaster(ctx, key, f.Data.mark)
+	}
 	switch {
 	case a.it != nil:
 		f.Keep(func() { c.put(key, a.it) })
 		e := c.entry(a.it, a.source, now, nil)
+		if a.source == SourceReplica {
+			e.Behind = time.Duration(now - a.sent)
+		}
 		// Else this process was stopped with the answer in its socket, or another master
 		// has been reached meanwhile, whose proofs say nothing of the one that answered.
 		e.Coherent = e.Coherent && now-f.Data.at <= shard.LeaseTerm && !f.Data.mark.Over() && !a.apart && (a.source != SourceRedis || f.Data.mark.Alone(now))
@@ -213,7 +221,21 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
-	a := c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout)
+	a := c.heeded(ctx, key, m, c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout))
+	if a.again {
+		a = c.consultMaster(ctx, key, m)
+	}
+	return a
+}
+
+// consultMaster is consult without replicas.
+func (c *Cache[V]) consultMaster(ctx context.Context, key string, m shard.Mark) answer[V] {
+	return c.heeded(ctx, key, m, c.keys.ReadMaster(ctx, c.full(key), c.policy.ReadTimeout))
+}
+
+// heeded is what an answer means, once it is known whether a value that is not there was
+// deleted.
+func (c *Cache[V]) heeded(ctx context.Context, key string, m shard.Mark, a shard.Answer) answer[V] {
 	if a.Missing() && c.keys.Bereft(key) {
 		as := []shard.Answer{a}
 		c.askDeleted(ctx, func(int) string { return key }, as)
@@ -245,9 +267,14 @@ func (c *Cache[V]) understood(a shard.Answer, m shard.Mark) answer[V] {
 
 func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
 	value, err := decode(c.codec, a.Data)
-	if err != nil {
+	switch {
+	case err != nil && a.Replica:
+		return answer[V]{again: true}
+	case err != nil:
 		c.undecodable()
 		return answer[V]{junk: shard.Sum(a.Data), missed: a.Asked}
+	case a.Replica:
+		return c.fromReplica(value, a, m)
 	}
 	asked := c.client.store.Clock.At(a.Asked.At) // not when it was answered: this process may have been stopped since
 	ttl, age := a.Left, time.Duration(0)
@@ -261,6 +288,24 @@ func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
 		it.Cover, it.End = m.Cover(), local.End(a.End)
 	}
 	return answer[V]{it: it, source: SourceRedis, apart: a.Apart}
+}
+
+// fromReplica is the answer of a replica. Where nothing covers it, it is as old as the
+// replica was sure to be.
+func (c *Cache[V]) fromReplica(value V, a shard.Answer, m shard.Mark) answer[V] {
+	now, ttl, age := c.client.store.Clock.Now(), a.Left, time.Duration(0)
+	if ttl < 0 {
+		ttl = c.policy.TTL
+	} else {
+		age = max(0, c.policy.TTL-ttl)
+	}
+	it := c.newItem(value, now, age, ttl)
+	it.AskAfter = min(it.AskAfter, a.Sent+int64(c.policy.L1TTL))
+	it.Cover, it.End = m.Cover(), local.End(a.End)
+	if a.Away {
+		it = distrusted(it)
+	}
+	return answer[V]{it: it, source: SourceReplica, sent: a.Sent}
 }
 
 // fromOutbox is the answer of a write that waits. Where it has no value, and is no
@@ -350,6 +395,7 @@ func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], caus
 		f.Settle(Entry[V]{}, ErrNotFound)
 	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || l.load == nil):
 		f.Settle(c.entry(it, SourceMemory, now, cause), nil)
+	case c.copied(ctx, f, cause):
 	case l.load == nil:
 		f.Settle(Entry[V]{}, unavailable)
 	case !c.allowed(l):
@@ -357,6 +403,28 @@ func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], caus
 	default:
 		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
 	}
+}
+
+// copied concludes a flight with what a replica has, while there is no master. It is as
+// old as it is; memory holds it for as long as there is none.
+func (c *Cache[V]) copied(ctx context.Context, f *keyFlight[V], cause error) bool {
+	if c.keys.Connected(f.Key()) {
+		return false
+	}
+	a, ok := c.keys.ReadCopy(ctx, c.full(f.Key()), c.policy.ReadTimeout)
+	if !ok {
+		return false
+	}
+	got := c.understood(a, f.Data.mark)
+	if got.it == nil {
+		return false
+	}
+	now := c.client.store.Clock.Now()
+	f.Keep(func() { c.put(f.Key(), got.it) })
+	e := c.entry(got.it, SourceReplica, now, cause)
+	e.Behind, e.Coherent = time.Duration(now-got.sent), false
+	f.Settle(e, nil)
+	return true
 }
 
 var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an outage")

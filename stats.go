@@ -90,7 +90,7 @@ func (c *Client) countRead(op stats.Op, src Source, fresh bool, err error) {
 		c.requests.add(op, stats.TierNone, stats.ResultMiss)
 	case err != nil:
 		c.requests.add(op, stats.TierNone, stats.ResultError)
-	case src == SourceRedis:
+	case src == SourceRedis, src == SourceReplica:
 		c.requests.add(op, stats.TierL2, stats.ResultHit)
 	case !fresh:
 		c.requests.add(op, stats.TierL1, stats.ResultStale)

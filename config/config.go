@@ -90,6 +90,7 @@ func read(environ []string, f files) (Config, error) {
 	r := newReader(environ, f)
 	r.parseAll()
 	cfg := Config{Redis: r.redis(), Server: r.server(), Policy: r.policy()}
+	cfg.Policy.ReplicaReads = cfg.Redis.ReplicaReads
 	if len(r.faults) > 0 {
 		return Config{}, r.faults.sorted()
 	}

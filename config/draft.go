@@ -27,6 +27,8 @@ type draft struct {
 	sentinelPasswordFile string
 	addressMap           map[string]string
 	clusterNodes         []string
+	replicaReads         bool
+	zone                 string
 
 	tls           bool
 	sentinelTLS   *bool

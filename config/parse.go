@@ -33,6 +33,16 @@ func maybe[T any](parse func(string) (T, []problem)) func(string) (*T, []problem
 
 func text(v string) (string, []problem) { return v, nil }
 
+// maxZone bounds REDIS_ZONE, in bytes.
+const maxZone = 256
+
+func zone(v string) (string, []problem) {
+	if len(v) > maxZone {
+		return "", wrong(v[:32], "is too long", "give the availability-zone of your servers, at most 256 bytes")
+	}
+	return v, nil
+}
+
 func secret(v string) (evercache.Secret, []problem) { return evercache.Secret(v), nil }
 
 func boolean(v string) (bool, []problem) {

@@ -119,6 +119,7 @@ func (r *reader) chooseMode(o *evercache.Options) {
 	if r.sentinelEnabled {
 		r.useSentinel(o)
 	}
+	r.useReplicas(o)
 	if len(o.Sentinels) > 0 || len(o.ClusterNodes) > 0 {
 		o.AddressMap = r.addressMap
 		r.noteOtherServer()
@@ -127,6 +128,20 @@ func (r *reader) chooseMode(o *evercache.Options) {
 	o.Addr = joinPort(r.host, r.port)
 	if r.set("REDIS_ADDRESS_MAP") && !r.sentinelEnabled {
 		r.unused = append(r.unused, "REDIS_ADDRESS_MAP: a single server is dialled as it is written.")
+	}
+}
+
+// useReplicas turns reads from replicas on, where they are known.
+func (r *reader) useReplicas(o *evercache.Options) {
+	switch {
+	case r.zone != "" && !r.replicaReads && !r.bad["REDIS_REPLICA_READS"]:
+		r.fault("REDIS_ZONE", "is for reads from replicas, which are off", "set REDIS_REPLICA_READS=true too, or leave it out")
+	case !r.replicaReads:
+	case len(o.Sentinels) > 0 || len(o.ClusterNodes) > 0:
+		o.ReplicaReads, o.Zone = true, r.zone
+	case r.sentinelEnabled || r.bad["REDIS_CLUSTER_NODES"]: // what is wrong there is told
+	default:
+		r.fault("REDIS_REPLICA_READS", "the replicas of a single server are not known here", "give REDIS_SENTINEL_ENABLED=true with REDIS_SENTINELS, or REDIS_CLUSTER_NODES, or leave it out")
 	}
 }
 

@@ -208,3 +208,21 @@ func TestAddressMapFaults(t *testing.T) {
 		`REDIS_ADDRESS_MAP: "e" has no port; write host:port, an IPv6 address in brackets: [::1]:26379`,
 		`REDIS_ADDRESS_MAP: "h:x" has a bad port; give a port from 1 to 65535`)
 }
+
+func TestReplicasAreReadFromWhereTheyAreKnown(t *testing.T) {
+	const on, zone = "REDIS_REPLICA_READS=true", "REDIS_ZONE=eu-1a"
+	for _, env := range [][]string{{sentinelOn, masterIs, three, on, zone}, {"REDIS_CLUSTER_NODES=n1:6379", on, zone}} {
+		if cfg := accept(t, env...); !cfg.Redis.ReplicaReads || cfg.Redis.Zone != "eu-1a" || !cfg.Policy.ReplicaReads {
+			t.Errorf("%v: %v, zone %q, policy %v", env, cfg.Redis.ReplicaReads, cfg.Redis.Zone, cfg.Policy.ReplicaReads)
+		}
+	}
+	if cfg := accept(t, sentinelOn, three, on); cfg.Redis.ReplicaReads || cfg.Policy.ReplicaReads {
+		t.Error("an incomplete Sentinel configuration has replicas to be read from")
+	}
+	expectLines(t, refuse(t, on),
+		"REDIS_REPLICA_READS: the replicas of a single server are not known here; give REDIS_SENTINEL_ENABLED=true with REDIS_SENTINELS, or REDIS_CLUSTER_NODES, or leave it out")
+	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", zone),
+		"REDIS_ZONE: is for reads from replicas, which are off; set REDIS_REPLICA_READS=true too, or leave it out")
+	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", on, "REDIS_ZONE="+strings.Repeat("z", 257)),
+		`REDIS_ZONE: "`+strings.Repeat("z", 32)+`" is too long; give the availability-zone of your servers, at most 256 bytes`)
+}

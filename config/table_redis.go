@@ -129,6 +129,19 @@ var sentinelSettings = []setting{
 	},
 }
 
+var replicaSettings = []setting{
+	{
+		name: "REDIS_REPLICA_READS", group: "Reads from replicas", def: "false", example: "true",
+		meaning: "Let replicas answer reads, with what is at most a second old. For Sentinel and Cluster mode; with a single server it is a fault. See [the guide](guide/replica-reads.md).",
+		parse:   to(func(d *draft) *bool { return &d.replicaReads }, boolean),
+	},
+	{
+		name: "REDIS_ZONE", group: "Reads from replicas", unset: "any", example: "eu-west-1a",
+		meaning: "Where this process runs, by the name that the servers have in `availability-zone` (Valkey 8); at most 256 bytes. Replicas there are asked first. Without `REDIS_REPLICA_READS=true` it is a fault.",
+		parse:   to(func(d *draft) *string { return &d.zone }, zone),
+	},
+}
+
 var clusterSettings = []setting{
 	{
 		name: "REDIS_CLUSTER_NODES", group: "Cluster", unset: "none", example: "node-1:6379,node-2:6379,node-3:6379",

@@ -49,6 +49,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e.state(h, s)
 	e.outbox(h, s)
 	e.recovery(h)
+	if s.Replicas != nil {
+		e.replicas(*s.Replicas)
+	}
 	if h.Sentinel != nil && s.Sentinel != nil {
 		e.sentinel(*h.Sentinel, *s.Sentinel)
 	}
@@ -68,6 +71,13 @@ func (e emitter) requests(s stats.Snapshot) {
 	e.counter(descEncodeFailures, float64(s.EncodeFailures))
 	e.counter(descLogDropped, float64(s.LogDropped))
 	e.counter(descEventsDropped, float64(s.EventsDropped))
+}
+
+func (e emitter) replicas(s stats.Replicas) {
+	e.counter(descReplicaReads, float64(s.Answered))
+	for reason, n := range s.Refused {
+		e.counter(descReplicaRefused, float64(n), reason)
+	}
 }
 
 func (e emitter) memory(s stats.Snapshot) {

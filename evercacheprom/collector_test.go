@@ -62,6 +62,7 @@ func counters() fake {
 		StateTransitions: map[stats.Transition]uint64{{From: "degraded", To: "recovering"}: 1},
 		Degraded:         90 * time.Second,
 		CircuitOpened:    map[string]uint64{"errors": 0, "slow": 1},
+		Replicas:         &stats.Replicas{Answered: 7, Refused: map[string]uint64{"lagging": 2, "nil": 1}},
 		Sentinel: &stats.Sentinel{
 			FailoversByCause: map[string]uint64{"failure": 1, "planned": 0},
 			Blackouts:        h,

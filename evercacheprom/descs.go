@@ -38,6 +38,9 @@ var (
 	descRedisDials    = desc("redis_dials_total", "Attempts to connect to Redis, by result.", "result")
 	descRedisUp       = desc("redis_up", "1 while a verified master answers.")
 
+	descReplicaReads   = desc("replica_reads_total", "Keys that replicas have answered; absent unless they are read from.")
+	descReplicaRefused = desc("replica_reads_refused_total", "Keys that replicas were to answer and the master was asked for, by reason; absent unless they are read from.", "reason")
+
 	descCircuitOpen   = desc("circuit_open", "1 while requests are kept away from Redis.")
 	descCircuitOpened = desc("circuit_opened_total", "Times that requests began to be kept away from Redis, by cause.", "cause")
 

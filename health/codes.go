@@ -24,6 +24,7 @@ const (
 	CodeRedisOld                = "redis-old"                 // Redis is older than 6.2
 	CodeRedisOOM                = "redis-oom"                 // Redis has reached maxmemory and refuses writes
 	CodeRedisReplica            = "redis-replica"             // The configured server is a replica, not a master
+	CodeRedisReplicaReads       = "redis-replica-reads"       // Replicas that reads were to use answer nothing of use
 	CodeRedisScriptsForbidden   = "redis-scripts-forbidden"   // Redis does not allow scripts
 	CodeRedisSlow               = "redis-slow"                // Redis answers too slowly to be used
 	CodeRedisTimeout            = "redis-timeout"             // Redis accepts connections but does not answer in time

@@ -44,6 +44,9 @@ type Snapshot struct {
 	// Sentinel is nil outside Sentinel mode.
 	Sentinel *Sentinel
 
+	// Replicas is nil where replicas are not read from.
+	Replicas *Replicas
+
 	OutboxReplayed   uint64
 	OutboxExpired    uint64 // kept writes whose TTL ran out: their keys are deleted at the master
 	OutboxRejected   uint64 // kept writes that the master will never take: their keys are deleted there
@@ -71,6 +74,15 @@ type Sentinel struct {
 	FailoversByCause map[string]uint64 // ended ones: failure, planned, manual
 	Blackouts        Histogram         // how long callers had no master in each
 	Events           map[string]uint64 // what the sentinels published, by channel
+}
+
+// Replicas counts keys that reads have asked replicas for.
+type Replicas struct {
+	Answered uint64
+	// Refused are those for which the master was asked then, by reason: none (no replica
+	// can be asked), moving (the key's slot moves), lagging, older_epoch, unknown,
+	// own_write, announced, nil, ended, long, useless, forbidden, no_clock, error.
+	Refused map[string]uint64
 }
 
 // Tombstones are those that this process has left in Redis and that still live

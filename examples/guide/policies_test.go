@@ -73,6 +73,32 @@ func Example_twentyLines() {
 	_ = run // it would wait for sentinels that are not there
 }
 
+// Reads from replicas.
+func Example_replicas() {
+	ctx := context.Background()
+	run := func() error {
+		client, err := evercache.Open(ctx, evercache.Options{
+			Sentinels:    []string{"sentinel-1:26379", "sentinel-2:26379", "sentinel-3:26379"},
+			MasterName:   "mymaster",
+			ReplicaReads: true,
+			Zone:         "eu-west-1a",
+		})
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+
+		catalogue, err := evercache.NewCache[Product](client, "catalogue", evercache.Policy{
+			TTL:          10 * time.Minute,
+			ReplicaReads: true,
+			MaxStaleness: 500 * time.Millisecond,
+		})
+		_ = catalogue
+		return err
+	}
+	_ = run // it would wait for sentinels that are not there
+}
+
 func Example_session() {
 	ctx, id := context.Background(), "s1"
 	client := open()

@@ -49,6 +49,9 @@ func (a *api) getKey(w http.ResponseWriter, q *request) *apiError {
 	h.Set("Cache-Control", "no-store") // we are the cache; a second one would not hear of changes
 	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
 	h.Set("Evercache-Source", e.Source.String())
+	if e.Source == evercache.SourceReplica {
+		h.Set("Evercache-Behind", strconv.FormatFloat(e.Behind.Seconds(), 'f', 3, 64))
+	}
 	h.Set("Evercache-Fresh", strconv.FormatBool(e.Fresh))
 	h.Set("Evercache-Coherent", strconv.FormatBool(e.Coherent))
 	h.Set("Age", strconv.FormatInt(max(0, int64(e.Age/time.Second)), 10))

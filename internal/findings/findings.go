@@ -36,6 +36,9 @@ type Input struct {
 	// Cluster is what is seen of a Cluster; zero outside Cluster mode.
 	Cluster Cluster
 
+	// Replicas are those that reads were to use and cannot.
+	Replicas []Replica
+
 	Tombstones stats.Tombstones
 	MaxMemory  uint64 // of Redis, in bytes; 0: none, or not known
 
@@ -70,6 +73,7 @@ func Of(in Input) []health.Finding {
 		sentinels,
 		set(r.Sentinel),
 		cluster,
+		replicaReads(in.Replicas),
 		kept,
 		recovery(r, in.ResetAt, in.Now),
 		rollback(in.Rollback, r.Recovery, in.Now),

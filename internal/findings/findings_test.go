@@ -53,6 +53,7 @@ func every() (fs []health.Finding) {
 		Missing: []Command{{Name: "TIME"}, {Name: "HGETALL", Forbidden: true}}, Puzzled: io.EOF, TooLong: io.EOF, Apart: true,
 		Evicts: "allkeys-lru", Version: "5.0.14", Before6_0: true, Before6_2: true,
 	}})
+	add(Input{Now: now, Replicas: []Replica{{Addr: "n2:1", Reason: "it lags"}}})
 	bad := health.SentinelNode{Addr: "s1:1", Tilt: true, Differs: true, Names: "n2:1"}
 	alone := health.SentinelNode{Addr: "s2:1", Differs: true, Alone: []string{"n9:1", "n8:1", "n7:1", "n6:1"}}
 	for _, set := range []*health.Sentinel{

@@ -15,7 +15,7 @@ type Value struct {
 }
 
 // CommandNames are the names under which commands are counted.
-var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "info", "raw"}
+var CommandNames = []string{"get", "get_large", "mget", "set", "set_nx", "pexpire", "batch", "scan", "unlink", "heartbeat", "delete", "fill", "replay", "life", "info", "raw", "replica_get"}
 
 // MaxBatch is how many keys go into one pipeline.
 const MaxBatch = 128

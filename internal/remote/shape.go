@@ -51,17 +51,25 @@ type places struct {
 // take waits for a place until ctx ends.
 func (w *wire) take(ctx context.Context) error {
 	for {
-		if w.conn.waits(time.Now()) == 0 { // everything has been answered
-			w.places.left.Store(0)
-		}
-		if w.places.kept.Add(1)+w.places.left.Load() <= w.places.most {
+		if w.enter() {
 			return nil
 		}
-		w.places.kept.Add(-1)
 		if Pause(ctx, time.Millisecond) != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// enter is take for somebody who does not wait.
+func (w *wire) enter() bool {
+	if w.conn.waits(time.Now()) == 0 { // everything has been answered
+		w.places.left.Store(0)
+	}
+	if w.places.kept.Add(1)+w.places.left.Load() <= w.places.most {
+		return true
+	}
+	w.places.kept.Add(-1)
+	return false
 }
 
 // leave gives the place back, once there is an answer.

@@ -42,7 +42,7 @@ func (sh *Shard) heartbeatPace() time.Duration {
 	switch {
 	case sh.Barriers.Awaited():
 		return heartbeatWaited
-	case sh.Ledger.Unconfirmed() > 0:
+	case sh.Ledger.Unconfirmed() > 0 || sh.copiesWanted():
 		return heartbeatUnconfirmed
 	}
 	return heartbeatEvery

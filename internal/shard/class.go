@@ -16,6 +16,7 @@ type Class struct {
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
 	listener Listener
+	most     int64        // how old an answer of a replica may be; 0: none is asked
 	longest  atomic.Int64 // life that anybody has noted, as it was known last
 }
 

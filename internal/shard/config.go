@@ -40,6 +40,9 @@ type Config struct {
 	SentinelTLSNow       TLSSource
 	AddressMap           map[string]string // of Sentinel and Cluster mode
 
+	ReplicaReads bool   // of classes that want it
+	Zone         string // whose replicas are asked first; "": any
+
 	DialTimeout, ReadTimeout, WriteTimeout time.Duration
 	CloseTimeout                           time.Duration // packages that build on the client end within it
 

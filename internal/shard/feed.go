@@ -22,6 +22,8 @@ type feed struct {
 
 	Flushes atomic.Uint64
 
+	fresh func() // called before a cover takes effect, while there is a master; nil: nobody is
+
 	mu       sync.Mutex // guards what follows; held while covers and leases change
 	proofs   proofs
 	why      error  // why the master does not announce changes
@@ -39,13 +41,23 @@ func NewFeed() *feed {
 func (f *feed) Begin(on bool, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.why = why
-	f.proofs = proofs{on: on, since: f.proofs.since}
+	f.follow(on, why)
 	f.begin()
 }
 
 // end says that there is no master to hear.
-func (f *feed) end() { f.Begin(false, nil) }
+func (f *feed) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.follow(false, nil)
+	f.cease()
+}
+
+// follow notes another master, or none; the caller holds mu.
+func (f *feed) follow(on bool, why error) {
+	f.why = why
+	f.proofs = proofs{on: on, since: f.proofs.since}
+}
 
 // Silent says that the feed has not been heard for longer than the lease.
 func (f *feed) Silent() {
@@ -74,6 +86,14 @@ func (f *feed) parted() {
 
 // begin ends the present cover and makes another; the caller holds mu.
 func (f *feed) begin() {
+	if f.fresh != nil {
+		f.fresh()
+	}
+	f.cease()
+}
+
+// cease ends the present cover; the caller holds mu.
+func (f *feed) cease() {
 	f.epochs++
 	f.cover.Swap(new(cover.Cover)).End()
 	f.settle()
@@ -185,6 +205,7 @@ func (sh *Shard) invalidated(keys []string, all bool) {
 		}
 		if k := sh.ClassOf(key); k != nil {
 			sh.heard.announce(key)
+			sh.changedElsewhere(key)
 			k.listener.Changed(key, deleted)
 			if !deleted {
 				sh.changedByOther(key)
@@ -204,7 +225,7 @@ func (sh *Shard) Hear(ctx context.Context, n *remote.Node) {
 	for ctx.Err() == nil {
 		sh.trackAll(n)
 		asked := sh.Clock.Now()
-		if n.PingFeed(ctx, HearEach) == nil {
+		if sh.askFeed(ctx, n) == nil {
 			before, last = last, asked
 		}
 		if before != 0 {

@@ -93,6 +93,7 @@ func (sh *Shard) trackOn(n *remote.Node, k *Class) {
 	sh.listeningMu.Lock()
 	defer sh.listeningMu.Unlock()
 	if sh.Listening.node == n {
+		sh.beginCopies() // what changed before was not announced
 		sh.hears.set(k, true)
 	}
 }

@@ -55,7 +55,9 @@ func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
 	if err := f.class.note(ctx, f.shard, f.node, f.class.ttl, false, f.class.limit); err != nil {
 		return false, err
 	}
-	return f.node.Fill(ctx, f.what, f.class.limit)
+	stored, err = f.node.Fill(ctx, f.what, f.class.limit)
+	f.shard.wrote(f.what.Key, f.shard.Ledger.Next())
+	return stored, err
 }
 
 // Undo takes it back, unless the key has been written since.
@@ -65,6 +67,7 @@ func (f *Fill) Undo(ctx context.Context) {
 	w.Lo, _ = f.node.ServerTime(f.sent)
 	_, w.Hi = f.node.ServerTime(time.Now())
 	_, _ = f.node.Replay(ctx, []remote.Replay{w}, f.class.limit)
+	sh.wrote(key, sh.Ledger.Next())
 }
 
 // Holds asks the master whether it holds what was stored. false: it does not, or there

@@ -31,6 +31,7 @@ func (st *Store) Health() findings.Input {
 	default:
 		in.Master = st.sayings(shards)
 	}
+	in.Replicas = st.troubledReplicas()
 	in.Report.Cluster, in.Cluster = st.clusterHealth(), st.clusterSeen()
 	return in
 }
@@ -86,6 +87,7 @@ func (st *Store) Stats(s *stats.Snapshot) {
 	s.RedisDurations = st.Redis.Durations.Snapshot()
 	s.RedisDials = st.Redis.Dials.Snapshot()
 	s.Sentinel = st.sentinelStats()
+	s.Replicas = st.replicaStats()
 	s.CircuitOpen = !up && st.reached.Load()
 	s.CircuitOpened = st.Redis.Opened.Snapshot()
 	s.OutboxReplayed = st.replayed.Load()

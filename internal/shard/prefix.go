@@ -52,6 +52,7 @@ func (k *Class) prefixNow(prefix string) outbox.Prefix {
 
 // Send deletes the keys, and returns how many there were.
 func (d *PrefixDelete) Send(ctx context.Context) (n int, o Outcome, err error) {
+	defer func() { d.class.st.prefixSent(err) }()
 	if d.class.st.clustered() {
 		return d.everywhere(ctx)
 	}

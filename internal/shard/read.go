@@ -32,6 +32,9 @@ type Answer struct {
 	Useless string
 	TooLong bool
 
+	Replica bool  // a replica has answered, and not the master
+	Sent    int64 // of a replica: when it was sure to have everything, in the client's time
+
 	Asked Asked // the master; zero: there was none
 	Apart bool  // its slot moves, and not the master has answered: nothing covers that
 	Away  bool  // there is no master, and there should be one
@@ -73,6 +76,27 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	if node == nil {
 		return k.nobody()
 	}
+	a, ok, ctx, limit := k.fromReplica(ctx, sh, node, full, limit)
+	if ok {
+		return a
+	}
+	return k.readMaster(ctx, sh, node, full, limit)
+}
+
+// ReadMaster is Read of the master, whatever the class is allowed.
+func (k *Class) ReadMaster(ctx context.Context, full string, limit time.Duration) Answer {
+	sh := k.st.of(full)
+	node := sh.Node.Load()
+	if a, ok := k.waiting(sh, node, full); ok {
+		return a
+	}
+	if node == nil {
+		return k.nobody()
+	}
+	return k.readMaster(ctx, sh, node, full, limit)
+}
+
+func (k *Class) readMaster(ctx context.Context, sh *Shard, node *remote.Node, full string, limit time.Duration) Answer {
 	asked := sh.askedNow(node)
 	v, err := node.Get(ctx, full, limit)
 	if k.st.clustered() && remote.KindOf(err).Unserved() {
@@ -111,6 +135,7 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 			ask, index = append(ask, key), append(index, i)
 		}
 	}
+	ask, index, ctx, limit = k.manyFromReplica(ctx, part.shard, node, ask, index, limit, as)
 	if len(ask) == 0 {
 		return
 	}
@@ -127,7 +152,7 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 
 // Missing reports that the master has said that there is no value.
 func (a *Answer) Missing() bool {
-	return !a.Found && !a.Waits && a.Err == nil && a.Useless == "" && !a.Asked.At.IsZero()
+	return !a.Found && !a.Waits && a.Err == nil && a.Useless == "" && !a.Asked.At.IsZero() && !a.Replica
 }
 
 // AskDeleted asks which of the keys, MaxBatch at most, somebody has deleted of late.

@@ -40,6 +40,7 @@ type Shard struct {
 	// What is owed to it.
 	Ledger   *outbox.Ledger // writes that it has taken, for as long as it could lose them
 	Barriers *barriers
+	replicas *replicas     // to be read from; nil: none are
 	wake     chan struct{} // the replayer's
 	batches  batches       // of the replay, whose goroutine alone uses it
 	dataset  datasets
@@ -65,6 +66,8 @@ func newShard(st *Store) *Shard {
 		undone:    newUndone(),
 		Feed:      NewFeed(),
 	}
+	sh.replicas = newReplicas(o.ReplicaReads)
+	sh.Feed.fresh = sh.beginCopies
 	changed := make(chan struct{})
 	sh.nodeChanged.Store(&changed)
 	return sh
@@ -75,6 +78,9 @@ func (sh *Shard) run(goes func(func(context.Context))) {
 	goes(sh.replay)
 	goes(sh.watchOwn)
 	goes(sh.watchEvictions)
+	if sh.replicas != nil {
+		goes(sh.keepReplicas)
+	}
 }
 
 // cause is why the master is not in use, or nil while it is.

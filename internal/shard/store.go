@@ -57,6 +57,7 @@ type Store struct {
 	tombs       Tombs
 	others      others
 
+	copies  copyCounts // what replicas have answered
 	heard   *heard
 	Scripts *scripts
 	classes sync.Map // by name
@@ -87,6 +88,7 @@ func New(o Config, clock *clock.Clock) *Store {
 		Outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		kept:      map[string][]byte{},
 		Locks:     keylock.New(),
+		copies:    newCopyCounts(),
 		heard:     newHeard(),
 		Scripts:   newScripts(),
 		failovers: counter.NewLabelled("failure", "planned", "manual"),

@@ -15,10 +15,14 @@ func (sh *Shard) unconfirmedWrites() remote.Book { return unconfirmed{sh} }
 
 // NextBarrier numbers a barrier.
 func (b unconfirmed) NextBarrier(n *remote.Node) (number uint64, ok bool) {
+	at := b.sh.Clock.Now()
 	b.sh.counted(n, func(epoch uint64) bool {
 		number, ok = b.sh.Ledger.NextBarrier(epoch)
 		return ok
 	})
+	if r := b.sh.replicas; r != nil && ok {
+		r.sent.note(number, at)
+	}
 	return number, ok
 }
 
@@ -30,6 +34,9 @@ func (sh *Shard) taken(r outbox.Record, node *remote.Node, generation uint32) (n
 		number, ok = sh.Ledger.AddIn(r, epoch, generation, sh.Clock.Now())
 		return ok
 	})
+	if ok {
+		sh.wrote(r.Key, number)
+	}
 	if ok && sh.Ledger.Unconfirmed() == 1 {
 		sh.Barriers.hurry()
 	}
@@ -43,6 +50,7 @@ func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node, generation
 		_, left, ok = sh.Ledger.AddPrefixesIn(ps, epoch, generation, sh.Clock.Now())
 		return ok
 	})
+	sh.beginCopies()
 	return left, ok
 }
 

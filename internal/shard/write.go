@@ -102,6 +102,7 @@ func (s *Sent) conclude(r *Record) {
 		s.Outcome = Taken
 	case !s.Unsent:
 		r.Late = r.Late || k.MayLand()
+		s.shard.mayLand(r.Key, k)
 	}
 	if !s.Unsent {
 		r.Lo, r.Hi = s.executed() // if it was
@@ -221,6 +222,7 @@ func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
 	}
 	switch {
 	case s.Err != nil:
+		sh.mayLand(w.Rec.Key, remote.KindOf(s.Err))
 	case !stored:
 		s.Outcome = Exists
 	default:
