@@ -75,7 +75,7 @@ func TestAChangeShortlyBeforeItsEndIsNoExpiry(t *testing.T) {
 		key := fmt.Sprint(i)
 		redisDo(t, p, "SET", "c:"+key, "old", "PX", "400")
 		waitCovers(t, c, key, "old")
-		before := c.client.one().Announced()
+		before := c.client.Health().Feed.Announced
 		redisDo(t, p, "SET", "c:"+key, "new")
 		waitAnnounced(t, c.client, before)
 		waitUntil(t, 100*time.Millisecond, func() bool { e, _ := c.Lookup(t.Context(), key); return e.Value == "new" },

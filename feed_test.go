@@ -30,7 +30,7 @@ func cacheAt(t *testing.T, addr string, p Policy, o ...CacheOption[string]) *Cac
 
 func waitCovered(t *testing.T, c *Cache[string]) {
 	t.Helper()
-	waitUntil(t, 20*time.Second, func() bool { return c.keys.Tracked() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.keys.Mark(c.full("")).Cover() != nil && c.client.Health().Feed.Coherent },
 		func() string { return fmt.Sprintf("the feed covers nothing: %+v", c.client.Health().Feed) })
 }
 
@@ -283,7 +283,7 @@ func (c heldCodec) Decode(data []byte) (string, error) {
 // waitAnnounced waits until the feed has told of more than n changes.
 func waitAnnounced(t *testing.T, c *Client, n uint64) {
 	t.Helper()
-	waitUntil(t, time.Second, func() bool { return c.one().Announced() > n }, func() string { return "nothing is announced" })
+	waitUntil(t, time.Second, func() bool { return c.Health().Feed.Announced > n }, func() string { return "nothing is announced" })
 }
 
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
@@ -310,7 +310,7 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 				codec.armed.Store(true)
 				done.Go(func() { read(key) })
 				<-codec.held
-				before, flushes := one.client.one().Announced(), one.client.one().Feed.Flushes.Load()
+				before, flushes := one.client.Health().Feed.Announced, one.client.one().Feed.Flushes.Load()
 				if err := change(key); err != nil {
 					t.Fatal(err)
 				}
@@ -421,7 +421,7 @@ func TestOurWriteIsNotTrustedWhenAnotherCameAfterIt(t *testing.T) {
 	wantErr(t, err, nil)
 	s := one.keys.Write(patient(t, time.Second), &w.Outgoing)
 	wantErr(t, s.Err, nil)
-	before := one.client.one().Announced()
+	before := one.client.Health().Feed.Announced
 	_, _ = other.Set(t.Context(), "a", "theirs")
 	waitAnnounced(t, one.client, before)
 	if _, ok := one.landed(w, s); !ok {

@@ -21,6 +21,7 @@ func (h hearing[V]) Flush(under func(key string) bool) {
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
+	settling, moving := c.keys.Settling(key, now)
 	c.flights.Announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:
@@ -30,9 +31,9 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, distrusted(it))
 		case now+int64(expiryTolerance) >= it.FreshUntil:
 			c.put(key, ended(it, now))
-		case c.keys.SlotsMove(now):
+		case moving:
 			c.put(key, movedAway(it))
-		case c.keys.Settling(key, now):
+		case settling:
 			c.put(key, replaced(it, now))
 		default:
 			c.drop(key)

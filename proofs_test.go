@@ -171,7 +171,7 @@ func TestWhatIsReplayedStaysInMemoryForTheNextOutage(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{})
 	w, err := setOf(c, "a", "v")
 	wantErr(t, err, nil)
-	before := c.client.one().Announced()
+	before := c.client.Health().Feed.Announced
 	_, err = c.keep(w)
 	wantErr(t, err, nil)
 	c.client.one().WakeReplay()

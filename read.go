@@ -346,10 +346,14 @@ const expiryTolerance = 500 * time.Millisecond
 func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
 	key, now := f.Key(), c.client.store.Clock.Now()
 	it := c.peek(key)
+	_, moving := c.keys.Settling(key, now)
 	switch {
 	case !lives(it, now) || !c.keys.Connected(key):
 	case a.lost && !it.Absent:
 		it = replaced(it, now)
+		f.Keep(func() { c.put(key, it) })
+	case moving && !it.Absent:
+		it = movedAway(it)
 		f.Keep(func() { c.put(key, it) })
 	default:
 		f.Keep(func() { c.drop(key) }) // somebody deleted it

@@ -381,6 +381,8 @@ func TestTheSearchForAbsolutePathsFindsThem(t *testing.T) {
 // maySkip are the files in which a test may skip, and when: never because of
 // something that a build server with Redis could have.
 var maySkip = map[string]string{
+	"bench/cluster_test.go":                       "there is no Redis beside the benchmarks",
+	"bench/failover/ring_test.go":                 "the same",
 	"redistest/require.go":                        "Redis is not installed, and EVERCACHE_TEST_REQUIRE_REDIS does not ask for it",
 	"internal/redisproc/helpers_test.go":          "the same",
 	"internal/redisproc/set_test.go":              "the server is older than SENTINEL DEBUG",

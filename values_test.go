@@ -166,7 +166,7 @@ func wantFinding(t *testing.T, c *Client, code, detail string) {
 func besideAt[V any](t *testing.T, addr, class string, p Policy) *Cache[V] {
 	t.Helper()
 	c := cacheOf[V](t, cacheAt(t, addr, Policy{}).client, class, p)
-	waitUntil(t, 20*time.Second, func() bool { return c.keys.Tracked() && c.client.Health().Feed.Coherent },
+	waitUntil(t, 20*time.Second, func() bool { return c.keys.Mark(c.full("")).Cover() != nil && c.client.Health().Feed.Coherent },
 		func() string { return "the feed does not cover " + class })
 	return c
 }

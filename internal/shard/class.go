@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,11 +65,6 @@ func (k *Class) at(key string) *Shard {
 	return k.st.of(k.Prefix + key)
 }
 
-// Tracked reports whether every master announces what others change of the class.
-func (k *Class) Tracked() bool {
-	return !slices.ContainsFunc(k.st.shards(), func(sh *Shard) bool { return !sh.hears.class(k) })
-}
-
 // Connected reports whether the master of a key is in use. This and the following take
 // the key without the prefix of the class.
 func (k *Class) Connected(key string) bool { return k.at(key).Node.Load() != nil }
@@ -79,12 +73,12 @@ func (k *Class) Connected(key string) bool { return k.at(key).Node.Load() != nil
 func (k *Class) Cause(key string) error { return k.at(key).cause() }
 
 // Settling reports whether an announcement of the key may be of a write that was sent
-// again. Then it need not be news, and Redis may fail once more before it is read.
-func (k *Class) Settling(key string, now int64) bool { return k.at(key).settling(now) }
-
-// SlotsMove reports whether slots of the Cluster move, or have of late: an announcement
-// may be of a key that its master has given away.
-func (k *Class) SlotsMove(now int64) bool { return k.st.slotsMove(now) }
+// again. Then it need not be news, and Redis may fail once more before it is read. moving:
+// slots of the Cluster move, or have of late. Then it may be of a key that its master has
+// given away, and the new one may have got the slot without the key.
+func (k *Class) Settling(key string, now int64) (settling, moving bool) {
+	return k.at(key).settling(now), k.st.slotsMove(now)
+}
 
 // Bereft reports whether the key's master has just lost its data: that it has no value
 // does not mean that somebody deleted it.

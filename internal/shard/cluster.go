@@ -273,7 +273,7 @@ func (st *Store) clusterChanged(v watch.ClusterView) {
 	}
 }
 
-// slotsMove is Class.SlotsMove.
+// slotsMove reports whether slots of the Cluster move, or have of late.
 func (st *Store) slotsMove(now int64) bool {
 	at := st.moved.Load()
 	return at != 0 && now-at < SettlingTime || st.routes.Get().Moves()

@@ -65,7 +65,10 @@ func (k *Class) apart(node *remote.Node, v remote.Value, err error, asked Asked)
 // unowned is a read of a key whose slot nobody owns, as far as is known: whoever gives it
 // away and whoever gets it are asked at different times. Any node of the Cluster knows
 // more, or will in a moment.
-func (k *Class) unowned(ctx context.Context, full string, limit time.Duration) (a Answer, ok bool) {
+func (k *Class) unowned(ctx context.Context, of *Shard, full string, limit time.Duration) (a Answer, ok bool) {
+	if of != k.st.nobody {
+		return Answer{}, false
+	}
 	for _, sh := range k.st.shards() {
 		node := sh.Node.Load()
 		if node == nil {

@@ -125,7 +125,7 @@ func (sh *Shard) feedHealth(now int64) health.Feed {
 	h := health.Feed{
 		On: s.on, Cause: s.why, Lease: -1,
 		Coherent: sh.Feed.Cover().Covers(now), Epoch: s.epochs,
-		Announced: sh.Announced(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
+		Announced: sh.heard.announced.Load(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
 	}
 	if proof := min(s.barrier, s.heard); proof > 0 {
 		h.Lease = time.Duration(now - proof)

@@ -29,9 +29,6 @@ func (h *heard) announce(key string) {
 	h.seqs[h.place(key)].Add(1)
 }
 
-// Announced is how many keys others have changed.
-func (st *Store) Announced() uint64 { return st.heard.announced.Load() }
-
 // Undisturbed reports that nobody else's write of the key, or of one that shares its
 // place, was announced since the mark.
 func (st *Store) Undisturbed(m Mark) bool { return st.heard.seqs[m.place].Load() == m.seq }

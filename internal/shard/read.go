@@ -68,17 +68,12 @@ func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answ
 	if a, ok := k.waiting(sh, node, full); ok {
 		return a
 	}
-	if node == nil && sh == k.st.nobody {
-		if a, ok := k.unowned(ctx, full, limit); ok {
+	if node != nil {
+		var a Answer
+		var ok bool
+		if a, ok, ctx, limit = k.fromReplica(ctx, sh, node, full, limit); ok {
 			return a
 		}
-	}
-	if node == nil {
-		return k.nobody()
-	}
-	a, ok, ctx, limit := k.fromReplica(ctx, sh, node, full, limit)
-	if ok {
-		return a
 	}
 	return k.readMaster(ctx, sh, node, full, limit)
 }
@@ -90,13 +85,16 @@ func (k *Class) ReadMaster(ctx context.Context, full string, limit time.Duration
 	if a, ok := k.waiting(sh, node, full); ok {
 		return a
 	}
-	if node == nil {
-		return k.nobody()
-	}
 	return k.readMaster(ctx, sh, node, full, limit)
 }
 
 func (k *Class) readMaster(ctx context.Context, sh *Shard, node *remote.Node, full string, limit time.Duration) Answer {
+	if node == nil {
+		if a, ok := k.unowned(ctx, sh, full, limit); ok {
+			return a
+		}
+		return k.nobody()
+	}
 	asked := sh.askedNow(node)
 	v, err := node.Get(ctx, full, limit)
 	if k.st.clustered() && remote.KindOf(err).Unserved() {
