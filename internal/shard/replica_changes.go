@@ -34,10 +34,11 @@ func raise(place *atomic.Uint64, to change) {
 // doubts are the places of own writes that may still land: no answer to them has come.
 // They are not announced to the one who sent them.
 type doubts struct {
-	all atomic.Bool // there are too many to note each, or one is the delete of a prefix
+	all atomic.Uint64 // not 0: there are too many to note each, or one is the delete of a prefix
 
-	mu     sync.Mutex // guards places
+	mu     sync.Mutex // guards what follows, and writes of all
 	places []*atomic.Uint64
+	number uint64 // the last one that all was given
 }
 
 // maxDoubts bounds them.
@@ -47,19 +48,45 @@ func (d *doubts) add(place *atomic.Uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.places) >= maxDoubts {
-		d.all.Store(true)
+		d.number++
+		d.all.Store(d.number)
 		return
 	}
 	place.Store(uint64(unsure))
 	d.places = append(d.places, place)
 }
 
+// addAll notes a doubt about all keys.
+func (d *doubts) addAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.number++
+	d.all.Store(d.number)
+}
+
 // take returns those that were noted so far.
-func (d *doubts) take() (places []*atomic.Uint64, all bool) {
+func (d *doubts) take() (places []*atomic.Uint64, all uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	places, d.places = d.places, nil
 	return places, d.all.Load()
+}
+
+// settle gives the places that were taken another change, but for those that were noted
+// again meanwhile. all is what take said of all keys.
+func (d *doubts) settle(places []*atomic.Uint64, all uint64, to change) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all.CompareAndSwap(all, 0)
+	again := make(map[*atomic.Uint64]bool, len(d.places))
+	for _, p := range d.places {
+		again[p] = true
+	}
+	for _, p := range places {
+		if !again[p] {
+			p.Store(uint64(to))
+		}
+	}
 }
 
 // giveBack notes them again.

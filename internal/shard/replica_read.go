@@ -163,7 +163,7 @@ func (sh *Shard) understood(node *remote.Node, full string, c remote.Copy, most 
 	r := sh.replicas
 	h := held{n: c.Barrier, sent: r.sent.of(c.Barrier)}
 	what := known{changed: r.changed.of(full), floor: r.floor.Load(), next: sh.Ledger.Next(), now: sh.Clock.Now(), most: most}
-	if r.doubts.all.Load() {
+	if r.doubts.all.Load() != 0 {
 		what.floor = math.MaxUint64
 	}
 	v := what.judge(h)

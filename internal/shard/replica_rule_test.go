@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,11 +191,11 @@ func TestAWriteWithoutAnAnswerIsInDoubt(t *testing.T) {
 		sh.mayLand(fmt.Sprint(i), remote.Timeout)
 	}
 	places, all = sh.replicas.doubts.take()
-	if len(places) != maxDoubts || !all || !sh.replicas.doubts.all.Load() {
-		t.Errorf("%d doubts, too many: %v", len(places), all)
+	if len(places) != maxDoubts || all == 0 || sh.replicas.doubts.all.Load() != all {
+		t.Errorf("%d doubts, too many: %d", len(places), all)
 	}
 	sh.settleDoubts(places, all)
-	if sh.replicas.doubts.all.Load() || sh.replicas.floor.Load() != sh.Ledger.Next() {
+	if sh.replicas.doubts.all.Load() != 0 || sh.replicas.floor.Load() != sh.Ledger.Next() {
 		t.Error("too many doubts are not settled by barriers that come after them")
 	}
 }
@@ -294,5 +295,25 @@ func TestReplicasOfTheMasterAreKnownFromTheWatch(t *testing.T) {
 	c := &watch.ClusterView{Decision: cluster.Decision{Shards: []cluster.Shard{{Number: 3, Promotable: []cluster.Node{{Addr: cluster.Addr{Host: "h", Port: 1}}}}}}}
 	if got := clusterReplicas(c, 3); len(got) != 1 || got[0].addr != "h:1" || clusterReplicas(c, 4) != nil || clusterReplicas(nil, 3) != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// A write that comes into doubt while others are settled is behind the question that
+// settles them.
+func TestADoubtThatComesWhileOthersAreSettledStays(t *testing.T) {
+	d, place := new(doubts), new(atomic.Uint64)
+	d.add(place)
+	d.addAll()
+	places, all := d.take()
+	d.add(place)
+	d.addAll()
+	d.settle(places, all, changeAt(7, true))
+	if place.Load() != uint64(unsure) || d.all.Load() == 0 {
+		t.Errorf("settled: %d, %d", place.Load(), d.all.Load())
+	}
+	places, all = d.take()
+	d.settle(places, all, changeAt(8, true))
+	if place.Load() != uint64(changeAt(8, true)) || d.all.Load() != 0 {
+		t.Errorf("not settled: %d, %d", place.Load(), d.all.Load())
 	}
 }

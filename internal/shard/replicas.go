@@ -115,7 +115,7 @@ func (sh *Shard) mayLand(key string, k remote.Kind) {
 // prefixMayLand is mayLand for the delete of a prefix.
 func (sh *Shard) prefixMayLand() {
 	if r := sh.replicas; r != nil && sh.Feed.state().on {
-		r.doubts.all.Store(true)
+		r.doubts.addAll()
 	}
 }
 
@@ -131,16 +131,12 @@ func (st *Store) prefixSent(err error) {
 
 // settleDoubts is called when the master has answered what was sent behind the writes
 // that were taken from the doubts: they have landed, or never will.
-func (sh *Shard) settleDoubts(places []*atomic.Uint64, all bool) {
-	r := sh.replicas
-	if all {
+func (sh *Shard) settleDoubts(places []*atomic.Uint64, all uint64) {
+	if all != 0 {
 		sh.beginCopies()
-		r.doubts.all.Store(false)
 	}
-	for _, p := range places {
-		p.Store(uint64(changeAt(sh.Ledger.Next(), true)))
-		raise(p, changeAt(sh.Ledger.Next(), true)) // what was noted beside it was at most that
-	}
+	// What was noted beside them is at most as late.
+	sh.replicas.doubts.settle(places, all, changeAt(sh.Ledger.Next(), true))
 }
 
 // askFeed asks the feed's connection, and settles the doubts of before where it answers.
