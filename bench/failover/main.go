@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string) error {
 	start := time.Now()
 	r := report{Environment: newEnvironment(ctx, o), among: o.faults}
 	err = o.liveThrough(ctx, &r)
+	r.Environment.Repeat = len(r.Episodes) / len(o.faults) // fewer where it was interrupted
 	r.Took = time.Since(start).Round(time.Second).String()
 	if o.json {
 		return errors.Join(err, r.json(os.Stdout))

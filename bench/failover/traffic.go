@@ -57,13 +57,31 @@ func newTraffic(c client, class string, r rates, l *layout) *traffic {
 
 func valueOf(key string) string { return "value of " + key }
 
+// land writes a key until a master has it: a busy machine delays one write or another.
+func (t *traffic) land(ctx context.Context, key string) error {
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		ack, err := t.client.Set(bounded, key, valueOf(key))
+		switch {
+		case err == nil && ack == chaos.Landed:
+			return nil
+		case bounded.Err() != nil && err == nil:
+			return fmt.Errorf("no master has taken it in 5 s: %w", context.Cause(bounded))
+		case bounded.Err() != nil:
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // seed writes the keys that will be read and deleted, and reads each of the
 // former once.
 func (t *traffic) seed(ctx context.Context) error {
 	for _, keys := range [][]string{t.known, t.deletable.old} {
 		for _, key := range keys {
-			if ack, err := t.client.Set(ctx, key, valueOf(key)); err != nil || ack != chaos.Landed {
-				return fmt.Errorf("write a known key (ack %d): %w", ack, errors.Join(err))
+			if err := t.land(ctx, key); err != nil {
+				return fmt.Errorf("write a known key: %w", err)
 			}
 		}
 	}
