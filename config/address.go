@@ -19,7 +19,8 @@ const (
 )
 
 const (
-	fixEndpoint = "write host:port, an IPv6 address in brackets: [::1]:26379"
+	fixSentinel = "write host:port, an IPv6 address in brackets: [::1]:26379"
+	fixNode     = "write host:port, an IPv6 address in brackets: [::1]:6379"
 	fixHost     = "give a host name or an IP address, without a port"
 )
 
@@ -37,7 +38,7 @@ func host(v string) (string, []problem) {
 	if strings.ContainsFunc(v, separates) {
 		return "", wrong(v, "is a list", "give one host; several belong into REDIS_SENTINELS or REDIS_CLUSTER_NODES")
 	}
-	if _, bad := endpoint(v); bad == nil {
+	if _, bad := endpoint(v, fixNode); bad == nil {
 		return "", wrong(v, "holds a port too", "set REDIS_HOST to what is before the colon and REDIS_PORT to what is after it")
 	}
 	return "", wrong(v, "is not a host", fixHost)
@@ -83,22 +84,22 @@ func dnsName(v string) bool {
 	return true
 }
 
-// endpoint reads host:port.
-func endpoint(v string) (string, []problem) {
+// endpoint reads host:port. fix says how to write one.
+func endpoint(v, fix string) (string, []problem) {
 	h, p, err := net.SplitHostPort(v)
 	switch {
 	case strings.Contains(v, "://"):
-		return "", wrong("", "is a URL", fixEndpoint)
+		return "", wrong("", "is a URL", fix)
 	case err != nil && strings.Count(v, ":") > 1:
-		return "", wrong(v, "is not host:port", fixEndpoint)
+		return "", wrong(v, "is not host:port", fix)
 	case err != nil:
-		return "", wrong(v, "has no port", fixEndpoint)
+		return "", wrong(v, "has no port", fix)
 	case h == "":
-		return "", wrong(v, "has no host", fixEndpoint)
+		return "", wrong(v, "has no host", fix)
 	}
 	name, ok := hostName(h)
 	if !ok {
-		return "", wrong(v, "has a bad host", fixEndpoint)
+		return "", wrong(v, "has a bad host", fix)
 	}
 	n, bad := port(p)
 	if bad != nil {
@@ -111,7 +112,7 @@ func joinPort(host string, port int) string { return net.JoinHostPort(host, strc
 
 // endpoints reads a list of host:port, separated by commas or white space. One
 // that is there twice is a fault: it would count twice in a majority.
-func endpoints(most int) func(string) ([]string, []problem) {
+func endpoints(most int, fix string) func(string) ([]string, []problem) {
 	return func(v string) ([]string, []problem) {
 		entries := strings.FieldsFunc(v, separates)
 		if len(entries) == 0 || len(entries) > most {
@@ -121,7 +122,7 @@ func endpoints(most int) func(string) ([]string, []problem) {
 		var bad []problem
 		seen := map[string]bool{}
 		for _, entry := range entries {
-			addr, p := endpoint(entry)
+			addr, p := endpoint(entry, fix)
 			if p == nil && seen[strings.ToLower(addr)] {
 				p = wrong(entry, "is there twice", "give each address once")
 			}
@@ -162,8 +163,8 @@ func addressPair(pair string) (from, to string, bad []problem) {
 	if !ok {
 		return "", "", wrong(pair, "is not announced=dialable", "write redis-1:6379=127.0.0.1:6379")
 	}
-	from, bad = endpoint(strings.TrimSpace(announced))
-	to, more := endpoint(strings.TrimSpace(dialable))
+	from, bad = endpoint(strings.TrimSpace(announced), fixNode)
+	to, more := endpoint(strings.TrimSpace(dialable), fixNode)
 	return from, to, append(bad, more...)
 }
 

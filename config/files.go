@@ -91,11 +91,11 @@ func fileTrouble(err error) string {
 // secretFrom gives the secret that a variable or its _FILE holds, checked.
 func (r *reader) secretFrom(name string, value evercache.Secret, path string) evercache.Secret {
 	fileName := name + "_FILE"
-	if path == "" {
+	if r.set(name) && r.set(fileName) {
+		r.unusable(fileName, name+" is set too", "give one of them")
 		return value
 	}
-	if r.set(name) {
-		r.unusable(fileName, name+" is set too", "give one of them")
+	if path == "" {
 		return value
 	}
 	value, mode, err := readSecret(r.files, path)

@@ -41,6 +41,10 @@ var (
 		"config-sentinel-port", health.SeverityWarning, "A sentinel on the port of Redis",
 		"`REDIS_SENTINELS` lists an address with port 6379.",
 	}
+	replicasUnknown = findingKind{
+		"config-replica-reads-off", health.SeverityWarning, "Reads from replicas are asked for, and are off",
+		"`REDIS_REPLICA_READS=true` beside an incomplete Sentinel configuration: a single server is used.",
+	}
 	redisPort = findingKind{
 		"config-redis-port", health.SeverityWarning, "Redis on the port of a sentinel",
 		"The port of `REDIS_PORT` or `REDIS_URL` is 26379.",
@@ -80,7 +84,7 @@ var (
 )
 
 var findingKinds = []findingKind{
-	sentinelFallback, sentinelNotEnabled, sentinelEven, sentinelPort, redisPort, severalModes,
+	sentinelFallback, replicasUnknown, sentinelNotEnabled, sentinelEven, sentinelPort, redisPort, severalModes,
 	settingUnused, tlsOff, memoryShort, listenerOpen, secretReadable, unknownName, kubernetesNames,
 }
 

@@ -101,8 +101,8 @@ func FuzzParsers(f *testing.F) {
 				}
 			}
 		}
-		if addr, bad := endpoint(v); bad == nil {
-			if again, bad := endpoint(addr); bad != nil || again != addr {
+		if addr, bad := endpoint(v, fixNode); bad == nil {
+			if again, bad := endpoint(addr, fixNode); bad != nil || again != addr {
 				t.Fatalf("endpoint(%q) = %q, which reads as %q, %v", v, addr, again, bad)
 			}
 		}

@@ -17,7 +17,9 @@ const minSentinels = 3
 func (r *reader) redis() evercache.Options {
 	r.applyURL()
 	password := r.secretFrom("REDIS_PASSWORD", r.password, r.passwordFile)
-	r.checkLogin(cmp.Or(r.shown["REDIS_USERNAME"].Source, "REDIS_USERNAME"), r.username, "REDIS_PASSWORD", password)
+	if !r.bad["REDIS_URL"] { // the password may be in it
+		r.checkLogin(cmp.Or(r.shown["REDIS_USERNAME"].Source, "REDIS_USERNAME"), "REDIS_PASSWORD", password)
+	}
 	r.checkPort()
 	conf, sentinelConf := r.redisTLS()
 	o := evercache.Options{
@@ -45,10 +47,10 @@ func (r *reader) keptInRing() time.Duration {
 // applyURL lets REDIS_URL stand for the settings it covers. Saying a thing
 // twice is a fault, whether or not both say the same.
 func (r *reader) applyURL() {
-	if !r.set("REDIS_URL") || r.bad["REDIS_URL"] {
+	if !r.set("REDIS_URL") {
 		return
 	}
-	covered := []string{"REDIS_HOST", "REDIS_PORT"}
+	covered := []string{"REDIS_HOST", "REDIS_PORT"} // whatever the URL says
 	if r.url.username != "" {
 		covered = append(covered, "REDIS_USERNAME")
 	}
@@ -61,7 +63,9 @@ func (r *reader) applyURL() {
 	for _, name := range r.setOf(covered...) {
 		r.fault(name, "REDIS_URL says it too", "give one of them")
 	}
-	r.takeURL()
+	if !r.bad["REDIS_URL"] {
+		r.takeURL()
+	}
 }
 
 func (r *reader) takeURL() {
@@ -88,8 +92,9 @@ func (r *reader) takeURL() {
 }
 
 // checkLogin refuses a user without a password: Redis would refuse it later.
-func (r *reader) checkLogin(userName, user, passwordName string, password evercache.Secret) {
-	if user != "" && password == "" && !r.bad[passwordName] && !r.bad[passwordName+"_FILE"] {
+// userName is the setting that names the user.
+func (r *reader) checkLogin(userName, passwordName string, password evercache.Secret) {
+	if r.set(userName) && password == "" && !r.bad[passwordName] && !r.bad[passwordName+"_FILE"] {
 		r.fault(userName, "names a user without a password", "set "+passwordName+" or "+passwordName+"_FILE too")
 	}
 }
@@ -107,11 +112,12 @@ func (r *reader) checkPort() {
 // configuration ever becomes another mode than the one asked for.
 func (r *reader) chooseMode(o *evercache.Options) {
 	r.checkSentinelPassword()
-	if len(r.clusterNodes) > 0 {
+	cluster := r.set("REDIS_CLUSTER_NODES") // asked for, even where the list is wrong
+	if cluster {
 		r.useCluster(o)
 	}
 	switch {
-	case r.sentinelEnabled && len(r.clusterNodes) > 0:
+	case r.sentinelEnabled && cluster:
 		r.fault("REDIS_CLUSTER_NODES", "Sentinel mode is asked for too (REDIS_SENTINEL_ENABLED)", "choose one of the two")
 	case !r.sentinelEnabled:
 		r.noteIdleSentinels()
@@ -131,17 +137,29 @@ func (r *reader) chooseMode(o *evercache.Options) {
 	}
 }
 
-// useReplicas turns reads from replicas on, where they are known.
+// useReplicas turns reads from replicas on, where replicas are known.
 func (r *reader) useReplicas(o *evercache.Options) {
-	switch {
-	case r.zone != "" && !r.replicaReads && !r.bad["REDIS_REPLICA_READS"]:
-		r.fault("REDIS_ZONE", "is for reads from replicas, which are off", "set REDIS_REPLICA_READS=true too, or leave it out")
-	case !r.replicaReads:
-	case len(o.Sentinels) > 0 || len(o.ClusterNodes) > 0:
+	const fix = "give REDIS_SENTINEL_ENABLED=true with REDIS_SENTINELS, or REDIS_CLUSTER_NODES, or leave it out"
+	known := len(o.Sentinels) > 0 || len(o.ClusterNodes) > 0
+	oneServer := !r.sentinelEnabled && !r.bad["REDIS_SENTINEL_ENABLED"] && !r.set("REDIS_CLUSTER_NODES")
+	if r.replicaReads && known {
 		o.ReplicaReads, o.Zone = true, r.zone
-	case r.sentinelEnabled || r.bad["REDIS_CLUSTER_NODES"]: // what is wrong there is told
-	default:
-		r.fault("REDIS_REPLICA_READS", "the replicas of a single server are not known here", "give REDIS_SENTINEL_ENABLED=true with REDIS_SENTINELS, or REDIS_CLUSTER_NODES, or leave it out")
+	}
+	if r.replicaReads && oneServer {
+		r.fault("REDIS_REPLICA_READS", "the replicas of a single server are not known here", fix)
+	}
+	switch off := !r.replicaReads && !r.bad["REDIS_REPLICA_READS"]; {
+	case !r.set("REDIS_ZONE"):
+	case off:
+		r.fault("REDIS_ZONE", "is for reads from replicas, which are off", "set REDIS_REPLICA_READS=true too, or leave it out")
+	case oneServer:
+		r.fault("REDIS_ZONE", "is for reads from replicas, and those of a single server are not known here", fix)
+	}
+	if r.replicaReads && !known && o.RequestedMode != nil {
+		r.findings = append(r.findings, replicasUnknown.finding(
+			"REDIS_REPLICA_READS is true, but Sentinel mode is incomplete and a single server is used. Its replicas are not known, so every read asks that server.",
+			"Complete the Sentinel settings (see config-sentinel-fallback), or unset REDIS_REPLICA_READS and REDIS_ZONE.",
+		))
 	}
 }
 
@@ -202,7 +220,7 @@ func fallbackFinding(gaps []Fault) health.Finding {
 
 func (r *reader) checkSentinelPassword() {
 	password := r.secretFrom("REDIS_SENTINEL_PASSWORD", r.sentinelPassword, r.sentinelPasswordFile)
-	r.checkLogin("REDIS_SENTINEL_USERNAME", r.sentinelUsername, "REDIS_SENTINEL_PASSWORD", password)
+	r.checkLogin("REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD", password)
 }
 
 // noteSentinelList tells what is odd about a list that is well formed.

@@ -124,7 +124,7 @@ func TestSecretFileThatEverybodyMayRead(t *testing.T) {
 func TestNoFindingIsLeftWithoutADetailOrAFix(t *testing.T) {
 	seen := map[string]bool{}
 	for _, env := range [][]string{
-		{sentinelOn, "REDIS_SENTINELS=s1:26379"},
+		{sentinelOn, "REDIS_SENTINELS=s1:26379", "REDIS_REPLICA_READS=true"},
 		{"REDIS_SENTINELS=s1:26379"},
 		{sentinelOn, masterIs, "REDIS_SENTINELS=a:6379,b:26379,c:26379,d:26379", "REDIS_HOST=h"},
 		{"REDIS_PORT=26379", "REDIS_ADDRESS_MAP=a:1=b:1", "REDIS_TLS=false", "REDIS_TLS_SERVER_NAME=x"},

@@ -182,7 +182,7 @@ func TestClusterIsAskedForByItsNodes(t *testing.T) {
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", "REDIS_DB=1"),
 		"REDIS_DB: a Cluster has only database 0; leave it out")
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1,n1:0,n2:1,n2:1"),
-		`REDIS_CLUSTER_NODES: "n1" has no port; write host:port, an IPv6 address in brackets: [::1]:26379`,
+		`REDIS_CLUSTER_NODES: "n1" has no port; write host:port, an IPv6 address in brackets: [::1]:6379`,
 		`REDIS_CLUSTER_NODES: "n1:0" has a bad port; give a port from 1 to 65535`,
 		`REDIS_CLUSTER_NODES: "n2:1" is there twice; give each address once`)
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES="+strings.Repeat("n:1,", maxSeeds+1)),
@@ -205,7 +205,7 @@ func TestAddressMapFaults(t *testing.T) {
 	expectLines(t, refuse(t, "REDIS_ADDRESS_MAP=a:1=b:2,a:1=c:3,d:1,e=f:1,g:1=h:x"),
 		`REDIS_ADDRESS_MAP: "a:1=c:3" maps an address that is mapped already; give each announced address once`,
 		`REDIS_ADDRESS_MAP: "d:1" is not announced=dialable; write redis-1:6379=127.0.0.1:6379`,
-		`REDIS_ADDRESS_MAP: "e" has no port; write host:port, an IPv6 address in brackets: [::1]:26379`,
+		`REDIS_ADDRESS_MAP: "e" has no port; write host:port, an IPv6 address in brackets: [::1]:6379`,
 		`REDIS_ADDRESS_MAP: "h:x" has a bad port; give a port from 1 to 65535`)
 }
 
@@ -216,9 +216,13 @@ func TestReplicasAreReadFromWhereTheyAreKnown(t *testing.T) {
 			t.Errorf("%v: %v, zone %q, policy %v", env, cfg.Redis.ReplicaReads, cfg.Redis.Zone, cfg.Policy.ReplicaReads)
 		}
 	}
-	if cfg := accept(t, sentinelOn, three, on); cfg.Redis.ReplicaReads || cfg.Policy.ReplicaReads {
+	cfg := accept(t, sentinelOn, three, on)
+	if cfg.Redis.ReplicaReads || cfg.Policy.ReplicaReads {
 		t.Error("an incomplete Sentinel configuration has replicas to be read from")
 	}
+	expectCodes(t, cfg, "config-sentinel-fallback", "config-replica-reads-off")
+	expectCodes(t, accept(t, sentinelOn, three), "config-sentinel-fallback")
+	expectCodes(t, accept(t, sentinelOn, three, masterIs, on))
 	expectLines(t, refuse(t, on),
 		"REDIS_REPLICA_READS: the replicas of a single server are not known here; give REDIS_SENTINEL_ENABLED=true with REDIS_SENTINELS, or REDIS_CLUSTER_NODES, or leave it out")
 	expectLines(t, refuse(t, "REDIS_CLUSTER_NODES=n1:6379", zone),

@@ -77,7 +77,11 @@ func (r *reader) policy() evercache.Policy {
 	ttl := r.atMost("EVERCACHE_TTL", r.ttl, "EVERCACHE_MAX_TTL", r.draft.server.MaxTTL)
 	var l1TTL time.Duration // the library's default
 	if r.set("EVERCACHE_L1_TTL") {
-		if l1TTL = r.atMost("EVERCACHE_L1_TTL", r.l1TTL, "EVERCACHE_TTL", ttl); l1TTL == 0 {
+		boundName, bound := "EVERCACHE_TTL", ttl
+		if r.bad[boundName] { // it may be as long as this, and no longer
+			boundName, bound = "EVERCACHE_MAX_TTL", r.draft.server.MaxTTL
+		}
+		if l1TTL = r.atMost("EVERCACHE_L1_TTL", r.l1TTL, boundName, bound); l1TTL == 0 {
 			l1TTL = evercache.Never
 		}
 	}

@@ -100,7 +100,7 @@ var sentinelSettings = []setting{
 	{
 		name: "REDIS_SENTINELS", group: "Sentinel", unset: "none", example: "sentinel-1:26379,sentinel-2:26379,sentinel-3:26379",
 		meaning: "The sentinels, `host:port` each with its port, IPv6 in brackets; at least three, none twice, at most 64. White space does not count.",
-		parse:   to(func(d *draft) *[]string { return &d.sentinels }, endpoints(maxSentinels)),
+		parse:   to(func(d *draft) *[]string { return &d.sentinels }, endpoints(maxSentinels, fixSentinel)),
 	},
 	{
 		name: "REDIS_SENTINEL_USERNAME", group: "Sentinel", unset: "the default user", example: "watcher",
@@ -148,6 +148,6 @@ var clusterSettings = []setting{
 		meaning: "Asks for Cluster mode: some nodes of a Redis Cluster, `host:port` each with its port, IPv6 in brackets; at most 64, none twice. White space does not count. " +
 			"The other nodes are found through them; give one of each shard at least, or one name with many addresses. " +
 			"`REDIS_USERNAME`, `REDIS_PASSWORD`, `REDIS_TLS` and `REDIS_ADDRESS_MAP` count for every node. With `REDIS_SENTINEL_ENABLED=true` or another `REDIS_DB` than 0 it is a fault. See [the guide](guide/cluster.md).",
-		parse: to(func(d *draft) *[]string { return &d.clusterNodes }, endpoints(maxSeeds)),
+		parse: to(func(d *draft) *[]string { return &d.clusterNodes }, endpoints(maxSeeds, fixNode)),
 	},
 }

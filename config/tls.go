@@ -17,11 +17,11 @@ func (r *reader) redisTLS() (redis, sentinels *tls.Config) {
 		sentinelsOn = *r.sentinelTLS
 	}
 	sentinelsOn = sentinelsOn && r.sentinelEnabled
-	r.checkTLSIsMeant(on || sentinelsOn)
-	if !on && !sentinelsOn {
+	idle := r.checkTLSIsMeant(on || sentinelsOn)
+	if idle {
 		return nil, nil
 	}
-	conf := r.tlsConfig()
+	conf := r.tlsConfig() // names what is wrong with the files, also where a fault hides whether TLS is on
 	if on {
 		redis = conf
 	}
@@ -41,27 +41,41 @@ func (r *reader) tlsFiles(conf *tls.Config) evercache.TLSFiles {
 }
 
 // checkTLSIsMeant catches files for TLS without TLS: a password would travel in
-// plain text although somebody took care that it does not.
-func (r *reader) checkTLSIsMeant(on bool) {
+// plain text although somebody took care that it does not. It reports whether the
+// files are not used, and no fault stands in their way.
+func (r *reader) checkTLSIsMeant(on bool) (idle bool) {
 	if r.bad["REDIS_TLS"] || r.bad["REDIS_URL"] {
-		return
+		return false
 	}
 	explicit := r.set("REDIS_TLS")
 	if r.set("REDIS_URL") && explicit && r.tls != r.url.tls {
 		r.fault("REDIS_TLS", "contradicts REDIS_URL", "write rediss:// there for TLS, redis:// for none, and leave REDIS_TLS out")
-		return
+		return false
 	}
-	idle := r.setOf("REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME")
+	files := r.setOf("REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME")
 	switch {
-	case on || len(idle) == 0:
+	case on:
+		return false
+	case len(files) == 0:
+		return true
 	case explicit:
 		r.findings = append(r.findings, tlsOff.finding(
-			"REDIS_TLS is false; no effect have "+strings.Join(idle, ", ")+".",
+			"REDIS_TLS is false; no effect have "+strings.Join(files, ", ")+".",
 			"Set REDIS_TLS=true, or unset them.",
 		))
+		return true
+	case r.sentinelsMayUseTLS():
 	default:
-		r.fault(idle[0], "TLS is off, so it has no effect", "set REDIS_TLS=true (or write rediss:// in REDIS_URL); REDIS_TLS=false says that plain text is meant")
+		r.fault(files[0], "TLS is off, so it has no effect", "set REDIS_TLS=true (or write rediss:// in REDIS_URL); REDIS_TLS=false says that plain text is meant")
 	}
+	return false
+}
+
+// sentinelsMayUseTLS reports whether a fault hides if TLS is on for the sentinels.
+func (r *reader) sentinelsMayUseTLS() bool {
+	wanted := r.sentinelTLS != nil && *r.sentinelTLS
+	return r.bad["REDIS_SENTINEL_TLS"] && (r.sentinelEnabled || r.bad["REDIS_SENTINEL_ENABLED"]) ||
+		wanted && r.bad["REDIS_SENTINEL_ENABLED"]
 }
 
 func (r *reader) tlsConfig() *tls.Config {
@@ -89,7 +103,7 @@ func (r *reader) authorities(name, path string) *x509.CertPool {
 
 // keyPair reads a certificate and its key: both or neither.
 func (r *reader) keyPair(certName, certPath, keyName, keyPath string) *tls.Certificate {
-	if certPath == "" && keyPath == "" {
+	if !r.set(certName) && !r.set(keyName) {
 		return nil
 	}
 	cert, certOK := r.pemHalf(certName, certPath, keyName)
@@ -108,7 +122,7 @@ func (r *reader) keyPair(certName, certPath, keyName, keyPath string) *tls.Certi
 // pemHalf reads one file of a pair.
 func (r *reader) pemHalf(name, path, other string) ([]byte, bool) {
 	if path == "" {
-		if !r.bad[name] {
+		if !r.set(name) {
 			r.fault(name, "is not set although "+other+" is", "set both or neither")
 		}
 		return nil, false

@@ -117,7 +117,7 @@ func (r *reader) tokens() Tokens {
 	t := r.draft.server.Tokens
 	for _, n := range tokenNames {
 		one := n.of(&t)
-		if one.File == "" {
+		if !r.set(n.name + "_FILE") {
 			continue
 		}
 		s := r.secretFrom(n.name, "", one.File)
