@@ -1,5 +1,5 @@
 // Package evercache is a cache that stays up when Redis doesn't: the memory of
-// this process over Redis, where Redis is one server or a Sentinel set.
+// this process over Redis, where Redis is one server, a Sentinel set or a Cluster.
 //
 //	client, err := evercache.Open(ctx, evercache.Options{
 //		Sentinels:  []string{"sentinel-1:26379", "sentinel-2:26379", "sentinel-3:26379"},

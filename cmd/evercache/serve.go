@@ -35,11 +35,18 @@ Settings, from the environment (docs/configuration.md has them all):
                            there are others for some calls only
   EVERCACHE_HOSTS          names that requests may use besides localhost
   EVERCACHE_TTL            how long a value lives without ?ttl=, default 1h
-  REDIS_HOST, REDIS_PORT   or REDIS_URL; default localhost:6379
+
+Where Redis is, one of:
+  REDIS_HOST, REDIS_PORT   one server, or REDIS_URL; default localhost:6379
+  REDIS_SENTINEL_ENABLED=true with REDIS_SENTINEL_MASTER_NAME and REDIS_SENTINELS
+                           a Sentinel set: at least three sentinels
+  REDIS_CLUSTER_NODES      a Redis Cluster: some of its nodes
 
 Examples:
   evercache serve
   REDIS_URL=redis://cache.internal:6379 evercache serve
+  REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_MASTER_NAME=mymaster REDIS_SENTINELS=s1:26379,s2:26379,s3:26379 evercache serve
+  REDIS_CLUSTER_NODES=node-1:6379,node-2:6379,node-3:6379 evercache serve
   EVERCACHE_LISTEN=:3000 EVERCACHE_TOKEN_FILE=/run/secrets/token evercache serve
 
   curl -X PUT --data hello 'localhost:3000/v1/cache/demo/a?ttl=60s'
@@ -47,7 +54,9 @@ Examples:
   curl localhost:3000/health
 
 Exit status: 0 after a clean end; 1 when it could not listen, or some writes could
-not be saved at the end; 2 when the configuration is wrong: every fault is listed.
+not be saved at the end; 2 when the configuration is wrong: every fault is listed;
+143 or 130 when a second signal (SIGTERM or an interrupt) ended it at once: the
+last line of the log counts the writes that are lost.
 `,
 		run: serve,
 	}
@@ -69,7 +78,11 @@ func serve(inv invocation, args []string) int {
 	log := slog.New(logs)
 	slog.SetDefault(log) // whoever else logs must not wait for its reader either
 	mem.log(log, cfg)
-	err = daemon.New(cfg, log).Run(watchSignals(log))
+	d := daemon.New(cfg, log)
+	err = d.Run(watchSignals(log, func(second os.Signal) {
+		d.TellCutOff("second signal, " + second.String())
+		flush(logs)
+	}))
 	if wrong, ok := errors.AsType[*daemon.ConfigError](err); ok {
 		return wrongConfig(inv, wrong)
 	}

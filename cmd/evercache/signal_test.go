@@ -145,4 +145,7 @@ func TestASecondSignalEndsTheDrain(t *testing.T) {
 	if ws, ok := state.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || time.Since(began) > 30*time.Second {
 		t.Errorf("%v after %v, log:\n%s", state, time.Since(began), log)
 	}
+	if !strings.Contains(log, `"event":"server.cut_short","unsaved_writes":1,"journaled_writes":0`) {
+		t.Errorf("nothing counts what is lost:\n%s", log)
+	}
 }

@@ -16,20 +16,46 @@ import (
 // throw away what the first lets us save.
 const sameWish = time.Second
 
-// watchSignals returns a context that ends when a signal asks for the end, and
-// from then on lets one more end the process at once. Signals that mean something
-// else must not end it: see obeyOthers.
-func watchSignals(log *slog.Logger) context.Context {
+// watchSignals returns a context that ends when a signal asks for the end. From then
+// on one more ends the process at once, after last, which has lastWords. Signals that
+// mean something else must not end it: see obeyOthers.
+func watchSignals(log *slog.Logger, last func(os.Signal)) context.Context {
 	ctx, end := context.WithCancelCause(context.Background())
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
 	obeyOthers(log, end)
-	go func() { // until the first signal; it lives as long as the process
+	go func() { // it lives as long as the process
 		end(fmt.Errorf("%v signal received", <-asked))
-		time.Sleep(sameWish)
-		signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+		ignored := time.After(sameWish)
+		for same := true; same; {
+			select {
+			case <-asked:
+			case <-ignored:
+				same = false
+			}
+		}
+		cutOff(<-asked, last)
 	}()
 	return ctx
+}
+
+// lastWords is what a process that is to end at once may take to say so. A process
+// that hangs must end too.
+const lastWords = 2 * time.Second
+
+// cutOff ends the process as the signal would have.
+func cutOff(s os.Signal, last func(os.Signal)) {
+	said := make(chan struct{})
+	go func() { // ends with the process, which does not wait for it
+		last(s)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(lastWords):
+	}
+	signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+	endBy(s)
 }
 
 // dumpBytes bounds what a dump of all goroutines takes; the log's queue takes a

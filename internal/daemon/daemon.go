@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache"
@@ -41,6 +42,7 @@ type Daemon struct {
 	connections int
 	addr        net.Addr
 	listening   chan struct{}
+	live        atomic.Pointer[live] // nil before Run has opened it
 }
 
 // ConfigError means that the settings are wrong: starting again is no use. Its
@@ -82,6 +84,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
 	}
+	d.live.Store(&live{client, list})
 	st := status.New(client)
 	st.SetFindings(open.fullFindings)
 	release := d.hold(st)

@@ -290,6 +290,53 @@ func TestWritesThatCannotBeSavedAreCounted(t *testing.T) {
 	}
 }
 
+// With a journal nothing is lost, and the log says where it is.
+func TestWhatWaitsInTheJournalIsToldAtTheEnd(t *testing.T) {
+	for name, environ := range map[string][]string{"Redis is away": redisAway(t), "there was never one": nil} {
+		t.Run(name, func(t *testing.T) {
+			r := runDaemon(t, append(environ, "EVERCACHE_JOURNAL_DIR="+t.TempDir())...)
+			for range 2 { // one write to be sent, not two
+				r.send("PUT", "/v1/cache/demo/a", "v", 204)
+			}
+			r.send("DELETE", "/v1/cache/demo/b", "", 204)
+			r.send("POST", "/v1/revocations", expiring("c"), 201)
+			r.stop()
+			if err := r.wait(); err != nil {
+				t.Errorf("Run = %v", err)
+			}
+			if !strings.Contains(r.logs.String(), `"event":"server.journaled","writes":3`) {
+				t.Errorf("log:\n%s", r.logs)
+			}
+		})
+	}
+	r := runDaemon(t, "EVERCACHE_JOURNAL_DIR="+t.TempDir())
+	r.stop()
+	if err := r.wait(); err != nil || strings.Contains(r.logs.String(), "server.journaled") {
+		t.Errorf("Run = %v, and nothing waits; log:\n%s", err, r.logs)
+	}
+}
+
+// send asks for something that must be answered with a status.
+func (r *running) send(method, path, body string, status int) {
+	r.t.Helper()
+	req, err := http.NewRequest(method, "http://"+r.Addr().String()+path, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if method == "POST" {
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Evercache-Min-Durability", "journaled")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != status {
+		r.t.Fatalf("%s %s: %d, want %d", method, path, resp.StatusCode, status)
+	}
+}
+
 // Without any Redis settings, and none that came by, an end is just an end.
 func TestMemoryThatWasAllEndsAtOnce(t *testing.T) {
 	r := runDaemon(t)

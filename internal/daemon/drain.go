@@ -45,7 +45,9 @@ func (e *ending) drain(delay time.Duration) error {
 	if e.memoryWasAll() {
 		return e.endMemory()
 	}
-	if err := errors.Join(err, e.client.Shutdown(ctx)); err != nil {
+	err = errors.Join(err, e.client.Shutdown(ctx))
+	e.tellJournaled(ctx)
+	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
 	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.String("event", "server.stopped"))
@@ -89,6 +91,7 @@ func (e *ending) endMemory() error {
 	ctx, cancel := context.WithTimeout(context.Background(), min(unusedGrace, e.cfg.Server.DrainTimeout))
 	defer cancel()
 	_ = e.client.Shutdown(ctx) // counts the writes for a Redis that never was
+	e.tellJournaled(ctx)
 	e.log.LogAttrs(ctx, slog.LevelInfo, "stopped; no Redis was configured, so the values in memory are lost",
 		slog.String("event", "server.stopped"))
 	return nil
