@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,6 +140,33 @@ func TestHealthTellsOfAClusterAndItsFailover(t *testing.T) {
 	if body.Redis.Mode != "cluster" || b.FailoverCount != 1 || b.LastFailover == nil || b.Slots.Owned != 16384 || b.Failovers[0].Shard != number ||
 		len(b.Unreachable) != 1 || b.Unreachable[0].Address != old.Addr() {
 		t.Errorf("/health: %s", answer(t, c))
+	}
+}
+
+// TestAReshardIsNoOutage: a slot has no owner for a moment, between the word of the node that
+// gives it away and that of the one that gets it.
+func TestAReshardIsNoOutage(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartCluster(t, redistest.WithMasters(2), redistest.WithReplicas(0), redistest.WithNodeTimeout(5*time.Second))
+	var mu sync.Mutex // guards causes
+	var causes []error
+	c := openWith(t, evercache.Options{ClusterNodes: set.Addrs(), Events: evercache.Events{State: func(ch health.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		causes = append(causes, ch.Cause)
+	}}})
+	waitReport(t, c, "the Cluster is not found whole", whole)
+	set.Reshard(set.Nodes()[0], set.Nodes()[1], redistest.SlotRange{First: 1000, Last: 1039})
+	waitReport(t, c, "the slots do not arrive", func(r health.Report) bool {
+		return len(r.Cluster.Shards) == 2 && r.Cluster.Unowned+r.Cluster.Moving == 0 && strings.Contains(fmt.Sprint(r.Cluster.Shards), "1000-1039")
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for _, err := range causes {
+		if err != nil && strings.Contains(err.Error(), "no owner") {
+			t.Errorf("told as an outage: %v", causes)
+			break
+		}
 	}
 }
 
