@@ -192,6 +192,8 @@ func TestWhatKeepsAClusterFromBeingFoundIsTold(t *testing.T) {
 	t.Parallel()
 	locked := redistest.StartCluster(t, redistest.WithPassword("right"), redistest.WithMasters(1), redistest.WithReplicas(0))
 	plain := redistest.Start(t)
+	good := redistest.StartCluster(t, redistest.WithMasters(1), redistest.WithReplicas(0)).Addrs()[0]
+	sentinel := redistest.StartSentinel(t, redistest.WithSentinels(1), redistest.WithReplicas(1)).Addrs()[0]
 	free := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
 	for _, tt := range []struct {
 		name string
@@ -202,6 +204,9 @@ func TestWhatKeepsAClusterFromBeingFoundIsTold(t *testing.T) {
 		{"nothing there", evercache.Options{ClusterNodes: []string{free}}, health.CodeClusterUnreachable, []string{free, "REDIS_CLUSTER_NODES"}},
 		{"not in cluster mode", evercache.Options{ClusterNodes: []string{plain.Addr()}}, health.CodeClusterNotCluster, []string{plain.Addr(), "REDIS_HOST"}},
 		{"a name that leads nowhere", evercache.Options{ClusterNodes: []string{"nobody.invalid:6379", free}}, health.CodeClusterUnresolved, []string{"nobody.invalid:6379"}},
+		{"a name that leads nowhere beside a node", evercache.Options{ClusterNodes: []string{"nobody.invalid:6379", good}}, health.CodeClusterUnresolved, []string{"nobody.invalid:6379"}},
+		{"a sentinel", evercache.Options{ClusterNodes: []string{sentinel}}, health.CodeClusterNotCluster, []string{sentinel, "a sentinel answers"}},
+		{"a sentinel beside a node", evercache.Options{ClusterNodes: []string{sentinel, good}}, health.CodeClusterNotCluster, []string{sentinel, "a sentinel answers"}},
 		{"no password", evercache.Options{ClusterNodes: locked.Addrs()}, health.CodeClusterAuth, []string{"NOAUTH", "REDIS_PASSWORD"}},
 		{"another password", evercache.Options{ClusterNodes: locked.Addrs(), Password: "wrong-one"}, health.CodeClusterAuth, []string{"WRONGPASS"}},
 	} {
