@@ -213,7 +213,15 @@ func TestHealthWordsAndCodes(t *testing.T) {
 		{"sentinel", with(func(h *health.Report) { h.Mode = health.ModeSentinel }), false, "up", "Redis is healthy (Sentinel mode)", 200, 200},
 		{"cluster", with(func(h *health.Report) { h.Mode = health.ModeCluster }), false, "up", "Redis is healthy (Cluster mode)", 200, 200},
 		{"degraded", with(func(h *health.Report) { h.State, h.Connected = health.Degraded, false }), false, "degraded", "Redis is unavailable, memory answers (Standalone mode)", 200, 503},
-		{"recovering", with(func(h *health.Report) { h.State, h.OutboxEntries = health.Recovering, 12 }), false, "degraded", "Redis is back, 12 writes are being sent to it (Standalone mode)", 200, 503},
+		{"a shard is away", with(func(h *health.Report) {
+			h.State, h.Connected, h.Mode, h.OutboxEntries = health.Degraded, false, health.ModeCluster, 1
+			h.Cluster = &health.Cluster{Shards: []health.ClusterShard{{InUse: true}, {}, {InUse: true}}}
+		}), false, "degraded", "The masters of 1 of 3 shards are unavailable, memory answers and keeps 1 write for it (Cluster mode)", 200, 503},
+		{"all shards are away", with(func(h *health.Report) {
+			h.State, h.Connected, h.Mode = health.Degraded, false, health.ModeCluster
+			h.Cluster = &health.Cluster{Shards: []health.ClusterShard{{}, {}}}
+		}), false, "degraded", "Redis is unavailable, memory answers (Cluster mode)", 200, 503},
+		{"recovering", with(func(h *health.Report) { h.State, h.OutboxEntries = health.Recovering, 12 }), false, "degraded", "Redis answers, still to be sent to it: 12 writes (Standalone mode)", 200, 503},
 		{"memory only", with(func(h *health.Report) { h.State, h.Mode = health.Degraded, health.ModeMemoryOnly }), false, "up", "Memory answers; no Redis is used (Memory mode)", 200, 200},
 		{"draining", healthy(), true, "down", "Shutting down (Standalone mode)", 503, 503},
 		{"closed", with(func(h *health.Report) { h.State = health.Closed }), false, "down", "The client is closed (Standalone mode)", 503, 503},

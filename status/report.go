@@ -149,11 +149,28 @@ func message(h health.Report, draining bool) string {
 	case h.State == health.Connected:
 		return fmt.Sprintf("Redis is healthy (%s)", mode)
 	case h.State == health.Recovering:
-		return fmt.Sprintf("Redis is back, %s are being sent to it (%s)", writes(h.OutboxEntries), mode)
+		return fmt.Sprintf("Redis answers, still to be sent to it: %s (%s)", writes(h.OutboxEntries), mode)
 	case h.OutboxEntries > 0:
-		return fmt.Sprintf("Redis is unavailable, memory answers and keeps %s for it (%s)", writes(h.OutboxEntries), mode)
+		return fmt.Sprintf("%s, memory answers and keeps %s for it (%s)", absent(h), writes(h.OutboxEntries), mode)
 	}
-	return fmt.Sprintf("Redis is unavailable, memory answers (%s)", mode)
+	return fmt.Sprintf("%s, memory answers (%s)", absent(h), mode)
+}
+
+// absent is what is away: of a Cluster it may be a part.
+func absent(h health.Report) string {
+	if h.Cluster == nil || h.Cluster.Unowned > 0 {
+		return "Redis is unavailable"
+	}
+	away := 0
+	for _, s := range h.Cluster.Shards {
+		if !s.InUse {
+			away++
+		}
+	}
+	if away == 0 || away == len(h.Cluster.Shards) {
+		return "Redis is unavailable"
+	}
+	return fmt.Sprintf("The masters of %d of %d shards are unavailable", away, len(h.Cluster.Shards))
 }
 
 func writes(n int) string {

@@ -28,6 +28,7 @@ type Input struct {
 	Unconfigured bool
 
 	Overflowed uint64 // writes that the outbox kept as deletes
+	Verifying  int    // of what is in the outbox: a master most likely has it
 	Rejected   uint64 // kept writes that no master takes
 	RejectedAt time.Time
 	ResetAt    time.Time // when Redis came back without its data
@@ -56,7 +57,7 @@ func Of(in Input) []health.Finding {
 	sentinels, cluster := sentinels(r.Sentinel), clusters(r.Cluster, in)
 	var master, kept []health.Finding
 	if !in.Unconfigured { // else there is nowhere to send anything
-		kept = outbox(r, in.Overflowed)
+		kept = outbox(r, in.Overflowed, in.Verifying)
 	}
 	switch {
 	case in.Away != nil && explains(r.Cluster):

@@ -7,13 +7,17 @@ import (
 	"github.com/evercache/evercache/health"
 )
 
-// outbox reports writes that no master has taken.
-func outbox(h health.Report, overflowed uint64) (fs []health.Finding) {
-	if h.OutboxEntries > 0 {
+// pendingFor is how long a write may wait for a master that is there: a slot of a Cluster
+// that moves, or a master that has just been replaced, makes some wait for a moment.
+const pendingFor = time.Second
+
+// outbox reports writes that no master has taken; some are only to be verified.
+func outbox(h health.Report, overflowed uint64, verifying int) (fs []health.Finding) {
+	if n := h.OutboxEntries - verifying; n > 0 && (h.State == health.Degraded || h.OutboxOldest >= pendingFor) {
 		f := health.Finding{
 			Code: health.CodeOutboxPending, Severity: health.SeverityWarning,
 			Title:  "Acknowledged writes wait for a Redis master that accepts them",
-			Detail: fmt.Sprintf("waiting: %d, %d bytes, the oldest for %v", h.OutboxEntries, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
+			Detail: fmt.Sprintf("waiting: %d, %d bytes, the oldest for %v", n, h.OutboxBytes, h.OutboxOldest.Round(time.Second)),
 			Fix:    "Start Redis again, or find out why it refuses them.",
 		}
 		if h.Journal.Enabled && h.Journal.Err == nil {

@@ -8,6 +8,24 @@ import (
 	"github.com/evercache/evercache/health"
 )
 
+// TestWhatWaitsForAMomentIsNoFinding: where a master is there, only what waits for long.
+func TestWhatWaitsForAMomentIsNoFinding(t *testing.T) {
+	for name, tt := range map[string]struct {
+		report    health.Report
+		verifying int
+		want      bool
+	}{
+		"in an outage":        {health.Report{State: health.Degraded, OutboxEntries: 1}, 0, true},
+		"for a moment":        {health.Report{State: health.Recovering, OutboxEntries: 5, OutboxOldest: pendingFor - 1}, 0, false},
+		"for long":            {health.Report{State: health.Recovering, OutboxEntries: 5, OutboxOldest: pendingFor}, 0, true},
+		"only to be verified": {health.Report{State: health.Degraded, OutboxEntries: 5, OutboxOldest: pendingFor}, 5, false},
+	} {
+		if fs := outbox(tt.report, 0, tt.verifying); (len(fs) > 0) != tt.want {
+			t.Errorf("%s: %+v", name, fs)
+		}
+	}
+}
+
 // TestARefusedWriteIsToldToBeWhereItIs: in memory, in the journal too, or in
 // memory only because the journal cannot be written.
 func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
@@ -25,7 +43,7 @@ func TestARefusedWriteIsToldToBeWhereItIs(t *testing.T) {
 				t.Errorf("%s with %+v: %s", f.Code, tt.journal, f.Detail)
 			}
 		}
-		f := outbox(h, 0)[0]
+		f := outbox(h, 0, 0)[0]
 		if !strings.Contains(f.Detail, tt.pending) || strings.Contains(f.Fix, "before this process ends") != (tt.pending == "in memory only") {
 			t.Errorf("%s with %+v: %s; %s", f.Code, tt.journal, f.Detail, f.Fix)
 		}

@@ -149,6 +149,7 @@ func (st *Store) move(c *cluster.Change) {
 	}
 	st.Outbox.Carry(c.Slots, m)
 	st.Outbox.ReturnTo(rs, ps, void)
+	st.returned.Store(st.Clock.Now())
 	st.journal.waitAgain(rs, ps)
 	st.journal.dropped(st, rs)
 	from.Feed.parted()
@@ -242,6 +243,7 @@ func (st *Store) route(d *cluster.Decision) {
 	complete := d.Unowned.Empty() && len(owners) > 0
 	if !complete && st.complete.Load() {
 		st.incomplete.Store(st.Clock.Now())
+		time.AfterFunc(unownedFor, st.missSlots)
 	}
 	st.complete.Store(complete)
 	st.routes.Set(routes)
@@ -252,10 +254,29 @@ func (st *Store) route(d *cluster.Decision) {
 	if len(owners) > 0 {
 		st.settleUnasked()
 	}
-	switch {
-	case st.everyMaster():
+	if st.everyMaster() {
 		st.status.Apply(masterVerified, nil)
-	case !st.complete.Load() && len(was.Shards()) > 0:
+	}
+}
+
+// unownedFor is for how long slots may have no owner before that is an outage. A slot that
+// moves has none between the word of the node that gives it away and that of the one that
+// gets it.
+const unownedFor = time.Second
+
+// uncovered reports whether slots have no owner, and have had none for a while.
+func (st *Store) uncovered() bool {
+	if st.complete.Load() {
+		return false
+	}
+	since := st.incomplete.Load()
+	return since == 0 || time.Duration(st.Clock.Now()-since) >= unownedFor
+}
+
+// missSlots says that slots are without an owner, if they still are. Where they had one
+// meanwhile, another call follows.
+func (st *Store) missSlots() {
+	if st.uncovered() && !st.Closed() {
 		st.status.Apply(masterLost, errUnowned)
 	}
 }

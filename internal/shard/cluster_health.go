@@ -61,7 +61,7 @@ func clusterShown(v *watch.ClusterView, seeds []string, addressMap map[string]st
 	for _, sh := range d.Shards {
 		h.Shards = append(h.Shards, shardShown(sh, used[sh.Number], v.Reasons[sh.Number]))
 	}
-	for _, a := range nodesOf(d, seeds, addressMap) {
+	for _, a := range nodesOf(d, seeds, addressMap, v.Troubles) {
 		h.Known++
 		err := v.Troubles[a]
 		switch {
@@ -92,8 +92,9 @@ func shardShown(sh cluster.Shard, used bool, cause error) health.ClusterShard {
 }
 
 // nodesOf are the nodes that are asked, by address. When shards are known, a seed that
-// leads to one of them under another name or address is not counted twice.
-func nodesOf(d cluster.Decision, seeds []string, addressMap map[string]string) (nodes []cluster.Addr) {
+// leads to one of them under another name or address is not counted twice. A name that
+// leads nowhere is counted.
+func nodesOf(d cluster.Decision, seeds []string, addressMap map[string]string, troubles map[cluster.Addr]error) (nodes []cluster.Addr) {
 	known := map[cluster.Addr]bool{}
 	for _, sh := range d.Shards {
 		known[sh.Master.Addr] = true
@@ -108,7 +109,7 @@ func nodesOf(d cluster.Decision, seeds []string, addressMap map[string]string) (
 	for _, ask := range d.Asks {
 		text := ask.Addr.String()
 		alias := len(d.Shards) > 0 && !known[ask.Addr] && slices.Contains(seeds, text) &&
-			(dialled[text] || net.ParseIP(ask.Addr.Host) == nil)
+			(dialled[text] || net.ParseIP(ask.Addr.Host) == nil && !unresolved(troubles[ask.Addr]))
 		if !alias {
 			nodes = append(nodes, ask.Addr)
 		}

@@ -92,16 +92,16 @@ func TestASeedIsNoNodeOfItsOwn(t *testing.T) {
 	mapped := map[string]string{"10.0.0.1:6379": "127.0.0.1:6379"}
 	seeds := []string{"seed:6379", "127.0.0.1:6379", "10.0.0.9:6379"}
 	d := ask("seed:6379", "127.0.0.1:6379", "10.0.0.9:6379", "10.0.0.1:6379")
-	if got := len(nodesOf(d, seeds, mapped)); got != 4 {
+	if got := len(nodesOf(d, seeds, mapped, nil)); got != 4 {
 		t.Errorf("nothing is found yet: %d nodes, want all 4 seeds", got)
 	}
 	d.Shards = []cluster.Shard{{Master: clusterNode(1)}}
-	if got := nodesOf(d, seeds, mapped); len(got) != 2 {
+	if got := nodesOf(d, seeds, mapped, nil); len(got) != 2 {
 		t.Errorf("%v, want 10.0.0.1 and 10.0.0.9", got)
 	}
 	named := cluster.Node{Addr: cluster.Addr{Host: "seed", Port: 6379}}
 	d.Shards = []cluster.Shard{{Master: named}}
-	if got := nodesOf(d, seeds, nil); !slices.Contains(got, named.Addr) {
+	if got := nodesOf(d, seeds, nil, nil); !slices.Contains(got, named.Addr) {
 		t.Errorf("%v lacks a seed that announces its name", got)
 	}
 }

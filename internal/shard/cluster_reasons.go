@@ -52,10 +52,10 @@ func nodeReason(err error) findings.Reason {
 			return e.reason
 		}
 	}
-	switch _, unresolved := errors.AsType[*net.DNSError](err); {
+	switch {
 	case errors.Is(err, remote.ErrWantsTLS), errors.Is(err, remote.ErrPlain):
 		return findings.ClusterTLS
-	case unresolved:
+	case unresolved(err):
 		return findings.ClusterName
 	case errors.Is(err, remote.ErrNotRedis), errors.Is(err, remote.ErrSentinel):
 		return findings.ClusterOther
@@ -68,6 +68,12 @@ func nodeReason(err error) findings.Reason {
 		return r
 	}
 	return findings.ClusterAway
+}
+
+// unresolved reports whether a name led nowhere.
+func unresolved(err error) bool {
+	_, ok := errors.AsType[*net.DNSError](err)
+	return ok
 }
 
 // nodeReasons are those of replies. What is not here is ClusterAway.

@@ -51,14 +51,15 @@ func (st *Store) known(now *condition) findings.Input {
 	if st.memoryOnly() || now.State == health.Connected {
 		h.Cause = nil
 	}
-	if depth.Oldest != 0 {
-		h.OutboxOldest = max(0, time.Duration(st.Clock.Now()-depth.Oldest))
+	if depth.Oldest != 0 { // what is sent again has waited since that was found
+		h.OutboxOldest = max(0, time.Duration(st.Clock.Now()-max(depth.Oldest, st.returned.Load())))
 	}
 	return findings.Input{
 		Report:       h,
 		Now:          time.Now(),
 		Unconfigured: st.unconfigured(now.Cause),
 		Overflowed:   depth.Overflowed,
+		Verifying:    depth.Verify,
 		Rejected:     st.rejections.Load(),
 		RejectedAt:   time.Unix(0, st.rejectedAt.Load()),
 		ResetAt:      time.Unix(0, 0),

@@ -63,6 +63,7 @@ func (sh *Shard) takeBack(barrier uint64) (writes int) {
 	rs, ps := sh.Ledger.Uncover(barrier)
 	sh.journal.lost(sh.Ctx, barrier, sh.Ledger.Next(), rs, ps)
 	sh.Outbox.Return(rs, ps)
+	sh.returned.Store(sh.Clock.Now())
 	sh.journal.dropped(sh.Store, rs)
 	return len(rs) + len(ps)
 }

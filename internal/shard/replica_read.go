@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -14,9 +15,17 @@ import (
 // is to be called before the class is used.
 func (k *Class) ReadReplicas(most time.Duration) { k.most = int64(most) }
 
-// replicaShare is the part of a read's limit that a replica is given. The master gets
-// the rest.
+// replicaShare is the part of what a read's caller has left that a replica is given. The
+// master gets the rest.
 const replicaShare = 4
+
+// replicaLimit is for how long a replica is waited for.
+func replicaLimit(ctx context.Context, limit time.Duration) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end))
+	}
+	return limit / replicaShare
+}
 
 // fromReplica asks a replica first. What is left of the limit is for the master.
 func (k *Class) fromReplica(ctx context.Context, sh *Shard, node *remote.Node, full string, limit time.Duration) (a Answer, ok bool, _ context.Context, left time.Duration) {
@@ -24,7 +33,7 @@ func (k *Class) fromReplica(ctx context.Context, sh *Shard, node *remote.Node, f
 		return Answer{}, false, ctx, limit
 	}
 	began := time.Now()
-	as := k.askReplica(ctx, sh, node, []string{full}, limit/replicaShare, k.most)
+	as := k.askReplica(ctx, sh, node, []string{full}, replicaLimit(ctx, limit), k.most)
 	if as != nil && as[0].Replica {
 		return as[0], true, ctx, limit
 	}
@@ -39,7 +48,7 @@ func (k *Class) manyFromReplica(ctx context.Context, sh *Shard, node *remote.Nod
 		return full, index, ctx, limit
 	}
 	began := time.Now()
-	found := k.askReplica(ctx, sh, node, full, limit/replicaShare, k.most)
+	found := k.askReplica(ctx, sh, node, full, replicaLimit(ctx, limit), k.most)
 	ctx, limit = deadline.Remainder(ctx, limit, time.Since(began))
 	if found == nil {
 		return full, index, ctx, limit
@@ -64,7 +73,7 @@ func (k *Class) ReadCopy(ctx context.Context, full string, limit time.Duration) 
 	if k.most == 0 || sh.replicas == nil || node == nil || k.st.Waits(full) {
 		return Answer{}, false
 	}
-	as := k.askReplica(ctx, sh, node, []string{full}, limit/replicaShare, 0)
+	as := k.askReplica(ctx, sh, node, []string{full}, replicaLimit(ctx, limit), 0)
 	if as == nil || !as[0].Replica {
 		return Answer{}, false
 	}
@@ -109,8 +118,8 @@ func (k *Class) askReplica(ctx context.Context, sh *Shard, node *remote.Node, fu
 // replicaFailed draws what follows from a question without an answer.
 func (k *Class) replicaFailed(ctx context.Context, sh *Shard, one *replica, err error, keys int) {
 	kind := remote.KindOf(err)
-	if kind == remote.Canceled || ctx.Err() != nil {
-		return
+	if kind == remote.Canceled || errors.Is(ctx.Err(), context.Canceled) {
+		return // its caller has left
 	}
 	if kind == remote.Crowded {
 		k.st.copies.refuse(noReplica, keys)

@@ -210,7 +210,7 @@ func (sh *Shard) syncReplicas(ctx context.Context, now time.Time) {
 		sh.replicas.all.Store(&all)
 		for _, one := range was {
 			if !slices.Contains(all, one) {
-				one.leave()
+				sh.wg.Go(one.leave) // aside: see keepReplica
 			}
 		}
 	}
@@ -368,6 +368,9 @@ func (r *rest) after(v verdict, now int64) {
 			return
 		}
 		step := min(max(2*r.step.Load(), restFirst), restMost)
+		if v == older { // the next barrier ends that, such as after our own delete of a prefix
+			step = restFirst
+		}
 		if r.until.CompareAndSwap(until, now+step) {
 			r.step.Store(step)
 		}

@@ -38,6 +38,7 @@ type Store struct {
 	complete   atomic.Bool  // every key has a shard
 	incomplete atomic.Int64 // since when not, in the client's time
 	moved      atomic.Int64 // when slots were seen to move last, in the client's time
+	returned   atomic.Int64 // when something was last found to be sent again, likewise
 	members    members      // Cluster mode
 
 	clusterView atomic.Pointer[watch.ClusterView] // what is known of the Cluster
@@ -220,9 +221,9 @@ func (st *Store) coveredByPrefix(full string) bool {
 	return st.Outbox.Covered(full)
 }
 
-// everyMaster reports whether each shard has a master in use.
+// everyMaster reports whether each shard has a master in use, and each slot a shard.
 func (st *Store) everyMaster() bool {
-	if !st.complete.Load() {
+	if st.uncovered() {
 		return false
 	}
 	for _, sh := range st.shards() {

@@ -180,6 +180,9 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 // Without the first two nothing can be decided. Of the others none is needed: the
 // node's own line says what it is.
 func says(nodes, info, repl, role remote.Reply, p process, timeout time.Duration, l *missing) (a cluster.Answer, err error) {
+	if words, ok := role.Value.([]any); ok && len(words) > 0 && words[0] == "sentinel" {
+		return a, &nodeFault{cluster.FaultOther, remote.ErrSentinel}
+	}
 	for _, r := range []remote.Reply{nodes, info} {
 		if r.Err != nil {
 			l.note(r.Err)

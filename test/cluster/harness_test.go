@@ -248,6 +248,9 @@ func (d *drill) end() {
 	rules.Lag += d.final.Stolen
 	rules.LongestRead += 3 * d.final.Stolen // a Cluster is many processes that all wait for their turn
 	rules.LongestWrite += 3 * d.final.Stolen
+	if os.Getenv("EVERCACHE_CLUSTER_RUNS") == "" { // beside all other tests: a call that hangs is found, not one that is slow
+		rules.LongestRead, rules.LongestWrite = max(rules.LongestRead, time.Second), max(rules.LongestWrite, time.Second)
+	}
 	violations, figures := chaos.Check(events, d.final, rules)
 	tally, shown := chaos.Tally(violations), map[chaos.Kind]bool{}
 	for _, v := range violations {

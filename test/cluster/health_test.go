@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,6 +143,33 @@ func TestHealthTellsOfAClusterAndItsFailover(t *testing.T) {
 	}
 }
 
+// TestAReshardIsNoOutage: a slot has no owner for a moment, between the word of the node that
+// gives it away and that of the one that gets it.
+func TestAReshardIsNoOutage(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartCluster(t, redistest.WithMasters(2), redistest.WithReplicas(0), redistest.WithNodeTimeout(5*time.Second))
+	var mu sync.Mutex // guards causes
+	var causes []error
+	c := openWith(t, evercache.Options{ClusterNodes: set.Addrs(), Events: evercache.Events{State: func(ch health.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		causes = append(causes, ch.Cause)
+	}}})
+	waitReport(t, c, "the Cluster is not found whole", whole)
+	set.Reshard(set.Nodes()[0], set.Nodes()[1], redistest.SlotRange{First: 1000, Last: 1039})
+	waitReport(t, c, "the slots do not arrive", func(r health.Report) bool {
+		return len(r.Cluster.Shards) == 2 && r.Cluster.Unowned+r.Cluster.Moving == 0 && strings.Contains(fmt.Sprint(r.Cluster.Shards), "1000-1039")
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for _, err := range causes {
+		if err != nil && strings.Contains(err.Error(), "no owner") {
+			t.Errorf("told as an outage: %v", causes)
+			break
+		}
+	}
+}
+
 // TestAReshardThatWasLeftIsTold, with how to end it.
 func TestAReshardThatWasLeftIsTold(t *testing.T) {
 	t.Parallel()
@@ -164,6 +192,8 @@ func TestWhatKeepsAClusterFromBeingFoundIsTold(t *testing.T) {
 	t.Parallel()
 	locked := redistest.StartCluster(t, redistest.WithPassword("right"), redistest.WithMasters(1), redistest.WithReplicas(0))
 	plain := redistest.Start(t)
+	good := redistest.StartCluster(t, redistest.WithMasters(1), redistest.WithReplicas(0)).Addrs()[0]
+	sentinel := redistest.StartSentinel(t, redistest.WithSentinels(1), redistest.WithReplicas(1)).Addrs()[0]
 	free := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
 	for _, tt := range []struct {
 		name string
@@ -174,6 +204,9 @@ func TestWhatKeepsAClusterFromBeingFoundIsTold(t *testing.T) {
 		{"nothing there", evercache.Options{ClusterNodes: []string{free}}, health.CodeClusterUnreachable, []string{free, "REDIS_CLUSTER_NODES"}},
 		{"not in cluster mode", evercache.Options{ClusterNodes: []string{plain.Addr()}}, health.CodeClusterNotCluster, []string{plain.Addr(), "REDIS_HOST"}},
 		{"a name that leads nowhere", evercache.Options{ClusterNodes: []string{"nobody.invalid:6379", free}}, health.CodeClusterUnresolved, []string{"nobody.invalid:6379"}},
+		{"a name that leads nowhere beside a node", evercache.Options{ClusterNodes: []string{"nobody.invalid:6379", good}}, health.CodeClusterUnresolved, []string{"nobody.invalid:6379"}},
+		{"a sentinel", evercache.Options{ClusterNodes: []string{sentinel}}, health.CodeClusterNotCluster, []string{sentinel, "a sentinel answers"}},
+		{"a sentinel beside a node", evercache.Options{ClusterNodes: []string{sentinel, good}}, health.CodeClusterNotCluster, []string{sentinel, "a sentinel answers"}},
 		{"no password", evercache.Options{ClusterNodes: locked.Addrs()}, health.CodeClusterAuth, []string{"NOAUTH", "REDIS_PASSWORD"}},
 		{"another password", evercache.Options{ClusterNodes: locked.Addrs(), Password: "wrong-one"}, health.CodeClusterAuth, []string{"WRONGPASS"}},
 	} {

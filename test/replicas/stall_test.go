@@ -1,6 +1,7 @@
 package replicas_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -254,4 +255,25 @@ func replicaOf(set *redistest.Sentinel) *redistest.Server {
 		}
 	}
 	return nil
+}
+
+// TestAHungReplicaLeavesTheMasterItsTime: a caller may give less time than the policy does.
+func TestAHungReplicaLeavesTheMasterItsTime(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, redistest.WithReplicas(1), redistest.WithDownAfter(time.Minute))
+	o := sentinelOptions(set)
+	o.ReadTimeout = 8 * time.Second
+	client, cache := open(t, o, evercache.Policy{TTL: time.Hour, L1TTL: evercache.Never})
+	keys := fill(t, set.Master(), "k", 2)
+	untilAsked(t, client, cache, set.Master())
+	replicaOf(set).Pause()
+	defer replicaOf(set).Resume()
+	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // less than a quarter of the policy's, and than the connection is given
+	defer cancel()
+	if e, err := cache.Lookup(ctx, keys[0]); err != nil || e.Value == "" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if got, err := cache.GetMany(ctx, keys[1:], nil); err != nil || len(got) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
