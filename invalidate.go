@@ -1,6 +1,10 @@
 package evercache
 
-import "github.com/evercache/evercache/internal/local"
+import (
+	"time"
+
+	"github.com/evercache/evercache/internal/local"
+)
 
 // hearing is a Cache as the listener of its class.
 type hearing[V any] struct{ c *Cache[V] }
@@ -21,7 +25,7 @@ func (h hearing[V]) Flush(under func(key string) bool) {
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
-	settling, moving := c.keys.Settling(key, now)
+	settling, moving, may := c.keys.Settling(key, now)
 	c.flights.Announced(key, deleted, func() {
 		switch it := c.peek(key); {
 		case it == nil:
@@ -35,6 +39,8 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 			c.put(key, movedAway(it))
 		case settling:
 			c.put(key, replaced(it, now))
+		case may:
+			c.put(key, forAMoment(movedAway(it), now))
 		default:
 			c.drop(key)
 		}
@@ -55,6 +61,16 @@ func movedAway(it *local.Item) *local.Item {
 	moved := distrusted(it)
 	moved.Replaced = true
 	return moved
+}
+
+// unseenMove is for how long what is announced in a Cluster is kept before it is known
+// whether slots move: the first keys that a master gives away are announced before that.
+const unseenMove = int64(2 * time.Second)
+
+// forAMoment is an item that is kept for so long, and no longer.
+func forAMoment(it *local.Item, now int64) *local.Item {
+	it.FreshUntil, it.KeepUntil = min(it.FreshUntil, now+unseenMove), min(it.KeepUntil, now+unseenMove)
+	return it
 }
 
 // distrusted is an item that is there for an outage: Redis is asked otherwise.

@@ -346,7 +346,7 @@ const expiryTolerance = 500 * time.Millisecond
 func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], a answer[V]) {
 	key, now := f.Key(), c.client.store.Clock.Now()
 	it := c.peek(key)
-	_, moving := c.keys.Settling(key, now)
+	_, moving, _ := c.keys.Settling(key, now)
 	switch {
 	case !lives(it, now) || !c.keys.Connected(key):
 	case a.lost && !it.Absent:
@@ -397,16 +397,25 @@ func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], caus
 		f.Settle(Entry[V]{}, unavailable)
 	case it.Fresh(now) && it.Absent:
 		f.Settle(Entry[V]{}, ErrNotFound)
+	case it.Fresh(now) && it.Replaced && l.load != nil: // the loader knows better
+		c.loadAway(ctx, f, l, it, cause)
 	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || l.load == nil):
 		f.Settle(c.entry(it, SourceMemory, now, cause), nil)
 	case c.copied(ctx, f, cause):
 	case l.load == nil:
 		f.Settle(Entry[V]{}, unavailable)
-	case !c.allowed(l):
-		c.shed(f, it, cause)
 	default:
-		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
+		c.loadAway(ctx, f, l, it, cause)
 	}
+}
+
+// loadAway starts a load while Redis is away, as far as the policy allows it.
+func (c *Cache[V]) loadAway(ctx context.Context, f *keyFlight[V], l loading[V], fallback *local.Item, cause error) {
+	if !c.allowed(l) {
+		c.shed(f, fallback, cause)
+		return
+	}
+	c.startLoad(ctx, f, l, loadPlan[V]{fallback: fallback, cause: cause})
 }
 
 // copied concludes a flight with what a replica has, while there is no master. It is as

@@ -75,9 +75,10 @@ func (k *Class) Cause(key string) error { return k.at(key).cause() }
 // Settling reports whether an announcement of the key may be of a write that was sent
 // again. Then it need not be news, and Redis may fail once more before it is read. moving:
 // slots of the Cluster move, or have of late. Then it may be of a key that its master has
-// given away, and the new one may have got the slot without the key.
-func (k *Class) Settling(key string, now int64) (settling, moving bool) {
-	return k.at(key).settling(now), k.st.slotsMove(now)
+// given away, and the new one may have got the slot without the key. may: they may have
+// begun to, since this is a Cluster.
+func (k *Class) Settling(key string, now int64) (settling, moving, may bool) {
+	return k.at(key).settling(now), k.st.slotsMove(now), k.st.clustered()
 }
 
 // Bereft reports whether the key's master has just lost its data: that it has no value
