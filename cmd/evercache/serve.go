@@ -45,7 +45,8 @@ Where Redis is, one of:
 Examples:
   evercache serve
   REDIS_URL=redis://cache.internal:6379 evercache serve
-  REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_MASTER_NAME=mymaster REDIS_SENTINELS=s1:26379,s2:26379,s3:26379 evercache serve
+  REDIS_SENTINEL_ENABLED=true REDIS_SENTINEL_MASTER_NAME=mymaster \
+    REDIS_SENTINELS=s1:26379,s2:26379,s3:26379 evercache serve
   REDIS_CLUSTER_NODES=node-1:6379,node-2:6379,node-3:6379 evercache serve
   EVERCACHE_LISTEN=:3000 EVERCACHE_TOKEN_FILE=/run/secrets/token evercache serve
 
