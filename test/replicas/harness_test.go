@@ -152,6 +152,9 @@ func (o *oracle) judge(t *testing.T, c *evercache.Cache[string], a answer, bound
 	v := 0
 	switch {
 	case errors.Is(a.err, evercache.ErrNotFound):
+	case errors.Is(a.err, evercache.ErrUnavailable):
+		t.Logf("read %s: %v", a.key, a.err) // a busy machine gave the master up: that is no answer to judge
+		return
 	case a.err != nil:
 		t.Errorf("read %s: %v", a.key, a.err)
 		return
