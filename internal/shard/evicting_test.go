@@ -274,6 +274,9 @@ func TestKeysThatWereEvictedAreNoDatasetReset(t *testing.T) {
 				redisDo(t, p, "DEL", "~dataset", "~b:"+shard.Of(client).Process())
 			}
 			back()
+			if reset { // it is told a moment after the writes are there
+				waitFinding(t, client, "dataset-reset")
+			}
 			if h := client.Health(); hasFinding(h, "dataset-reset") != reset {
 				t.Errorf("findings = %+v, a reset: want %v", h.Findings, reset)
 			}
