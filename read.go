@@ -369,15 +369,11 @@ func (c *Cache[V]) absent(ctx context.Context, f *keyFlight[V], l loading[V], a 
 // deleted concludes a flight of a key that was deleted here while Redis is away. What
 // its loads ask of the origin is bounded as that of others in an outage.
 func (c *Cache[V]) deleted(ctx context.Context, f *keyFlight[V], l loading[V], cause error) {
-	it := c.peek(f.Key()) // what was loaded since
-	switch {
-	case l.load == nil:
+	if l.load == nil {
 		f.Settle(Entry[V]{}, ErrNotFound)
-	case !c.allowed(l):
-		c.shed(f, it, cause)
-	default:
-		c.startLoad(ctx, f, l, loadPlan[V]{fallback: it, cause: cause})
+		return
 	}
+	c.loadAway(ctx, f, l, c.peek(f.Key()), cause) // what was loaded since
 }
 
 // shed concludes a flight whose load would be one too many.

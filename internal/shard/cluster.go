@@ -273,11 +273,15 @@ func (st *Store) uncovered() bool {
 	return since == 0 || time.Duration(st.Clock.Now()-since) >= unownedFor
 }
 
-// missSlots says that slots are without an owner, if they still are. Where they had one
-// meanwhile, another call follows.
+// missSlots says that slots are without an owner, once they have been so for long enough:
+// they may have had one meanwhile, and the client's clock may be behind that of the timer.
 func (st *Store) missSlots() {
-	if st.uncovered() && !st.Closed() {
+	switch {
+	case st.complete.Load() || st.Closed():
+	case st.uncovered():
 		st.status.Apply(masterLost, errUnowned)
+	default:
+		time.AfterFunc(unownedFor/10, st.missSlots)
 	}
 }
 
