@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -244,15 +245,23 @@ func withSilence(lines []line, end float64) []line {
 	for key := range last {
 		fill(key, end)
 	}
-	slices.SortStableFunc(out, func(a, b line) int {
-		switch {
-		case a.T < b.T:
-			return -1
-		case a.T > b.T:
-			return 1
-		}
-		return strings.Compare(a.Src+a.Kind, b.Src+b.Kind)
+	return sorted(out)
+}
+
+// sorted puts lines in the order of their times. It moves places, for a line is large.
+func sorted(lines []line) []line {
+	places := make([]int, len(lines))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int {
+		a, b := &lines[i], &lines[j]
+		return cmp.Or(cmp.Compare(a.T, b.T), strings.Compare(a.Src, b.Src), strings.Compare(a.Kind, b.Kind), cmp.Compare(i, j))
 	})
+	out := make([]line, len(lines))
+	for to, from := range places {
+		out[to] = lines[from]
+	}
 	return out
 }
 

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
@@ -67,7 +68,7 @@ type replicaLine struct {
 	Master   string `json:"master"`
 }
 
-func (l line) sent() float64 { return l.T - l.Took }
+func (l *line) sent() float64 { return l.T - l.Took }
 
 // Periods of asking, in milliseconds, by kind.
 var periods = map[string]float64{"poll": 200, "probe": 50, "barrier": 100}
@@ -156,15 +157,23 @@ func withSilence(lines []line, end float64) []line {
 	for key := range last {
 		fill(key, end)
 	}
-	slices.SortStableFunc(out, func(a, b line) int {
-		switch {
-		case a.T < b.T:
-			return -1
-		case a.T > b.T:
-			return 1
-		}
-		return strings.Compare(a.Src+a.Kind, b.Src+b.Kind)
+	return sorted(out)
+}
+
+// sorted puts lines in the order of their times. It moves places, for a line is large.
+func sorted(lines []line) []line {
+	places := make([]int, len(lines))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int {
+		a, b := &lines[i], &lines[j]
+		return cmp.Or(cmp.Compare(a.T, b.T), strings.Compare(a.Src, b.Src), strings.Compare(a.Kind, b.Kind), cmp.Compare(i, j))
 	})
+	out := make([]line, len(lines))
+	for to, from := range places {
+		out[to] = lines[from]
+	}
 	return out
 }
 
@@ -174,7 +183,7 @@ func at(ms float64) time.Time { return epoch0.Add(time.Duration(ms * float64(tim
 
 // observation is what the shell would have made of a line, received late by lag
 // milliseconds.
-func (r *recording) observation(l line, lag float64) Observation {
+func (r *recording) observation(l *line, lag float64) Observation {
 	src, seen, sent := r.addr[l.Src], at(l.T+lag), at(l.sent())
 	switch o := l.parsed.(type) {
 	case Event:

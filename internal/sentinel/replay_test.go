@@ -8,8 +8,8 @@ import (
 
 // view is what a client is given of a recording.
 type view struct {
-	drop func(l line) bool            // lines it does not get
-	lag  func(l line) (delay float64) // how late it gets the others
+	drop func(l *line) bool            // lines it does not get
+	lag  func(l *line) (delay float64) // how late it gets the others
 }
 
 // moment is a change of the decision.
@@ -44,7 +44,7 @@ func replay(t testing.TB, r *recording, v view) *story {
 	s := &story{r: r, machine: m}
 	var asked []Addr
 	for _, e := range timeline(r, v) {
-		if e.tick {
+		if e.line == nil {
 			s.note(e.t, m.Observe(Tick{At: at(e.t)}))
 			continue
 		}
@@ -67,15 +67,16 @@ func replay(t testing.TB, r *recording, v view) *story {
 	return s
 }
 
+// entry is small, since thousands are sorted for each replay.
 type entry struct {
 	t    float64
-	tick bool
-	line line
+	line *line // nil: a tick
 }
 
 func timeline(r *recording, v view) []entry {
-	var out []entry
-	for _, l := range r.lines {
+	out := make([]entry, 0, len(r.lines)+int(r.end-r.lines[0].T)/50+1)
+	for i := range r.lines {
+		l := &r.lines[i]
 		if v.drop != nil && v.drop(l) {
 			continue
 		}
@@ -86,7 +87,7 @@ func timeline(r *recording, v view) []entry {
 		out = append(out, e)
 	}
 	for t := r.lines[0].T; t < r.end; t += 50 {
-		out = append(out, entry{t: t, tick: true})
+		out = append(out, entry{t: t})
 	}
 	slices.SortStableFunc(out, func(a, b entry) int {
 		switch {

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -81,7 +82,7 @@ func (s *story) checkFenceLength(t *testing.T) {
 // lost makes a sentinel one that cannot be reached from t on.
 func lost(r *recording, who string, from float64) *recording {
 	c := *r
-	c.lines = nil
+	c.lines = make([]line, 0, len(r.lines)+1)
 	for _, l := range r.lines {
 		if l.Src == who && l.T >= from {
 			switch l.Kind {
@@ -97,12 +98,8 @@ func lost(r *recording, who string, from float64) *recording {
 	}
 	if from > -1e6 {
 		cut := line{T: from, Src: who, Kind: "link", State: "lost", parsed: Link{}}
-		c.lines = append([]line{}, c.lines...)
-		for i, l := range c.lines {
-			if l.T >= from {
-				c.lines = append(c.lines[:i], append([]line{cut}, c.lines[i:]...)...)
-				break
-			}
+		if i := slices.IndexFunc(c.lines, func(l line) bool { return l.T >= from }); i >= 0 {
+			c.lines = slices.Insert(c.lines, i, cut)
 		}
 	}
 	return &c
@@ -119,15 +116,15 @@ func variants(seed uint64) []variant {
 		return func(r *recording) (*recording, view) { return r, v }
 	}
 	out := []variant{
-		{"no events", keep(view{drop: func(l line) bool { return l.Kind == "event" }})},
-		{"no events, one poll in five", keep(view{drop: func(l line) bool {
+		{"no events", keep(view{drop: func(l *line) bool { return l.Kind == "event" }})},
+		{"no events, one poll in five", keep(view{drop: func(l *line) bool {
 			return l.Kind == "event" || l.Kind == "poll" && int(l.T/200)%5 != 0
 		}})},
 	}
 	for _, s := range []string{"s1", "s2", "s3"} {
 		out = append(
 			out,
-			variant{"no events of " + s, keep(view{drop: func(l line) bool { return l.Kind == "event" && l.Src == s }})},
+			variant{"no events of " + s, keep(view{drop: func(l *line) bool { return l.Kind == "event" && l.Src == s }})},
 			variant{"without " + s, func(r *recording) (*recording, view) { return lost(r, s, -1e9), view{} }},
 			variant{s + " lost before the fault", func(r *recording) (*recording, view) { return lost(r, s, -60), view{} }},
 		)
@@ -144,7 +141,7 @@ func variants(seed uint64) []variant {
 func lateView(seed uint64) view {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	last := map[string]float64{}
-	return view{lag: func(l line) float64 {
+	return view{lag: func(l *line) float64 {
 		lag := rnd.Float64() * 300
 		if l.Kind == "event" || l.Kind == "link" {
 			lag = rnd.Float64() * 1000
@@ -161,7 +158,7 @@ func lateView(seed uint64) view {
 
 func lossyView(seed uint64) view {
 	rnd := rand.New(rand.NewPCG(seed, 2))
-	return view{drop: func(l line) bool { return l.Kind != "link" && rnd.Float64() < 0.25 }}
+	return view{drop: func(l *line) bool { return l.Kind != "link" && rnd.Float64() < 0.25 }}
 }
 
 func TestNothingMissedOrLateMakesAWrongMaster(t *testing.T) {
