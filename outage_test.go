@@ -72,15 +72,15 @@ func TestNoReadWaitsForARedisThatDoesNotAnswer(t *testing.T) {
 			waitUntil(t, 20*time.Second, func() bool { return client.State() == health.Degraded }, func() string { return "the circuit stays closed" })
 			goroutines, dials := runtime.NumGoroutine(), client.Stats().RedisDials
 			load.mark()
-			load.run(t, 3*time.Second)
+			load.run(t, 1500*time.Millisecond)
 			if p99 := load.p99(); p99 > 5*time.Millisecond {
 				t.Errorf("p99 in the outage is %v", p99)
 			}
 			if n := runtime.NumGoroutine(); n > goroutines+20 {
 				t.Errorf("%d goroutines, %d at the beginning of the outage", n, goroutines)
 			}
-			if n := total(client.Stats().RedisDials) - total(dials); n > 20 {
-				t.Errorf("%d dials in three seconds", n)
+			if n := total(client.Stats().RedisDials) - total(dials); n > 10 {
+				t.Errorf("%d dials in a second and a half", n)
 			}
 			if err := o.end(p, f); err != nil {
 				t.Fatal(err)

@@ -7,41 +7,7 @@ import (
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
-	"github.com/evercache/evercache/internal/shard"
 )
-
-// returned waits until the client has sent what it had to after a restart.
-func returned(t *testing.T, c *Client, transitions uint64) {
-	t.Helper()
-	waitUntil(t, 30*time.Second, func() bool {
-		return c.State() == health.Connected && c.Stats().StateTransitions[shard.Transition(health.Recovering, health.Connected)] > transitions
-	}, func() string { return fmt.Sprintf("%+v", c.Health()) })
-}
-
-func times(c *Client) uint64 {
-	return c.Stats().StateTransitions[shard.Transition(health.Recovering, health.Connected)]
-}
-
-func wantStored(t *testing.T, p *redisproc.Process, key, want string) {
-	t.Helper()
-	if got := redisDo(t, p, "GET", key); want == "" && got != nil || want != "" && fmt.Sprint(got) != want {
-		t.Errorf("%s is %v in Redis, want %q", key, got, want)
-	}
-}
-
-func kill(t *testing.T, p *redisproc.Process) {
-	t.Helper()
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func restart(t *testing.T, p *redisproc.Process, data redisproc.Data) {
-	t.Helper()
-	if err := p.Restart(t.Context(), data); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestWhatRedisLostInARestartIsPutBack(t *testing.T) {
 	t.Parallel()
@@ -217,7 +183,7 @@ func TestWithoutRoomNoOldValueComesBack(t *testing.T) {
 		t.Run(fmt.Sprint(bound), func(t *testing.T) {
 			t.Parallel()
 			p := startRedis(t, redisproc.Options{})
-			client := open(t, Options{Addr: p.Addr(), OutboxEntries: bound, OutboxBytes: 30_000})
+			client := open(t, Options{Addr: p.Addr(), OutboxEntries: bound, OutboxBytes: 30_000, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second})
 			connect(t, client, 20*time.Second)
 			c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 			noOld := func() {

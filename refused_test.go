@@ -25,20 +25,6 @@ func away(t *testing.T, p *redisproc.Process, o Options) *Client {
 	return client
 }
 
-func resume(t *testing.T, p *redisproc.Process) {
-	t.Helper()
-	if err := p.Resume(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func waitInRedis(t *testing.T, p *redisproc.Process, key, want string) {
-	t.Helper()
-	var got any
-	waitUntil(t, 20*time.Second, func() bool { got = redisDo(t, p, "GET", key); return fmt.Sprint(got) == want },
-		func() string { return fmt.Sprintf("%s is %v in Redis, want %s", key, got, want) })
-}
-
 // TestALoadBegunBeforeADeleteDoesNotBringTheValueBack lets the load end while
 // the delete is on its way: its fill then waits for the key's turn.
 func TestALoadBegunBeforeADeleteDoesNotBringTheValueBack(t *testing.T) {

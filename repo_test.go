@@ -81,6 +81,7 @@ var mayImport = []struct {
 	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"internal/chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
+	{"internal/testbed", []string{"health", "stats", "internal/redisproc", "internal/faultnet"}, "the tests of every layer have it: it knows none"},
 	{"internal/testkit", []string{".", "health", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
 }
 
@@ -381,9 +382,8 @@ func TestTheSearchForAbsolutePathsFindsThem(t *testing.T) {
 // maySkip are the files in which a test may skip, and when: never because of
 // something that a build server with Redis could have.
 var maySkip = map[string]string{
-	"bench/cluster_test.go":                       "there is no Redis beside the benchmarks",
-	"bench/failover/ring_test.go":                 "the same",
 	"redistest/require.go":                        "Redis is not installed, and EVERCACHE_TEST_REQUIRE_REDIS does not ask for it",
+	"internal/testbed/need.go":                    "the same",
 	"internal/redisproc/helpers_test.go":          "the same",
 	"internal/redisproc/set_test.go":              "the server is older than SENTINEL DEBUG",
 	"internal/clusterlab/main_test.go":            "the same",
@@ -406,6 +406,9 @@ func TestNoTestSkipsWhereRedisIs(t *testing.T) {
 		data, err := os.ReadFile(filepath.FromSlash(s.file))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !bytes.Contains(data, []byte(".Skip")) {
+			continue // the search below is slow
 		}
 		short := false
 		for i, line := range strings.Split(string(data), "\n") {

@@ -59,14 +59,6 @@ func carry(to, from net.Conn, rate int) {
 	}
 }
 
-// waitKept waits until nothing is left to be sent, and says how many masters it took.
-func waitKept(t *testing.T, client *Client, within time.Duration) {
-	t.Helper()
-	waitUntil(t, within, func() bool { return client.State() == health.Connected && client.Health().OutboxEntries == 0 }, func() string {
-		return fmt.Sprintf("%s, %+v wait, dialled %v", client.State(), client.Health(), client.Stats().RedisDials)
-	})
-}
-
 // TestAnOutageEndsOverASlowLink lets more wait than the link carries in any limit
 // of one call.
 func TestAnOutageEndsOverASlowLink(t *testing.T) {

@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/testbed"
 )
 
 func TestTablesOnARealCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a Redis Cluster")
 	}
-	if err := redisproc.Available(redisproc.Server); err != nil {
-		if os.Getenv("EVERCACHE_TEST_REQUIRE_REDIS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	testbed.NeedRedis(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	w, err := newWorld(ctx, maxGoroutines)

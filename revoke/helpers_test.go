@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 	"github.com/evercache/evercache/revoke"
 )
@@ -143,6 +144,8 @@ func eventually(tb testing.TB, limit time.Duration, what string, ok func() bool)
 		}
 	}
 }
+
+var lateness = testbed.Lateness
 
 func median(ds []time.Duration) time.Duration {
 	slices.Sort(ds)

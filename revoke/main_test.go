@@ -1,17 +1,9 @@
 package revoke_test
 
 import (
-	"flag"
-	"os"
 	"testing"
+
+	"github.com/evercache/evercache/internal/testbed"
 )
 
-// TestMain lets more tests run at once than there are processors: they wait for
-// most of their time.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "10"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testbed.Main(m, 10) }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs every test without the race detector and prints how many of the statements
 # of all packages they reach: in total, and each package below 90 %. What tests
-# start as processes of their own is not counted. COVER names the profile.
+# start as processes of their own is not counted. It prints that of a run with failures
+# too, and fails then. COVER names the profile.
 set -eu
 cd "$(dirname "$0")/.."
 profile=${COVER:-$(mktemp)}
@@ -11,9 +12,10 @@ tags=""
 [ "$(uname -s)" != Linux ] || [ "$(id -u)" -ne 0 ] || [ "${EVERCACHE_TEST_NETNS:-on}" = off ] || tags=netns
 
 # The test bed and its helpers are no product.
-product=$(go list ./... | grep -v -e /test/ -e /redistest -e /internal/redisproc -e /internal/faultnet -e /internal/chaos -e /internal/testkit)
-EVERCACHE_TEST_REQUIRE_REDIS=1 go test -count=1 -timeout 18m -tags "$tags" -covermode atomic \
-	-coverpkg "$(echo "$product" | tr '\n' ',' | sed 's/,$//')" -coverprofile "$profile" ./...
+product=$(go list ./... | grep -v -e /test/ -e /redistest -e /internal/redisproc -e /internal/faultnet -e /internal/chaos -e /internal/testkit -e /internal/testbed)
+status=0
+EVERCACHE_TEST_REQUIRE_REDIS=1 go test -vet=off -count=1 -timeout 18m -tags "$tags" -covermode atomic \
+	-coverpkg "$(echo "$product" | tr '\n' ',' | sed 's/,$//')" -coverprofile "$profile" ./... || status=$?
 
 # A block appears once for each test binary; it is reached if one of them has reached it.
 awk 'NR > 1 {
@@ -29,3 +31,4 @@ END {
 	for (pkg in all) if (some[pkg] < 0.9 * all[pkg]) printf "%5.1f %%  %s\n", 100 * some[pkg] / all[pkg], pkg
 	printf "%5.1f %%  of all statements\n", 100 * sum / total
 }' "$profile" | sort -k3
+exit "$status"

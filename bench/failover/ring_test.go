@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/testbed"
 )
 
 func TestEveryOtherKeyIsOfTheShardThatFails(t *testing.T) {
@@ -155,12 +155,7 @@ func TestAnEpisodeOnARealCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a Redis Cluster")
 	}
-	if err := redisproc.Available(redisproc.Server); err != nil {
-		if os.Getenv("EVERCACHE_TEST_REQUIRE_REDIS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	testbed.NeedRedis(t)
 	o, err := parse([]string{"-cluster", "-faults", "planned", "-repeat", "1", "-node-timeout", "5s", "-only", "^(evercache|go-redis|rueidis)$"})
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evercache/evercache/internal/faultnet"
-	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/testbed"
 )
 
 const (
@@ -15,41 +14,12 @@ const (
 	patience = 20 * time.Second // what must happen happens well before
 )
 
-func startRedis(t *testing.T, o redisproc.Options) *redisproc.Process {
-	t.Helper()
-	p, err := redisproc.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(p.Log())
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
-func startProxy(t *testing.T, target string) *faultnet.Proxy {
-	t.Helper()
-	p, err := faultnet.New(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	return p
-}
-
-func ask(t *testing.T, p *redisproc.Process, args ...string) any {
-	t.Helper()
-	reply, err := p.Do(t.Context(), args...)
-	if err != nil {
-		t.Fatalf("%s: %v", args[0], err)
-	}
-	return reply
-}
+// Short names for what the tests of all layers share.
+var (
+	startRedis = testbed.Redis
+	startProxy = testbed.Proxy
+	ask        = testbed.Do
+)
 
 // heartbeat is one that a loaded machine keeps.
 var heartbeat = Heartbeat{Key: "~b:test", TTL: time.Hour, Every: 50 * time.Millisecond, Timeout: 3 * time.Second, Slow: 2 * time.Second}

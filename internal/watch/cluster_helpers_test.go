@@ -13,8 +13,11 @@ import (
 
 	"github.com/evercache/evercache/internal/cluster"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 )
+
+func TestMain(m *testing.M) { testbed.Main(m, 4) }
 
 // patience bounds what a test waits for: the machine may be busy.
 const patience = 30 * time.Second

@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 	"github.com/evercache/evercache/stats"
 )
 
 const class = "r"
+
+func TestMain(m *testing.M) { testbed.Main(m, 4) }
 
 // open opens a client that reads from replicas, and its cache.
 func open(t *testing.T, o evercache.Options, p evercache.Policy) (*evercache.Client, *evercache.Cache[string]) {

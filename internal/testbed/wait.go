@@ -1,4 +1,4 @@
-package evercache
+package testbed
 
 import (
 	"sync"
@@ -6,10 +6,21 @@ import (
 	"time"
 )
 
-// lateness measures what the machine takes from everybody while a test runs: the
+// Until waits for a condition. why says what is the case when it does not come.
+func Until(t *testing.T, within time.Duration, ok func() bool, why func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, why())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// Lateness measures what the machine takes from everybody while a test runs: the
 // most by which a mere timer was late. Where a promise is itself a time, the bound
 // is the promise and this. It is to be asked once, at the end.
-func lateness(t *testing.T) (most func() time.Duration) {
+func Lateness(t testing.TB) (most func() time.Duration) {
 	const nap = 5 * time.Millisecond
 	quit := make(chan struct{})
 	var watch sync.WaitGroup
@@ -30,9 +41,9 @@ func lateness(t *testing.T) (most func() time.Duration) {
 	return func() time.Duration { end(); return late }
 }
 
-// attempts repeats what a busy machine may spoil, and what a fault would spoil
+// Attempts repeats what a busy machine may spoil, and what a fault would spoil
 // every time: a connection that our own timeouts end is no proof of anything.
-func attempts(t *testing.T, one func(t *testing.T) error) {
+func Attempts(t *testing.T, one func(t *testing.T) error) {
 	t.Helper()
 	const most = 6
 	var err error

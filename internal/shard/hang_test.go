@@ -1,10 +1,11 @@
-package evercache
+package shard_test
 
 import (
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 )
@@ -16,7 +17,7 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	keys := []string{"set", "deleted", "p-deleted", "absent"}
 	for _, key := range keys[:3] {
 		_, err := c.Set(t.Context(), key, "old")
@@ -39,8 +40,8 @@ func TestWhatAHungServerExecutesLateUndoesNothing(t *testing.T) {
 	resume(t, p)
 	connect(t, client, 20*time.Second)
 	waitUntil(t, 20*time.Second, nothingWaits(client), func() string { return "not sent" })
-	for key, want := range map[string]any{"set": "last", "deleted": nil, "p-deleted": nil, "absent": nil} {
-		wantInRedis(t, p, "c:"+key, want)
+	for key, want := range map[string]string{"set": "last", "deleted": "", "p-deleted": "", "absent": ""} {
+		wantStored(t, p, "c:"+key, want)
 	}
 }
 
@@ -51,9 +52,9 @@ func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
 	client := openAt(t, p.Addr())
 	connect(t, client, 20*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	for _, v := range []string{"old", "newer"} {
-		_, err := c.Set(t.Context(), "a", v, TTL(time.Minute))
+		_, err := c.Set(t.Context(), "a", v, evercache.TTL(time.Minute))
 		wantErr(t, err, nil)
 	}
 	wantErr(t, p.Pause(), nil)
@@ -62,10 +63,10 @@ func TestAClassWithSeveralTTLsKeepsItsOverwrites(t *testing.T) {
 		wantErr(t, err, nil)
 		return client.State() == health.Degraded
 	}, func() string { return "connected" })
-	_, err := c.Set(t.Context(), "a", "last", TTL(time.Minute))
+	_, err := c.Set(t.Context(), "a", "last", evercache.TTL(time.Minute))
 	wantErr(t, err, nil)
 	resume(t, p)
 	connect(t, client, 20*time.Second)
 	waitUntil(t, 20*time.Second, nothingWaits(client), func() string { return "not sent" })
-	wantInRedis(t, p, "c:a", "last")
+	wantStored(t, p, "c:a", "last")
 }

@@ -1,10 +1,12 @@
-package evercache
+package shard_test
 
 import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // A flush by hand ends what was kept before it: a restart without data within the next
@@ -25,14 +27,14 @@ func TestWhatWasFlushedDoesNotComeBackWithAnEmptyRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startRedis(t, redisproc.Options{})
-			client := open(t, Options{Addr: p.Addr(), DB: tt.db})
+			client := open(t, evercache.Options{Addr: p.Addr(), DB: tt.db})
 			connect(t, client, 20*time.Second)
-			c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
-			wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "before", "v") })
+			c := cacheOf[string](t, client, "c", evercache.Policy{TTL: time.Hour})
+			wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "before", "v") })
 			pass(t, client, 2)
 			redisDo(t, p, tt.flush...)
 			pass(t, client, 3)
-			wantMaster(t, func() (Receipt, error) { return c.Set(t.Context(), "after", "v") })
+			wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "after", "v") })
 			pass(t, client, 2)
 			n := times(client)
 			kill(t, p)
@@ -49,8 +51,8 @@ func TestWhatWasFlushedDoesNotComeBackWithAnEmptyRestart(t *testing.T) {
 }
 
 // pass waits for so many answered barriers.
-func pass(t *testing.T, c *Client, n uint64) {
+func pass(t *testing.T, c *evercache.Client, n uint64) {
 	t.Helper()
-	began, _ := c.one().Barriers.Watch()
-	waitUntil(t, 20*time.Second, func() bool { last, _ := c.one().Barriers.Watch(); return last.N >= began.N+n }, func() string { return "no barrier" })
+	began, _ := shard.Of(c).Barriers.Watch()
+	waitUntil(t, 20*time.Second, func() bool { last, _ := shard.Of(c).Barriers.Watch(); return last.N >= began.N+n }, func() string { return "no barrier" })
 }

@@ -1,10 +1,11 @@
-package evercache
+package shard_test
 
 import (
 	"errors"
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
 	"github.com/evercache/evercache/redistest"
@@ -12,16 +13,16 @@ import (
 
 // atRisk makes a write that a master has taken, and kills the master before it is
 // known to be safe.
-func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
+func atRisk(t *testing.T, o evercache.Options) (*evercache.Client, *redisproc.Process) {
 	t.Helper()
 	p := startRedis(t, redisproc.Options{})
 	o.Addr = p.Addr()
 	client := open(t, o)
 	connect(t, client, 20*time.Second)
-	c := cacheOf[string](t, client, "c", Policy{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	for range 20 {
 		r, err := c.Set(t.Context(), "a", "v")
-		wantValue(t, r.Durability, err, Master)
+		wantValue(t, r.Durability, err, evercache.Master)
 		kill(t, p)
 		if client.Health().Recovery.Unconfirmed > 0 {
 			return client, p
@@ -37,7 +38,7 @@ func atRisk(t *testing.T, o Options) (*Client, *redisproc.Process) {
 // sent to the next one before Close returns.
 func TestAProcessThatEndsInAFailoverLosesNothing(t *testing.T) {
 	t.Parallel()
-	client, p := atRisk(t, Options{CloseTimeout: 20 * time.Second})
+	client, p := atRisk(t, evercache.Options{CloseTimeout: 20 * time.Second})
 	ended := make(chan error, 1)
 	go func() { ended <- client.Close() }()
 	select {
@@ -52,8 +53,8 @@ func TestAProcessThatEndsInAFailoverLosesNothing(t *testing.T) {
 
 func TestCloseCountsWhatOnlyALostMasterHad(t *testing.T) {
 	t.Parallel()
-	client, _ := atRisk(t, Options{CloseTimeout: time.Second})
-	unsaved, ok := errors.AsType[*UnsavedError](client.Close())
+	client, _ := atRisk(t, evercache.Options{CloseTimeout: time.Second})
+	unsaved, ok := errors.AsType[*evercache.UnsavedError](client.Close())
 	if !ok || unsaved.Writes+unsaved.AtRisk != 1 {
 		t.Errorf("Close = %+v", unsaved)
 	}
@@ -63,7 +64,7 @@ func TestCloseCountsWhatOnlyALostMasterHad(t *testing.T) {
 func TestCloseDoesNotWaitLongForAReplicaThatHangs(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t, redistest.WithReplicas(1), redistest.WithDownAfter(20*time.Second))
-	client := open(t, Options{Sentinels: set.Addrs(), MasterName: set.MasterName(), CloseTimeout: 20 * time.Second})
+	client := open(t, evercache.Options{Sentinels: set.Addrs(), MasterName: set.MasterName(), CloseTimeout: 20 * time.Second})
 	connect(t, client, 30*time.Second)
 	for _, n := range set.Nodes() {
 		if n.Addr() != set.Master().Addr() {
@@ -71,9 +72,9 @@ func TestCloseDoesNotWaitLongForAReplicaThatHangs(t *testing.T) {
 			defer n.Resume()
 		}
 	}
-	c := cacheOf[string](t, client, "c", Policy{})
+	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	r, err := c.Set(t.Context(), "a", "v")
-	wantValue(t, r.Durability, err, Master)
+	wantValue(t, r.Durability, err, evercache.Master)
 	began := time.Now()
 	wantErr(t, client.Close(), nil)
 	if took := time.Since(began); took < shard.ConfirmPatience || took > shard.ConfirmPatience+5*time.Second {
