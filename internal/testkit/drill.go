@@ -146,7 +146,7 @@ func pace() time.Duration {
 	if Runs() > 1 {
 		return 5 * time.Millisecond
 	}
-	return 10 * time.Millisecond
+	return 16 * time.Millisecond
 }
 
 // Load starts traffic and watches who is the master.

@@ -3,7 +3,6 @@ package chaos_test
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -41,50 +40,27 @@ func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value)
 	switch act {
 	case chaos.Put:
 		r, err := p.cache.Set(ctx, key, p.text(v))
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case chaos.PutBrief:
 		r, err := p.cache.Set(ctx, key, p.text(v), evercache.TTL(p.brief))
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case chaos.Insert:
 		added, r, err := p.cache.Add(ctx, key, p.text(v))
 		if err == nil && !added {
 			return chaos.Answer{Outcome: chaos.Unchanged}
 		}
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case chaos.Prolong:
 		r, err := p.cache.Touch(ctx, key)
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case chaos.Remove:
 		r, err := p.cache.Delete(ctx, key)
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case chaos.RemovePrefix:
 		_, r, err := p.cache.DeletePrefix(ctx, key)
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	}
-	return looked(p.cache.Lookup(ctx, key))
-}
-
-func receipt(r evercache.Receipt, err error) chaos.Answer {
-	if err != nil {
-		return chaos.Answer{Outcome: chaos.Unsure}
-	}
-	return chaos.Answer{Outcome: map[evercache.Durability]chaos.Outcome{
-		evercache.Memory: chaos.InMemory, evercache.Journaled: chaos.InJournal,
-		evercache.Master: chaos.AtMaster, evercache.Replicated: chaos.AtReplicas,
-	}[r.Durability]}
-}
-
-func looked(e evercache.Entry[string], err error) chaos.Answer {
-	switch {
-	case errors.Is(err, evercache.ErrNotFound):
-		return chaos.Answer{Outcome: chaos.Missing}
-	case err != nil:
-		return chaos.Answer{Outcome: chaos.Unknown}
-	}
-	return chaos.Answer{
-		Outcome: chaos.Found, Value: chaos.ParseValue(e.Value), Source: chaos.Source(e.Source),
-		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent,
-	}
+	return testkit.Looked(p.cache.Lookup(ctx, key))
 }
 
 // world is what the clients of a run talk to.
@@ -113,39 +89,9 @@ type stage struct {
 
 	apart atomic.Bool // the first process has a master that is none any more
 
-	log  *lateLog
+	log  *testkit.LateLog
 	quit chan struct{}
 	wg   sync.WaitGroup
-}
-
-// lateLog is what the clients say, shown only of a run that failed.
-type lateLog struct {
-	mu   sync.Mutex // guards text
-	text []byte
-}
-
-const maxLog = 1 << 20 // its end is kept
-
-func newLateLog(t *testing.T) *lateLog {
-	l := new(lateLog)
-	t.Cleanup(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if t.Failed() {
-			t.Logf("the clients' log ends:\n%s", l.text)
-		}
-	})
-	return l
-}
-
-func (l *lateLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, p...)
-	if len(l.text) > 2*maxLog {
-		l.text = append([]byte(nil), l.text[len(l.text)-maxLog:]...)
-	}
-	return len(p), nil
 }
 
 const processes = 2
@@ -154,7 +100,7 @@ const processes = 2
 func (sc scene) play(t *testing.T, seed uint64) result {
 	t.Helper()
 	t.Logf("seed %d; EVERCACHE_CHAOS_SEED=%d repeats it", seed, seed)
-	s := &stage{T: t, scene: sc, seed: seed, log: newLateLog(t), quit: make(chan struct{})}
+	s := &stage{T: t, scene: sc, seed: seed, log: testkit.NewLateLog(t, "the clients' log ends"), quit: make(chan struct{})}
 	s.trace = chaos.NewTrace()
 	s.final.Away = make([][]chaos.Span, processes)
 	if sc.world != nil {
@@ -468,19 +414,8 @@ func (s *stage) ask(master string, keys []chaos.Key) {
 		s.Fatal(err)
 	}
 	s.final.At, s.final.Held = s.trace.Now(), held
-	keys = viewed(keys)
-	deadline := time.Now().Add(3 * time.Second)
-	for _, p := range s.traffic.Parties {
-		view := map[chaos.Key]chaos.Value{}
-		for _, k := range keys {
-			view[k] = s.answer(p, k)
-			for view[k] != held[k] && time.Now().Before(deadline) {
-				time.Sleep(5 * time.Millisecond)
-				view[k] = s.answer(p, k)
-			}
-		}
-		s.final.Views = append(s.final.Views, view)
-	}
+	keys = testkit.Viewed(keys)
+	s.final.Views = testkit.Views(s.Context(), s.traffic.Parties, keys, held)
 	again, err := chaos.Held(s.Context(), chaos.Node{Addr: master}, chaosClass+":", keys)
 	if err != nil {
 		s.Fatal(err)
@@ -492,34 +427,6 @@ func (s *stage) ask(master string, keys []chaos.Key) {
 			}
 		}
 	}
-}
-
-// answer is what a process says of a key in the end. One that could not ask Redis
-// in time says that it does not know, or what it has and that it is stale: it is
-// asked again.
-func (s *stage) answer(p chaos.Party, k chaos.Key) chaos.Value {
-	a := p.Do(s.Context(), chaos.Look, k.String(), chaos.Nothing)
-	for range 20 {
-		if a.Outcome == chaos.Missing || a.Outcome == chaos.Found && a.Fresh {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-		a = p.Do(s.Context(), chaos.Look, k.String(), chaos.Nothing)
-	}
-	if a.Outcome != chaos.Found {
-		return chaos.Nothing
-	}
-	return a.Value
-}
-
-// viewed leaves out most of the keys that were written once.
-func viewed(keys []chaos.Key) (some []chaos.Key) {
-	for _, k := range keys {
-		if k.Space != 'u' || k.N%16 == 0 {
-			some = append(some, k)
-		}
-	}
-	return some
 }
 
 // lines are the connections of one client, all through proxies.

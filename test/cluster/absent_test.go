@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -107,7 +108,7 @@ func TestClientStartsWhileAShardIsAway(t *testing.T) {
 		masters := c.Masters()
 		masters[0].Kill()
 		time.Sleep(2 * time.Second) // until the others know
-		d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
+		d := &drill{T: t, cluster: c, log: testkit.NewLateLog(t, "the clients' log ends")}
 		client := d.openWith(d.options())
 		d.clients = append(d.clients, client)
 		cache, ctx := plainCache(t, client), t.Context()
@@ -170,51 +171,71 @@ func (d *drill) set(cache *evercache.Cache[string], keys []string) (kept int) {
 	return kept
 }
 
+// TestShutdownWhileAShardIsAway ends two clients in one outage, one of which has a journal.
 func TestShutdownWhileAShardIsAway(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		for _, journal := range []bool{false, true} {
-			d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
-			o := d.options()
-			if journal {
-				o.JournalDir = t.TempDir()
-			}
-			client := d.openWith(o)
-			ready, cancel := context.WithTimeout(t.Context(), patience)
-			if err := client.WaitConnected(ready); err != nil {
-				t.Fatal(err)
-			}
-			cancel()
-			cache := plainCache(t, client)
-			var keys []string
-			for i := range 60 {
-				keys = append(keys, fmt.Sprint("journal ", journal, " ", i))
-			}
-			d.set(cache, keys[:30])
-			victim := c.MasterOfSlot(0)
-			victim.Kill()
-			kept := d.set(cache, keys[30:])
-			if kept == 0 {
-				t.Error("no write has waited")
-			}
-			bounded, cancel := context.WithTimeout(t.Context(), time.Second)
-			err := client.Shutdown(bounded)
-			cancel()
-			unsaved, lost := errors.AsType[*evercache.UnsavedError](err)
-			switch {
-			case journal && lost:
-				t.Errorf("lost though there is a journal: %v", err)
-			case !journal && (!lost || unsaved.Writes == 0):
-				t.Errorf("%d writes waited, Shutdown says %v", kept, err)
-			}
-			victim.Start()
-			c.WaitHealthy(patience)
-			if !journal {
-				continue
-			}
-			again := d.openWith(o)
-			d.clients = append(d.clients, again)
-			d.until("the journal is not sent", func() bool { return settled(again) })
-			d.holds(keys)
+		d := &drill{T: t, cluster: c, log: testkit.NewLateLog(t, "the clients' log ends")}
+		dir := t.TempDir()
+		plain, journaled := d.leaver("plain", ""), d.leaver("journaled", dir)
+		victim := c.MasterOfSlot(0)
+		victim.Kill()
+		if err := plain.leave(); err == nil || err.Writes == 0 {
+			t.Errorf("%d writes waited, Shutdown says %v", plain.kept, err)
 		}
+		if err := journaled.leave(); err != nil {
+			t.Errorf("lost though there is a journal: %v", err)
+		}
+		victim.Start()
+		c.WaitHealthy(patience)
+		again := d.openWith(d.journal(dir))
+		d.clients = append(d.clients, again)
+		d.until("the journal is not sent", func() bool { return settled(again) })
+		d.holds(journaled.keys)
 	}, alone()...)
+}
+
+// journal are options with a journal in that folder, if there is one.
+func (d *drill) journal(dir string) evercache.Options {
+	o := d.options()
+	o.JournalDir = dir
+	return o
+}
+
+// leaver is a client that ends while writes of its own wait.
+type leaver struct {
+	*drill
+	client *evercache.Client
+	cache  *evercache.Cache[string]
+	keys   []string
+	kept   int // writes that no master had
+}
+
+// leaver opens one, and writes half of its keys.
+func (d *drill) leaver(name, dir string) *leaver {
+	d.Helper()
+	l := &leaver{drill: d, client: d.openWith(d.journal(dir))}
+	ready, cancel := context.WithTimeout(d.Context(), patience)
+	defer cancel()
+	if err := l.client.WaitConnected(ready); err != nil {
+		d.Fatal(err)
+	}
+	l.cache = plainCache(d.T, l.client)
+	for i := range 60 {
+		l.keys = append(l.keys, fmt.Sprint(name, i))
+	}
+	d.set(l.cache, l.keys[:30])
+	return l
+}
+
+// leave writes the other half, and ends the client within a second. What it returns is what
+// the client says that it has lost.
+func (l *leaver) leave() *evercache.UnsavedError {
+	l.Helper()
+	if l.kept = l.set(l.cache, l.keys[30:]); l.kept == 0 {
+		l.Error("no write has waited")
+	}
+	ctx, cancel := context.WithTimeout(l.Context(), time.Second)
+	defer cancel()
+	unsaved, _ := errors.AsType[*evercache.UnsavedError](l.client.Shutdown(ctx))
+	return unsaved
 }

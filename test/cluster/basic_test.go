@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
-	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -49,7 +48,7 @@ func cacheOf(t *testing.T, c *evercache.Client, name string) *evercache.Cache[st
 
 func TestKeysOfAllShardsAreReadAndWritten(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t)
+	c := redistest.StartCluster(t, redistest.WithReplicas(0))
 	one, other := cacheOf(t, open(t, c), "c"), cacheOf(t, open(t, c), "c")
 	ctx := t.Context()
 	for i := range 100 {
@@ -89,37 +88,6 @@ func TestKeysOfAllShardsAreReadAndWritten(t *testing.T) {
 	}
 }
 
-func TestAKilledMasterLosesNothing(t *testing.T) {
-	t.Parallel()
-	c := redistest.StartCluster(t)
-	client := open(t, c)
-	cache := cacheOf(t, client, "c")
-	ctx := t.Context()
-	set := func(i int) evercache.Receipt {
-		r, err := cache.Set(ctx, fmt.Sprint("key", i), fmt.Sprint("v", i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	for i := range 300 {
-		set(i)
-	}
-	victim := c.MasterOf("c:key0")
-	victim.Kill()
-	for i := 300; i < 600; i++ {
-		set(i)
-		time.Sleep(2 * time.Millisecond)
-	}
-	wait(t, client, func() bool { h := client.Health(); return client.State() == health.Connected && h.OutboxEntries == 0 })
-	reader := cacheOf(t, open(t, c), "c")
-	for i := range 600 {
-		if v, err := reader.Lookup(ctx, fmt.Sprint("key", i)); err != nil || v.Value != fmt.Sprint("v", i) {
-			t.Errorf("key%d: %q, %v", i, v.Value, err)
-		}
-	}
-}
-
 func wait(t *testing.T, c *evercache.Client, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
@@ -131,7 +99,7 @@ func wait(t *testing.T, c *evercache.Client, ok func() bool) {
 
 func TestManyKeysOfAllShardsAreWrittenInPipelines(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t)
+	c := redistest.StartCluster(t, redistest.WithReplicas(0))
 	client := open(t, c)
 	cache := cacheOf(t, client, "c")
 	values := map[string]string{}

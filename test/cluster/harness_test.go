@@ -15,6 +15,7 @@ import (
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/chaos"
 	"github.com/evercache/evercache/internal/kit"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -52,7 +53,7 @@ type drill struct {
 	traffic *chaos.Traffic
 	final   chaos.Final
 	seed    uint64
-	log     *lateLog
+	log     *testkit.LateLog
 	tags    []string // see crowd
 
 	quit chan struct{}
@@ -65,7 +66,7 @@ type drill struct {
 func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*drill)) *drill {
 	t.Helper()
 	d := &drill{
-		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: newLateLog(t, "the clients' log ends"), quit: make(chan struct{}),
+		T: t, cluster: c, trace: chaos.NewTrace(), seed: rand.Uint64N(1 << 32), log: testkit.NewLateLog(t, "the clients' log ends"), quit: make(chan struct{}),
 		rules: chaos.Rules{Ambiguity: 20 * time.Millisecond, LongestRead: 150 * time.Millisecond, LongestWrite: 350 * time.Millisecond, Lag: 1100 * time.Millisecond},
 	}
 	d.traffic = &chaos.Traffic{

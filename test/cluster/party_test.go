@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/chaos"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -21,12 +21,12 @@ import (
 // can often not be told: so what is touched is of a class of its own, which is not judged.
 type party struct {
 	cache, touched *evercache.Cache[string]
-	tags           []string // see crowd
-	failed         *lateLog // why reads had no answer
+	tags           []string         // see crowd
+	failed         *testkit.LateLog // why reads had no answer
 }
 
 func newParty(t *testing.T, c *evercache.Client, tags []string) party {
-	p := party{tags: tags, failed: newLateLog(t, "reads without an answer")}
+	p := party{tags: tags, failed: testkit.NewLateLog(t, "reads without an answer")}
 	t.Helper()
 	for name, cache := range map[string]**evercache.Cache[string]{class: &p.cache, "touched": &p.touched} {
 		var err error
@@ -45,49 +45,26 @@ func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value)
 	switch {
 	case act == chaos.Put && v%8 == 0:
 		r, err := p.cache.SetMany(ctx, map[string]string{key: v.String(), fmt.Sprint("beside-", v%64): v.String(), fmt.Sprint("besides-", v%64): v.String()})
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case act == chaos.Put:
 		r, err := p.cache.Set(ctx, key, v.String())
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case act == chaos.Prolong:
 		_, _ = p.touched.Set(ctx, key, v.String())
 		_, _ = p.touched.Touch(ctx, key)
 		return chaos.Answer{Outcome: chaos.Unchanged}
 	case act == chaos.Remove:
 		r, err := p.cache.Delete(ctx, key)
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	case act == chaos.RemovePrefix:
 		_, r, err := p.cache.DeletePrefix(ctx, key)
-		return receipt(r, err)
+		return testkit.Receipt(r, err)
 	}
 	e, err := p.cache.Lookup(ctx, key)
 	if err != nil && !errors.Is(err, evercache.ErrNotFound) {
 		_, _ = fmt.Fprintf(p.failed, "%s %s: %v\n", time.Now().Format("15:04:05.000"), key, err)
 	}
-	return looked(e, err)
-}
-
-func receipt(r evercache.Receipt, err error) chaos.Answer {
-	if err != nil {
-		return chaos.Answer{Outcome: chaos.Unsure}
-	}
-	return chaos.Answer{Outcome: map[evercache.Durability]chaos.Outcome{
-		evercache.Memory: chaos.InMemory, evercache.Journaled: chaos.InJournal,
-		evercache.Master: chaos.AtMaster, evercache.Replicated: chaos.AtReplicas,
-	}[r.Durability]}
-}
-
-func looked(e evercache.Entry[string], err error) chaos.Answer {
-	switch {
-	case errors.Is(err, evercache.ErrNotFound):
-		return chaos.Answer{Outcome: chaos.Missing}
-	case err != nil:
-		return chaos.Answer{Outcome: chaos.Unknown}
-	}
-	return chaos.Answer{
-		Outcome: chaos.Found, Value: chaos.ParseValue(e.Value), Source: chaos.Source(e.Source),
-		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent,
-	}
+	return testkit.Looked(e, err)
 }
 
 // ask fills in what the masters hold, and what each client then answers. A client may
@@ -95,46 +72,7 @@ func looked(e evercache.Entry[string], err error) chaos.Answer {
 func (d *drill) ask(keys []chaos.Key) {
 	d.Helper()
 	d.final.Held, d.final.At = d.held(keys), d.trace.Now()
-	keys = viewed(keys)
-	deadline := time.Now().Add(3 * time.Second)
-	for _, p := range d.traffic.Parties {
-		view := map[chaos.Key]chaos.Value{}
-		for _, k := range keys {
-			view[k] = d.answer(p, k)
-			for view[k] != d.final.Held[k] && time.Now().Before(deadline) {
-				time.Sleep(5 * time.Millisecond)
-				view[k] = d.answer(p, k)
-			}
-		}
-		d.final.Views = append(d.final.Views, view)
-	}
-}
-
-// answer is what a client says of a key in the end. One that could not ask in time says so,
-// or that what it has is stale: it is asked again.
-func (d *drill) answer(p chaos.Party, k chaos.Key) chaos.Value {
-	var a chaos.Answer
-	for range 20 {
-		a = p.Do(d.Context(), chaos.Look, k.String(), chaos.Nothing)
-		if a.Outcome == chaos.Missing || a.Outcome == chaos.Found && a.Fresh {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if a.Outcome != chaos.Found {
-		return chaos.Nothing
-	}
-	return a.Value
-}
-
-// viewed leaves out most of the keys that were written once.
-func viewed(keys []chaos.Key) (some []chaos.Key) {
-	for _, k := range keys {
-		if k.Space != 'u' || k.N%16 == 0 {
-			some = append(some, k)
-		}
-	}
-	return some
+	d.final.Views = testkit.Views(d.Context(), d.traffic.Parties, testkit.Viewed(keys), d.final.Held)
 }
 
 // held are the values that keys have at the masters of their slots.
@@ -220,36 +158,4 @@ func own(ctx context.Context, n *redistest.Server) (epoch int64, slots []rediste
 		}
 	}
 	return epoch, slots
-}
-
-// lateLog is what the clients say, shown only of a run that failed.
-type lateLog struct {
-	what string
-
-	mu   sync.Mutex // guards text
-	text []byte
-}
-
-const maxLog = 1 << 20 // its end is kept
-
-func newLateLog(t *testing.T, what string) *lateLog {
-	l := &lateLog{what: what}
-	t.Cleanup(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if t.Failed() {
-			t.Logf("%s:\n%s", l.what, l.text)
-		}
-	})
-	return l
-}
-
-func (l *lateLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, p...)
-	if len(l.text) > 2*maxLog {
-		l.text = append([]byte(nil), l.text[len(l.text)-maxLog:]...)
-	}
-	return len(p), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -34,7 +35,7 @@ func calls(t *testing.T, masters []*redistest.Server, command string) (n int) {
 // another shard was written to meanwhile.
 func TestWritesOfSeveralShardsNoteLivesOnce(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
+		d := &drill{T: t, cluster: c, log: testkit.NewLateLog(t, "the clients' log ends")}
 		cache := plainCache(t, d.open())
 		write := func(from, to int) {
 			for i := from; i < to; i++ {
@@ -57,7 +58,7 @@ func TestWritesOfSeveralShardsNoteLivesOnce(t *testing.T) {
 // A FLUSHALL of one master is no news of what the others hold.
 func TestFlushOfOneMasterLeavesMemoryOfTheOthers(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
+		d := &drill{T: t, cluster: c, log: testkit.NewLateLog(t, "the clients' log ends")}
 		client := d.open()
 		d.clients = append(d.clients, client)
 		cache, flushed := cacheOf(t, client, class), c.MasterOfSlot(0)
@@ -95,7 +96,7 @@ func TestFlushOfOneMasterLeavesMemoryOfTheOthers(t *testing.T) {
 // Many writes at once: a shard that is away holds up no other, nor are theirs kept.
 func TestSetManyReachesTheShardsThatAreThere(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
-		d := &drill{T: t, cluster: c, log: newLateLog(t, "the clients' log ends")}
+		d := &drill{T: t, cluster: c, log: testkit.NewLateLog(t, "the clients' log ends")}
 		client := d.open()
 		d.clients = append(d.clients, client)
 		cache, masters := cacheOf(t, client, class), c.Masters()
