@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -14,6 +16,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// quickEnd is the value of GORACE for processes of this binary: with the race detector
+// each would sleep for a second at its end.
+var quickEnd = cmp.Or(os.Getenv("GORACE"), "atexit_sleep_ms=20")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"evercache": main})
@@ -27,6 +33,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", quickEnd)
 			for _, name := range []string{"PORT", "DEAD"} {
 				port, err := freePort()
 				if err != nil {

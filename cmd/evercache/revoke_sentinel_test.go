@@ -71,7 +71,7 @@ func (s *stage) serve(name string, environ ...string) *server {
 	p := &server{t: s.T, name: name, addr: "127.0.0.1:" + port}
 	cmd := exec.CommandContext(s.Context(), exe, "serve")
 	cmd.Args[0] = "evercache" // see TestMain
-	cmd.Env = s.environ(append([]string{"EVERCACHE_REVOCATIONS=on"}, append(environ, "EVERCACHE_LISTEN="+p.addr)...)...)
+	cmd.Env = s.environ(append([]string{"EVERCACHE_REVOCATIONS=on"}, append(environ, "GORACE="+quickEnd, "EVERCACHE_LISTEN="+p.addr)...)...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
@@ -240,7 +240,7 @@ func (p *server) watch(tokens []token, right func(verdict) bool) (stop func() in
 				p.t.Errorf("%s says of %+v: %s, allowed %v", p.name, tokens[i], vs[i].Status, vs[i].Allowed)
 				wrong++
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(25 * time.Millisecond)
 		}
 	})
 	return func() int {

@@ -40,7 +40,7 @@ func startServe(t *testing.T, environ ...string) *process {
 	t.Cleanup(cancel) // kills what a failed test leaves
 	p := &process{Cmd: exec.CommandContext(ctx, exe, "serve"), t: t, addr: "127.0.0.1:" + port}
 	p.Args[0] = "evercache" // see TestMain
-	p.Env = append(environ, "EVERCACHE_LISTEN="+p.addr, "REDIS_HOST=127.0.0.1", "REDIS_PORT="+dead)
+	p.Env = append(environ, "GORACE="+quickEnd, "EVERCACHE_LISTEN="+p.addr, "REDIS_HOST=127.0.0.1", "REDIS_PORT="+dead)
 	log, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

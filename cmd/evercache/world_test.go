@@ -47,7 +47,7 @@ func prepare(t *testing.T, environ ...string) *worldly {
 	t.Cleanup(cancel) // kills what a failed test leaves
 	p := &worldly{Cmd: exec.CommandContext(ctx, exe, "serve"), t: t, addr: "127.0.0.1:" + port, ended: make(chan struct{})}
 	p.Args[0] = "evercache" // see TestMain
-	p.Env = append(environ, "EVERCACHE_LISTEN="+p.addr)
+	p.Env = append(environ, "GORACE="+quickEnd, "EVERCACHE_LISTEN="+p.addr)
 	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
 	return p
 }
