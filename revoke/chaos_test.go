@@ -46,7 +46,7 @@ func newStage(t *testing.T, seed uint64) *stage {
 	s.stop = cancel
 	for i := range s.all {
 		if i < 2 {
-			s.wg.Go(func() { s.history.revokeUntil(ctx, s.process(i), fmt.Sprint("p", i, "-"), 500*time.Microsecond) })
+			s.wg.Go(func() { s.history.revokeUntil(ctx, s.process(i), fmt.Sprint("p", i, "-"), pace(500*time.Microsecond)) })
 		}
 		s.wg.Go(func() { s.history.checkUntil(ctx, s.process(i), fmt.Sprint("process ", i), s.policy.MaxLag) })
 	}
