@@ -52,9 +52,11 @@ type Cache[V any] struct {
 	keys     *shard.Class  // in Redis
 	mixed    atomic.Bool   // see mixes
 	limiter  *rate.Limiter // of loads in an outage
-	faults   []error       // of its options; NewCache refuses them
-	unread   unread        // values that do not decode
-	unstored happened      // values that do not encode
+	guard    *guard        // of loads after failures
+	ahead    refreshes
+	faults   []error  // of its options; NewCache refuses them
+	unread   unread   // values that do not decode
+	unstored happened // values that do not encode
 }
 
 // CacheOption changes how a Cache handles its values.
@@ -117,6 +119,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		sizer:    heapsize.For[V](),
 		flights:  flight.New[Entry[V], asked](),
 		limiter:  outageLimiter(p.OutageLoadRate),
+		guard:    newGuard(p.LoadRetryAfter),
 	}
 	c.keys = client.store.NewClass(name, p.TTL, p.WriteTimeout, hearing[V]{c})
 	c.prefix = c.keys.Prefix
@@ -237,6 +240,7 @@ func (c *Cache[V]) live(it *local.Item, now int64, ttl time.Duration) {
 		it.TrustUntil = it.FreshUntil
 	}
 	it.KeepUntil = it.FreshUntil + int64(c.policy.Stale)
+	c.dueIn(it)
 }
 
 // absentItem remembers that a loader found nothing.
@@ -262,6 +266,7 @@ func (c *Cache[V]) dropPrefix(prefix string) int {
 
 // dropAll drops the keys of the class that under reports.
 func (c *Cache[V]) dropAll(under func(key string) bool) (n int) {
+	c.guard.pauses.ForgetAll(under)
 	c.flights.SupersedeAll(under)
 	for k := range c.l1.Keys() {
 		if k.Class == c.id && under(k.Key) {

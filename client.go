@@ -121,7 +121,7 @@ func passwordsOf(o *Options) passwords {
 }
 
 // class is a Cache, whatever the type of its values.
-type class interface{ values() findings.Class }
+type class interface{ known() findings.Class }
 
 // register gives a class its number and its memory.
 func (c *Client) register(name string, k class, p Policy) (uint32, *local.Store, error) {

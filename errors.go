@@ -28,6 +28,9 @@ var (
 	ErrValue = errors.New("evercache: value too long")
 	// ErrTTL means that a time to live is not positive or longer than MaxTTL.
 	ErrTTL = errors.New("evercache: bad ttl")
+	// ErrNotModified is what a Loader returns when the value is the one that Load.Previous
+	// has given: it is kept for another TTL.
+	ErrNotModified = errors.New("evercache: not modified")
 	// ErrDurability means that MinDurability or MinReplicas asks for what does not
 	// exist. Nothing was written.
 	ErrDurability = errors.New("evercache: bad durability")

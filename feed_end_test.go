@@ -21,7 +21,7 @@ func TestTheEndOfAKeyLeavesItAsStaleAndIsLoadedOnce(t *testing.T) {
 			t.Parallel()
 			const life, keys = 3 * time.Second, 12 // long enough to be read by a busy machine
 			p := startRedis(t, redisproc.Options{})
-			c := cacheAt(t, p.Addr(), Policy{TTL: life, Stale: stale})
+			c := cacheAt(t, p.Addr(), Policy{TTL: life, Stale: stale, LoadPatience: Never, LoadRetryAfter: Never})
 			writer := cacheAt(t, p.Addr(), Policy{TTL: life})
 			for i := range keys {
 				_, _ = writer.Set(t.Context(), fmt.Sprint(i), "old")

@@ -30,7 +30,7 @@ func (c *Client) findings() []health.Finding { return findings.Of(c.known()) }
 func (c *Client) known() findings.Input {
 	in := c.store.Health()
 	in.Report.Mode, in.Report.RequestedMode = c.opts.mode(), *c.opts.RequestedMode
-	in.KeyFiles, in.Classes = c.keyFiles.known(), c.valueFaults()
+	in.KeyFiles, in.Classes = c.keyFiles.known(), c.classFaults()
 	return in
 }
 
@@ -49,12 +49,12 @@ func (k keyFiles) known() (all []findings.KeyFiles) {
 	return all
 }
 
-// valueFaults are what is wrong with the values of each class, by its name.
-func (c *Client) valueFaults() (all []findings.Class) {
+// classFaults are what is wrong with each class, by its name.
+func (c *Client) classFaults() (all []findings.Class) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.named {
-		all = append(all, k.values())
+		all = append(all, k.known())
 	}
 	slices.SortFunc(all, func(a, b findings.Class) int { return cmp.Compare(a.Name, b.Name) })
 	return all

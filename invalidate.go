@@ -25,8 +25,9 @@ func (h hearing[V]) Flush(under func(key string) bool) {
 func (c *Cache[V]) changed(full string, deleted bool) {
 	key := c.bare(full)
 	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
+	c.guard.pauses.Forget(key)
 	settling, moving, may := c.keys.Settling(key, now)
-	c.flights.Announced(key, deleted, func() {
+	c.flights.Announced(key, deleted, ours, func() {
 		switch it := c.peek(key); {
 		case it == nil:
 		case deleted || it.Absent:

@@ -22,6 +22,9 @@ type loadStats struct {
 	inFlight  atomic.Int64
 	coalesced atomic.Uint64
 	shed      atomic.Uint64
+	paused    atomic.Uint64 // not run after failures
+	refreshed atomic.Uint64 // run ahead of an entry's end
+	impatient atomic.Uint64 // not waited for
 }
 
 // loadPlan is what is known when a load starts.
@@ -29,6 +32,8 @@ type loadPlan[V any] struct {
 	fallback *local.Item // served if the loader fails and it is not too old
 	replaces string      // the sum of what Redis holds that does not decode
 	cause    error       // the outage in which the load runs; nil: Redis has no such key
+	refresh  bool        // the load is of what memory and perhaps Redis still have
+	seen     shard.Seen  // of a refresh: what Redis had
 }
 
 var errLoadTimeout = errors.New("evercache: the loader took longer than Policy.LoadTimeout")
@@ -40,6 +45,14 @@ type loading[V any] struct {
 	batch *batch[V]
 }
 
+// run is one load of a key.
+type run[V any] struct {
+	load    Loader[V]
+	plan    loadPlan[V]
+	attempt *attempt
+	batch   *batch[V] // whose call the loader waits for; nil: it is the key's own
+}
+
 // allowed asks the limiter of loads in an outage, once for each call of a loader.
 func (c *Cache[V]) allowed(l loading[V]) bool {
 	if l.batch != nil {
@@ -49,47 +62,67 @@ func (c *Cache[V]) allowed(l loading[V]) bool {
 }
 
 // startLoad starts the flight's load, unless another flight of the key loads: then
-// this one's callers join it.
+// this one's callers join it. After failures it may not run.
 func (c *Cache[V]) startLoad(ctx context.Context, f *keyFlight[V], l loading[V], plan loadPlan[V]) {
-	switch {
-	case plan.cause == nil && !f.BeginLoad():
+	if plan.cause == nil && !f.BeginLoad() {
 		f.Abandon()
+		return
+	}
+	a, err := c.permit(l, f.Key())
+	switch r := (run[V]{l.load, plan, a, l.batch}); {
+	case err != nil:
+		e, err := c.orStale(plan.fallback, err)
+		f.Settle(e, err)
 	case l.batch != nil:
-		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, plan})
+		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, r})
 	default:
-		c.runLoad(ctx, f, l.load, plan, nil)
+		c.runLoad(ctx, f, r)
 	}
 }
 
 // runLoad runs the loader on a goroutine and a context of its own: no caller
 // that leaves takes the load with it. The flight is settled after LoadTimeout
-// at the latest, whatever the loader does. had, where not nil, is closed when the
-// load that it waits for has ended: what follows is not the loader's time.
-func (c *Cache[V]) runLoad(ctx context.Context, f *keyFlight[V], load Loader[V], plan loadPlan[V], had <-chan struct{}) {
-	ok := c.client.store.Spawn(func() {
-		ctx, cancel := c.client.loadContext(flight.Within(ctx, &f.Task), c.policy.LoadTimeout)
-		defer cancel()
-		stop := context.AfterFunc(ctx, func() {
-			select {
-			case <-had:
-				return
-			default:
-			}
-			defer c.rescue(f)
-			e, err := c.orStale(plan.fallback, context.Cause(ctx))
-			if f.Settle(e, err) {
-				c.client.loads.results.Add("timeout")
-			}
-		})
-		defer stop()
-		defer c.rescue(f)
-		var v V
-		err := c.client.runLoader(func() (err error) { v, err = load(ctx, f.Key()); return err })
-		c.loaded(f, plan, v, err)
-	})
-	if !ok {
+// at the latest, whatever the loader does.
+func (c *Cache[V]) runLoad(ctx context.Context, f *keyFlight[V], r run[V]) {
+	if !c.client.store.Spawn(func() { c.loadNow(ctx, f, r) }) {
+		r.attempt.end(ErrClosed)
 		f.Settle(Entry[V]{}, ErrClosed)
 	}
+}
+
+func (c *Cache[V]) loadNow(ctx context.Context, f *keyFlight[V], r run[V]) {
+	l := &Load[V]{cache: c}
+	if r.batch != nil { // when its call has ended, what follows is not the loader's time
+		l = r.batch.said
+	}
+	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &f.Task), loadKey{}, l), c.policy.LoadTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		if r.batch != nil && r.batch.over() {
+			return
+		}
+		defer c.rescue(f)
+		r.attempt.end(context.Cause(ctx))
+		e, err := c.orStale(r.plan.fallback, context.Cause(ctx))
+		if f.Settle(e, err) {
+			c.client.loads.results.Add("timeout")
+		}
+	})
+	defer stop()
+	defer c.rescue(f)
+	defer r.attempt.end(errGoexit)
+	defer c.offerStale(f, r.plan)()
+	if c.refreshedElsewhere(ctx, f, r) {
+		return
+	}
+	var v V
+	err := c.client.runLoader(func() (err error) {
+		v, err = r.load(ctx, f.Key())
+		v, err = l.result(f.Key(), v, err)
+		return err
+	})
+	r.attempt.end(err)
+	c.loaded(f, r.plan, l.decision(f.Key()), v, err)
 }
 
 // rescue, deferred, settles a flight that was left in the air: by
@@ -150,9 +183,13 @@ func loadResult(err error) string {
 
 // loaded keeps what the loader said, settles the flight, and then fills Redis:
 // no caller waits for that.
-func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
+func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, err error) {
 	key := f.Key()
 	switch {
+	case errors.Is(err, ErrNotFound) && plan.refresh:
+		c.refreshedAway(f, plan)
+		f.Settle(Entry[V]{}, err)
+		return
 	case errors.Is(err, ErrNotFound):
 		f.KeepUndisturbed(func() { c.remember(key, f.Data.mark) }) // else somebody may have written it meanwhile
 		f.Settle(Entry[V]{}, err)
@@ -163,25 +200,39 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	v = c.own(v)
+	if d.noStore {
+		c.notStored(f, plan, v)
+		return
+	}
+	ttl := or(d.ttl, c.policy.TTL)
 	data, err := c.codec.Encode(v)
 	if err != nil {
 		c.unencodable()
-		c.keepHere(f, plan, v, fmt.Errorf("evercache: encode: %w", err))
+		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
 		return
 	}
 	if err = c.client.fits(data); err != nil {
-		c.keepHere(f, plan, v, fmt.Errorf("evercache: encode: %w", err))
+		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
 		return
 	}
 	if plan.cause == nil && c.yields(key, plan.replaces) {
-		c.keepHere(f, plan, v, nil)
+		c.keepHere(f, plan, ttl, v, nil)
 		return
 	}
 	now := c.client.store.Clock.Now()
-	it := c.newItem(v, now, 0, c.policy.TTL)
+	it := c.newItem(v, now, 0, ttl)
 	e := c.entry(it, SourceLoader, now, plan.cause)
-	if plan.cause == nil && f.Disturbed() { // only the fill finds out whether it is worth keeping
-		c.fill(f, it, data, plan.replaces)
+	w := toStore{item: it, data: data, ttl: ttl, replaces: plan.replaces, seen: plan.seen}
+	switch refills := plan.refresh && c.keys.Connected(key); {
+	case plan.cause == nil && (refills || f.Disturbed()): // only the fill finds out whether it is worth keeping
+		c.fill(f, w)
+		f.Settle(e, nil)
+		return
+	case plan.refresh:
+		f.KeepUndisturbed(func() {
+			c.put(key, it)
+			f.Data.kept = true
+		})
 		f.Settle(e, nil)
 		return
 	}
@@ -191,7 +242,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 		return
 	}
 	if f.SettleToFill(e) {
-		c.fill(f, it, data, plan.replaces)
+		c.fill(f, w)
 		f.Filled()
 	}
 }
@@ -199,9 +250,9 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], v V, err error) {
 // keepHere keeps a loaded value in the memory of this process only: it does not
 // encode, or a value that is there instead is not to be overwritten. The feed covers
 // it as it would what Redis holds, since the key does not change there unannounced.
-func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], v V, cause error) {
+func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], ttl time.Duration, v V, cause error) {
 	now := c.client.store.Clock.Now()
-	it := c.newItem(v, now, 0, c.policy.TTL)
+	it := c.newItem(v, now, 0, ttl)
 	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
 	if plan.cause != nil {
 		f.Keep(func() { c.put(f.Key(), it) })
@@ -211,6 +262,16 @@ func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], v V, cause error)
 			c.put(f.Key(), it)
 		})
 	}
+	f.Settle(e, nil)
+}
+
+// notStored gives what is loaded to those who wait, and to nobody else.
+func (c *Cache[V]) notStored(f *keyFlight[V], plan loadPlan[V], v V) {
+	now := c.client.store.Clock.Now()
+	if !c.peek(f.Key()).Fresh(now) {
+		f.KeepUndisturbed(func() { c.drop(f.Key()) })
+	}
+	e := c.entry(c.newItem(v, now, 0, c.policy.TTL), SourceLoader, now, plan.cause)
 	f.Settle(e, nil)
 }
 
@@ -225,13 +286,23 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 	c.put(key, it)
 }
 
+// toStore is a loaded value on its way to Redis.
+type toStore struct {
+	item     *local.Item
+	data     []byte
+	ttl      time.Duration
+	replaces string // see loadPlan
+	seen     shard.Seen
+	gone     bool // the origin has no such key: what was seen is to go
+}
+
 // fill writes a loaded value to Redis unless the key was written since the
 // load began: here (superseded) or elsewhere (it is there, or it was deleted
 // after the load's caller was told that there was none). A fill that fails is
 // counted and nothing else: the caller has its value. What memory holds is
 // covered by the feed once Redis holds it too.
-func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces string) {
-	full := c.full(f.Key())
+func (c *Cache[V]) fill(f *keyFlight[V], w toStore) {
+	full, it, replaces := c.full(f.Key()), w.item, w.replaces
 	defer c.client.fills.enter()()
 	if !c.keys.Connected(f.Key()) {
 		return
@@ -247,7 +318,12 @@ func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces s
 	if f.Superseded() || c.client.store.Waits(full) || c.yields(f.Key(), replaces) {
 		return
 	}
-	filling, ok := c.keys.BeginFill(shard.Filling{Key: full, Rest: f.Key(), Data: data, Missed: f.Data.missed, Replaces: replaces})
+	if w.ttl != c.policy.TTL && !w.gone {
+		c.mixed.Store(true)
+	}
+	filling, ok := c.keys.BeginFill(shard.Filling{
+		Key: full, Rest: f.Key(), Data: w.data, TTL: w.ttl, Missed: f.Data.missed, Replaces: replaces, Seen: w.seen, Gone: w.gone,
+	})
 	if !ok {
 		return
 	}
@@ -261,8 +337,13 @@ func (c *Cache[V]) fill(f *keyFlight[V], it *local.Item, data []byte, replaces s
 		filling.Undo(ctx)
 	case err == nil && !stored:
 		c.unkeep(f.Key(), it) // ask Redis next time
+	case err == nil && w.gone:
+		f.Keep(func() { c.remember(f.Key(), f.Data.mark) })
 	case err == nil:
-		f.Keep(func() { c.put(f.Key(), it) })
+		f.Keep(func() {
+			c.put(f.Key(), it)
+			f.Data.kept = true
+		})
 		c.cover(ctx, &filling, f, it)
 	}
 }

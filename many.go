@@ -3,6 +3,7 @@ package evercache
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -25,6 +26,7 @@ import (
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V]) (map[string]V, error) {
 	got := make(map[string]V, len(keys))
 	var missing []string
+	var due []dueItem
 	now := c.client.store.Clock.Now()
 	for _, key := range keys {
 		it := c.hitAt(key, now)
@@ -36,6 +38,12 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 		if !it.Absent {
 			got[key] = c.own(valueOf[V](it))
 		}
+		if it.Due(now) && load != nil {
+			due = append(due, dueItem{key, it})
+		}
+	}
+	if len(due) > 0 {
+		c.refreshMany(ctx, due, load)
 	}
 	if len(missing) == 0 {
 		return got, nil
@@ -64,6 +72,7 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 			return errors.Join(append(errs, ErrClosed)...)
 		}
 		fs, again := c.flyMany(ctx, keys, load), []string(nil)
+		var late error // the caller's own end
 		for i, key := range keys {
 			f := fs[i].flight
 			if f == nil {
@@ -71,20 +80,32 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 				c.client.countRead(stats.OpGet, SourceNone, false, fs[i].err)
 				continue
 			}
-			if err := c.await(ctx, f); err != nil {
-				return errors.Join(append(errs, err)...)
-			}
-			if f.Abandoned() {
+			var e Entry[V]
+			err := c.await(ctx, f)
+			switch {
+			case err != nil:
+				if ctx.Err() == nil { // a cycle
+					return errors.Join(append(errs, err)...)
+				}
+				if e, err = c.inTime(ctx, key, err); err != nil {
+					late = err
+					continue
+				}
+			case f.Abandoned():
 				again = append(again, key)
 				continue
+			default:
+				e, err = c.shared(f, fs[i].leader)
 			}
-			e, err := c.shared(f, fs[i].leader)
 			c.client.countRead(stats.OpGet, e.Source, e.Fresh, err)
 			if err == nil {
 				got[key] = e.Value
 			} else if !errors.Is(err, ErrNotFound) {
 				errs = append(errs, err)
 			}
+		}
+		if late != nil {
+			return errors.Join(append(errs, late)...)
 		}
 		keys = again
 	}
@@ -125,12 +146,12 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 			js[i].err = err
 			continue
 		}
-		js[i].flight, js[i].leader = c.flights.Join(key, load != nil)
+		js[i].flight, js[i].leader = c.flights.Join(key, kindOf(load != nil))
 		if js[i].leader {
 			lead = append(lead, js[i].flight)
 		}
 	}
-	b := &batch[V]{cache: c, load: load, done: make(chan struct{})}
+	b := c.newBatch(load)
 	crashed := true
 	defer func() { // see fly
 		if crashed {
@@ -153,21 +174,47 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 // loaded. Each key's flight has a Loader that waits for it. All begin when the last
 // key has been asked for: the time that this takes is not the loader's.
 type batch[V any] struct {
-	cache  *Cache[V]
-	load   ManyLoader[V]
-	wanted []wanted[V]
-	rated  bool // whether an outage lets it run has been decided
-	runs   bool // it does
-	task   flight.Task
-	done   chan struct{} // closed when values and err are final
-	values map[string]V
-	err    error
+	cache   *Cache[V]
+	load    ManyLoader[V]
+	wanted  []wanted[V]
+	rated   bool // whether an outage lets it run has been decided
+	runs    bool // it does
+	attempt *attempt
+	refusal error // why the circuit does not let it run
+	task    flight.Task
+	said    *Load[V]
+	done    chan struct{} // closed when values and err are final
+	values  map[string]V
+	err     error
+}
+
+func (c *Cache[V]) newBatch(load ManyLoader[V]) *batch[V] {
+	return &batch[V]{cache: c, load: load, said: &Load[V]{cache: c}, done: make(chan struct{})}
+}
+
+// over reports whether the call has ended.
+func (b *batch[V]) over() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// permitted asks the circuit of the class, once for the call.
+func (b *batch[V]) permitted(now int64) error {
+	if b.attempt == nil {
+		b.attempt = &attempt{guard: b.cache.guard, client: b.cache.client, key: rand.Text()} // a call counts for one key
+		b.refusal = b.attempt.ask(now)
+	}
+	return b.refusal
 }
 
 // wanted is a flight whose key is to be loaded.
 type wanted[V any] struct {
 	flight *keyFlight[V]
-	plan   loadPlan[V]
+	run    run[V]
 }
 
 // allowed asks the limiter of loads in an outage, once for the call.
@@ -220,25 +267,30 @@ func (b *batch[V]) start(ctx context.Context) {
 	for i, w := range b.wanted {
 		keys[i] = w.flight.Key()
 	}
-	ok := c.client.store.Spawn(func() {
-		defer close(b.done)
-		ctx, cancel := c.client.loadContext(flight.Within(ctx, &b.task), c.policy.LoadTimeout)
-		defer cancel()
-		b.err = errGoexit
-		defer func() {
-			if p := recover(); p != nil {
-				b.err = &LoadPanicError{Value: p, Stack: debug.Stack()}
-			}
-		}()
-		b.values, b.err = b.load(ctx, keys)
-	})
-	if !ok {
+	if !c.client.store.Spawn(func() { b.call(ctx, keys) }) {
 		b.err = ErrClosed
+		b.attempt.end(ErrClosed)
 		close(b.done)
 	}
 	for _, w := range b.wanted {
-		c.runLoad(ctx, w.flight, b.loader(), w.plan, b.done)
+		c.runLoad(ctx, w.flight, w.run)
 	}
+}
+
+func (b *batch[V]) call(ctx context.Context, keys []string) {
+	c := b.cache
+	defer close(b.done)
+	defer func() { b.attempt.end(b.err) }()
+	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &b.task), loadKey{}, b.said), c.policy.LoadTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { b.attempt.end(context.Cause(ctx)) })()
+	b.err = errGoexit
+	defer func() {
+		if p := recover(); p != nil {
+			b.err = &LoadPanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	b.values, b.err = b.load(ctx, keys)
 }
 
 // consultMany is consult for a chunk of flights.

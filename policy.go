@@ -24,6 +24,11 @@ const (
 	MaxRingAge = 5 * time.Minute
 	// MaxVersion bounds Policy.Version.
 	MaxVersion = 1_000_000
+	// MaxLoadRetryAfter bounds Policy.LoadRetryAfter.
+	MaxLoadRetryAfter = time.Minute
+	// MinRefreshAhead and MaxRefreshAhead bound Policy.RefreshAhead.
+	MinRefreshAhead = 0.1
+	MaxRefreshAhead = 0.95
 	// MinMaxStaleness and MaxMaxStaleness bound Policy.MaxStaleness.
 	MinMaxStaleness = 200 * time.Millisecond
 	MaxMaxStaleness = time.Minute
@@ -104,6 +109,27 @@ type Policy struct {
 	// LoadTimeout bounds one run of a loader. Default 5 s.
 	LoadTimeout time.Duration
 
+	// LoadPatience is how long callers wait for a load while memory has a stale value
+	// (Stale). It counts from when the load has begun. Then they get that value, and the
+	// load goes on for those who come later. Default 100 ms where there is a Stale; Never:
+	// they wait to the end.
+	LoadPatience time.Duration
+	// LoadRetryAfter is how long a loader is not run for a key after it has failed. It
+	// doubles with each failure in a row, to 32 times as much, but not to more than a
+	// minute, and is up to a quarter less at random. Meanwhile callers get the stale value,
+	// else the last error. When loads fail for most keys of the class, no loader runs for
+	// any of its keys but one at a time, after pauses of the same length; others without a
+	// stale value get ErrUnavailable. ErrNotFound is no failure. Default 100 ms; Never: no
+	// pause. A write or delete of the key ends its pause.
+	LoadRetryAfter time.Duration
+	// RefreshAhead is the share of its life after which an entry that is read is loaded
+	// again in the background, while readers get the one that is there; for each entry up
+	// to a quarter less at random. What anybody writes meanwhile stays. 0: no refresh;
+	// else from MinRefreshAhead to MaxRefreshAhead. MaxRefreshes is how many such loads the
+	// class runs at a time, default 64. While Redis is away OutageLoadRate counts too.
+	RefreshAhead float64
+	MaxRefreshes int
+
 	// OutageReads and OutageWrites are the behaviour while Redis is away.
 	OutageReads  OutageReads
 	OutageWrites OutageWrites
@@ -136,6 +162,14 @@ func (p Policy) withDefaults(o Options) Policy {
 	p.WriteTimeout = or(p.WriteTimeout, o.WriteTimeout)
 	p.L1TTL = off(or(p.L1TTL, max(0, min(5*time.Second, p.TTL))))
 	p.Stale = off(p.Stale)
+	if p.Stale > 0 {
+		p.LoadPatience = or(p.LoadPatience, 100*time.Millisecond)
+	}
+	p.LoadPatience = off(p.LoadPatience)
+	p.LoadRetryAfter = off(or(p.LoadRetryAfter, 100*time.Millisecond))
+	if p.RefreshAhead != 0 && p.MaxRefreshes == 0 {
+		p.MaxRefreshes = 64
+	}
 	p.NegativeTTL = off(p.NegativeTTL)
 	if p.ReplicaReads {
 		p.MaxStaleness = or(p.MaxStaleness, time.Second)
@@ -161,6 +195,12 @@ func (p Policy) validate() error {
 	fault(p.ReadTimeout <= 0, "Policy.ReadTimeout %v: want a positive duration", p.ReadTimeout)
 	fault(p.WriteTimeout <= 0, "Policy.WriteTimeout %v: want a positive duration", p.WriteTimeout)
 	fault(p.LoadTimeout <= 0, "Policy.LoadTimeout %v: want a positive duration", p.LoadTimeout)
+	fault(p.LoadPatience < 0, "Policy.LoadPatience %v: want a positive duration, or Never", p.LoadPatience)
+	fault(p.LoadPatience > 0 && p.Stale == 0, "Policy.LoadPatience %v: there is no stale value to serve; set Stale too", p.LoadPatience)
+	fault(p.LoadRetryAfter < 0 || p.LoadRetryAfter > MaxLoadRetryAfter, "Policy.LoadRetryAfter %v: want between 0 and %v, or Never", p.LoadRetryAfter, MaxLoadRetryAfter)
+	fault(p.RefreshAhead != 0 && !(p.RefreshAhead >= MinRefreshAhead && p.RefreshAhead <= MaxRefreshAhead), "Policy.RefreshAhead %v: want between %v and %v, or 0 for none", p.RefreshAhead, MinRefreshAhead, MaxRefreshAhead)
+	fault(p.MaxRefreshes < 0, "Policy.MaxRefreshes %d: want a positive number", p.MaxRefreshes)
+	fault(p.RefreshAhead == 0 && p.MaxRefreshes > 0, "Policy.MaxRefreshes %d: nothing is refreshed; set RefreshAhead too", p.MaxRefreshes)
 	fault(!p.ReplicaReads && p.MaxStaleness != 0, "Policy.MaxStaleness %v: it is for reads from replicas; set ReplicaReads too", p.MaxStaleness)
 	fault(p.ReplicaReads && (p.MaxStaleness < MinMaxStaleness || p.MaxStaleness > MaxMaxStaleness), "Policy.MaxStaleness %v: want between %v and %v", p.MaxStaleness, MinMaxStaleness, MaxMaxStaleness)
 	fault(p.OutageLoadRate < NoLoads, "Policy.OutageLoadRate %d: want loads a second, NoLoads or UnlimitedLoads", p.OutageLoadRate)

@@ -13,7 +13,7 @@ import (
 func TestPolicyDefaults(t *testing.T) {
 	options := Options{ReadTimeout: 7 * time.Millisecond, WriteTimeout: 8 * time.Millisecond}
 	zero := Policy{
-		TTL: time.Hour, L1TTL: 5 * time.Second, LoadTimeout: 5 * time.Second, OutageLoadRate: 100,
+		TTL: time.Hour, L1TTL: 5 * time.Second, LoadTimeout: 5 * time.Second, LoadRetryAfter: 100 * time.Millisecond, OutageLoadRate: 100,
 		ReadTimeout: 7 * time.Millisecond, WriteTimeout: 8 * time.Millisecond,
 	}
 	with := func(change func(*Policy)) Policy { p := zero; change(&p); return p }
@@ -26,13 +26,19 @@ func TestPolicyDefaults(t *testing.T) {
 		{"a TTL below the default L1TTL", Policy{TTL: time.Second}, with(func(p *Policy) { p.TTL, p.L1TTL = time.Second, time.Second })},
 		{"what is given stays", Policy{
 			TTL: time.Minute, Stale: 2, L1TTL: 3, NegativeTTL: 4, ReadTimeout: 5, WriteTimeout: 6, LoadTimeout: 7,
+			LoadPatience: 11, LoadRetryAfter: 12, RefreshAhead: 0.5, MaxRefreshes: 13,
 			OutageReads: ServeFresh, OutageWrites: RefuseWrites, OutageLoadRate: 8, Recovery: Invalidate, MaxEntries: 9, MaxBytes: 10,
 		}, Policy{
 			TTL: time.Minute, Stale: 2, L1TTL: 3, NegativeTTL: 4, ReadTimeout: 5, WriteTimeout: 6, LoadTimeout: 7,
+			LoadPatience: 11, LoadRetryAfter: 12, RefreshAhead: 0.5, MaxRefreshes: 13,
 			OutageReads: ServeFresh, OutageWrites: RefuseWrites, OutageLoadRate: 8, Recovery: Invalidate, MaxEntries: 9, MaxBytes: 10,
 		}},
 		{"Never from memory", Policy{L1TTL: Never}, with(func(p *Policy) { p.L1TTL = 0 })},
 		{"Never stale, never an absence", Policy{Stale: Never, NegativeTTL: Never}, zero},
+		{"stale values are served soon", Policy{Stale: time.Hour}, with(func(p *Policy) { p.Stale, p.LoadPatience = time.Hour, 100*time.Millisecond })},
+		{"but not where the class waits", Policy{Stale: time.Hour, LoadPatience: Never}, with(func(p *Policy) { p.Stale = time.Hour })},
+		{"no pause after a failure", Policy{LoadRetryAfter: Never}, with(func(p *Policy) { p.LoadRetryAfter = 0 })},
+		{"refresh ahead", Policy{RefreshAhead: 0.8}, with(func(p *Policy) { p.RefreshAhead, p.MaxRefreshes = 0.8, 64 })},
 		{"no loads", Policy{OutageLoadRate: NoLoads}, with(func(p *Policy) { p.OutageLoadRate = NoLoads })},
 		{"unlimited loads", Policy{OutageLoadRate: UnlimitedLoads}, with(func(p *Policy) { p.OutageLoadRate = UnlimitedLoads })},
 	}
@@ -72,6 +78,13 @@ func TestPolicyFaults(t *testing.T) {
 		{"words that there are not", Policy{OutageReads: RefuseReads + 1, OutageWrites: RefuseWrites + 1, Recovery: Invalidate + 1}, []string{"OutageReads", "OutageWrites", "Recovery"}},
 		{"bounds below zero", Policy{MaxEntries: -1, MaxBytes: -1}, []string{"MaxEntries", "MaxBytes"}},
 		{"two bounds", Policy{MaxEntries: 1, MaxBytes: 1}, []string{"give one"}},
+		{"patience without anything stale", Policy{LoadPatience: time.Second}, []string{"LoadPatience"}},
+		{"patience below zero", Policy{Stale: time.Hour, LoadPatience: -2}, []string{"LoadPatience"}},
+		{"a pause that is too long", Policy{LoadRetryAfter: time.Hour}, []string{"LoadRetryAfter"}},
+		{"a refresh at the end", Policy{RefreshAhead: 1}, []string{"RefreshAhead"}},
+		{"a refresh at no time", Policy{RefreshAhead: math.NaN()}, []string{"RefreshAhead"}},
+		{"refreshes below zero", Policy{RefreshAhead: 0.5, MaxRefreshes: -1}, []string{"MaxRefreshes"}},
+		{"refreshes of nothing", Policy{MaxRefreshes: 1}, []string{"MaxRefreshes"}},
 		{
 			"all at once",
 			Policy{TTL: -1, Stale: -2, L1TTL: -2, NegativeTTL: -2, ReadTimeout: -1, OutageLoadRate: -2, MaxBytes: math.MinInt64},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/outbox"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
@@ -47,7 +48,7 @@ func TestTheProofsOfTheNextMasterSayNothingOfWhatTheLastOneAnswered(t *testing.T
 	for _, another := range []bool{false, true} {
 		now := client.one().Clock.Now()
 		client.one().Feed.ProvedBarrier(now)
-		f, _ := c.flights.Join("a", false)
+		f, _ := c.flights.Join("a", flight.Reads)
 		f.Data.at, f.Data.mark = now, c.keys.Mark("c:a")
 		if another {
 			client.one().Feed.Begin(true, nil)

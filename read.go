@@ -17,8 +17,11 @@ import (
 // Policy.OutageReads says. The error is ErrNotFound, ErrUnavailable, the
 // loader's own, or that of ctx; it is never just that Redis failed.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
-	if it, _ := c.hit(key); it != nil {
+	if it, now := c.hit(key); it != nil {
 		c.client.requests.add(stats.OpGet, stats.TierL1, stats.ResultHit)
+		if it.Due(now) && load != nil {
+			c.refresh(ctx, key, it, load)
+		}
 		return c.served(it)
 	}
 	e, err := c.read(ctx, stats.OpGet, key, load)
@@ -41,6 +44,9 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 		c.client.requests.add(op, stats.TierL1, stats.ResultHit)
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
+		}
+		if it.Due(now) && load != nil {
+			c.refresh(ctx, key, it, load)
 		}
 		return c.entry(it, SourceMemory, now, c.keys.Cause(key)), nil
 	}
@@ -108,26 +114,35 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 	if err := validKey(key); err != nil {
 		return Entry[V]{}, err
 	}
-	for {
-		if err := ctx.Err(); err != nil {
+	for waited := false; ; waited = true {
+		switch {
+		case ctx.Err() != nil && waited:
+			return c.inTime(ctx, key, context.Cause(ctx))
+		case ctx.Err() != nil:
 			return Entry[V]{}, context.Cause(ctx)
-		}
-		if c.client.store.Closed() {
+		case c.client.store.Closed():
 			return Entry[V]{}, ErrClosed
 		}
-		f, leader := c.flights.Join(key, load != nil)
+		f, leader := c.flights.Join(key, kindOf(load != nil))
 		if leader {
 			c.fly(ctx, f, load)
 		} else if load != nil {
 			c.client.loads.coalesced.Add(1)
 		}
 		if err := c.await(ctx, f); err != nil {
-			return Entry[V]{}, err
+			return c.inTime(ctx, key, err)
 		}
 		if !f.Abandoned() {
 			return c.shared(f, leader)
 		}
 	}
+}
+
+func kindOf(loads bool) flight.Kind {
+	if loads {
+		return flight.Loads
+	}
+	return flight.Reads
 }
 
 // flights are the reads and loads of a class that are under way.
@@ -140,6 +155,7 @@ type asked struct {
 	at     int64       // when Redis was asked
 	mark   shard.Mark  // where the feed stood then
 	missed shard.Asked // when Redis said that it has no value
+	kept   bool        // of a refresh: memory has its result
 }
 
 // await waits for the flight, unless that waits for the load of ctx.
@@ -284,6 +300,7 @@ func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, asked, age, ttl)
+	c.dueOfRedis(it, asked, ttl)
 	if !a.Apart {
 		it.Cover, it.End = m.Cover(), local.End(a.End)
 	}
@@ -300,6 +317,7 @@ func (c *Cache[V]) fromReplica(value V, a shard.Answer, m shard.Mark) answer[V] 
 		age = max(0, c.policy.TTL-ttl)
 	}
 	it := c.newItem(value, now, age, ttl)
+	c.dueOfRedis(it, now, ttl)
 	it.AskAfter = min(it.AskAfter, a.Sent+int64(c.policy.L1TTL))
 	it.Cover, it.End = m.Cover(), local.End(a.End)
 	if a.Away {
@@ -440,9 +458,13 @@ var errShed = errors.New("more loads than Policy.OutageLoadRate allows in an out
 
 // orStale serves what memory still holds in place of an error.
 func (c *Cache[V]) orStale(it *local.Item, err error) (Entry[V], error) {
-	now := c.client.store.Clock.Now()
-	if it.Stale(now) && c.policy.OutageReads != RefuseReads {
-		return c.entry(it, SourceMemory, now, err), nil
+	if !c.mayServe(it) {
+		return Entry[V]{}, err
 	}
-	return Entry[V]{}, err
+	return c.entry(it, SourceMemory, c.client.store.Clock.Now(), err), nil
+}
+
+// mayServe reports whether an item may be served where nothing better can be had.
+func (c *Cache[V]) mayServe(it *local.Item) bool {
+	return it.Stale(c.client.store.Clock.Now()) && c.policy.OutageReads != RefuseReads
 }

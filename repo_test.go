@@ -31,7 +31,7 @@ var mayImport = []struct {
 }{
 	{
 		".",
-		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/flight", "internal/inflight", "internal/keylock", "internal/local", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/heapsize", "internal/roundtrip"},
+		[]string{"internal/shard", "internal/clock", "internal/counter", "internal/deadline", "internal/flight", "internal/inflight", "internal/keylock", "internal/local", "internal/origin", "internal/keyfiles", "internal/kit", "internal/logqueue", "internal/censor", "internal/findings", "health", "stats", "internal/heapsize", "internal/roundtrip"},
 		"an application that imports the library gets the library: no server, no settings from the environment, no test bed. What is below the shard is the shard's: with several masters the root must not change",
 	},
 	{"health", nil, "what is known is plain values: whoever shows them links nothing else of ours"},
@@ -57,6 +57,7 @@ var mayImport = []struct {
 	{"internal/topology", []string{"internal/slot"}, "which shard has a key is a table; what a shard is, and who fills the table, is known elsewhere"},
 	{"internal/clock", nil, "time is nobody's"},
 	{"internal/flight", nil, "who shares a read or a load follows from keys: what is read, and from where, is the root's"},
+	{"internal/origin", nil, "when an origin is left alone follows from how loads have ended: who loads what is the root's"},
 	{"internal/inflight", nil, "it counts what is under way, whatever that is"},
 	{"internal/counter", []string{"stats"}, "a counter becomes a plain value; what is counted is known elsewhere"},
 	{"internal/deadline", []string{"internal/remote"}, "a node is not judged by what is left of a deadline: it has to be told of the whole"},
@@ -69,6 +70,7 @@ var mayImport = []struct {
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
 	{"internal/clusterlab", []string{"internal/redisproc"}, "it records what servers say, and has no opinion about it: the judge is internal/cluster"},
+	{"examples/origin", []string{"."}, "what protects an origin is seen with the library alone"},
 	{"examples/quickstart", []string{"."}, "a first program needs nothing but the library"},
 	{"redistest", []string{"internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "users' tests of any program start servers with it; the library's own tests use it without a cycle"},
 

@@ -117,6 +117,9 @@ func (s *keySet) add(key string) {
 	b.set(second)
 }
 
-func (c *Cache[V]) values() findings.Class {
-	return findings.Class{Name: c.class, Unread: c.unread.count(), Again: c.unread.again.count(), Lost: c.unstored.count()}
+func (c *Cache[V]) known() findings.Class {
+	return findings.Class{
+		Name: c.class, Unread: c.unread.count(), Again: c.unread.again.count(), Lost: c.unstored.count(),
+		Origin: c.guard.known(time.Now(), c.client.store.Clock.Now()),
+	}
 }

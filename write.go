@@ -210,7 +210,11 @@ func (c *Cache[V]) applied(w *write) {
 	}
 }
 
-func (c *Cache[V]) supersede(w *write, put func()) { c.flights.Supersede(c.bare(w.Rec.Key), put) }
+func (c *Cache[V]) supersede(w *write, put func()) {
+	key := c.bare(w.Rec.Key)
+	c.guard.pauses.Forget(key)
+	c.flights.Supersede(key, put)
+}
 
 // undelivered is a write that the master has not taken, or may not have: it is
 // treated as not sent. It is kept, or refused, as the policy says.

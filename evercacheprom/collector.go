@@ -93,6 +93,9 @@ func (e emitter) loads(s stats.Snapshot) {
 	e.gauge(descLoadsInFlight, float64(s.LoadsInFlight))
 	e.counter(descLoadsCoalesced, float64(s.LoadsCoalesced))
 	e.counter(descLoadShed, float64(s.LoadsShed))
+	e.counter(descLoadPaused, float64(s.LoadsPaused))
+	e.counter(descLoadRefreshed, float64(s.LoadsRefreshed))
+	e.counter(descLoadImpatient, float64(s.LoadsImpatient))
 }
 
 func (e emitter) redis(h health.Report, s stats.Snapshot) {

@@ -31,6 +31,9 @@ var (
 	descLoadsInFlight  = desc("loads_in_flight", "Loader runs under way.")
 	descLoadsCoalesced = desc("loads_coalesced_total", "Callers that shared a load started for another caller.")
 	descLoadShed       = desc("load_shed_total", "Loads refused by the class's rate while Redis was away.")
+	descLoadPaused     = desc("load_paused_total", "Loads not run since those before had failed.")
+	descLoadRefreshed  = desc("load_refreshed_total", "Loads that ran ahead of their entries' ends.")
+	descLoadImpatient  = desc("load_impatient_total", "Loads that callers did not wait for: they had a stale value.")
 
 	descRedisRequests = desc("redis_requests_total", "Commands sent to Redis, by command and outcome.", "command", "outcome")
 	descRedisErrors   = desc("redis_errors_total", "Failed commands and connections, by kind.", "kind")

@@ -92,6 +92,8 @@ const (
 	CodeWriteRejected     = "write-rejected"     // Redis refuses a kept write
 	CodeValueUndecodable  = "value-undecodable"  // Redis holds values that cannot be decoded
 	CodeValueUnencodable  = "value-unencodable"  // Some values cannot be stored in Redis
+	CodeOriginFailing     = "origin-failing"     // Loaders fail for most keys
+	CodeOriginSlow        = "origin-slow"        // Loaders take longer than callers wait for them
 	CodeTombstonesMany    = "tombstones-many"    // Tombstones (traces of deletes) take much of the memory of Redis
 	CodeJournalDamaged    = "journal-damaged"    // Part of the journal of an earlier process could not be read
 	CodeJournalFailed     = "journal-failed"     // The journal cannot be written: kept writes are in memory only

@@ -119,6 +119,19 @@ func TestNodeThatSavedNothingHasNothingToKeep(t *testing.T) {
 	})
 }
 
+func TestSentinelThatReturnsIsFoundAgain(t *testing.T) {
+	for name, data := range map[string]Data{"remembering": KeepData, "forgetful": Empty} {
+		t.Run(name, func(t *testing.T) {
+			s := startSentinel(t, WithReplicas(1), WithFastSentinel())
+			p := s.Sentinels()[1]
+			p.Kill()
+			p.Restart(data)
+			s.SetFast(true)
+			s.WaitHealthy(failoverPatience)
+		})
+	}
+}
+
 func BenchmarkStartSentinel(b *testing.B) {
 	need(b, redisproc.Server, redisproc.Sentinel)
 	for b.Loop() {

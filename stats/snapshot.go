@@ -27,6 +27,9 @@ type Snapshot struct {
 	LoadsInFlight  int64
 	LoadsCoalesced uint64 // callers that waited for another's load
 	LoadsShed      uint64 // loads refused by the outage rate
+	LoadsPaused    uint64 // loads not run since those before had failed
+	LoadsRefreshed uint64 // of all, those that ran ahead of their entries' ends
+	LoadsImpatient uint64 // loads that callers did not wait for: they had a stale value
 
 	DecodeFailures uint64 // stored values that did not decode: each a miss
 	EncodeFailures uint64 // values that did not encode: loaded ones stay here, others are refused

@@ -80,6 +80,7 @@ func Of(in Input) []health.Finding {
 		rollback(in.Rollback, r.Recovery, in.Now),
 		rejected(in.Rejected, in.RejectedAt, in.Now),
 		values(in.Classes, in.Now),
+		origins(in.Classes, in.Now),
 		journal(r.Journal, in.Journal, in.Now),
 		in.Others,
 	))

@@ -2,18 +2,18 @@ package findings
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/evercache/evercache/health"
 )
 
-// Class is what is wrong with the values of a class.
+// Class is what is wrong with a class.
 type Class struct {
 	Name   string
-	Unread Count // in Redis, and cannot be decoded
+	Unread Count // values that are in Redis and cannot be decoded
 	Again  Count // of them, those that others had written again
-	Lost   Count // cannot be stored in Redis
+	Lost   Count // values that cannot be stored in Redis
+	Origin Origin
 }
 
 // Count is how often something has happened, and when it did last.
@@ -57,14 +57,11 @@ const (
 
 // recent lists the classes to which something has happened lately.
 func recent(all []Class, now time.Time, what func(Class) Count) string {
-	var texts []string
-	for _, v := range all {
-		if o := what(v); o.N > 0 && now.Sub(o.Last) <= valuesShown {
-			texts = append(texts, fmt.Sprintf("class %s: %d so far, the last at %s", v.Name, o.N, o.Last.UTC().Format(time.RFC3339)))
+	return named(all, func(v Class) string {
+		o := what(v)
+		if o.N == 0 || now.Sub(o.Last) > valuesShown {
+			return ""
 		}
-	}
-	if more := len(texts) - classesShown; more > 0 {
-		texts = append(texts[:classesShown], fmt.Sprintf("and %d other classes", more))
-	}
-	return strings.Join(texts, "; ")
+		return fmt.Sprintf("%d so far, the last at %s", o.N, o.Last.UTC().Format(time.RFC3339))
+	})
 }

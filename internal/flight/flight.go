@@ -14,6 +14,7 @@ type Flight[R, D any] struct {
 	stripe     *stripe[R, D]
 	done       chan struct{} // made for the first who waits; closed when settled
 	settled    bool          // result, err and abandoned are final
+	offered    bool          // result may be had until then
 	superseded bool
 	overtaken  bool // somebody else's write was announced before the store's answer was there
 	loading    bool // the store has said that it has no value
@@ -26,11 +27,42 @@ type Flight[R, D any] struct {
 // Key is what is read or loaded.
 func (f *Flight[R, D]) Key() string { return f.key.key }
 
-// Result is what the flight was settled with, for those who have waited for it.
-func (f *Flight[R, D]) Result() (R, error) { return f.result, f.err }
+// Result is what the flight was settled with, or what is offered meanwhile, for those who
+// have waited for it.
+func (f *Flight[R, D]) Result() (R, error) {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.result, f.err
+}
 
 // Abandoned reports that there is no result: who has waited tries again.
-func (f *Flight[R, D]) Abandoned() bool { return f.abandoned }
+func (f *Flight[R, D]) Abandoned() bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.abandoned
+}
+
+// Offer lets those who wait go on with r, and those who join later. The flight goes on for
+// a better result. false: it has one already.
+func (f *Flight[R, D]) Offer(r R) bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	if f.settled || f.offered {
+		return false
+	}
+	f.offered, f.result = true, r
+	if f.done != nil {
+		close(f.done)
+	}
+	return true
+}
+
+// Offered reports whether those who wait have gone on with what was offered.
+func (f *Flight[R, D]) Offered() bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.offered
+}
 
 // Keep runs put unless the key was written since the flight began, or the
 // flight was settled without it. No write of the key can come between the
@@ -102,7 +134,7 @@ func (f *Flight[R, D]) end(set func()) bool {
 	if s.flights[f.key] == f {
 		delete(s.flights, f.key)
 	}
-	if f.done != nil {
+	if f.done != nil && !f.offered {
 		close(f.done)
 	}
 	return true
@@ -144,10 +176,10 @@ func (f *Flight[R, D]) Exchange(put func()) {
 	}
 }
 
-// Wait waits for the flight under the waiter's own context.
+// Wait waits, under the waiter's own context, for the flight or for what it offers.
 func (f *Flight[R, D]) Wait(ctx context.Context) error {
 	f.stripe.mu.Lock()
-	settled := f.settled
+	settled := f.settled || f.offered
 	if !settled && f.done == nil {
 		f.done = make(chan struct{})
 	}

@@ -36,16 +36,16 @@ func hasEnded(f *one) bool {
 
 func TestAKeyHasOneFlightForReadsAndOneForLoads(t *testing.T) {
 	g := New[string, struct{}]()
-	load, leads := g.Join("a", true)
-	again, leadsAgain := g.Join("a", true)
+	load, leads := g.Join("a", Loads)
+	again, leadsAgain := g.Join("a", Loads)
 	if !leads || leadsAgain || again != load {
 		t.Errorf("the first leads: %v, the second leads: %v, it is the same: %v", leads, leadsAgain, again == load)
 	}
 	// a read without a loader that finds nothing must not decide for a load
-	if read, leads := g.Join("a", false); !leads || read == load {
+	if read, leads := g.Join("a", Reads); !leads || read == load {
 		t.Error("a read without a loader joined a load")
 	}
-	if other, leads := g.Join("b", true); !leads || other == load {
+	if other, leads := g.Join("b", Loads); !leads || other == load {
 		t.Error("another key joined")
 	}
 }
@@ -69,7 +69,7 @@ func TestTheFirstResultOfAFlightStands(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := New[string, struct{}]()
-			f, _ := g.Join("a", true)
+			f, _ := g.Join("a", Loads)
 			if hasEnded(f) {
 				t.Error("ended before it was settled")
 			}
@@ -82,7 +82,7 @@ func TestTheFirstResultOfAFlightStands(t *testing.T) {
 				t.Errorf("ended %v with %+v, %v, abandoned %v", hasEnded(f), f.result, f.err, f.abandoned)
 			}
 			wantNone(t, g)
-			if next, leads := g.Join("a", true); !leads || next == f {
+			if next, leads := g.Join("a", Loads); !leads || next == f {
 				t.Error("the next read joined a flight that has ended")
 			}
 		})
@@ -116,10 +116,10 @@ func TestAWriteTakesTheFlightsOfItsKeyOffTheTable(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := New[string, struct{}]()
 			flying := map[string]*one{}
-			flying["a loads"], _ = g.Join("a", true)
-			flying["ab"], _ = g.Join("ab", false)
-			flying["ab loads"], _ = g.Join("ab", true)
-			flying["b"], _ = g.Join("b", false)
+			flying["a loads"], _ = g.Join("a", Loads)
+			flying["ab"], _ = g.Join("ab", Reads)
+			flying["ab loads"], _ = g.Join("ab", Loads)
+			flying["b"], _ = g.Join("b", Reads)
 			tt.write(g)
 			for name, f := range flying {
 				want := slices.Contains(tt.want, name)
@@ -131,7 +131,7 @@ func TestAWriteTakesTheFlightsOfItsKeyOffTheTable(t *testing.T) {
 				if kept == want {
 					t.Errorf("%s may keep its result: %v", name, kept)
 				}
-				if _, leads := g.Join(f.key.key, f.key.loads); leads != want {
+				if _, leads := g.Join(f.key.key, f.key.kind); leads != want {
 					t.Errorf("a read that comes after the write leads a flight of its own instead of %s: %v", name, leads)
 				}
 				f.Settle(name, nil) // those who waited before the write have it
@@ -145,11 +145,11 @@ func TestAWriteTakesTheFlightsOfItsKeyOffTheTable(t *testing.T) {
 
 func TestASupersededFlightDoesNotTakeItsSuccessorOffTheTable(t *testing.T) {
 	g := New[string, struct{}]()
-	old, _ := g.Join("a", true)
+	old, _ := g.Join("a", Loads)
 	g.Supersede("a", func() {})
-	current, _ := g.Join("a", true)
+	current, _ := g.Join("a", Loads)
 	old.Settle("old", nil)
-	if joined, leads := g.Join("a", true); leads || joined != current {
+	if joined, leads := g.Join("a", Loads); leads || joined != current {
 		t.Error("the successor is gone")
 	}
 	if current.Superseded() || hasEnded(current) {
@@ -171,11 +171,11 @@ func TestAWriteSupersedesWhatIsStillOnItsWayToRedis(t *testing.T) {
 			g := New[string, struct{}]()
 			var filling []*one
 			for range 2 { // two may be on their way, one behind the other
-				f, _ := g.Join("ab", true)
+				f, _ := g.Join("ab", Loads)
 				if !f.SettleToFill("v") || !hasEnded(f) {
 					t.Error("those who wait are held up by the fill")
 				}
-				if next, leads := g.Join("ab", true); !leads || next == f {
+				if next, leads := g.Join("ab", Loads); !leads || next == f {
 					t.Error("the next read joined a flight that has ended")
 				} else {
 					next.Abandon()
@@ -190,7 +190,7 @@ func TestAWriteSupersedesWhatIsStillOnItsWayToRedis(t *testing.T) {
 				f.Filled()
 			}
 			wantNone(t, g)
-			done, _ := g.Join("ab", true)
+			done, _ := g.Join("ab", Loads)
 			done.SettleToFill("")
 			done.Filled()
 			write(g)
@@ -200,7 +200,7 @@ func TestAWriteSupersedesWhatIsStillOnItsWayToRedis(t *testing.T) {
 		})
 	}
 	g := New[string, struct{}]()
-	late, _ := g.Join("a", true)
+	late, _ := g.Join("a", Loads)
 	late.Settle("", errLate)
 	if late.SettleToFill("v") {
 		t.Error("a value that came too late goes to Redis")
@@ -210,7 +210,7 @@ func TestAWriteSupersedesWhatIsStillOnItsWayToRedis(t *testing.T) {
 
 func TestNothingIsKeptAfterAFlightWasSettled(t *testing.T) {
 	g := New[string, struct{}]()
-	f, _ := g.Join("a", true)
+	f, _ := g.Join("a", Loads)
 	f.Keep(func() {})
 	f.Settle("", errLate)
 	f.Keep(func() { t.Error("a result that came too late was kept") })
@@ -219,7 +219,7 @@ func TestNothingIsKeptAfterAFlightWasSettled(t *testing.T) {
 func TestWhoWaitsForAFlightFollowsHisOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New[string, struct{}]()
-		f, _ := g.Join("a", true)
+		f, _ := g.Join("a", Loads)
 		why := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 		defer cancel()
@@ -249,7 +249,7 @@ func TestFlightsAreSharedWithoutARace(t *testing.T) {
 		wg.Go(func() {
 			for i := range 500 {
 				key := fmt.Sprint(i % 5)
-				f, leads := g.Join(key, i%2 == 0)
+				f, leads := g.Join(key, Kind(i%2))
 				if leads {
 					f.Keep(func() {})
 					if n == 0 {
@@ -280,23 +280,23 @@ func supersedePrefix(g *group, prefix string) {
 // which is announced behind the answer that there is none, but may be handled first.
 func TestALoadWhoseMissWasOvertakenHasItsCallersBack(t *testing.T) {
 	g := New[string, struct{}]()
-	f, _ := g.Join("a", true)
-	g.Announced("a", false, func() {})
+	f, _ := g.Join("a", Loads)
+	g.Announced("a", false, false, func() {})
 	f.Keep(func() { t.Error("what was read before the announcement is kept") })
 	if !f.BeginLoad() || !f.Disturbed() {
 		t.Error("it does not load")
 	}
-	if _, leader := g.Join("a", true); leader {
+	if _, leader := g.Join("a", Loads); leader {
 		t.Error("a second load")
 	}
-	g.Announced("a", true, func() {})
+	g.Announced("a", true, false, func() {})
 	if !f.Superseded() {
 		t.Error("a delete does not supersede it")
 	}
 
-	f, _ = g.Join("b", true)
-	g.Announced("b", false, func() {})
-	if g, leader := g.Join("b", true); !leader || f.BeginLoad() || !g.BeginLoad() {
+	f, _ = g.Join("b", Loads)
+	g.Announced("b", false, false, func() {})
+	if g, leader := g.Join("b", Loads); !leader || f.BeginLoad() || !g.BeginLoad() {
 		t.Error("two of them load")
 	}
 }
@@ -309,9 +309,9 @@ func TestWhatSomebodyElseHasWrittenSinceIsNotKeptAsUndisturbed(t *testing.T) {
 		undisturbed     bool
 	}{
 		"nothing":                 {func(*group) {}, true, true, true},
-		"another key, announced":  {func(g *group) { g.Announced("b", false, func() {}) }, true, true, true},
-		"the key, announced":      {func(g *group) { g.Announced("a", false, func() {}) }, true, true, false},
-		"the key, deleted":        {func(g *group) { g.Announced("a", true, func() {}) }, false, false, false},
+		"another key, announced":  {func(g *group) { g.Announced("b", false, false, func() {}) }, true, true, true},
+		"the key, announced":      {func(g *group) { g.Announced("a", false, false, func() {}) }, true, true, false},
+		"the key, deleted":        {func(g *group) { g.Announced("a", true, false, func() {}) }, false, false, false},
 		"some keys, deleted":      {func(g *group) { g.Disturb() }, true, true, false},
 		"the key, written here":   {func(g *group) { g.Supersede("a", func() {}) }, false, false, false},
 		"a prefix, written there": {func(g *group) { supersedePrefix(g, "a") }, false, false, false},
@@ -319,7 +319,7 @@ func TestWhatSomebodyElseHasWrittenSinceIsNotKeptAsUndisturbed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := New[string, struct{}]()
-			f, _ := g.Join("a", true)
+			f, _ := g.Join("a", Loads)
 			if !f.BeginLoad() {
 				t.Fatal("it does not load")
 			}
@@ -340,13 +340,13 @@ func TestThePutOfAWriteRunsBeforeAnybodyAsksAgain(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(g *group, put func()){
 		"here":  func(g *group, put func()) { g.Supersede("a", put) },
-		"there": func(g *group, put func()) { g.Announced("a", false, put) },
+		"there": func(g *group, put func()) { g.Announced("a", false, false, put) },
 	} {
 		g := New[string, struct{}]()
 		write(g, func() {
 			joined := make(chan struct{})
 			go func() {
-				g.Join("a", false)
+				g.Join("a", Reads)
 				close(joined)
 			}()
 			select {

@@ -4,8 +4,8 @@
 // A write of the key supersedes its flight: callers who come later begin another, and
 // the result is kept nowhere. So a read or load that began before a Set or Delete of its
 // key never overwrites it. A write by another process, which is announced, does the same
-// to a read; a load goes on and is marked as disturbed. Loads that wait for each other
-// are found (Waits).
+// to a read; a load goes on and is marked as disturbed, a refresh is superseded. Loads that
+// wait for each other are found (Waits).
 package flight
 
 import (
@@ -13,8 +13,7 @@ import (
 	"sync"
 )
 
-// Group is the flights of the keys of one class: at most one read and one load for
-// each key. R is their result, D what the one who leads notes of a flight.
+// Group is the flights of the keys of one class: at most one of each kind for each key. R is their result, D what the one who leads notes of a flight.
 type Group[R, D any] struct {
 	seed    maphash.Seed
 	stripes [64]stripe[R, D]
@@ -29,10 +28,24 @@ type stripe[R, D any] struct {
 	fills map[string][]*Flight[R, D]
 }
 
-// keyOf: a read without a loader must not decide for callers with one.
+// Kind is what a flight is for.
+type Kind uint8
+
+const (
+	// Reads: a read without a loader, which must not decide for callers with one.
+	Reads Kind = iota
+	// Loads: a read that loads what is nowhere.
+	Loads
+	// Refreshes: a load of what memory still has. Nobody joins it who wants the key:
+	// see Refreshing.
+	Refreshes
+)
+
+var kinds = [...]Kind{Reads, Loads, Refreshes}
+
 type keyOf struct {
-	key   string
-	loads bool
+	key  string
+	kind Kind
 }
 
 // New makes a Group.
@@ -51,8 +64,8 @@ func (g *Group[R, D]) stripe(key string) *stripe[R, D] {
 
 // Join returns the key's flight; leader is true for the one who must fly it
 // and settle it.
-func (g *Group[R, D]) Join(key string, loads bool) (f *Flight[R, D], leader bool) {
-	s, k := g.stripe(key), keyOf{key, loads}
+func (g *Group[R, D]) Join(key string, kind Kind) (f *Flight[R, D], leader bool) {
+	s, k := g.stripe(key), keyOf{key, kind}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.flights[k]; f != nil {
@@ -68,10 +81,19 @@ func (g *Group[R, D]) Supersede(key string, put func()) {
 	s := g.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.supersede(keyOf{key, false})
-	s.supersede(keyOf{key, true})
+	for _, kind := range kinds {
+		s.supersede(keyOf{key, kind})
+	}
 	s.supersedeFills(key)
 	put()
+}
+
+// Refreshing is the refresh of the key that is under way, or nil.
+func (g *Group[R, D]) Refreshing(key string) *Flight[R, D] {
+	s := g.stripe(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights[keyOf{key, Refreshes}]
 }
 
 // SupersedeAll is Supersede for every key that under reports; what memory holds of them
@@ -99,15 +121,16 @@ func (g *Group[R, D]) SupersedeAll(under func(key string) bool) {
 // own word has started goes on, unless the key was deleted: its fill finds out
 // whether the key has a value meanwhile, and the end of the key's life is
 // announced just when its load begins.
-func (g *Group[R, D]) Announced(key string, deleted bool, put func()) {
+// ours: a script of this process may be what is announced, as that of a refresh.
+func (g *Group[R, D]) Announced(key string, deleted, ours bool, put func()) {
 	s := g.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, loads := range []bool{false, true} {
-		k := keyOf{key, loads}
+	for _, kind := range kinds {
+		k := keyOf{key, kind}
 		switch f := s.flights[k]; {
 		case f == nil:
-		case deleted:
+		case deleted, kind == Refreshes && !ours:
 			s.supersede(k)
 		case f.loading:
 			f.disturbed = true

@@ -36,6 +36,21 @@ type Item struct {
 	Size                             uint32 // what the value takes in memory, in bytes
 	Absent                           bool   // there is no value, and that is known
 	Replaced                         bool   // somebody else has written the key since, or Redis has lost it
+	Refresh                          uint16 // the share of its life after which it is due, in 65536ths; 0: never
+}
+
+// Due reports whether an item is to be loaded again, since it will end soon.
+func (it *Item) Due(now int64) bool {
+	return it.Refresh != 0 && now-it.Written >= (it.FreshUntil-it.Written)>>16*int64(it.Refresh)
+}
+
+// DueAt makes an item that is not in a Store due at a moment of its life; one that is
+// outside of its life: never.
+func (it *Item) DueAt(at int64) {
+	it.Refresh = 0
+	if life := it.FreshUntil - it.Written; life > 1<<16 && at > it.Written && at < it.FreshUntil {
+		it.Refresh = uint16(max(1, (at-it.Written)/(life>>16)))
+	}
 }
 
 // End is when a key ends by its server's clock, in milliseconds, as between the two;

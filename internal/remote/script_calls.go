@@ -91,23 +91,54 @@ type Fill struct {
 	// Replaces is the Sum of a value that was there at the miss and is of no use,
 	// or OtherType, or TooLong; "": nothing was there. What was written since stays.
 	Replaces string
+	// Over is a value that was there and is replaced, or deleted where the value is Gone.
+	Over Replaced
+	Gone bool
+	// Brief: the value may have ended when an older one that lives longer is put back. Process
+	// is in its trace then.
+	Brief   bool
+	Process string
+}
+
+// Replaced is a value, known by its Sum, with between Least and Most milliseconds to live:
+// the same value that was written since has more. Negative: it has no end.
+type Replaced struct {
+	Sum         string
+	Least, Most int64
+}
+
+// traced is who leaves a trace of the value; "": nobody.
+func (f *Fill) traced() string {
+	if f.Brief {
+		return f.Process
+	}
+	return ""
+}
+
+// replaces is an argument of scriptFill.
+func (f *Fill) replaces() string {
+	if f.Over.Sum == "" {
+		return f.Replaces
+	}
+	return "seen:" + f.Over.Sum + ":" + decimal(f.Over.Least) + ":" + decimal(f.Over.Most)
 }
 
 // Fill stores a loaded value unless the key was written or deleted since it was
-// missed. Where scripts are forbidden, deletes are not noticed.
+// missed, or since what it replaces was seen. Where scripts are forbidden, deletes are not noticed.
 func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bool, err error) {
 	c, bounded, cancel := n.begin(ctx, "fill", limit)
 	c.of = subject{f.Key, f.Marks}
 	defer cancel()
-	stored, err = n.run(bounded, f.step(n.deadline(limit))).filled()
-	return stored, c.end(ctx, err)
+	a := n.run(bounded, f.step(n.deadline(limit)))
+	stored, err = a.filled()
+	return stored && !(a.plain && f.Over.Sum != ""), c.end(ctx, err)
 }
 
 func (f *Fill) step(deadline string) step {
 	s := step{
 		script: scriptFill,
 		keys:   []string{f.Key, f.Tomb, f.Marks, f.Trace},
-		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.Replaces, f.Rest, deadline},
+		args:   []string{text(f.Data), decimal(atLeastMS(f.TTL).Milliseconds()), decimal(f.MissedAt), f.replaces(), f.Rest, deadline, flag(f.Gone), f.traced(), decimal(TombstoneLife.Milliseconds())},
 		plain:  f.plain,
 	}
 	if f.Anchored {
@@ -117,6 +148,9 @@ func (f *Fill) step(deadline string) step {
 }
 
 func (f Fill) plain(n *Node) rueidis.Completed {
+	if f.Over.Sum != "" { // no command replaces that and nothing newer
+		return n.b().Exists().Key(f.Key).Build()
+	}
 	set := n.b().Set().Key(f.Key).Value(text(f.Data))
 	if f.Replaces != "" {
 		return set.Px(atLeastMS(f.TTL)).Build()

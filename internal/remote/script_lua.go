@@ -61,14 +61,17 @@ redis.call('SET', T, stamp(at) .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {n, now}`)
 
 // scriptFill: KEYS key, tombstone, marks, trace; ARGV value, ttl, when it was missed, the
-// sum of what it replaces, the key without its class, until when (as in
-// scriptDelete). Returns 1 if it stored the value.
+// sum of what it replaces, the key without its class, until when (as in scriptDelete), whether
+// to delete what it replaces, who leaves a trace ("": nobody) and how long that lives.
+// Returns 1 if it stored the value, or deleted it.
 //
 // A value that was loaded before a delete must not be stored after it; with a
 // tombstone that makes no sense nobody knows, and not to store is always safe.
 // What it replaces was there at the miss and of no use: a value with that sum, or,
 // of "type", one of another type, or, of "long:n", one of more bytes. Anything else was written since, and stays.
-var scriptFill = newScript(luaNow + luaMarked + `local missed = tonumber(ARGV[3])
+// "seen:sum:least:most" is a value that is good, and has between least and most
+// milliseconds to live: with more it was written again, with less as well.
+var scriptFill = newScript(luaNow + luaMarked + luaTrace + `local missed = tonumber(ARGV[3])
 if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
 if not m or m >= missed then return 0 end
@@ -79,6 +82,21 @@ for _, key in ipairs({T, KEYS[4]}) do
     if not t or t >= missed then return 0 end
   end
 end
+local function stored()
+  if ARGV[8] ~= '' then trace(KEYS[4], now, ARGV[8], ARGV[9]) end
+  return 1
+end
+local seen, least, longest = string.match(ARGV[4], '^seen:(%x+):(-?%d+):(-?%d+)$')
+if seen then
+  local there, left = redis.pcall('GET', K), redis.call('PTTL', K)
+  if there and (type(there) ~= 'string' or redis.sha1hex(there) ~= seen or left < tonumber(least) or left > tonumber(longest)) then return 0 end
+  if ARGV[7] == '1' then
+    redis.call('DEL', K)
+    return 1
+  end
+  redis.call('SET', K, ARGV[1], 'PX', ARGV[2])
+  return stored()
+end
 local most = tonumber(string.match(ARGV[4], '^long:(%d+)$'))
 if most then
   local size = redis.pcall('STRLEN', K)
@@ -88,9 +106,9 @@ elseif ARGV[4] ~= '' then
   local same = ARGV[4] == 'type' and type(there) == 'table' or type(there) == 'string' and redis.sha1hex(there) == ARGV[4]
   if there and not same then return 0 end
   redis.call('SET', K, ARGV[1], 'PX', ARGV[2])
-  return 1
+  return stored()
 end
-if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+if redis.call('SET', K, ARGV[1], 'PX', ARGV[2], 'NX') then return stored() end
 return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,

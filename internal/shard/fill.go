@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"context"
+	"math/bits"
 	"time"
 
 	"github.com/evercache/evercache/internal/remote"
@@ -14,6 +15,31 @@ type Filling struct {
 	Data      []byte
 	Missed    Asked  // when the master that was asked did not have it
 	Replaces  string // the sum of what is there and of no use
+	TTL       time.Duration
+	Seen      Seen // of a refresh
+	Gone      bool // what was seen is to be deleted
+}
+
+// Seen is a value that a master had, and that is loaded again. It is replaced where it is
+// there still: the same bytes, and with no more time to live than it had then.
+type Seen struct {
+	sum  string
+	left time.Duration
+	at   time.Time // when it was asked for
+}
+
+// Seen is what a refresh of an answer replaces.
+func (a Answer) Seen() Seen { return Seen{Sum(a.Data), a.Left, a.Asked.At} }
+
+// Is reports whether there is such a value.
+func (s Seen) Is() bool { return s.sum != "" }
+
+// replaced is what a fill that ends by then at the latest replaces.
+func (s Seen) replaced(by time.Time) remote.Replaced {
+	if s.left < 0 { // it has no end
+		return remote.Replaced{Sum: s.sum, Least: -1, Most: -1}
+	}
+	return remote.Replaced{Sum: s.sum, Least: max(0, (s.left - by.Sub(s.at)).Milliseconds()), Most: s.left.Milliseconds() + 1}
 }
 
 // Fill stores a loaded value. The caller holds the key's lock, and calls End last.
@@ -32,12 +58,19 @@ func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 	sh := k.st.of(f.Key)
 	node := sh.Node.Load()
 	missed, ok := f.Missed.by(sh.clocks)
-	if node == nil || !ok || f.Missed.shard != sh { // another master says when by another clock
+	switch {
+	case node == nil || !ok || f.Missed.shard != sh: // another master says when by another clock
+		return Fill{}, false
+	case f.Seen.Is() && node.ScriptsForbidden(): // nothing else replaces what was seen and nothing newer
 		return Fill{}, false
 	}
 	what := remote.Fill{
-		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: k.ttl}, Tomb: k.Tomb(f.Key), Marks: k.Marks(),
+		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: f.TTL}, Tomb: k.Tomb(f.Key), Marks: k.Marks(),
 		Trace: remote.TraceKey(sh.Config.KeyPrefix, f.Key), Rest: f.Rest, MissedAt: missed, Replaces: f.Replaces,
+		Brief: (f.Seen.Is() || f.TTL != k.ttl) && k.brief(f.TTL), Process: k.st.process,
+	}
+	if f.Seen.Is() {
+		what.Over, what.Gone = f.Seen.replaced(time.Now().Add(k.limit+fillMargin)), f.Gone
 	}
 	if lies := sh.slots.Load(); lies != nil {
 		s := k.st.slotOf(f.Key)
@@ -50,14 +83,39 @@ func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 	return Fill{class: k, shard: sh, node: node, what: what, sent: time.Now(), leave: sh.Scripts.Enter(f.Key)}, true
 }
 
+// fillMargin is how much later than given up a fill may be executed, and how far clocks
+// run apart in the life of a load.
+const fillMargin = time.Second
+
 // Send stores the value, unless the key was written or deleted since it was missed.
 func (f *Fill) Send(ctx context.Context) (stored bool, err error) {
-	if err := f.class.note(ctx, f.shard, f.node, f.class.ttl, false, f.class.limit); err != nil {
+	if err := f.note(ctx); err != nil {
 		return false, err
 	}
 	stored, err = f.node.Fill(ctx, f.what, f.class.limit)
 	f.shard.wrote(f.what.Key, f.shard.Ledger.Next())
 	return stored, err
+}
+
+// note tells Redis how long the value lives. Of a life of its own it tells the powers of two
+// of milliseconds around it: a class may have few lives, and loaders give as many as they like. When the
+// value was written is known no worse by that than by the other lives of the class.
+func (f *Fill) note(ctx context.Context) error {
+	if f.what.Gone {
+		return nil
+	}
+	lives := []time.Duration{f.what.TTL}
+	if f.what.TTL != f.class.ttl {
+		ms := uint64(max(1, f.what.TTL.Milliseconds()))
+		below := time.Duration(1<<(bits.Len64(ms)-1)) * time.Millisecond
+		lives = []time.Duration{below, 2 * below}
+	}
+	for _, ttl := range lives {
+		if err := f.class.note(ctx, f.shard, f.node, ttl, false, f.class.limit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Undo takes it back, unless the key has been written since.

@@ -1,0 +1,134 @@
+package evercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/evercache/evercache/internal/findings"
+	"github.com/evercache/evercache/internal/origin"
+)
+
+// guard keeps a class's loaders from an origin that fails: see internal/origin.
+type guard struct {
+	pauses  *origin.Pauses
+	circuit *origin.Circuit
+	seed    maphash.Seed
+	failed  happened // loads
+	slow    happened // loads that callers did not wait for
+}
+
+func newGuard(first time.Duration) *guard {
+	return &guard{pauses: origin.NewPauses(first), circuit: origin.NewCircuit(first), seed: maphash.MakeSeed()}
+}
+
+// known is what findings are made of.
+func (g *guard) known(now time.Time, at int64) findings.Origin {
+	o := findings.Origin{Failed: g.failed.count(), Slow: g.slow.count()}
+	if since, open := g.circuit.Open(); open {
+		o.FailingSince = now.Add(-time.Duration(at - since))
+	}
+	return o
+}
+
+// attempt is one run of a loader as far as it says something of the origin.
+type attempt struct {
+	guard   *guard
+	client  *Client
+	key     string
+	keys    bool // its key has pauses
+	counts  bool // for the circuit
+	leave   origin.Leave
+	settled atomic.Bool
+}
+
+// permit asks whether a loader may run for a key: the error says why it may not.
+func (c *Cache[V]) permit(l loading[V], key string) (*attempt, error) {
+	now := c.client.store.Clock.Now()
+	if r, refused := c.guard.pauses.Refuse(key, now); refused {
+		c.client.loads.paused.Add(1)
+		return nil, fmt.Errorf("evercache: load: %w (failure %d in a row; the loader runs again in %v: Policy.LoadRetryAfter)", r.Err, r.Failures, r.For.Round(time.Millisecond))
+	}
+	a := &attempt{guard: c.guard, client: c.client, key: key, keys: true}
+	if l.batch != nil {
+		return a, l.batch.permitted(now)
+	}
+	return a, a.ask(now)
+}
+
+// ask asks the circuit.
+func (a *attempt) ask(now int64) error {
+	leave, wait, ok := a.guard.circuit.Ask(now)
+	if !ok {
+		a.client.loads.paused.Add(1)
+		return fmt.Errorf("%w: loads of this class fail for most keys; one at a time tries again, the next in %v (Policy.LoadRetryAfter)", ErrUnavailable, wait.Round(time.Millisecond))
+	}
+	a.leave, a.counts = leave, true
+	return nil
+}
+
+// end notes how the loader has ended. The first end counts; it may be a timeout.
+func (a *attempt) end(err error) {
+	if a == nil || a.settled.Swap(true) {
+		return
+	}
+	now, failed := a.client.store.Clock.Now(), false
+	switch {
+	case a.client.store.Closed(), errors.Is(err, ErrClosed), errors.Is(err, ErrLoadCycle), errors.Is(err, errOthersResult):
+		if a.counts {
+			a.guard.circuit.Return(a.leave)
+		}
+		return
+	case err != nil && !errors.Is(err, ErrNotFound):
+		failed = true
+		a.guard.failed.note()
+	}
+	switch {
+	case !a.keys:
+	case failed:
+		a.guard.pauses.Failed(a.key, err, now)
+	default:
+		a.guard.pauses.Forget(a.key)
+	}
+	if a.counts && a.guard.circuit.Ended(a.leave, maphash.String(a.guard.seed, a.key), failed, now) == origin.Closed {
+		a.guard.pauses.ForgetAll(func(string) bool { return true })
+	}
+}
+
+// errOthersResult ends an attempt that has run no loader.
+var errOthersResult = errors.New("evercache: another load had the result")
+
+// offerStale lets callers go on with a stale value when they have waited long enough for
+// the load. stop is to be called when the load has ended.
+func (c *Cache[V]) offerStale(f *keyFlight[V], plan loadPlan[V]) (stop func()) {
+	if c.policy.LoadPatience == 0 || !c.mayServe(plan.fallback) {
+		return func() {}
+	}
+	t := time.AfterFunc(c.policy.LoadPatience, func() {
+		defer func() { // the clone panicked
+			if p := recover(); p != nil {
+				f.Settle(Entry[V]{}, &LoadPanicError{Value: p, Stack: debug.Stack()})
+			}
+		}()
+		if e, err := c.orStale(plan.fallback, errLoadSlow); err == nil && f.Offer(e) {
+			c.guard.slow.note()
+			c.client.loads.impatient.Add(1)
+		}
+	})
+	return func() { t.Stop() }
+}
+
+var errLoadSlow = errors.New("evercache: the loader has not answered within Policy.LoadPatience; it goes on")
+
+// inTime is what a caller gets whose deadline has passed while it waited: the value that
+// memory has, where the class may serve it, else the error.
+func (c *Cache[V]) inTime(ctx context.Context, key string, err error) (Entry[V], error) {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || !c.mayServe(c.peek(key)) {
+		return Entry[V]{}, err
+	}
+	return c.orStale(c.peek(key), fmt.Errorf("evercache: the caller's deadline has passed before a better answer: %w", err))
+}
