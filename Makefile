@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt tools
 
-.PHONY: all serve test cover test-net test-short chaos drills check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-short chaos drills matrix check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -42,6 +42,11 @@ chaos: setup
 ## drills: every fault of a Cluster as often as EVERCACHE_CLUSTER_RUNS says (default 1)
 drills: setup
 	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CLUSTER_RUNS=$(or $(EVERCACHE_CLUSTER_RUNS),1) go test -race -count=1 -timeout 0 -v ./test/cluster
+
+## matrix: a short set of tests on each server that MATRIX names (default: redis-8.0 valkey-9.1),
+## which come from Debian's packages into the user's cache
+matrix: setup
+	@MATRIX="$(MATRIX)" ./scripts/matrix.sh
 
 ## check: formatting, vet, linters, generated files, and the modules beside the library
 check:

@@ -23,7 +23,7 @@ func shellcheck(t *testing.T, files ...string) string {
 
 func TestTheScriptsAreSound(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"../*.sh", "../compose/*.sh", "../compose/set/*.sh"} {
+	for _, pattern := range []string{"../*.sh", "../../scripts/*.sh", "../compose/*.sh", "../compose/set/*.sh"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, found, err)

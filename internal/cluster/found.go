@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"slices"
+	"time"
 
 	"github.com/evercache/evercache/internal/slot"
 )
@@ -59,7 +60,7 @@ func (m *Machine) awaited(n *node) bool {
 	if len(m.shards) > 0 && !m.gone() {
 		return false
 	}
-	return slices.ContainsFunc(m.seeds, func(a Addr) bool { return m.atSeed[a] == n })
+	return slices.ContainsFunc(m.seeds, func(a Addr) bool { return m.atSeed[a] == n && m.quiet[a].times == 0 })
 }
 
 // gone reports whether our Cluster is no more where it was: none of its nodes
@@ -89,7 +90,7 @@ func (m *Machine) gone() bool {
 // owners have answered twice.
 func (m *Machine) candidate(gone bool) []*node {
 	voices := m.voices()
-	m.conflict = disagree(voices)
+	m.conflict = disagree(m.witnesses(voices))
 	if len(voices) == 0 || m.conflict {
 		return nil
 	}
@@ -117,19 +118,69 @@ func (m *Machine) candidate(gone bool) []*node {
 // patient reports whether the start has waited long enough for most of the seeds.
 func (m *Machine) patient() bool {
 	waited := m.now.Sub(m.started)
-	return waited >= m.rules.StartGrace && len(m.tried) >= len(m.seeds) || waited >= untriedGraces*m.rules.StartGrace
+	return waited >= m.rules.StartGrace && !slices.ContainsFunc(m.seeds, m.mayAnswer) || waited >= untriedGraces*m.rules.StartGrace
 }
 
 // untriedGraces is how many times StartGrace a seed is waited for that has neither
 // answered nor failed to.
 const untriedGraces = 10
 
+// quiet is a seed that has not answered for some questions in a row.
+type quiet struct {
+	times int
+	since time.Time
+}
+
+// fewTimes are silences that a busy machine explains.
+const fewTimes = 5
+
+// seedSaid follows who of the seeds answers.
+func (m *Machine) seedSaid(v View) {
+	if !v.Fault.silent() {
+		m.tried[v.Node] = true
+		delete(m.quiet, v.Node)
+		return
+	}
+	q := m.quiet[v.Node]
+	if q.times++; q.times == 1 {
+		q.since = m.now
+	}
+	m.quiet[v.Node] = q
+}
+
+// mayAnswer: a seed of which nothing was heard yet, and that did not fail to answer
+// for long. Where one lives that is slow, the others may be of another Cluster.
+func (m *Machine) mayAnswer(seed Addr) bool {
+	q := m.quiet[seed]
+	return !m.tried[seed] && (q.times < fewTimes || m.now.Sub(q.since) < m.rules.StartGrace)
+}
+
+// witnesses are the voices, and at the start those who were one until a moment ago:
+// that a node is slow settles no dispute.
+func (m *Machine) witnesses(voices []*node) []*node {
+	if len(m.shards) > 0 {
+		return voices
+	}
+	all := slices.Clone(voices)
+	for _, a := range m.seeds {
+		q := m.quiet[a]
+		if n := m.atSeed[a]; n != nil && q.times > 0 && m.now.Sub(q.since) < untriedGraces*m.rules.StartGrace && n.knowsSlots() {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+func (n *node) knowsSlots() bool {
+	return slices.ContainsFunc(n.says.Lines, func(l Line) bool { return len(l.Slots) > 0 })
+}
+
 // voices are the answers at the seeds, by seed, that know of slots.
 func (m *Machine) voices() []*node {
 	var all []*node
 	for _, a := range m.seeds {
 		n := m.atSeed[a]
-		if n.answering() && slices.ContainsFunc(n.says.Lines, func(l Line) bool { return len(l.Slots) > 0 }) {
+		if n.answering() && m.quiet[a].times == 0 && n.knowsSlots() {
 			all = append(all, n)
 		}
 	}

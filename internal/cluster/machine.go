@@ -21,7 +21,8 @@ type Machine struct {
 	nodes  []*node // in the order in which they were heard of
 	byID   map[ID]*node
 	atSeed map[Addr]*node // who answered there last
-	tried  map[Addr]bool  // seeds that have answered, or have not in time
+	tried  map[Addr]bool  // seeds that have answered
+	quiet  map[Addr]quiet // seeds that do not answer
 	lines  []Line         // the last new list of nodes, shared by all who say the same
 
 	shards []*shard // those that own slots, by number
@@ -64,7 +65,7 @@ type election struct {
 // New returns a machine that finds its Cluster at the seeds.
 func New(seeds []Addr, r Rules) *Machine {
 	m := &Machine{
-		rules: r.withDefaults(), byID: map[ID]*node{}, atSeed: map[Addr]*node{}, tried: map[Addr]bool{},
+		rules: r.withDefaults(), byID: map[ID]*node{}, atSeed: map[Addr]*node{}, tried: map[Addr]bool{}, quiet: map[Addr]quiet{},
 		doubt: map[uint16]time.Time{}, routes: 1,
 	}
 	m.SetSeeds(seeds)
@@ -83,6 +84,7 @@ func (m *Machine) SetSeeds(seeds []Addr) {
 	other := func(a Addr) bool { return !slices.Contains(m.seeds, a) }
 	maps.DeleteFunc(m.atSeed, func(a Addr, _ *node) bool { return other(a) })
 	maps.DeleteFunc(m.tried, func(a Addr, _ bool) bool { return other(a) })
+	maps.DeleteFunc(m.quiet, func(a Addr, _ quiet) bool { return other(a) })
 }
 
 // Observe takes one observation and says what follows. An answer that was asked

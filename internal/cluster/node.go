@@ -91,7 +91,7 @@ func (m *Machine) forget() {
 // view takes what the node at an address says, or that nobody answers there.
 func (m *Machine) view(v View) {
 	if slices.Contains(m.seeds, v.Node) {
-		m.tried[v.Node] = true
+		m.seedSaid(v)
 	}
 	if v.Fault != FaultNone {
 		m.unanswered(v)
@@ -146,7 +146,6 @@ func (m *Machine) unanswered(v View) {
 	if !v.Fault.silent() {
 		return // an error reply is an answer of a live node that tells nothing
 	}
-	delete(m.atSeed, v.Node)
 	for _, n := range m.nodes {
 		if n.reached == v.Node && !v.SentAt.Before(n.sentAt) {
 			n.broke(v.At)

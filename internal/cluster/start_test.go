@@ -61,12 +61,61 @@ func TestAMinorityIsEnoughAfterAMoment(t *testing.T) {
 	w := newCluster(t, "n", 3, 1)
 	w.node("n1").up, w.node("n2").up = false, false
 	begin(t, w, "n0", "n1", "n2")
-	w.hear("n0", "n1", "n2", "n0")
+	for range fewTimes {
+		w.hear("n0", "n1", "n2", "n0")
+	}
 	w.wantSlot("", 0)
 	w.now = w.now.Add(w.m.rules.StartGrace)
 	w.hear("n0")
 	w.wantSlot("n0", 0)
 	w.wantSlot("", 4)
+}
+
+// twoClusters is a world of two, of which each has one of the seeds n0 and o1.
+func twoClusters(t *testing.T) *world {
+	w := newCluster(t, "n", 3, 1)
+	w.nodes = append(w.nodes, newCluster(t, "o", 3, 1).nodes...)
+	begin(t, w, "n0", "o1")
+	return w
+}
+
+// TestASlowSeedIsWaitedFor: a busy machine makes it miss some questions.
+func TestASlowSeedIsWaitedFor(t *testing.T) {
+	w := twoClusters(t)
+	w.node("o1").up = false
+	for range fewTimes - 1 {
+		w.hear("o1")
+	}
+	w.now = w.now.Add(2 * w.m.rules.StartGrace)
+	w.hear("n0", "n1", "n2")
+	w.hear("n0", "n1", "n2")
+	w.wantSlot("", 0)
+	w.node("o1").up = true
+	w.hear("o1")
+	if len(w.d.Shards) != 0 || !w.finding(CodeTwoClusters) {
+		t.Errorf("decided: %s; %+v", w.text(), w.d.Findings)
+	}
+}
+
+// TestASlowSeedSettlesNoDispute: of two Clusters none is taken because the seed of the
+// other one has not answered a question. One that is gone for long does not count.
+func TestASlowSeedSettlesNoDispute(t *testing.T) {
+	w := twoClusters(t)
+	w.hear("n0", "n1", "n2", "o1")
+	w.now = w.now.Add(2 * w.m.rules.StartGrace)
+	w.node("o1").up = false
+	at := w.now
+	for range 9 {
+		w.hear("o1", "n0", "n1", "n2")
+		if len(w.d.Shards) != 0 || !w.finding(CodeTwoClusters) {
+			t.Fatalf("decided %v after the last answer: %s; %+v", w.now.Sub(at), w.text(), w.d.Findings)
+		}
+		w.now = w.now.Add(w.m.rules.StartGrace)
+	}
+	w.now = at.Add(untriedGraces * w.m.rules.StartGrace)
+	w.hear("n0", "n1", "n2")
+	w.hear("n0", "n1", "n2")
+	w.wantSlot("n0", 0)
 }
 
 // TestASeedThatIsStillAskedIsWaitedFor: it may lead to another Cluster. One of which

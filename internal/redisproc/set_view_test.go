@@ -43,6 +43,21 @@ func TestHealthySetHasNoFaults(t *testing.T) {
 	}
 }
 
+// A sentinel of Valkey 9.1 remembers what another one said in the last failover.
+func TestWhatASentinelSaidOfTheMasterBeforeIsNoFault(t *testing.T) {
+	v := healthy()
+	for _, s := range v.sentinels {
+		s.others[0].flags = "sentinel,master_down"
+	}
+	if got := v.faults(); len(got) != 0 {
+		t.Errorf("faults = %q, want none", got)
+	}
+	v.sentinels[0].others[0].flags = "s_down,sentinel,master_down"
+	if got := strings.Join(v.faults(), "\n"); !strings.Contains(got, "flags s_down") {
+		t.Errorf("faults = %q, want one of a sentinel that is down", got)
+	}
+}
+
 func TestEveryFaultIsSeen(t *testing.T) {
 	gone := errors.New("connection refused")
 	tests := []struct {

@@ -30,8 +30,8 @@ func slotsMoveAndComeBack(t *testing.T) {
 	scene(t, func(t *testing.T, c *redistest.Cluster) {
 		d := begin(t, c, 2, crowd(slots, anywhere))
 		from, to := c.Nodes()[0], c.Nodes()[1]
-		d.during(func() { c.Reshard(from, to, slots) })
-		d.during(func() { c.Reshard(to, from, slots) })
+		d.moves("key by key", slots, func() { c.Reshard(from, to, slots) })
+		d.moves("key by key", slots, func() { c.Reshard(to, from, slots) })
 		d.end()
 	}, steady)
 }
