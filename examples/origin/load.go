@@ -58,6 +58,8 @@ func (l load) run(how string, p phase, db *database, read func(context.Context, 
 	}
 	wg.Wait()
 	slices.Sort(took)
-	at := func(share float64) time.Duration { return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond) }
+	at := func(share float64) time.Duration {
+		return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond)
+	}
 	return fmt.Sprintf("| %s | %s | %d | %d | %v | %v | %v | %d |", how, p.name, len(took), failed.Load(), at(.5), at(.99), at(1), db.queries.Load()-queries)
 }
