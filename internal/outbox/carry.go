@@ -2,22 +2,6 @@ package outbox
 
 import "github.com/evercache/evercache/internal/slot"
 
-// Carry notes that the slots have another master, whose clock is not that by which what
-// waits there was dated.
-func (b *Box) Carry(slots *slot.Set, m *Moved) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range b.byKey {
-		r := e.Value.(*Record)
-		if !slots.Has(r.Slot) {
-			continue
-		}
-		moved := *r // who has the record reads it without the lock
-		moved.Carry(m)
-		e.Value = &moved
-	}
-}
-
 // DonePrefixesIn forgets that the prefixes with these numbers are to be deleted in some
 // slots. What is left in none is forgotten.
 func (b *Box) DonePrefixesIn(seqs map[uint64]bool, slots *slot.Set) {

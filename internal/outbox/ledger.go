@@ -189,8 +189,7 @@ func (l *Ledger) Follow(r *Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.entries[r.Key]; e != nil && e.rec.Since < r.Since {
-		r.Floor = max(r.Floor, e.rec.floor())
-		r.heed(&e.rec)
+		r.learn(&e.rec)
 	}
 }
 

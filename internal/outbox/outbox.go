@@ -39,6 +39,8 @@ type Box struct {
 	prefixes *prefixIndex[Prefix] // oldest first
 	overflow uint64
 	verify   verifying
+
+	arrived map[uint16]arrival // slots of a Cluster that have got another master
 }
 
 // New makes an empty Box with these bounds. Prefixes have bounds of their own: they
@@ -63,6 +65,7 @@ func (b *Box) Put(r Record) error {
 func (b *Box) Keep(r Record) (overtaken bool, _ error) {
 	b.mu.Lock()
 	defer b.unlock()
+	b.carryLate(&r)
 	switch old := b.get(r.Key); {
 	case r.Kind == Touch && b.deletes(r.Key):
 		return false, nil
@@ -79,8 +82,7 @@ func (b *Box) Keep(r Record) (overtaken bool, _ error) {
 		old.yielded(&r)
 		return true, nil
 	case old != nil:
-		r.Floor = max(r.Floor, old.floor())
-		r.heed(old)
+		r.learn(old)
 	case b.deletedSince(&r):
 		return true, nil
 	}

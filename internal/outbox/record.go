@@ -5,37 +5,6 @@ import (
 	"time"
 )
 
-// Moved is the clock of the master that had a slot before: At, of the owner's clock, it
-// showed between Low and High, in milliseconds. It is not to be changed.
-type Moved struct{ At, Low, High int64 }
-
-// Carry notes that the slot of r has another master. m is the clock of the one before, nil
-// where it is not known.
-func (r *Record) Carry(m *Moved) {
-	r.Carried = true
-	if r.Moved == nil && (r.Hi != 0 || r.Floor != 0) {
-		r.Moved = m
-	}
-}
-
-// To gives the times of a record that has moved by a clock which showed between low and
-// high at that moment. What others wrote may be dated by either clock: so its time is
-// between all of them.
-func (r *Record) To(low, high int64) {
-	m := r.Moved
-	if m == nil {
-		return
-	}
-	least, most := low-m.High, high-m.Low
-	if r.Hi != 0 { // else it was never sent, and has no time yet
-		r.Lo, r.Hi = min(r.Lo, r.Lo+least), max(r.Hi, r.Hi+most)
-	}
-	if r.Floor != 0 {
-		r.Floor = max(r.Floor, r.Floor+most)
-	}
-	r.Moved = nil
-}
-
 // MaxTTL bounds a time to live: a year.
 const MaxTTL = 365 * 24 * time.Hour
 
@@ -71,7 +40,7 @@ type Record struct {
 	Since int64
 	// Invalidate: put back as a delete (the value serves reads meanwhile).
 	Invalidate bool
-	// Carried: its slot has another master than when it was made. What others had
+	// Carried: its slot has another master than when it was made. What had been
 	// written before has moved there too, and seems younger than it is.
 	Carried bool
 
@@ -80,9 +49,14 @@ type Record struct {
 	// Hi of this process' previous write of the key, 0 where none is known: one
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
-	// Moved says by which clock they are, where that is not the one of the master that
-	// is to get it: its slot has another one. nil: it is.
+	// By is the clock that they are of; nil: there is one only, or they are not known.
+	// Moved is what that clock showed when the slot of the record got another master;
+	// nil: it has none, or that was not seen. See Record.To.
+	By    *Clock
 	Moved *Moved
+	// Apart are the times by all clocks by which others may have dated their deletes;
+	// zero: By is the only one.
+	Apart End
 	// Late: it was sent and not answered, or an earlier write of the key was, so
 	// that a master may execute it at any time.
 	Late bool
@@ -92,6 +66,8 @@ type Record struct {
 	Sent   End
 	Prev   End
 	Priors []End
+	// Sums are of those values themselves, as far as they are known: see Sum.
+	Sums []string
 	// TTL is the life that was asked for last: by a Touch, where one was merged into
 	// a Set. Mixed: the owner has written the class with several, so the end of a key
 	// alone tells little, and Priors are kept.
@@ -129,9 +105,21 @@ type End struct{ From, To int64 }
 // make an order harder to tell.
 const maxPriors = 8
 
+// learn is for a write that is kept, and came after older.
+func (r *Record) learn(older *Record) {
+	if r.sameClock(older) {
+		r.Floor = max(r.Floor, older.floor())
+	}
+	r.heed(older)
+	r.know(older)
+}
+
 // heed remembers older, an earlier write of the key: Redis may hold its value,
 // or come to hold it only now.
 func (r *Record) heed(older *Record) {
+	if r.By == nil && older.By != nil && r.Hi == 0 { // what it learns is of that clock
+		r.By, r.Moved = older.By, older.Moved
+	}
 	was := older.Sent
 	if was == (End{}) {
 		was = older.Prev
@@ -204,7 +192,7 @@ func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
 // no master has seen has none. The value that the older one has left is known by its end.
 func (r *Record) yielded(older *Record) {
 	for _, at := range [...]int64{older.Hi, older.Floor} {
-		if at <= r.Hi {
+		if at <= r.Hi && r.sameClock(older) {
 			r.Floor = max(r.Floor, at)
 		}
 	}

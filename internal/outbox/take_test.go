@@ -510,15 +510,6 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// TestWhatWasNeverSentHasNoTimeByAnyClock: it knows when the write before it was made.
-func TestWhatWasNeverSentHasNoTimeByAnyClock(t *testing.T) {
-	r := Record{Floor: 5000, Moved: &Moved{At: 1, Low: 4000, High: 4003}}
-	r.To(4050, 4052)
-	if r.Lo != 0 || r.Hi != 0 || r.Floor != 5052 || r.Moved != nil {
-		t.Errorf("%+v", r)
-	}
-}
-
 // A delete of a prefix in some slots, beside an earlier one in others, becomes one that makes
 // no record void. But it was carried out, and what it has deleted must not come back.
 func TestADeleteInSomeSlotsForgetsWhatItHasDeleted(t *testing.T) {

@@ -80,7 +80,7 @@ func TestOutsideOfAClusterAllKeysOfAScriptAreDeclared(t *testing.T) {
 		args int
 		text *lua
 	}{
-		"replay": {r.step(), []string{"app:c:k", "app:~d:{app:c:k}", "app:~p:c", "app:~t:c", "app:~s:{app:c:k}"}, 12, scriptRestore},
+		"replay": {r.step(), []string{"app:c:k", "app:~d:{app:c:k}", "app:~p:c", "app:~t:c", "app:~s:{app:c:k}"}, 13, scriptRestore},
 		"fill":   {f.step("0"), []string{"app:c:k", "app:~d:{app:c:k}", "app:~p:c", "app:~s:{app:c:k}"}, 9, scriptFill},
 	} {
 		if !slices.Equal(tt.step.keys, tt.keys) || len(tt.step.args) != tt.args || tt.step.script != tt.text || strings.Contains(tt.text.text, "ARGV[#ARGV") {

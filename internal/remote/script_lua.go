@@ -113,7 +113,8 @@ return 0`)
 
 // luaReplay begins the scripts that put a write of ours back: KEYS key,
 // tombstone, marks, lives, trace; ARGV lo, hi, from, to, process, life of the
-// tombstone, the key without its class, our own ends (see Cond.known). lo and hi are the times between which it was executed. from and
+// tombstone, the key without its class, our own ends (see Cond.known), what has moved
+// (see Cond.moved). lo and hi are the times between which it was executed. from and
 // to are the same, widened by how servers' clocks have jumped: what others wrote
 // may be dated by another clock.
 //
@@ -121,7 +122,11 @@ return 0`)
 // the lives of its class. They are not known where a life is not, where the key
 // has no end, and where it ends later than anything of its class could. One of our
 // own ends means that it is ours, and older than what is put back. So does, without
-// an own end, a value that another process read to us before: see Record.Prev.
+// an own end, a value that another process read to us before: see Record.Prev. kin is one
+// of ours too: it has moved, and its end with it.
+//
+// early and late are from and to, or further apart where the slot has moved: a delete has
+// kept its time, which is of another clock.
 //
 // A trace of a brief write stands for the tombstone where it is later: what was
 // written then has ended since, or will have. One of a Touch only where nothing is
@@ -154,17 +159,25 @@ end
 if not brief or (t and brief > t) then t, by = brief, whose end
 local foreign = t and t > 0 and by ~= ARGV[5]
 local m = marked(ARGV[7], ARGV[5])
-local own = e >= 0 and known(e, ARGV[8])
+local apartFrom, apartTo, kinFrom, kinTo, sums = string.match(ARGV[9], '^(%d+) (%d+) (%d+) (%d+)(.*)$')
+local kin = false
+if sums and sums ~= '' and e >= tonumber(kinFrom) and e <= tonumber(kinTo) then
+  local there = redis.pcall('GET', K)
+  kin = type(there) == 'string' and string.find(sums, redis.sha1hex(there), 1, true) ~= nil
+end
+local own = kin or (e >= 0 and known(e, ARGV[8]))
 local low, high, given = written(e, lo - from)
 local touched = low == 0 and given ~= 0
 if low and low > now + 1 then from, to = lo, hi end
+local early, late = from, to
+if apartFrom and apartFrom ~= '0' then early, late = math.min(from, tonumber(apartFrom)), math.max(to, tonumber(apartTo)) end
 local firstly, lastly = low, high
 if own then
   low, high = 0, math.min(from, high or from) - 1
 end
-local gone = math.max(foreign and t > to and t or 0, m and m > to and m or 0)
+local gone = math.max(foreign and t > late and t or 0, m and m > late and m or 0)
 if gone > 0 then
-  if e ~= -2 and high and (high <= to or (foreign and t > to and high < t)) then redis.call('DEL', K) end
+  if e ~= -2 and high and (high <= to or (foreign and t > late and high < t)) then redis.call('DEL', K) end
   return 0
 end
 local newer = low and low > to + 1
@@ -232,15 +245,15 @@ const touchedBy = "~"
 //   - A delete by another between from and to: the order cannot be told. A key
 //     that is there was written after its tombstone, so an older one is wrong.
 //   - Nothing is there: our value is put back, as far as it has not ended.
-var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local blurred = not t or (foreign and t >= from) or not m or (m > 0 and m >= from)
+var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+local blurred = not t or (foreign and t >= early) or not m or (m > 0 and m >= early)
 if e ~= -2 and redis.pcall('GET', K) == value then
   local later = touched and not (high and high < from)
-  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[9]) end
-  if ARGV[12] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
+  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[10]) end
+  if ARGV[13] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
   return 1
 end
-if own and not known(e, string.match(ARGV[8], '^[^|]*')) then
+if own and not kin and not known(e, string.match(ARGV[8], '^[^|]*')) then
   high, newer = lastly, firstly and firstly > to + 1
 end
 if newer then return 0 end
@@ -249,11 +262,11 @@ if blurred or (e ~= -2 and not (high and high <= math.max(from - 1, floor))) the
   return 2
 end
 if till > now then
-  redis.call('SET', K, value, 'PXAT', ARGV[9])
+  redis.call('SET', K, value, 'PXAT', ARGV[10])
 elseif e ~= -2 then
   redis.call('DEL', K)
 end
-if ARGV[12] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
+if ARGV[13] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
 return 1`)
 
 // scriptInvalidate puts a Delete back, and any write of which only the key is
@@ -276,7 +289,7 @@ return 1`)
 //   - Nobody knows: it stays. What another process wrote after ours must neither end
 //     too early nor live on.
 var scriptTouch = newScript(luaNow + luaEnds + luaWritten + luaTrace + `local lo, hi = tonumber(ARGV[1]), tonumber(ARGV[2])
-local from, to, till = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[9])
+local from, to, till = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[10])
 local e = ends()
 if e < 0 or e == till then return 1 end
 local _, high, given = written(e, lo - from)
@@ -284,7 +297,7 @@ if given and given > now + 1 then from, to = lo, hi end
 local older = known(e, ARGV[8]) or (high and high < from)
 if not older and given and given > to + 1 then return 0 end
 if older then
-  redis.call('PEXPIREAT', K, ARGV[9])
-  if ARGV[10] == '1' then trace(KEYS[5], hi, '` + touchedBy + `' .. ARGV[5], ARGV[6]) end
+  redis.call('PEXPIREAT', K, ARGV[10])
+  if ARGV[11] == '1' then trace(KEYS[5], hi, '` + touchedBy + `' .. ARGV[5], ARGV[6]) end
 end
 return 1`)

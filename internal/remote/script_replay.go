@@ -41,6 +41,13 @@ type Cond struct {
 	// Sent are ends that it was sent with itself, which a server may give it late. Another
 	// value with such an end is another process': it was written in the same millisecond.
 	Sent []Range
+	// Apart are the times by which others may have dated their deletes, where its slot
+	// has moved here from another clock; zero: From and To.
+	Apart Range
+	// Kin and KinSums tell of values that are older than this write, and have moved here
+	// with the slot: such a value ends in Kin, and its SHA-1 is one of KinSums.
+	Kin     Range
+	KinSums []string
 	// Brief: the value lives shorter than others of its class; not for Invalidate.
 	Brief bool
 	// Anchored: Marks and Lives are at an anchor of a Cluster, or "" where the node has
@@ -133,10 +140,18 @@ func (r *Replay) step() step {
 }
 
 func (c *Cond) args() []string {
-	args := make([]string, 0, 12)
+	args := make([]string, 0, 15)
 	return append(args,
 		decimal(c.Lo), decimal(c.Hi), decimal(c.from()), decimal(max(c.To, c.Hi)),
-		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, c.known())
+		c.Process, decimal(TombstoneLife.Milliseconds()), c.Rest, c.known(), c.moved())
+}
+
+// moved is Apart, Kin and KinSums; "": nothing has moved.
+func (c *Cond) moved() string {
+	if c.Apart == (Range{}) && len(c.KinSums) == 0 {
+		return ""
+	}
+	return strings.Join(append([]string{decimal(c.Apart.From), decimal(c.Apart.To), decimal(c.Kin.From), decimal(c.Kin.To)}, c.KinSums...), " ")
 }
 
 // known are the ends of Own, and behind a bar those of Sent.

@@ -31,6 +31,10 @@ func (s Server) Before(major, minor int) bool {
 	return err1 == nil && err2 == nil && a > 0 && (a < major || a == major && b < minor)
 }
 
+// MovesByKey reports whether the slots of a Cluster leave the server by MIGRATE only, which
+// gives each key the rest of its life. Redis 8.4 and Valkey 9 can move slots as a whole.
+func (s Server) MovesByKey() bool { return s.Name != "valkey" && s.Before(8, 4) }
+
 // Run names the process at the other end; "": it does not tell.
 func (n *Node) Run() string { return n.server.run }
 

@@ -141,13 +141,18 @@ func (st *Store) move(c *cluster.Change) {
 	}
 	rs, ps := from.Ledger.Take(c.Slots, st.Clock.Now())
 	m := from.movedClock()
+	if m != nil && !m.ByKey {
+		unseen := *c.Slots
+		unseen.RemoveSet(&st.members.moving)
+		m.ByKey = unseen.Empty() // nodes said that they give them away: slots that move as a whole are not named
+	}
 	for i := range rs {
 		from.departs(&rs[i], m)
 	}
 	for i := range ps {
 		ps[i].Lo, ps[i].Hi = 0, 0 // dated by our own clock
 	}
-	st.Outbox.Carry(c.Slots, m)
+	st.Outbox.Carry(c.Slots, m, st.Clock.Now())
 	st.Outbox.ReturnTo(rs, ps, void)
 	st.returned.Store(st.Clock.Now())
 	st.journal.waitAgain(rs, ps)
@@ -207,7 +212,7 @@ func (sh *Shard) movedClock() *outbox.Moved {
 	}
 	at := time.Now()
 	low, high := n.ServerTime(at)
-	return &outbox.Moved{At: sh.Clock.At(at), Low: low, High: high}
+	return &outbox.Moved{By: sh.clock, At: sh.Clock.At(at), Low: low, High: high, ByKey: n.Server().MovesByKey()}
 }
 
 // recallAll sends again all that the master could have lost: its slots may have gone away

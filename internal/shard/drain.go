@@ -116,7 +116,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			continue
 		}
 		d.doubt(&r)
-		blur := d.date(&r)
+		blur, kin := d.date(&r)
 		if err := d.noteLife(ctx, &r, blur); err != nil {
 			if !d.refuses(r, err) {
 				return false, err
@@ -124,6 +124,7 @@ func (d *drainage) records(ctx context.Context) (sent bool, _ error) {
 			continue
 		}
 		w := d.shard.ReplayOf(r)
+		w.Kin, w.KinSums = remote.Range{From: kin.Ends.From, To: kin.Ends.To}, kin.Sums
 		r.SendAgain(outbox.End{From: w.Ends, To: w.Ends})
 		held = append(held, r)
 		ws = append(ws, w)
@@ -180,16 +181,27 @@ var errBreaks = errors.New("the connection ends whenever it is sent")
 // date gives a record its time on a master's clock, where it has none: it was
 // never sent. That is the clock of the time when it was made, and blur is how well
 // it is known. One that was sent had its life noted then.
-func (d *drainage) date(r *outbox.Record) (blur int64) {
-	if m := r.Moved; m != nil {
-		r.To(d.node.ServerTime(d.shard.Clock.Moment(m.At)))
-	}
+//
+// One whose slot has moved gets the times of this master's clock: see outbox.Record.To.
+func (d *drainage) date(r *outbox.Record) (blur int64, kin outbox.Kin) {
+	lo, hi := d.made(r.Since)
 	if r.Hi == 0 {
-		r.Lo, r.Hi = d.made(r.Since)
-		blur = r.Hi - r.Lo
+		blur = hi - lo
 	}
+	mine := d.shard.clock
+	if r.Moved == nil && r.By != nil && r.By != mine { // it was kept only after the move
+		r.Moved = r.By.Read()
+	}
+	switch m := r.Moved; {
+	case m != nil && m.By != mine:
+		low, high := d.node.ServerTime(d.shard.Clock.Moment(m.At))
+		kin = r.To(mine, low, high, migrated.Milliseconds(), outbox.End{From: lo, To: hi})
+	case r.Hi == 0:
+		r.Lo, r.Hi = lo, hi
+	}
+	r.Moved, r.By = nil, mine
 	r.Hi = max(r.Hi, r.Floor) // it follows our own earlier write, which may have landed late
-	return blur
+	return blur, kin
 }
 
 // made is when something was made, by the clock of the master of that time.
@@ -265,6 +277,9 @@ func (sh *Shard) condOf(r *outbox.Record) remote.Cond {
 		cond.Sent = []remote.Range{{From: r.Sent.From, To: r.Sent.To}}
 	}
 	sh.widen(&cond, r.Since)
+	if r.Apart != (outbox.End{}) {
+		cond.Apart = remote.Range{From: min(cond.From, r.Apart.From), To: max(cond.To, r.Apart.To)}
+	}
 	if r.Carried {
 		cond.To += migrated.Milliseconds()
 	}

@@ -46,15 +46,17 @@ func TestAWriteInASlotThatHasMovedAllowsForTheMove(t *testing.T) {
 	t.Cleanup(func() { st.cancel(nil) })
 	sh := newShard(st)
 	sh.slots.Store(newSlotsOf(slot.SetOf(slot.Range{Last: 9}), &slot.Set{}, nil))
+	now := int64(0)
 	for name, r := range map[string]outbox.Record{
 		"never sent": {}, "sent before": {Lo: 1000, Hi: 1001},
 	} {
-		r.Kind, r.Key, r.Class, r.Slot, r.Since = outbox.Delete, "c:{"+slot.TagFor(5)+"}", "c:", 5, 1
+		r.Kind, r.Key, r.Class, r.Slot, r.Since = outbox.Delete, "c:{"+slot.TagFor(5)+"}", "c:", 5, now+1
+		now += 2
 		if err := st.Outbox.Put(r); err != nil {
 			t.Fatal(err)
 		}
 		before, _ := st.Outbox.Record(r.Key)
-		st.Outbox.Carry(slot.SetOf(slot.Range{First: 5, Last: 5}), sh.movedClock())
+		st.Outbox.Carry(slot.SetOf(slot.Range{First: 5, Last: 5}), sh.movedClock(), now)
 		after, _ := st.Outbox.Record(r.Key)
 		was, is := sh.condOf(&before), sh.condOf(&after)
 		if !after.Carried || was.To != was.Hi || is.Hi != was.Hi || is.To != was.To+migrated.Milliseconds() {

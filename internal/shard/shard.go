@@ -28,6 +28,7 @@ type Shard struct {
 	life   context.Context         // in Cluster mode: ends with the shard
 	end    context.CancelFunc
 	clocks *remote.Clocks // the servers'
+	clock  *outbox.Clock  // they are known as, where records move; in Cluster mode
 
 	// The master.
 	Node        atomic.Pointer[remote.Node] // the verified master, or nil
@@ -68,6 +69,9 @@ func newShard(st *Store) *Shard {
 	}
 	sh.replicas = newReplicas(o.ReplicaReads)
 	sh.Feed.fresh = sh.beginCopies
+	if st.clustered() {
+		sh.clock = &outbox.Clock{Read: sh.movedClock}
+	}
 	changed := make(chan struct{})
 	sh.nodeChanged.Store(&changed)
 	return sh

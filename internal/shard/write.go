@@ -104,8 +104,9 @@ func (s *Sent) conclude(r *Record) {
 		r.Late = r.Late || k.MayLand()
 		s.shard.mayLand(r.Key, k)
 	}
-	if !s.Unsent {
+	if !s.Unsent && (r.Kind != outbox.Set || r.Sent != (outbox.End{}) || !k.Unserved()) {
 		r.Lo, r.Hi = s.executed() // if it was
+		r.By = s.shard.clock
 	}
 }
 
@@ -141,9 +142,6 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 	case outbox.Delete:
 		s.span.Sent, s.script = time.Now(), true
 		s.done, s.Err = k.delete(ctx, node, w.Rec.Key, limit)
-		if s.done != 0 {
-			k.st.tombs.Left(len(k.Tomb(w.Rec.Key)), k.st.Clock.Now())
-		}
 	case outbox.Touch:
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(0)
@@ -155,6 +153,7 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 		s.found = s.found || s.Err != nil
 	default:
 		end := node.EndOf(w.TTL, time.Now())
+		last, priors := w.Rec.Sent, w.Rec.Priors
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
 		trace := k.trace(w.Rec.Key, w.TTL)
 		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
@@ -164,25 +163,36 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process,
 		}, limit)
 		leave()
+		if remote.KindOf(s.Err).Unserved() { // nothing was carried out, and it has no time yet
+			w.Rec.Sent, w.Rec.Priors = last, priors
+		}
 	}
 	return s
 }
 
-// delete removes a key. While its slot moves, its halves may be at two nodes.
+// delete removes a key, and tells when, by the clock of the node. While its slot moves, its
+// halves may be at two nodes; then at is 0.
 func (k *Class) delete(ctx context.Context, node *remote.Node, full string, limit time.Duration) (at int64, err error) {
 	began, d := time.Now(), remote.Del{Key: full, Tomb: k.Tomb(full), Process: k.st.process}
+	tomb := int64(0) // when it was left, by the clock of whichever node has it
+	defer func() {
+		if tomb != 0 {
+			k.st.tombs.Left(len(d.Tomb), k.st.Clock.Now())
+		}
+	}()
 	_, at, err = node.Delete(ctx, d, limit)
+	tomb = at
 	if kind := remote.KindOf(err); !k.st.clustered() || kind != remote.Ask && kind != remote.TryAgain {
 		return at, err
 	}
 	for range 2 { // the first answer may not name the other node
 		var left time.Duration
 		ctx, left = deadline.Remainder(ctx, limit, time.Since(began))
-		if _, at, err = remote.DeleteMoving(ctx, node, k.st.awaits(node, err), d, left); remote.KindOf(err) != remote.Ask {
+		if _, tomb, err = remote.DeleteMoving(ctx, node, k.st.awaits(node, err), d, left); remote.KindOf(err) != remote.Ask {
 			break
 		}
 	}
-	return at, err
+	return 0, err
 }
 
 // executed is when the server executed the write, on its own clock.
@@ -228,6 +238,7 @@ func (k *Class) Add(p *deadline.Budget, w *Outgoing) Sent {
 	default:
 		s.Outcome = Taken
 		w.Rec.Lo, w.Rec.Hi = s.executed()
+		w.Rec.By = sh.clock
 	}
 	return s
 }
