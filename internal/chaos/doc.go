@@ -18,7 +18,9 @@
 // that all of them write and delete. A [Trace] holds every call. [Check] compares it
 // with a [Final], what the master and every process say in the end, and returns a
 // [Violation] for each broken promise: written values lost, deleted ones back,
-// overwritten ones called coherent.
+// overwritten ones called coherent. [Views] asks the processes. It does not take what
+// memory answers in place of a Redis that did not answer: a busy machine may keep that
+// waiting at any time.
 //
 // Most values are written once. A [Traffic] can also repeat values, write large ones,
 // write one key several times at once, and give keys several lives. Any write of a

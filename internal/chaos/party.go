@@ -16,4 +16,5 @@ type Answer struct {
 	Age      int32  // milliseconds, of a Look that Found
 	Fresh    bool
 	Coherent bool
+	Fallback bool // memory, in place of a Redis that did not answer
 }

@@ -11,7 +11,7 @@ import (
 // A process of its own is driven over two pipes, a line each way:
 //
 //	id act key value            →
-//	id outcome value source age fresh coherent  ←
+//	id outcome value source age fresh coherent fallback  ←
 //
 // Numbers throughout, except the key. Calls overlap; the id tells them apart.
 // The one who drives records: what was under way when the process died has
@@ -36,7 +36,7 @@ func Serve(p Party, in io.Reader, out io.Writer) error {
 			mu.Lock()
 			defer mu.Unlock()
 			// When nobody listens any more, nobody is there to be told.
-			_, _ = fmt.Fprintln(out, id, uint8(a.Outcome), uint32(a.Value), uint8(a.Source), a.Age, a.Fresh, a.Coherent)
+			_, _ = fmt.Fprintln(out, id, uint8(a.Outcome), uint32(a.Value), uint8(a.Source), a.Age, a.Fresh, a.Coherent, a.Fallback)
 		})
 	}
 	return lines.Err()
@@ -70,7 +70,7 @@ func (r *Remote) listen(in io.Reader) {
 		var outcome, source uint8
 		var value uint32
 		var a Answer
-		if _, err := fmt.Sscan(lines.Text(), &id, &outcome, &value, &source, &a.Age, &a.Fresh, &a.Coherent); err != nil {
+		if _, err := fmt.Sscan(lines.Text(), &id, &outcome, &value, &source, &a.Age, &a.Fresh, &a.Coherent, &a.Fallback); err != nil {
 			continue // cut off in the middle: the call has failed
 		}
 		a.Outcome, a.Value, a.Source = Outcome(outcome), Value(value), Source(source)

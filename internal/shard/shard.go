@@ -87,10 +87,14 @@ func (sh *Shard) run(goes func(func(context.Context))) {
 	}
 }
 
-// cause is why the master is not in use, or nil while it is.
+// cause is why the master is not in use, or nil while it is. The state may know of no
+// cause: it is that of all shards, and a master is gone a moment before it changes.
 func (sh *Shard) cause() error {
-	if sh.memoryOnly() || sh.Node.Load() != nil {
+	switch {
+	case sh.memoryOnly() || sh.Node.Load() != nil:
 		return nil
+	case sh == sh.nobody && sh.reached.Load() && sh.status.Get().Cause == nil:
+		return errUnowned
 	}
-	return sh.status.Get().Cause
+	return sh.AwayCause()
 }

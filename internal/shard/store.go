@@ -207,8 +207,11 @@ var ErrNotYet = errors.New("no Redis master has been reached yet")
 
 // AwayCause is why there is no master.
 func (st *Store) AwayCause() error {
-	if cause := st.status.Get().Cause; cause != nil {
+	switch cause := st.status.Get().Cause; {
+	case cause != nil:
 		return cause
+	case st.reached.Load():
+		return watch.ErrNotConnected
 	}
 	return ErrNotYet
 }

@@ -1,9 +1,7 @@
 package testkit
 
 import (
-	"context"
 	"errors"
-	"time"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/chaos"
@@ -30,7 +28,7 @@ func Looked(e evercache.Entry[string], err error) chaos.Answer {
 	}
 	return chaos.Answer{
 		Outcome: chaos.Found, Value: chaos.ParseValue(e.Value), Source: chaos.Source(e.Source),
-		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent,
+		Age: int32(e.Age.Milliseconds()), Fresh: e.Fresh, Coherent: e.Coherent, Fallback: e.Cause != nil,
 	}
 }
 
@@ -42,45 +40,4 @@ func Viewed(keys []chaos.Key) (some []chaos.Key) {
 		}
 	}
 	return some
-}
-
-// Views are what each process answers in the end, of keys that Redis holds like that. A
-// process may need as long as its lease to hear of the last changes.
-func Views(ctx context.Context, parties []chaos.Party, keys []chaos.Key, held map[chaos.Key]chaos.Value) (all []map[chaos.Key]chaos.Value) {
-	deadline := time.Now().Add(3 * time.Second)
-	for _, p := range parties {
-		view := map[chaos.Key]chaos.Value{}
-		for _, k := range keys {
-			v, sure := answer(ctx, p, k)
-			for v != held[k] && (time.Now().Before(deadline) || !sure && time.Now().Before(deadline.Add(doubted))) {
-				time.Sleep(5 * time.Millisecond)
-				v, sure = answer(ctx, p, k)
-			}
-			view[k] = v
-		}
-		all = append(all, view)
-	}
-	return all
-}
-
-// doubted is for how much longer a process is asked that does not vouch for what it says:
-// a busy machine may have it doubt its master again.
-const doubted = 30 * time.Second
-
-// answer is what a process says of a key in the end, and whether it vouches for that. One
-// that could not ask Redis in time says that it does not know, or what it has and that it is
-// stale: it is asked again.
-func answer(ctx context.Context, p chaos.Party, k chaos.Key) (v chaos.Value, sure bool) {
-	var a chaos.Answer
-	for range 20 {
-		a = p.Do(ctx, chaos.Look, k.String(), chaos.Nothing)
-		if a.Outcome == chaos.Missing || a.Outcome == chaos.Found && a.Fresh {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if a.Outcome != chaos.Found {
-		return chaos.Nothing, a.Outcome == chaos.Missing
-	}
-	return a.Value, a.Coherent || a.Source == chaos.FromRedis
 }

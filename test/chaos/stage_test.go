@@ -405,8 +405,7 @@ func asked() bool {
 	return os.Getenv("EVERCACHE_CHAOS_TIME") != "" || os.Getenv("EVERCACHE_CHAOS_RUNS") != "" || os.Getenv("EVERCACHE_CHAOS_SEED") != ""
 }
 
-// ask fills in what the master holds and what each client answers. A client may
-// need as long as its lease to hear of the last changes.
+// ask fills in what the master holds and what each client answers.
 func (s *stage) ask(master string, keys []chaos.Key) {
 	s.Helper()
 	held, err := chaos.Held(s.Context(), chaos.Node{Addr: master}, chaosClass+":", keys)
@@ -415,7 +414,7 @@ func (s *stage) ask(master string, keys []chaos.Key) {
 	}
 	s.final.At, s.final.Held = s.trace.Now(), held
 	keys = testkit.Viewed(keys)
-	s.final.Views = testkit.Views(s.Context(), s.traffic.Parties, keys, held)
+	s.final.Views = chaos.Views(s.Context(), s.traffic.Parties, keys, held)
 	again, err := chaos.Held(s.Context(), chaos.Node{Addr: master}, chaosClass+":", keys)
 	if err != nil {
 		s.Fatal(err)

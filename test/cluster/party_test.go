@@ -67,12 +67,11 @@ func (p party) Do(ctx context.Context, act chaos.Act, key string, v chaos.Value)
 	return testkit.Looked(e, err)
 }
 
-// ask fills in what the masters hold, and what each client then answers. A client may
-// need as long as its lease to hear of the last changes.
+// ask fills in what the masters hold, and what each client then answers.
 func (d *drill) ask(keys []chaos.Key) {
 	d.Helper()
 	d.final.Held, d.final.At = d.held(keys), d.trace.Now()
-	d.final.Views = testkit.Views(d.Context(), d.traffic.Parties, testkit.Viewed(keys), d.final.Held)
+	d.final.Views = chaos.Views(d.Context(), d.traffic.Parties, testkit.Viewed(keys), d.final.Held)
 }
 
 // held are the values that keys have at the masters of their slots.
