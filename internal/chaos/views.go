@@ -42,7 +42,7 @@ func (q *questions) ask(ctx context.Context, p Party, k Key) Value {
 		switch {
 		case ctx.Err() != nil:
 			return a.holds()
-		case !a.counts() && q.left > 0:
+		case q.left > 0 && (!a.counts() || !a.vouched() && a.holds() != q.held[k]):
 			again = 50 * time.Millisecond
 			q.left -= time.Since(asked) + again
 		case a.holds() == q.held[k] || !time.Now().Before(q.hear) || !a.counts():
@@ -55,6 +55,12 @@ func (q *questions) ask(ctx context.Context, p Party, k Key) Value {
 // counts reports whether it is what the process answers when all is well.
 func (a Answer) counts() bool {
 	return a.Outcome == Missing || a.Outcome == Found && a.Fresh && !a.Fallback
+}
+
+// vouched reports whether the process vouches for it. Its master may be in use again a
+// moment after memory was asked: such an answer has no cause.
+func (a Answer) vouched() bool {
+	return a.Outcome == Missing || a.Coherent || a.Source == FromRedis
 }
 
 func (a Answer) holds() Value {

@@ -29,6 +29,7 @@ func TestOnlyWhatAProcessAnswersWhenAllIsWellIsJudged(t *testing.T) {
 	}
 	fallback := Answer{Outcome: Found, Value: old, Source: FromMemory, Fresh: true, Fallback: true}
 	stale := Answer{Outcome: Found, Value: old, Source: FromMemory}
+	doubted := Answer{Outcome: Found, Value: old, Source: FromMemory, Fresh: true}
 	late := hearMost + time.Second
 	tests := []struct {
 		name    string
@@ -41,6 +42,8 @@ func TestOnlyWhatAProcessAnswersWhenAllIsWellIsJudged(t *testing.T) {
 		{"an older value for ever", says{time.Second, []Answer{coherent(old)}}, old, hearMost + 2*time.Second},
 		{"memory in place of Redis, after all must have heard", says{late, []Answer{fallback, coherent(held)}}, held, 3 * late},
 		{"a stale value, after all must have heard", says{late, []Answer{stale, coherent(held)}}, held, 3 * late},
+		{"memory, not coherent, after all must have heard", says{late, []Answer{doubted, coherent(held)}}, held, 3 * late},
+		{"memory, not coherent, has what Redis holds", says{0, []Answer{{Outcome: Found, Value: held, Source: FromMemory, Fresh: true}}}, held, 0},
 		{"nothing, after all must have heard", says{late, []Answer{{}, coherent(held)}}, held, 3 * late},
 		{"it has no value", says{late, []Answer{{Outcome: Missing}, coherent(held)}}, Nothing, late},
 		{"memory in place of Redis for ever", says{time.Second, []Answer{fallback}}, old, wordMost + 2*time.Second},
