@@ -129,6 +129,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		}
 	}
 	c.refuse(p.ReplicaReads && !client.opts.ReplicaReads && !client.opts.MemoryOnly, "Policy.ReplicaReads: no replica is read from; set Options.ReplicaReads too")
+	c.refuse(p.RefreshAhead != 0 && p.L1TTL == 0 && !client.opts.MemoryOnly, "Policy.RefreshAhead: with L1TTL Never no read is answered from memory, and only such a read starts a refresh; set another L1TTL, or no RefreshAhead")
 	if err := errors.Join(append(c.faults, p.validate(), codecFault(c.codec))...); err != nil {
 		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
 	}

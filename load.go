@@ -69,10 +69,20 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *keyFlight[V], l loading[V],
 		return
 	}
 	a, err := c.permit(l, f.Key())
-	switch r := (run[V]{l.load, plan, a, l.batch}); {
+	switch {
 	case err != nil:
 		e, err := c.orStale(plan.fallback, err)
 		f.Settle(e, err)
+		return
+	case plan.cause != nil && !c.allowed(l): // asked last: what does not run takes nothing of the rate
+		a.end(errOthersResult)
+		c.shed(f, plan)
+		return
+	}
+	if plan.refresh {
+		c.client.loads.refreshed.Add(1)
+	}
+	switch r := (run[V]{l.load, plan, a, l.batch}); {
 	case l.batch != nil:
 		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, r})
 	default:
@@ -186,6 +196,8 @@ func loadResult(err error) string {
 func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, err error) {
 	key := f.Key()
 	switch {
+	case f.Settled(): // it was given up: who writes the key from here on does not supersede it
+		return
 	case errors.Is(err, ErrNotFound) && plan.refresh:
 		c.refreshedAway(f, plan)
 		f.Settle(Entry[V]{}, err)

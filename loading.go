@@ -35,6 +35,7 @@ type Load[V any] struct {
 // decision is what a loader has said about a key.
 type decision struct {
 	ttl         time.Duration // 0: that of the class
+	brief       bool          // the ttl is too short for anybody
 	noStore     bool
 	notModified bool
 }
@@ -90,12 +91,13 @@ func (l *Load[V]) previous(key string) *local.Item {
 // to an hour that is not known for an hour, and a key for which it is not known is deleted.
 func (l *Load[V]) SetTTL(key string, d time.Duration) {
 	l.decide(key, func(o *decision) {
-		o.ttl, o.noStore = min(d, MaxTTL), d < time.Millisecond
+		o.ttl, o.brief = min(d, MaxTTL), d < time.Millisecond
 	})
 }
 
 // NoStore keeps the value nowhere: those who wait for it get it. An entry that is there
-// stays for the rest of its life if it is fresh, and goes if it is stale.
+// stays for the rest of its life if it is fresh, and goes if it is stale. A SetTTL, before
+// or after it, changes nothing of that.
 func (l *Load[V]) NoStore(key string) {
 	l.decide(key, func(o *decision) { o.noStore = true })
 }
@@ -127,7 +129,9 @@ func (l *Load[V]) decision(key string) decision {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.decided[key]
+	d := l.decided[key]
+	d.noStore = d.noStore || d.brief
+	return d
 }
 
 // result is what a loader has answered for a key, with what it has said beside that.

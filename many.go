@@ -3,7 +3,6 @@ package evercache
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -152,6 +151,7 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 		}
 	}
 	b := c.newBatch(load)
+	defer b.drop()
 	crashed := true
 	defer func() { // see fly
 		if crashed {
@@ -181,6 +181,7 @@ type batch[V any] struct {
 	runs    bool // it does
 	attempt *attempt
 	refusal error // why the circuit does not let it run
+	begun   bool  // the call is made
 	task    flight.Task
 	said    *Load[V]
 	done    chan struct{} // closed when values and err are final
@@ -202,13 +203,21 @@ func (b *batch[V]) over() bool {
 	}
 }
 
-// permitted asks the circuit of the class, once for the call.
-func (b *batch[V]) permitted(now int64) error {
+// permitted asks the circuit of the class, once for the call. The call counts for one key,
+// the first that is to be loaded: the same call, made again, says nothing about others.
+func (b *batch[V]) permitted(key string, now int64) error {
 	if b.attempt == nil {
-		b.attempt = &attempt{guard: b.cache.guard, client: b.cache.client, key: rand.Text()} // a call counts for one key
+		b.attempt = &attempt{guard: b.cache.guard, client: b.cache.client, key: key}
 		b.refusal = b.attempt.ask(now)
 	}
 	return b.refusal
+}
+
+// drop gives back what the call was allowed, if it is not made after all.
+func (b *batch[V]) drop() {
+	if !b.begun {
+		b.attempt.end(errOthersResult)
+	}
 }
 
 // wanted is a flight whose key is to be loaded.
@@ -262,6 +271,7 @@ func (b *batch[V]) start(ctx context.Context) {
 	if len(b.wanted) == 0 {
 		return
 	}
+	b.begun = true
 	c := b.cache
 	keys := make([]string, len(b.wanted))
 	for i, w := range b.wanted {
@@ -280,7 +290,13 @@ func (b *batch[V]) start(ctx context.Context) {
 func (b *batch[V]) call(ctx context.Context, keys []string) {
 	c := b.cache
 	defer close(b.done)
-	defer func() { b.attempt.end(b.err) }()
+	defer func() {
+		err := b.err
+		if errors.Is(err, ErrNotModified) { // the origin has answered
+			err = nil
+		}
+		b.attempt.end(err)
+	}()
 	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &b.task), loadKey{}, b.said), c.policy.LoadTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { b.attempt.end(context.Cause(ctx)) })()

@@ -55,7 +55,7 @@ func (c *Cache[V]) permit(l loading[V], key string) (*attempt, error) {
 	}
 	a := &attempt{guard: c.guard, client: c.client, key: key, keys: true}
 	if l.batch != nil {
-		return a, l.batch.permitted(now)
+		return a, l.batch.permitted(key, now)
 	}
 	return a, a.ask(now)
 }
@@ -119,7 +119,12 @@ func (c *Cache[V]) offerStale(f *keyFlight[V], plan loadPlan[V]) (stop func()) {
 			c.client.loads.impatient.Add(1)
 		}
 	})
-	return func() { t.Stop() }
+	left := time.Duration(plan.fallback.KeepUntil - c.client.store.Clock.Now())
+	if left > c.policy.LoadTimeout { // the load ends before
+		return func() { t.Stop() }
+	}
+	end := time.AfterFunc(left, f.Withdraw)
+	return func() { t.Stop(); end.Stop() }
 }
 
 var errLoadSlow = errors.New("evercache: the loader has not answered within Policy.LoadPatience; it goes on")

@@ -42,7 +42,8 @@ const (
 	// Policy.Stale), else asks the loader within OutageLoadRate.
 	ServeStale OutageReads = iota
 	// ServeFresh answers with a fresh entry, else asks the loader; a stale
-	// entry is used only when the loader fails too.
+	// entry is used only when the loader fails too, or takes longer than
+	// Policy.LoadPatience.
 	ServeFresh
 	// RefuseReads answers nothing that Redis has not confirmed: ErrUnavailable.
 	RefuseReads
@@ -127,6 +128,8 @@ type Policy struct {
 	// to a quarter less at random. What anybody writes meanwhile stays. 0: no refresh;
 	// else from MinRefreshAhead to MaxRefreshAhead. MaxRefreshes is how many such loads the
 	// class runs at a time, default 64. While Redis is away OutageLoadRate counts too.
+	// Only a read that memory answers starts one, so L1TTL must not be Never, and should not
+	// be short.
 	RefreshAhead float64
 	MaxRefreshes int
 

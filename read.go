@@ -395,9 +395,13 @@ func (c *Cache[V]) deleted(ctx context.Context, f *keyFlight[V], l loading[V], c
 }
 
 // shed concludes a flight whose load would be one too many.
-func (c *Cache[V]) shed(f *keyFlight[V], it *local.Item, cause error) {
+func (c *Cache[V]) shed(f *keyFlight[V], plan loadPlan[V]) {
 	c.client.loads.shed.Add(1)
-	e, err := c.orStale(it, fmt.Errorf("%w: %w: %w", ErrUnavailable, cause, errShed))
+	if plan.refresh {
+		f.Settle(Entry[V]{}, errNoRefresh)
+		return
+	}
+	e, err := c.orStale(plan.fallback, fmt.Errorf("%w: %w: %w", ErrUnavailable, plan.cause, errShed))
 	f.Settle(e, err)
 }
 
@@ -425,10 +429,6 @@ func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], caus
 
 // loadAway starts a load while Redis is away, as far as the policy allows it.
 func (c *Cache[V]) loadAway(ctx context.Context, f *keyFlight[V], l loading[V], fallback *local.Item, cause error) {
-	if !c.allowed(l) {
-		c.shed(f, fallback, cause)
-		return
-	}
 	c.startLoad(ctx, f, l, loadPlan[V]{fallback: fallback, cause: cause})
 }
 

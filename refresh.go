@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -117,8 +118,14 @@ func (c *Cache[V]) takeOff(due []dueItem) (rs []refreshing[V]) {
 // errNoRefresh ends a refresh that is not needed, or not to be had now.
 var errNoRefresh = errors.New("evercache: no refresh")
 
+// errNotReplaced is an errNoRefresh whose result Redis would not take.
+var errNotReplaced = fmt.Errorf("%w: scripts are forbidden", errNoRefresh)
+
 func (c *Cache[V]) refreshNow(ctx context.Context, rs []refreshing[V], l loading[V]) {
 	defer c.ahead.leave()
+	if l.batch != nil {
+		defer l.batch.drop()
+	}
 	for _, r := range rs {
 		defer c.rescue(r.flight)
 	}
@@ -152,16 +159,14 @@ func (c *Cache[V]) refreshOne(ctx context.Context, r refreshing[V], l loading[V]
 		if c.adopted(r, a) {
 			return
 		}
+		if a.Fixed {
+			f.Settle(Entry[V]{}, errNotReplaced)
+			return
+		}
 		plan.seen, f.Data.missed = a.Seen(), a.Asked
 	default:
 		plan.replaces, f.Data.missed = a.Useless, a.Asked
 	}
-	if plan.cause != nil && !c.allowed(l) {
-		c.client.loads.shed.Add(1)
-		f.Settle(Entry[V]{}, errNoRefresh)
-		return
-	}
-	c.client.loads.refreshed.Add(1)
 	c.startLoad(ctx, f, l, plan)
 }
 
@@ -207,6 +212,9 @@ func (c *Cache[V]) refreshed(r refreshing[V]) {
 	}
 	now := c.client.store.Clock.Now()
 	again := now + int64(max(c.policy.LoadRetryAfter, leastRetry))
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, errNotReplaced) { // the next would not be kept either
+		again = max(again, now+(r.item.FreshUntil-now)/2)
+	}
 	if p, paused := c.guard.pauses.Refuse(r.flight.Key(), now); paused {
 		again = now + int64(p.For)
 	}
@@ -231,7 +239,7 @@ func (c *Cache[V]) refreshedElsewhere(ctx context.Context, f *keyFlight[V], r ru
 	}
 	err := other.Wait(ctx)
 	over()
-	if err != nil || other.Superseded() {
+	if err != nil || other.Superseded() || other.Abandoned() {
 		return false
 	}
 	e, err := other.Result()
@@ -239,10 +247,12 @@ func (c *Cache[V]) refreshedElsewhere(ctx context.Context, f *keyFlight[V], r ru
 		return false
 	}
 	r.attempt.end(errOthersResult)
-	if err != nil {
+	switch {
+	case err == nil:
+		e.Value, e.Coherent = c.own(e.Value), false
+	case !errors.Is(err, ErrNotFound):
 		e, err = c.orStale(r.plan.fallback, err)
 	}
-	e.Value, e.Coherent = c.own(e.Value), false
 	f.Settle(e, err)
 	return true
 }

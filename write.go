@@ -212,7 +212,9 @@ func (c *Cache[V]) applied(w *write) {
 
 func (c *Cache[V]) supersede(w *write, put func()) {
 	key := c.bare(w.Rec.Key)
-	c.guard.pauses.Forget(key)
+	if w.Rec.Kind != shard.KindTouch { // which tells nothing of the origin
+		c.guard.pauses.Forget(key)
+	}
 	c.flights.Supersede(key, put)
 }
 

@@ -57,6 +57,23 @@ func (f *Flight[R, D]) Offer(r R) bool {
 	return true
 }
 
+// Withdraw ends an offer: who joins from here on waits for the result. Those who have
+// waited already go on with it.
+func (f *Flight[R, D]) Withdraw() {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	if f.offered && !f.settled {
+		f.offered, f.done = false, nil
+	}
+}
+
+// Settled reports whether the flight has its result, or was given up.
+func (f *Flight[R, D]) Settled() bool {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.settled
+}
+
 // Offered reports whether those who wait have gone on with what was offered.
 func (f *Flight[R, D]) Offered() bool {
 	f.stripe.mu.Lock()

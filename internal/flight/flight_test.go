@@ -357,3 +357,34 @@ func TestThePutOfAWriteRunsBeforeAnybodyAsksAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoJoinsAfterAnOfferIsWithdrawnWaitsForTheResult(t *testing.T) {
+	t.Parallel()
+	g := New[string, struct{}]()
+	f, _ := g.Join("k", Loads)
+	if !f.Offer("offered") {
+		t.Fatal("not offered")
+	}
+	if err := f.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.Withdraw()
+	if r, _ := f.Result(); r != "offered" {
+		t.Errorf("who had waited gets %q", r)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if f.Wait(ended) == nil {
+		t.Error("who joins later does not wait")
+	}
+	waited := make(chan error)
+	go func() { waited <- f.Wait(t.Context()) }()
+	f.Settle("result", nil)
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+	f.Withdraw()
+	if r, _ := f.Result(); r != "result" || !f.Settled() {
+		t.Errorf("result %q, settled %v", r, f.Settled())
+	}
+}

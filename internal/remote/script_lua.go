@@ -70,7 +70,8 @@ return {n, now}`)
 // What it replaces was there at the miss and of no use: a value with that sum, or,
 // of "type", one of another type, or, of "long:n", one of more bytes. Anything else was written since, and stays.
 // "seen:sum:least:most" is a value that is good, and has between least and most
-// milliseconds to live: with more it was written again, with less as well.
+// milliseconds to live: with more it was written again, with less as well. Where it is gone
+// before it can have ended, somebody has deleted it, with a plain DEL for example.
 var scriptFill = newScript(luaNow + luaMarked + luaTrace + `local missed = tonumber(ARGV[3])
 if tonumber(ARGV[6]) > 0 and now > tonumber(ARGV[6]) then return 0 end
 local m = marked(ARGV[5], nil)
@@ -94,6 +95,7 @@ if seen then
     redis.call('DEL', K)
     return 1
   end
+  if not there and tonumber(least) ~= 0 then return 0 end
   redis.call('SET', K, ARGV[1], 'PX', ARGV[2])
   return stored()
 end

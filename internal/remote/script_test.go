@@ -248,6 +248,30 @@ func TestFillYieldsToWhatHappenedSinceTheMiss(t *testing.T) {
 	}
 }
 
+// A plain DEL leaves no tombstone.
+func TestARefreshYieldsToAPlainDelete(t *testing.T) {
+	b := startBed(t)
+	for _, tt := range []struct {
+		name   string
+		least  int64 // that what was seen would have to live still
+		gone   bool
+		stored bool
+	}{
+		{"it would be there still", 1000, false, false},
+		{"it had no end", -1, false, false},
+		{"it may have ended", 0, false, true},
+		{"it was to be deleted", 1000, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := b.fresh(t)
+			seen := Replaced{Sum: Sum([]byte("old")), Least: tt.least, Most: hour}
+			if got := b.fill(Fill{Pair: Pair{Data: []byte("new"), TTL: time.Hour}, MissedAt: b.now, Over: seen, Gone: tt.gone}); got != tt.stored {
+				t.Errorf("stored %v", got)
+			}
+		})
+	}
+}
+
 func TestALoadThatBeganBeforeADeleteIsNotStored(t *testing.T) {
 	b := startBed(t)
 	missed := b.time()

@@ -36,6 +36,7 @@ type Answer struct {
 	Sent    int64 // of a replica: when it was sure to have everything, in the client's time
 
 	Asked Asked // the master; zero: there was none
+	Fixed bool  // the master runs no scripts, so nothing replaces this and nothing newer
 	Apart bool  // its slot moves, and not the master has answered: nothing covers that
 	Away  bool  // there is no master, and there should be one
 	Err   error // why there is no answer
@@ -221,7 +222,7 @@ func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Ask
 	case err != nil:
 		return Answer{Err: err}
 	}
-	return Answer{Asked: asked, Found: true, Data: v.Data, Left: v.TTL, End: endOf(node, v, asked)}
+	return Answer{Asked: asked, Found: true, Data: v.Data, Left: v.TTL, End: endOf(node, v, asked), Fixed: node.ScriptsForbidden()}
 }
 
 // maxEndWidth is how exactly, in milliseconds, the end of a value must be known for
