@@ -45,11 +45,11 @@ var policy = evercache.Policy{
 
 // showOutage prints the table.
 func showOutage(out io.Writer, l load) error {
-	fmt.Fprintf(out, "%d callers, %d keys, a database with 50 connections and 30 ms latency; a caller waits 1 s at most\n\n", l.callers, l.keys)
-	fmt.Fprintln(out, header)
+	_, _ = fmt.Fprintf(out, "%d callers, %d keys, a database with 50 connections and 30 ms latency; a caller waits 1 s at most\n\n", l.callers, l.keys)
+	_, _ = fmt.Fprintln(out, header)
 	db := newDatabase()
 	for _, p := range phases {
-		fmt.Fprintln(out, l.run("without", p, db, db.query))
+		_, _ = fmt.Fprintln(out, l.run("without", p, db, db.query))
 	}
 	db = newDatabase()
 	client, err := evercache.Open(context.Background(), evercache.Options{MemoryOnly: true}) // no Redis is needed to see it
@@ -63,7 +63,7 @@ func showOutage(out io.Writer, l load) error {
 	}
 	read := func(ctx context.Context, key string) (string, error) { return rows.Get(ctx, key, db.query) }
 	for _, p := range phases {
-		fmt.Fprintln(out, l.run("evercache", p, db, read))
+		_, _ = fmt.Fprintln(out, l.run("evercache", p, db, read))
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func showSpread(out io.Writer, keys int, picture string) error {
 		if err := c.record(keys); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s: in 100 ms at most %d of %d loads, once the keys were filled; %d callers waited for a load\n", c.name, c.peak(), keys, c.waited)
+		_, _ = fmt.Fprintf(out, "%s: in 100 ms at most %d of %d loads, once the keys were filled; %d callers waited for a load\n", c.name, c.peak(), keys, c.waited)
 		curves = append(curves, c)
 	}
 	if picture == "" {
