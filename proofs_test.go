@@ -72,6 +72,7 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	node := client.one().Node.Load()
 	client.one().Unlisten() // nobody else asks
+	late := lateness(t)
 	hear := func(until func(asked int) bool) (heard, began int64) {
 		client.one().Feed.Begin(true, nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -90,8 +91,11 @@ func TestTheFeedIsHeardAsOfTheQuestionBefore(t *testing.T) {
 	if heard, _ := hear(func(turn int) bool { return turn == 1 }); heard != 0 {
 		t.Error("the first answer proves something")
 	}
-	heard, began := hear(func(turn int) bool { return turn == 3 })
-	if heard == 0 || heard-began > int64(shard.HearEach/2) {
+	heard, began := hear(func(turn int) bool {
+		_, _, heard, _ := client.one().Feed.State()
+		return turn >= 3 && heard != 0 || turn > 200 // a busy machine
+	})
+	if heard == 0 || heard-began > int64(shard.HearEach/2+late()) {
 		t.Errorf("after the second question it is heard as of %v after the first", time.Duration(heard-began))
 	}
 }

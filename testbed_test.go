@@ -6,7 +6,7 @@ import (
 	"github.com/evercache/evercache/internal/testbed"
 )
 
-func TestMain(m *testing.M) { testbed.Main(m, 4) }
+func TestMain(m *testing.M) { testbed.Main(m, 2) }
 
 // Short names for what the tests of all layers share.
 var (
