@@ -74,13 +74,6 @@ func (f *Flight[R, D]) Settled() bool {
 	return f.settled
 }
 
-// Offered reports whether those who wait have gone on with what was offered.
-func (f *Flight[R, D]) Offered() bool {
-	f.stripe.mu.Lock()
-	defer f.stripe.mu.Unlock()
-	return f.offered
-}
-
 // Keep runs put unless the key was written since the flight began, or the
 // flight was settled without it. No write of the key can come between the
 // check and the put.
