@@ -26,7 +26,8 @@ type Circuit struct {
 	failures int // in a row since it opened; 0: it is closed
 	until    int64
 	probing  bool
-	since    int64 // when it opened
+	opened   int   // how often it has
+	since    int64 // when it did last
 }
 
 // result is how the load of a key, known by a hash, has ended.
@@ -41,7 +42,10 @@ type result struct {
 func NewCircuit(first time.Duration) *Circuit { return &Circuit{first: first} }
 
 // Leave is what a load must have while the circuit is open: without it none runs.
-type Leave struct{ Probe bool }
+type Leave struct {
+	Probe  bool
+	opened int // a probe is of the time that the circuit was open for
+}
 
 // Ask asks for leave to run a load. Where there is none it says for how long at least.
 func (c *Circuit) Ask(now int64) (l Leave, wait time.Duration, ok bool) {
@@ -56,7 +60,7 @@ func (c *Circuit) Ask(now int64) (l Leave, wait time.Duration, ok bool) {
 		return Leave{}, 0, false
 	}
 	c.probing = true
-	return Leave{Probe: true}, 0, true
+	return Leave{Probe: true, opened: c.opened}, 0, true
 }
 
 // Change is what a result has done to a circuit.
@@ -75,17 +79,15 @@ const (
 func (c *Circuit) Ended(l Leave, key uint64, failed bool, now int64) Change {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.Probe {
-		c.probing = false
-	}
+	probe := c.probed(l)
 	if c.first <= 0 {
 		return None
 	}
 	switch {
 	case c.failures > 0 && !failed:
-		c.failures, c.n, c.recent = 0, 0, [window]result{}
+		c.failures, c.n, c.recent, c.probing = 0, 0, [window]result{}, false
 		return Closed
-	case l.Probe && c.failures > 0:
+	case probe && c.failures > 0:
 		c.failures++
 		c.until = now + int64(pause(c.first, c.failures, rand.Float64()))
 		return None
@@ -98,17 +100,26 @@ func (c *Circuit) Ended(l Leave, key uint64, failed bool, now int64) Change {
 		return None
 	}
 	c.failures, c.since = 1, now
+	c.opened++
 	c.until = now + int64(pause(c.first, 1, rand.Float64()))
 	return Opened
 }
 
 // Return gives a leave back: the load says nothing about the origin.
 func (c *Circuit) Return(l Leave) {
-	if l.Probe {
-		c.mu.Lock()
-		c.probing = false
-		c.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probed(l)
+}
+
+// probed ends a probe, unless it is one of a time before: another may be under way now. The
+// caller holds mu.
+func (c *Circuit) probed(l Leave) bool {
+	if !l.Probe || l.opened != c.opened {
+		return false
 	}
+	c.probing = false
+	return true
 }
 
 // Open reports whether the circuit is open, and since when.

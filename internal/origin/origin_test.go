@@ -195,3 +195,26 @@ func TestAnyLoadThatSucceedsClosesTheCircuit(t *testing.T) {
 		t.Error("it is open still")
 	}
 }
+
+// The circuit closes while a probe hangs, and opens again.
+func TestAProbeOfATimeBeforeKeepsNobodyFromTrying(t *testing.T) {
+	c := opened(t)
+	old, _, _ := c.Ask(100 * ms)
+	c.Ended(Leave{}, 3, false, 200*ms) // one that began before
+	for i := range uint64(fewest) {
+		c.Ended(Leave{}, i, true, 200*ms)
+	}
+	probe, _, ok := c.Ask(300 * ms)
+	if !ok || !probe.Probe {
+		t.Error("nobody may try, though no probe of this time is under way")
+	}
+	c.Ended(old, 1, true, 300*ms)
+	c.Return(old)
+	if _, _, ok := c.Ask(400 * ms); ok {
+		t.Error("the end of the old probe lets a second one through")
+	}
+	c.Ended(probe, 1, true, 400*ms)
+	if _, wait, ok := c.Ask(400 * ms); ok || wait > 200*time.Millisecond {
+		t.Errorf("after one failed probe: leave %v, wait %v", ok, wait)
+	}
+}
