@@ -286,14 +286,16 @@ func (c *Cache[V]) own(v V) V {
 	return v
 }
 
-// entry describes an item that memory serves.
+// entry describes an item that memory serves. One that another process has overwritten, as
+// far as is known, is there for an outage and is not fresh.
 func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Entry[V] {
+	fresh := it.Fresh(now) && !it.Replaced
 	return Entry[V]{
 		Value:    c.own(valueOf[V](it)),
 		Source:   src,
 		Age:      max(0, time.Duration(now-it.Written)),
-		Fresh:    it.Fresh(now),
-		Coherent: it.Fresh(now) && c.client.vouches(it, src, now),
+		Fresh:    fresh,
+		Coherent: fresh && c.client.vouches(it, src, now),
 		Cause:    cause,
 	}
 }

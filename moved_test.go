@@ -24,3 +24,23 @@ func TestWhatMayHaveMovedIsKeptWithoutACover(t *testing.T) {
 		t.Errorf("readers of the item see it change: %+v", it)
 	}
 }
+
+// What another process may have overwritten is not called fresh, within its TTL either: it is
+// there for an outage.
+func TestWhatWasReplacedIsNotFresh(t *testing.T) {
+	client := openMemory(t)
+	c, err := NewCache[int](client, "row", Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := client.store.Clock.Now()
+	it := &local.Item{Value: 1, Written: now, FreshUntil: now + int64(time.Hour), KeepUntil: now + int64(time.Hour)}
+	if e := c.entry(it, SourceMemory, now, nil); !e.Fresh {
+		t.Errorf("%+v: want fresh", e)
+	}
+	for name, src := range map[string]Source{"memory": SourceMemory, "redis": SourceRedis, "replica": SourceReplica} {
+		if e := c.entry(movedAway(it), src, now, nil); e.Fresh || e.Coherent {
+			t.Errorf("%s: %+v: want neither fresh nor coherent", name, e)
+		}
+	}
+}

@@ -29,7 +29,7 @@ func newGuard(first time.Duration) *guard {
 // known is what findings are made of.
 func (g *guard) known(now time.Time, at int64) findings.Origin {
 	o := findings.Origin{Failed: g.failed.count(), Slow: g.slow.count()}
-	if since, open := g.circuit.Open(); open {
+	if since, open := g.circuit.Open(at); open {
 		o.FailingSince = now.Add(-time.Duration(at - since))
 	}
 	return o

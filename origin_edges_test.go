@@ -62,7 +62,7 @@ func TestAPanicDoesNotKeepALeaveToTry(t *testing.T) {
 		for i := range 7 {
 			_, _ = c.Get(t.Context(), fmt.Sprint(i), failing)
 		}
-		if _, open := c.guard.circuit.Open(); !open {
+		if _, open := c.guard.circuit.Open(c.client.store.Clock.Now()); !open {
 			t.Fatal("the class does not rest")
 		}
 		time.Sleep(100 * time.Millisecond)

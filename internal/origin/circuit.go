@@ -122,11 +122,13 @@ func (c *Circuit) probed(l Leave) bool {
 	return true
 }
 
-// Open reports whether the circuit is open, and since when.
-func (c *Circuit) Open() (since int64, open bool) {
+// Open reports whether the circuit is open, and since when. Where nobody has tried for long
+// after the pause, nobody knows how the origin is: then it is not reported, and the next load
+// is a probe all the same.
+func (c *Circuit) Open(now int64) (since int64, open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.since, c.failures > 0
+	return c.since, c.failures > 0 && (c.probing || now-c.until <= int64(lately))
 }
 
 // mostFail reports whether loads fail for most keys. A key counts with its last result.

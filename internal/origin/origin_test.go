@@ -185,14 +185,37 @@ func TestAnOpenCircuitLetsOneLoadThroughAtATime(t *testing.T) {
 
 func TestAnyLoadThatSucceedsClosesTheCircuit(t *testing.T) {
 	c := opened(t)
-	if since, open := c.Open(); !open || since != 0 {
+	if since, open := c.Open(1); !open || since != 0 {
 		t.Errorf("open %v since %d", open, since)
 	}
 	if got := c.Ended(Leave{}, 3, false, 1); got != Closed { // it began before
 		t.Errorf("a load that succeeds: %v", got)
 	}
-	if _, open := c.Open(); open {
+	if _, open := c.Open(1); open {
 		t.Error("it is open still")
+	}
+}
+
+// Nobody has loaded anything for long: nobody knows how the origin is.
+func TestAnOpenCircuitThatNobodyTriesIsNotReportedForEver(t *testing.T) {
+	c := opened(t)
+	over := c.until + int64(lately)
+	if _, open := c.Open(over); !open {
+		t.Error("it is not reported shortly after the pause")
+	}
+	if _, open := c.Open(over + 1); open {
+		t.Error("it is reported long after the pause, and nobody has tried since")
+	}
+	l, _, ok := c.Ask(over + 1)
+	if !ok || !l.Probe {
+		t.Errorf("the next load is %+v, %v: want a probe", l, ok)
+	}
+	if _, open := c.Open(over + 1); !open {
+		t.Error("it is not reported while a probe runs")
+	}
+	c.Ended(l, 1, true, over+1)
+	if _, open := c.Open(over + 1); !open {
+		t.Error("it is not reported after a probe that failed")
 	}
 }
 

@@ -27,23 +27,29 @@ func pause(first time.Duration, failures int, chance float64) time.Duration {
 	return d - time.Duration(float64(d)/4*chance)
 }
 
-// maxFailed bounds the keys whose failures are remembered.
-const maxFailed = 4096
+const (
+	// maxFailed bounds the keys whose failures are remembered, and maxBytes them and the
+	// texts of their errors.
+	maxFailed = 4096
+	maxBytes  = 4 << 20
+)
 
-// Pauses remembers the keys whose loads have failed, not more than a few thousand. It is
-// safe for concurrent use.
+// Pauses remembers the keys whose loads have failed, not more than a few thousand of them
+// and a few megabytes. It is safe for concurrent use.
 type Pauses struct {
 	first time.Duration // 0: there are none
 
-	n    atomic.Int64 // of keys: mostly there are none, and no lock is needed to know it
-	mu   sync.Mutex   // guards keys
-	keys map[string]failed
+	n     atomic.Int64 // of keys: mostly there are none, and no lock is needed to know it
+	mu    sync.Mutex   // guards the rest
+	keys  map[string]failed
+	bytes int
 }
 
 type failed struct {
 	failures int
 	until    int64
 	err      error
+	bytes    int
 }
 
 // NewPauses makes Pauses that begin with the one given; not a positive one: none.
@@ -77,15 +83,16 @@ func (p *Pauses) Failed(key string, err error, now int64) (until int64) {
 	if p.first <= 0 {
 		return now
 	}
+	err, size := brief(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.keys[key]
+	p.forget(key)
 	f.failures++
-	f.err, f.until = err, now+int64(pause(p.first, f.failures, rand.Float64()))
-	if _, known := p.keys[key]; !known {
-		p.makeRoom(now)
-	}
+	f.err, f.until, f.bytes = err, now+int64(pause(p.first, f.failures, rand.Float64())), len(key)+size
+	p.makeRoom(f.bytes, now)
 	p.keys[key] = f
+	p.bytes += f.bytes
 	p.n.Store(int64(len(p.keys)))
 	return f.until
 }
@@ -93,19 +100,25 @@ func (p *Pauses) Failed(key string, err error, now int64) (until int64) {
 // looked is how many keys are looked at for whether they can be forgotten, each time.
 const looked = 8
 
-// makeRoom forgets keys that nobody has loaded for long after their pause, and any one
-// where that is not enough; the caller holds mu.
-func (p *Pauses) makeRoom(now int64) {
+// makeRoom forgets keys that nobody has loaded for long after their pause, and any
+// where that is not enough for one of so many bytes; the caller holds mu.
+func (p *Pauses) makeRoom(bytes int, now int64) {
 	n := 0
 	for key, f := range p.keys {
-		full := len(p.keys) >= maxFailed
+		full := len(p.keys) >= maxFailed || p.bytes+bytes > maxBytes
 		if n++; n > looked && !full {
 			return
 		}
 		if old := now-f.until > int64(pause(p.first, f.failures+1, 0)); old || full {
-			delete(p.keys, key)
+			p.forget(key)
 		}
 	}
+}
+
+// forget removes a key that may be there; the caller holds mu.
+func (p *Pauses) forget(key string) {
+	p.bytes -= p.keys[key].bytes
+	delete(p.keys, key)
 }
 
 // Forget ends the pause of a key: it has a value, or is another one now.
@@ -115,7 +128,7 @@ func (p *Pauses) Forget(key string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.keys, key)
+	p.forget(key)
 	p.n.Store(int64(len(p.keys)))
 }
 
@@ -128,7 +141,7 @@ func (p *Pauses) ForgetAll(under func(key string) bool) {
 	defer p.mu.Unlock()
 	for key := range p.keys {
 		if under(key) {
-			delete(p.keys, key)
+			p.forget(key)
 		}
 	}
 	p.n.Store(int64(len(p.keys)))
