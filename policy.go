@@ -121,7 +121,8 @@ type Policy struct {
 	// else the last error. When loads fail for most keys of the class, no loader runs for
 	// any of its keys but one at a time, after pauses of the same length; others without a
 	// stale value get ErrUnavailable. ErrNotFound is no failure. Default 100 ms; Never: no
-	// pause. A write or delete of the key ends its pause.
+	// pause. A write or delete of the key ends its pause. Of an error whose text is longer
+	// than 16 KiB only the beginning is kept, without what it wraps.
 	LoadRetryAfter time.Duration
 	// RefreshAhead is the share of its life after which an entry that is read is loaded
 	// again in the background, while readers get the one that is there; for each entry up
