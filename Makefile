@@ -34,10 +34,12 @@ test-net: setup
 test-short:
 	go test -short ./...
 
-## chaos: every fault script for CHAOSTIME (default 10m), or as often as EVERCACHE_CHAOS_RUNS says
+## chaos: every fault script for CHAOSTIME (default 10m), or as often as EVERCACHE_CHAOS_RUNS says;
+## then loads and refreshes under faults
 CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
 chaos: setup
 	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
+	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=$(or $(EVERCACHE_CHAOS_RUNS),5) -timeout 0 -v -run '^TestSentinelLoadsAndRefreshesUndoNoWrite$$' ./test/failover
 
 ## drills: every fault of a Cluster as often as EVERCACHE_CLUSTER_RUNS says (default 1)
 drills: setup
