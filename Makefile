@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt tools
 
-.PHONY: all serve test cover test-net test-short chaos drills matrix check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-page test-short chaos drills matrix check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -29,6 +29,11 @@ cover: setup
 ## test-net: partitions in network namespaces (Linux, root)
 test-net: setup
 	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition ./test/partition ./test/chaos
+
+## test-page: the status page in a real browser, which it installs (chromium)
+test-page: setup
+	@./scripts/setup-browser.sh
+	cd internal/page/browser && EVERCACHE_TEST_REQUIRE_REDIS=1 go test -count=1 -v .
 
 ## test-short: the tests that need no process
 test-short:
@@ -59,6 +64,7 @@ check:
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -exclude tools/errcheck.txt ./...
 	@for m in $(MODULES); do (cd $$m && echo "check $$m" && go vet ./... && go test ./...) || exit 1; done
+	@cd internal/page/browser && go vet ./... # its tests need a browser: make test-page
 
 ## fuzz: each fuzz target for FUZZTIME (default 10s)
 FUZZTIME ?= 10s

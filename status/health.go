@@ -27,13 +27,21 @@ func (s *Status) ShortHealth() http.Handler {
 	return s.answer(func(rep report) any { return newShortReport(rep) })
 }
 
+// JSON is what Health answers now.
+func (s *Status) JSON() ([]byte, error) { return encode(s.report()) }
+
+func (s *Status) report() report {
+	rep := newReport(s.health(), s.source.Stats(), phase(s.phase.Load()) == draining)
+	rep.Revocations = s.newDenylist()
+	return rep
+}
+
 func (s *Status) answer(form func(report) any) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !readOnly(w, r) {
 			return
 		}
-		rep := newReport(s.health(), s.source.Stats(), phase(s.phase.Load()) == draining)
-		rep.Revocations = s.newDenylist()
+		rep := s.report()
 		body, err := encode(form(rep))
 		if err != nil {
 			http.Error(w, "health cannot be encoded", http.StatusInternalServerError)

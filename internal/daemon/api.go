@@ -38,6 +38,7 @@ type api struct {
 	deletes  chan struct{} // held by each delete by prefix
 	metrics  *httpMetrics
 	routes   *routes
+	pages    *pages
 	denylist denylist // nil: there is none
 	inside   bool     // nobody beyond this machine reaches the listener
 	log      *slog.Logger
@@ -48,7 +49,9 @@ type api struct {
 // drain turns readiness red and lets every connection end with its next answer.
 func (a *api) drain() {
 	a.status.SetDraining()
-	a.draining.Store(true)
+	if !a.draining.Swap(true) {
+		close(a.pages.ended)
+	}
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -124,6 +124,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		hosts:   newHosts(s.Hosts),
 		rooms:   newRooms(s.BodyMemory),
 		deletes: make(chan struct{}, mostDeletes),
+		pages:   newPages(),
 		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
 		metrics: newHTTPMetrics(c),
 		log:     d.log,

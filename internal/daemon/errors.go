@@ -192,6 +192,13 @@ func errTooManyBodies() *apiError {
 	}
 }
 
+func errTooManyPages() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "too_many_pages", retry: true,
+		message: "the status page is open in as many browsers as this process takes",
+	}
+}
+
 func errTooManyDeletes() *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "too_many_deletes", retry: true,

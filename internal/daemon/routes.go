@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/evercache/evercache/internal/page"
 )
 
 // handler answers one call, or says why not.
@@ -61,9 +63,10 @@ func (a *api) newRoutes() *routes {
 	post := func(name string, needs right, h handler, codes ...int) *route {
 		return newRoute(name, withBearer, map[string]handler{"POST": h}, codes...).needs(needs, "POST")
 	}
-	return &routes{
+	rs := &routes{
 		byPath: map[string]*route{
-			"/":                     text("index", withBearerOrBasic, a.index, 200),
+			"/":                     text("index", withBearerOrBasic, a.home, 200),
+			"/page/events":          text("page_events", withBearerOrBasic, a.pageEvents, 200, 503),
 			"/health":               text("health", public, a.health(), 200, 503),
 			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
 			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
@@ -78,6 +81,14 @@ func (a *api) newRoutes() *routes {
 			"DELETE": a.deletePrefix,
 		}, 200, 202, 400, 500, 503, 507).needs(mayWrite, "DELETE"),
 	}
+	file := text("page", withBearerOrBasic, nil, 200)
+	for _, name := range page.Names() {
+		r := *file
+		h := pageFile(name)
+		r.methods = map[string]handler{"GET": h, "HEAD": h}
+		rs.byPath["/page/"+name] = &r
+	}
+	return rs
 }
 
 func newRoute(name string, acc access, methods map[string]handler, codes ...int) *route {
