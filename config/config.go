@@ -38,6 +38,8 @@ type Server struct {
 
 	LogLevel  slog.Level
 	LogFormat string // auto, json or text
+	// AuditLog is the file of the audit log; "": there is none.
+	AuditLog string
 
 	MaxBodyBytes int64
 	// BodyMemory bounds what bodies and answers under way hold together.

@@ -61,6 +61,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *string { return &d.server.LogFormat }, choice("auto", "json", "text")),
 	},
 	{
+		name: "EVERCACHE_AUDIT_LOG", group: "Server", unset: "no audit log", example: "/var/log/evercache/audit.log",
+		meaning: "File, of this process alone, for the [audit log](guide/audit.md): who has deleted prefixes, revoked tokens or was turned away, as JSON lines that cannot be changed unnoticed.",
+		parse:   to(func(d *draft) *string { return &d.server.AuditLog }, text),
+	},
+	{
 		name: "EVERCACHE_MAX_BODY", group: "Server", def: "1MiB", example: "256KiB",
 		meaning: "The largest body of a request, and so the largest value. A longer value in Redis is not read; 1 byte to 512MiB.",
 		parse:   to(func(d *draft) *int64 { return &d.server.MaxBodyBytes }, size(1, 512<<20)),

@@ -19,12 +19,13 @@ const (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], invocation{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}))
+	os.Exit(run(os.Args[1:], invocation{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
 }
 
 // invocation is the world as a command sees it.
 type invocation struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -56,7 +57,7 @@ type command struct {
 
 // commands lists them in the order of the help text.
 func commands() []command {
-	return []command{serveCommand(), healthcheckCommand(), revokeCommand(), versionCommand()}
+	return []command{serveCommand(), healthcheckCommand(), revokeCommand(), auditCommand(), versionCommand()}
 }
 
 // run finds the command and runs it.
@@ -93,19 +94,28 @@ func find(name string) (command, bool) {
 // parse reads the flags of a command that takes no arguments. When it returns
 // false the command is over, with the exit status given.
 func (c command) parse(inv invocation, fs *flag.FlagSet, args []string) (status int, ok bool) {
+	rest, status, ok := c.parseArgs(inv, fs, args)
+	if ok && len(rest) > 0 {
+		return c.wrong(inv, fmt.Errorf("unexpected argument %q", rest[0])), false
+	}
+	return status, ok
+}
+
+// parseArgs is parse for a command that takes arguments.
+func (c command) parseArgs(inv invocation, fs *flag.FlagSet, args []string) (rest []string, status int, ok bool) {
 	fs.Init(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // the answers below are ours
-	err := fs.Parse(args)
-	switch {
+	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		c.printHelp(inv.stdout)
-		return exitOK, false
-	case err == nil && fs.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		return nil, exitOK, false
+	case err != nil:
+		return nil, c.wrong(inv, err), false
 	}
-	if err != nil {
-		say(inv.stderr, "evercache %s: %v\nRun 'evercache %s --help' for usage.\n", c.name, err, c.name)
-		return exitUsage, false
-	}
-	return exitOK, true
+	return fs.Args(), exitOK, true
+}
+
+func (c command) wrong(inv invocation, err error) (status int) {
+	say(inv.stderr, "evercache %s: %v\nRun 'evercache %s --help' for usage.\n", c.name, err, c.name)
+	return exitUsage
 }

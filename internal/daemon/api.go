@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/audit"
 	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
@@ -39,8 +41,10 @@ type api struct {
 	metrics  *httpMetrics
 	routes   *routes
 	pages    *pages
-	denylist denylist // nil: there is none
-	inside   bool     // nobody beyond this machine reaches the listener
+	audit    *audit.Log       // nil: there is none
+	idKey    evercache.Secret // of the digests of ids
+	denylist denylist         // nil: there is none
+	inside   bool             // nobody beyond this machine reaches the listener
 	log      *slog.Logger
 
 	draining atomic.Bool
@@ -107,10 +111,15 @@ func (a *api) admit(q *request) *apiError {
 		return nil
 	}
 	if a.tokens == nil {
+		q.actor = actorOpen
 		return nil
 	}
-	if err := a.tokens.check(q.Request, acc == withBearerOrBasic, wanted(q)); err != nil {
-		a.tokens.failures.add(q, err)
+	whose, err := a.tokens.check(q.Request, acc == withBearerOrBasic, wanted(q))
+	q.actor = whose
+	if err != nil {
+		if others, tell := a.tokens.failures.add(q, err); tell {
+			a.auditRefusal(q, err, others)
+		}
 		return err
 	}
 	q.slot().trust()

@@ -20,6 +20,7 @@ import (
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
@@ -84,12 +85,21 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
 	}
+	events, err := d.openAudit()
+	if err != nil {
+		if list != nil {
+			err = errors.Join(err, list.Close())
+		}
+		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
+	}
+	d.auditStart(events)
 	d.live.Store(&live{client, list})
 	st := status.New(client)
-	st.SetFindings(open.fullFindings)
+	st.SetFindings(func() []health.Finding { return append(open.fullFindings(), auditFindings(events)...) })
 	release := d.hold(st)
 	a := d.api(client, st, list)
-	a.metrics.registry.MustRegister(open.metrics()...)
+	a.audit = events
+	a.metrics.registry.MustRegister(append(open.metrics(), auditMetrics(events)...)...)
 	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
@@ -108,6 +118,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case err = <-served:
 		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain(0))
 	}
+	d.auditEnd(events, err)
 	return err
 }
 
@@ -125,6 +136,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		rooms:   newRooms(s.BodyMemory),
 		deletes: make(chan struct{}, mostDeletes),
 		pages:   newPages(),
+		idKey:   s.RevocationsKey,
 		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
 		metrics: newHTTPMetrics(c),
 		log:     d.log,

@@ -25,14 +25,15 @@ func newFailures(log *slog.Logger) *failures { return &failures{log: log} }
 
 // add tells of a request that was turned away, or counts it. What it has shown is
 // in no line.
-func (f *failures) add(q *request, e *apiError) {
-	others, tell := f.next(time.Now())
+func (f *failures) add(q *request, e *apiError) (others int, tell bool) {
+	others, tell = f.next(time.Now())
 	if !tell {
-		return
+		return 0, false
 	}
 	f.log.LogAttrs(context.Background(), slog.LevelWarn, "request refused: "+why(e),
 		slog.String("event", "auth.failed"), slog.String("request_id", q.id), slog.String("code", e.code),
 		slog.String("remote", q.RemoteAddr), slog.String("route", q.routeName()), slog.Int("others", others))
+	return others, true
 }
 
 // next decides whether this one is told, and how many were not before it.

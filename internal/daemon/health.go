@@ -7,9 +7,12 @@ import "net/http"
 func (a *api) health() handler {
 	whole, short := plain(a.status.Health()), plain(a.status.ShortHealth())
 	return func(w http.ResponseWriter, q *request) *apiError {
-		if a.inside || a.tokens == nil || a.tokens.check(q.Request, true, maySeeMetrics) == nil {
+		if a.inside || a.tokens == nil {
 			return whole(w, q)
 		}
-		return short(w, q)
+		if _, refused := a.tokens.check(q.Request, true, maySeeMetrics); refused != nil {
+			return short(w, q)
+		}
+		return whole(w, q)
 	}
 }

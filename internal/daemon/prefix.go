@@ -36,8 +36,11 @@ func (a *api) deletePrefix(w http.ResponseWriter, q *request) *apiError {
 	}
 	n, receipt, err := c.DeletePrefix(q.Context(), prefix)
 	if err != nil {
-		return failed(err)
+		fault := failed(err)
+		a.auditPrefix(q, name, prefix, n, receipt, fault)
+		return fault
 	}
+	a.auditPrefix(q, name, prefix, n, receipt, nil)
 	acknowledge(w.Header(), receipt)
 	if n < 0 {
 		writeJSON(w, http.StatusAccepted, prefixAnswer{Pending: true})

@@ -70,8 +70,11 @@ func (a *api) postRevocation(w http.ResponseWriter, q *request) *apiError {
 	}
 	receipt, err := b.apply(q.Context(), a.denylist, opts)
 	if err != nil {
-		return revocationFailed(err)
+		fault := revocationFailed(err)
+		a.auditRevocation(q, b, receipt, fault)
+		return fault
 	}
+	a.auditRevocation(q, b, receipt, nil)
 	acknowledge(w.Header(), receipt)
 	writeJSON(w, http.StatusCreated, map[string]any{"durability": receipt.Durability.String(), "replicas": receipt.Replicas})
 	return nil

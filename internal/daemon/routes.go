@@ -15,7 +15,8 @@ type handler func(w http.ResponseWriter, q *request) *apiError
 // request is one call on its way through.
 type request struct {
 	*http.Request
-	id string
+	id    string
+	actor string // whose token it has shown; "" while nobody has asked
 	target
 	held *held // what its body or its answer takes of the room
 }

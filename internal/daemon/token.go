@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
@@ -34,6 +35,7 @@ type tokens struct {
 
 // granted are tokens with what they are good for.
 type granted struct {
+	name   string // of the setting
 	rights right
 	source *tokenSource
 }
@@ -45,17 +47,18 @@ func newTokens(s config.Tokens, log *slog.Logger) *tokens {
 	}
 	t := &tokens{failures: newFailures(log)}
 	for _, one := range []struct {
+		name   string
 		rights right
 		token  config.Token
 	}{
-		{mayAll, s.All},
-		{mayRead | mayCheck, s.Read},
-		{mayRead | mayCheck | mayWrite, s.Write},
-		{mayRevoke | mayCheck, s.Revoke},
-		{maySeeMetrics, s.Metrics},
+		{"EVERCACHE_TOKEN", mayAll, s.All},
+		{"EVERCACHE_READ_TOKEN", mayRead | mayCheck, s.Read},
+		{"EVERCACHE_WRITE_TOKEN", mayRead | mayCheck | mayWrite, s.Write},
+		{"EVERCACHE_REVOKE_TOKEN", mayRevoke | mayCheck, s.Revoke},
+		{"EVERCACHE_METRICS_TOKEN", maySeeMetrics, s.Metrics},
 	} {
 		if len(one.token.Values) > 0 {
-			t.all = append(t.all, granted{one.rights, newTokenSource(one.token, log)})
+			t.all = append(t.all, granted{one.name, one.rights, newTokenSource(one.token, log)})
 		}
 	}
 	return t
@@ -73,24 +76,23 @@ func sumsOf(values []evercache.Secret) []tokenSum {
 	return sums
 }
 
-// rights are those of a token; known: it is one of ours. It compares with all of
-// them, in constant time; the sums have one length whatever was given.
-func (t *tokens) rights(given string) (rights right, known bool) {
+// rights are those of a token, and whose it is: the settings that have it. known: it is one
+// of ours. It compares with all of them, in constant time; the sums have one length whatever
+// was given.
+func (t *tokens) rights(given string) (rights right, whose string, known bool) {
 	sum := tokenSum(sha256.Sum256([]byte(given)))
-	for _, g := range t.all {
-		if holds(g.source.fresh(trustedFor), sum) {
-			rights |= g.rights
+	for _, trusted := range []time.Duration{trustedFor, doubtedFor} { // it may have just been put there
+		for _, g := range t.all {
+			if holds(g.source.fresh(trusted), sum) {
+				rights |= g.rights
+				whose = strings.TrimPrefix(whose+" "+g.name, " ")
+			}
+		}
+		if rights != 0 {
+			return rights, whose, true
 		}
 	}
-	if rights != 0 {
-		return rights, true
-	}
-	for _, g := range t.all { // it may have just been put there
-		if holds(g.source.fresh(doubtedFor), sum) {
-			rights |= g.rights
-		}
-	}
-	return rights, rights != 0
+	return 0, "", false
 }
 
 func holds(sums []tokenSum, sum tokenSum) bool {
@@ -109,22 +111,22 @@ const (
 // check lets a request pass that shows a token which is good for any of what is
 // wanted. Where basic is true the token may also be the password of Basic, for
 // browsers and scrapers that know no other way; the user name does not matter.
-func (t *tokens) check(r *http.Request, basic bool, wanted right) *apiError {
-	rights, known := t.shown(r, basic)
+func (t *tokens) check(r *http.Request, basic bool, wanted right) (whose string, _ *apiError) {
+	rights, whose, known := t.shown(r, basic)
 	switch {
 	case !known:
 		challenges := []string{bearerChallenge}
 		if basic {
 			challenges = append(challenges, basicChallenge)
 		}
-		return errUnauthorized(challenges...)
+		return "", errUnauthorized(challenges...)
 	case rights&wanted == 0:
-		return errForbiddenToken()
+		return whose, errForbiddenToken()
 	}
-	return nil
+	return whose, nil
 }
 
-func (t *tokens) shown(r *http.Request, basic bool) (rights right, known bool) {
+func (t *tokens) shown(r *http.Request, basic bool) (rights right, whose string, known bool) {
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		return t.rights(strings.TrimSpace(given))
@@ -132,5 +134,5 @@ func (t *tokens) shown(r *http.Request, basic bool) (rights right, known bool) {
 	if _, password, ok := r.BasicAuth(); basic && ok {
 		return t.rights(password)
 	}
-	return 0, false
+	return 0, "", false
 }

@@ -111,9 +111,9 @@ func TestATokenFileThatHangsHoldsUpNobody(t *testing.T) {
 		<-release
 		return nil, errors.New("cannot be read")
 	}
-	all := &tokens{all: []granted{{mayAll, s}}}
+	all := &tokens{all: []granted{{"EVERCACHE_TOKEN", mayAll, s}}}
 	s.last.Load().at = time.Now().Add(-time.Hour)
-	if _, known := all.rights("the-token-of-before"); !known {
+	if _, _, known := all.rights("the-token-of-before"); !known {
 		t.Error("the last token does not stay")
 	}
 	begun.Wait()
@@ -122,10 +122,10 @@ func TestATokenFileThatHangsHoldsUpNobody(t *testing.T) {
 	for range 2 {
 		asking.Go(func() {
 			for range 100 {
-				if _, known := all.rights("the-token-of-before"); !known {
+				if _, _, known := all.rights("the-token-of-before"); !known {
 					t.Error("the last token does not stay")
 				}
-				if _, known := all.rights("wrong"); known {
+				if _, _, known := all.rights("wrong"); known {
 					t.Error("a wrong token is good")
 				}
 			}
@@ -141,7 +141,7 @@ func TestATokenFileThatHangsHoldsUpNobody(t *testing.T) {
 	s.read = func(string) ([]evercache.Secret, error) { return []evercache.Secret{"the-token-of-after"}, nil }
 	close(release)
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, known := all.rights("the-token-of-after"); known && strings.Contains(log.String(), "can be read again") {
+		if _, _, known := all.rights("the-token-of-after"); known && strings.Contains(log.String(), "can be read again") {
 			break
 		}
 		if time.Now().After(end) {
