@@ -79,9 +79,10 @@ var mayImport = []struct {
 	{"status", []string{"health", "stats", "internal/censor"}, "it shows what the Client knows, wherever that came from"},
 	{"evercacheprom", []string{"health", "stats"}, "it pulls from Health and Stats; only who asks for metrics links Prometheus"},
 
+	{"internal/admin", nil, "it looks into the process, whatever the process does"},
 	{"internal/audit", nil, "events become lines of a file, and it knows nothing of what has happened"},
 	{"internal/page", []string{"stats"}, "files and a snapshot: who serves them is the daemon's"},
-	{"internal/daemon", []string{".", "health", "stats", "internal/page", "internal/audit", "internal/durations", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
+	{"internal/daemon", []string{".", "health", "stats", "internal/page", "internal/admin", "internal/audit", "internal/durations", "config", "status", "evercacheprom", "revoke", "internal/logqueue", "internal/censor", "internal/suites"}, "the daemon is a user of the public packages like any other"},
 	{"cmd/evercache", []string{".", "health", "config", "status", "evercacheprom", "revoke", "internal/daemon", "internal/audit", "internal/logqueue", "internal/memlimit"}, "main wires; what it does is in packages that are tested without it"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"internal/chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},

@@ -206,6 +206,15 @@ func listen(v string) (string, []problem) {
 	return joinPort(h, n), nil
 }
 
+// loopbackListen is listen for what only this machine may reach.
+func loopbackListen(v string) (string, []problem) {
+	at, bad := listen(v)
+	if bad == nil && !loopback(at) {
+		return "", wrong(v, "can be reached from other machines", "write 127.0.0.1:PORT or localhost:PORT")
+	}
+	return at, bad
+}
+
 // loopback says whether only this machine reaches a listener. Of names only
 // localhost is taken at its word.
 func loopback(listen string) bool {

@@ -38,6 +38,8 @@ type Server struct {
 
 	LogLevel  slog.Level
 	LogFormat string // auto, json or text
+	// AdminListen is the loopback address of the admin listener; "": there is none.
+	AdminListen string
 	// AuditLog is the file of the audit log; "": there is none.
 	AuditLog string
 

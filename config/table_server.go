@@ -61,6 +61,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *string { return &d.server.LogFormat }, choice("auto", "json", "text")),
 	},
 	{
+		name: "EVERCACHE_ADMIN_LISTEN", group: "Server", unset: "no admin listener", example: "127.0.0.1:3001",
+		meaning: "Where profiles, the level of the log and the flight recorder are ([operations](operations.md#looking-into-a-running-process)). Loopback only; there is no token.",
+		parse:   to(func(d *draft) *string { return &d.server.AdminListen }, loopbackListen),
+	},
+	{
 		name: "EVERCACHE_AUDIT_LOG", group: "Server", unset: "no audit log", example: "/var/log/evercache/audit.log",
 		meaning: "File, of this process alone, for the [audit log](guide/audit.md): who has deleted prefixes, revoked tokens or was turned away, as JSON lines that cannot be changed unnoticed.",
 		parse:   to(func(d *draft) *string { return &d.server.AuditLog }, text),

@@ -74,12 +74,15 @@ func serve(inv invocation, args []string) int {
 	}
 	mem := limitMemory(inv.environ, os.DirFS("/"))
 	cfg = cfg.Within(mem.most())
-	logs := logqueue.New(daemon.NewLogger(inv.stderr, cfg.Server.LogLevel, cfg.Server.LogFormat).Handler(), cfg.Server.LogLevel, logqueue.Bounds{})
+	var level slog.LevelVar // the admin listener may change it
+	level.Set(cfg.Server.LogLevel)
+	logs := logqueue.New(daemon.NewLogger(inv.stderr, &level, cfg.Server.LogFormat).Handler(), &level, logqueue.Bounds{})
 	defer flush(logs)
 	log := slog.New(logs)
 	slog.SetDefault(log) // whoever else logs must not wait for its reader either
 	mem.log(log, cfg)
 	d := daemon.New(cfg, log)
+	d.Level = &level
 	err = d.Run(watchSignals(log, func(second os.Signal) {
 		d.TellCutOff("second signal, " + second.String())
 		flush(logs)

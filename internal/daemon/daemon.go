@@ -21,6 +21,7 @@ import (
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/evercacheprom"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/admin"
 	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
@@ -44,6 +45,9 @@ type Daemon struct {
 	addr        net.Addr
 	listening   chan struct{}
 	live        atomic.Pointer[live] // nil before Run has opened it
+	flight      atomic.Pointer[admin.Flight]
+	// Level is that of the log, for the admin listener. It may be set before Run.
+	Level *slog.LevelVar
 }
 
 // ConfigError means that the settings are wrong: starting again is no use. Its
@@ -58,7 +62,10 @@ func New(cfg config.Config, log *slog.Logger) *Daemon {
 	cfg.Redis.Logger = log
 	most := connectionsFor(cfg)
 	cfg.Redis.Findings = append(slices.Clone(cfg.Redis.Findings), descriptorFindings(most)...)
-	return &Daemon{cfg: cfg, log: log, connections: most, listening: make(chan struct{})}
+	d := &Daemon{cfg: cfg, log: log, connections: most, listening: make(chan struct{}), Level: &slog.LevelVar{}}
+	d.Level.Set(cfg.Server.LogLevel)
+	d.keepFlights()
+	return d
 }
 
 // Listening is closed when requests are answered; Addr says where from then on.
@@ -73,40 +80,27 @@ func (d *Daemon) Addr() net.Addr { return d.addr }
 // a *ConfigError when the settings cannot work, and counts the writes that could
 // not be saved (*evercache.UnsavedError) otherwise.
 func (d *Daemon) Run(ctx context.Context) error {
-	client, err := evercache.Open(ctx, d.cfg.Redis) // does not wait for Redis
+	o, err := d.openAll(ctx)
 	if err != nil {
-		return &ConfigError{err}
+		return err
 	}
-	ln, open, err := d.listen(ctx)
-	if err != nil {
-		return errors.Join(err, client.Close())
-	}
-	list, err := d.openDenylist(client)
-	if err != nil {
-		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
-	}
-	events, err := d.openAudit()
-	if err != nil {
-		if list != nil {
-			err = errors.Join(err, list.Close())
-		}
-		return &ConfigError{errors.Join(err, ln.Close(), client.Close())}
-	}
-	d.auditStart(events)
+	defer o.admin.close()
+	client, list, open := o.client, o.list, o.bounded
+	d.auditStart(o.audit)
 	d.live.Store(&live{client, list})
 	st := status.New(client)
-	st.SetFindings(func() []health.Finding { return append(open.fullFindings(), auditFindings(events)...) })
+	st.SetFindings(func() []health.Finding { return append(open.fullFindings(), auditFindings(o.audit)...) })
 	release := d.hold(st)
 	a := d.api(client, st, list)
-	a.audit = events
-	a.metrics.registry.MustRegister(append(open.metrics(), auditMetrics(events)...)...)
+	a.audit = o.audit
+	a.metrics.registry.MustRegister(append(open.metrics(), auditMetrics(o.audit)...)...)
 	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
-	serving.Go(func() { served <- end.srv.Serve(ln) }) // until drain closes the listener
+	serving.Go(func() { served <- end.srv.Serve(o.ln) }) // until drain closes the listener
 	serving.Go(func() { d.awaitDenylist(a.status, list) })
 	serving.Go(func() { d.awaitRedis(ctx, release, client) })
-	d.announce(client, ln)
+	d.announce(client, o.ln)
 
 	select {
 	case <-ctx.Done():
@@ -118,7 +112,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case err = <-served:
 		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain(0))
 	}
-	d.auditEnd(events, err)
+	d.auditEnd(o.audit, err)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 
 // NewLogger returns a logger on w in the format auto, json or text. Auto is
 // text on a terminal and JSON for everything that collects logs.
-func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	lines := &wholeLines{w: w}
 	if format == "text" || format != "json" && onTerminal(w) {
