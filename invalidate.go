@@ -27,14 +27,15 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 	ours, now := !deleted && c.client.store.Scripts.Writes(full), c.client.store.Clock.Now()
 	c.guard.pauses.Forget(key)
 	settling, moving, may := c.keys.Settling(key, now)
-	c.flights.Announced(key, deleted, ours, func() {
+	ends := func(it *local.Item) bool { return it == nil || now+int64(expiryTolerance) >= it.FreshUntil }
+	c.flights.Announced(key, deleted, ours || ends(c.peek(key)), func() {
 		switch it := c.peek(key); {
 		case it == nil:
 		case deleted || it.Absent:
 			c.drop(key)
 		case ours:
 			c.put(key, distrusted(it))
-		case now+int64(expiryTolerance) >= it.FreshUntil:
+		case ends(it):
 			c.put(key, ended(it, now))
 		case moving:
 			c.put(key, movedAway(it))

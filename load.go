@@ -352,11 +352,16 @@ func (c *Cache[V]) fill(f *keyFlight[V], w toStore) {
 	case err == nil && w.gone:
 		f.Keep(func() { c.remember(f.Key(), f.Data.mark) })
 	case err == nil:
-		f.Keep(func() {
+		// What was announced meanwhile may be the fill itself, or what somebody wrote after
+		// it: then Redis is asked before the item is served.
+		f.KeepSeen(func(announced bool) {
+			if announced {
+				it = distrusted(it)
+			}
 			c.put(f.Key(), it)
 			f.Data.kept = true
 		})
-		c.cover(ctx, &filling, f, it)
+		c.cover(ctx, &filling, f, w.item)
 	}
 }
 

@@ -85,6 +85,11 @@ func (f *Flight[R, D]) Keep(put func()) {
 	}
 }
 
+// KeepSeen is Keep, and tells put whether somebody else may have written the key meanwhile.
+func (f *Flight[R, D]) KeepSeen(put func(disturbed bool)) {
+	f.Keep(func() { put(f.disturbed) })
+}
+
 // KeepUndisturbed is Keep for what nobody else may have written since either.
 func (f *Flight[R, D]) KeepUndisturbed(put func()) {
 	f.Keep(func() {

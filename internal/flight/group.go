@@ -121,8 +121,9 @@ func (g *Group[R, D]) SupersedeAll(under func(key string) bool) {
 // own word has started goes on, unless the key was deleted: its fill finds out
 // whether the key has a value meanwhile, and the end of the key's life is
 // announced just when its load begins.
-// ours: a script of this process may be what is announced, as that of a refresh.
-func (g *Group[R, D]) Announced(key string, deleted, ours bool, put func()) {
+// doubtful: what is announced may be no write of anybody else. It may be a script of this
+// process, as that of a refresh, or the end of the key's life. Then a refresh goes on too.
+func (g *Group[R, D]) Announced(key string, deleted, doubtful bool, put func()) {
 	s := g.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +131,7 @@ func (g *Group[R, D]) Announced(key string, deleted, ours bool, put func()) {
 		k := keyOf{key, kind}
 		switch f := s.flights[k]; {
 		case f == nil:
-		case deleted, kind == Refreshes && !ours:
+		case deleted, kind == Refreshes && !doubtful:
 			s.supersede(k)
 		case f.loading:
 			f.disturbed = true

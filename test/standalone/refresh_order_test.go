@@ -1,0 +1,148 @@
+package standalone_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testkit"
+	"github.com/evercache/evercache/redistest"
+)
+
+func openClass(t *testing.T, redis *redistest.Server, p evercache.Policy) *evercache.Cache[int] {
+	t.Helper()
+	client, err := evercache.Open(t.Context(), evercache.Options{Addr: redis.Addr(), Logger: slog.New(slog.DiscardHandler), CloseTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	testkit.Until(t, "connected", func() bool { return client.Health().Connected })
+	c, err := evercache.NewCache[int](client, class, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestASetDuringAnotherProcessRefreshStands: each key is set by one process just when another
+// has loaded it again and stores that. The older value is in Redis for a moment at most, and
+// nobody serves it afterwards, though L1TTL would let memory.
+func TestASetDuringAnotherProcessRefreshStands(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	reads := openClass(t, redis, evercache.Policy{TTL: time.Minute, L1TTL: 30 * time.Second, RefreshAhead: 0.1, MaxRefreshes: 64})
+	writes := openClass(t, redis, evercache.Policy{TTL: time.Minute})
+	const keys = 1500
+	var version, loads, set [keys]atomic.Int64
+	due := make(chan int, keys)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(due)
+	for range 8 {
+		wg.Go(func() {
+			for i := range due {
+				time.Sleep(time.Duration(500+rand.IntN(2500)) * time.Microsecond)
+				if _, err := writes.Set(t.Context(), strconv.Itoa(i), int(version[i].Add(1))); err != nil {
+					t.Error(err)
+				}
+				set[i].Store(time.Now().UnixNano())
+			}
+		})
+	}
+	load := func(_ context.Context, key string) (int, error) {
+		i, err := strconv.Atoi(key)
+		if err != nil {
+			return 0, err
+		}
+		v := version[i].Load()
+		if loads[i].Add(1) == 2 { // the refresh
+			due <- i
+			time.Sleep(2 * time.Millisecond)
+		}
+		return int(v), nil
+	}
+	for i := range keys {
+		if _, err := reads.Get(t.Context(), strconv.Itoa(i), load); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad := map[int]evercache.Entry[int]{}
+	done := func() bool {
+		all := true
+		for i := range keys {
+			at := set[i].Load()
+			if at == 0 {
+				if _, err := reads.Get(t.Context(), strconv.Itoa(i), load); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if at == 0 || time.Now().UnixNano()-at < int64(500*time.Millisecond) { // a busy machine needs its time to hear of it
+				all = false
+				continue
+			}
+			if e, err := reads.Lookup(t.Context(), strconv.Itoa(i)); err == nil && e.Value == 0 {
+				bad[i] = e
+			}
+		}
+		return all
+	}
+	for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the refreshes do not come")
+		}
+	}
+	for i, e := range bad {
+		t.Errorf("%d of %d keys are answered with the value of before the set; one of them: key %d: %+v", len(bad), keys, i, e)
+		break
+	}
+}
+
+// TestARefreshThatOutlivesItsEntryIsTheOnlyLoad: the loader takes longer than what is left of
+// the life. Redis announces the end of the key meanwhile, which is nobody's write.
+func TestARefreshThatOutlivesItsEntryIsTheOnlyLoad(t *testing.T) {
+	t.Parallel()
+	c := openClass(t, redistest.Start(t), evercache.Policy{TTL: 2 * time.Second, RefreshAhead: 0.8})
+	var running, most, loads atomic.Int64
+	var seen sync.Map
+	load := func(context.Context, string) (int, error) {
+		if n := running.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer running.Add(-1)
+		n := loads.Add(1)
+		if n > 1 {
+			time.Sleep(1200 * time.Millisecond)
+		}
+		return int(n), nil
+	}
+	var wg sync.WaitGroup
+	for began := time.Now(); time.Since(began) < 12*time.Second; time.Sleep(5 * time.Millisecond) {
+		wg.Go(func() {
+			v, err := c.Get(t.Context(), "k", load)
+			if err != nil {
+				t.Error(err)
+			}
+			seen.Store(v, true)
+		})
+	}
+	wg.Wait()
+	if n := most.Load(); n > 1 {
+		t.Errorf("%d loads of one key ran at a time", n)
+	}
+	unseen := ""
+	for n := int64(1); n < loads.Load(); n++ { // the last may be under way
+		if _, ok := seen.Load(int(n)); !ok {
+			unseen += fmt.Sprint(" ", n)
+		}
+	}
+	if unseen != "" {
+		t.Errorf("nobody has got the result of the loads%s, of %d", unseen, loads.Load())
+	}
+}
