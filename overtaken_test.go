@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -53,4 +54,38 @@ func TestAPrefixDeletedWhileAWriteWaitsComesAfterIt(t *testing.T) {
 		wantInRedis(t, p.server, "c:"+key, nil)
 	}
 	wantInRedis(t, p.server, "c:p-after", "last")
+}
+
+// A write has got its turn, and before it is kept the outbox overflows: the delete of the
+// whole class, made for want of room, is newer than it. Memory has the write all the same: what was
+// acknowledged before it is older.
+func TestAWriteThatAnOverflowOvertakesIsInMemory(t *testing.T) {
+	t.Parallel()
+	client := open(t, Options{Addr: "127.0.0.1:1", OutboxEntries: 3, CloseTimeout: time.Millisecond})
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	set := func(key, v string) {
+		t.Helper()
+		r, err := c.Set(t.Context(), key, v)
+		wantValue(t, r.Durability, err, Memory)
+	}
+	set("set", "older")
+	set("delete", "older")
+	w, err := setOf(c, "set", "newer")
+	wantErr(t, err, nil)
+	d := new(write)
+	wantErr(t, c.begin(d, shard.KindDelete, "delete", nil), nil)
+	c.inTurn(w)
+	c.inTurn(d)
+	for i := 0; client.Stats().OutboxOverflowed < 3; i++ { // values, keys, and then the class
+		set(fmt.Sprint("other", i), "v")
+	}
+	_, err = c.keep(w)
+	wantErr(t, err, nil)
+	_, err = c.keep(d)
+	wantErr(t, err, nil)
+	e, err := c.Lookup(t.Context(), "set")
+	wantValue(t, e.Value, err, "newer")
+	if e, err := c.Lookup(t.Context(), "delete"); err == nil {
+		t.Errorf("%+v was deleted", e)
+	}
 }

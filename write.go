@@ -264,11 +264,19 @@ func (c *Cache[V]) keep(w *write) (p shard.Pending, err error) {
 		switch {
 		case err != nil:
 			c.drop(c.bare(w.Rec.Key))
-		case !overtaken:
+		case !overtaken || c.outlives(w):
 			c.applied(w)
 		}
 	})
 	return p, err
+}
+
+// outlives reports whether memory has an older value than a write that something newer in
+// the outbox stands for: the delete of the class, that is, which was put there for want of
+// room. A newer write of the key, or a delete of its prefix, has changed memory too.
+func (c *Cache[V]) outlives(w *write) bool {
+	it := c.peek(c.bare(w.Rec.Key))
+	return it != nil && it.Written < w.Rec.Since && w.Rec.Kind != shard.KindTouch
 }
 
 // touchable is nil when, without a master, somebody knows that the key is there.
@@ -340,7 +348,7 @@ func (c *Cache[V]) landed(w *write, s shard.Sent) (number uint64, ok bool) {
 	c.supersede(w, func() {
 		c.recall(&w.Rec)
 		var newest bool
-		if number, newest, ok = c.client.store.Landed(w.Rec, s); newest {
+		if number, newest, ok = c.client.store.Landed(w.Rec, s); newest || ok && c.outlives(w) {
 			c.remembered(w, s.Mark)
 		}
 	})
