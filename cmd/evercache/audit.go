@@ -28,8 +28,8 @@ Examples:
   evercache audit verify audit.log.2 audit.log.1 audit.log
   zcat audit.log.1.gz | evercache audit verify -
 
-Exit status: 0 as it was written; 1 it was changed, or a file cannot be read; 2 wrong
-command line.
+Exit status: 0 as it was written; 1 it was changed, or a file cannot be read;
+2 wrong command line.
 `,
 		run: auditVerify,
 	}
