@@ -123,7 +123,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 func TestNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"serv": "serve", "sevre": "serve", "server": "serve", "healthchek": "healthcheck", "health-check": "healthcheck",
-		"verison": "version", "hlep": "help", "doctor": "", "x": "", "": "",
+		"verison": "version", "hlep": "help", "kitchen": "", "x": "", "": "",
 	} {
 		got, ok := nearest(name)
 		if ok != (want != "") || ok && got != want {

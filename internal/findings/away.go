@@ -29,6 +29,25 @@ func away(a Away, r health.Report) health.Finding {
 	return f
 }
 
+// Explain is what a reason is reported as: code, severity, title and fix.
+func Explain(r Reason) health.Finding { return explain(r) }
+
+// ExplainOne is the same about one server of several, where the others may be well.
+func ExplainOne(r Reason) health.Finding {
+	f := explain(r)
+	for _, t := range byTrouble {
+		if t.reason == r {
+			f.Title, f.Fix = t.finding.Title, t.finding.Fix
+		}
+	}
+	for _, k := range clusterKinds {
+		if r != Unreachable && k.reason == r {
+			f.Title, f.Fix = k.finding.Title, k.finding.Fix
+		}
+	}
+	return f
+}
+
 // explain finds what the cause of an outage is called.
 func explain(r Reason) health.Finding {
 	if f, ok := sentinelTrouble(r); ok {

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -115,6 +116,22 @@ func (c *Link) Received() int64 {
 		return 0
 	}
 	return c.wire.conn.received.Load()
+}
+
+// At is where the server was reached, as an address with its port.
+func (c *Link) At() string { return c.wire.at() }
+
+// CertificateEnds is when the certificate ends that the server has shown; zero: it has
+// shown none.
+func (c *Link) CertificateEnds() time.Time {
+	secured, ok := c.wire.conn.Conn.(*tls.Conn)
+	if !ok {
+		return time.Time{}
+	}
+	if shown := secured.ConnectionState().PeerCertificates; len(shown) > 0 {
+		return shown[0].NotAfter
+	}
+	return time.Time{}
 }
 
 // Close gives the connection up at once.

@@ -57,6 +57,16 @@ var trials = [][]string{
 	{"WAIT", "0", "1"},
 }
 
+// Trials are the commands of a cache, each in a form that the server looks at the ACL for
+// and that changes nothing: see acl.Words.
+func Trials() [][]string {
+	all := make([][]string, len(trials))
+	for i, words := range trials {
+		all[i] = slices.Clone(words)
+	}
+	return all
+}
+
 // Tried are the commands that a node is asked for.
 func Tried() (all []string) {
 	for _, words := range trials {

@@ -68,7 +68,7 @@ func clusterShown(v *watch.ClusterView, seeds []string, addressMap map[string]st
 		case err == nil:
 			h.Reachable++
 		case len(h.Unreachable) < maxUnreachable:
-			h.Unreachable = append(h.Unreachable, health.ClusterNode{Addr: a.String(), Err: err, Code: findings.ClusterCode(nodeReason(err))})
+			h.Unreachable = append(h.Unreachable, health.ClusterNode{Addr: a.String(), Err: err, Code: findings.ClusterCode(NodeReason(err))})
 		}
 	}
 	return h
@@ -83,7 +83,7 @@ func shardShown(sh cluster.Shard, used bool, cause error) health.ClusterShard {
 		if cause == nil {
 			cause = watch.ErrNotConnected
 		}
-		h.Cause, h.Code = cause, findings.ClusterCode(nodeReason(cause))
+		h.Cause, h.Code = cause, findings.ClusterCode(NodeReason(cause))
 	}
 	for _, r := range sh.Promotable {
 		h.Replicas = append(h.Replicas, r.Addr.String())

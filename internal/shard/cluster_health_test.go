@@ -175,7 +175,7 @@ func TestReasonsInAClusterAreKnown(t *testing.T) {
 		{watch.ErrNotConnected, findings.ClusterAway},
 		{io.EOF, findings.ClusterAway},
 	} {
-		if got := nodeReason(tt.err); got != tt.want {
+		if got := NodeReason(tt.err); got != tt.want {
 			t.Errorf("%v: reason %d (%s), want %d (%s)", tt.err, got, findings.ClusterCode(got), tt.want, findings.ClusterCode(tt.want))
 		}
 	}

@@ -41,12 +41,12 @@ func clusterReason(cause error) (findings.Reason, bool) {
 	case errors.Unwrap(cause) == watch.ErrNoCluster: // no node is to blame: they differ
 		return findings.ClusterSeveral, true
 	}
-	return nodeReason(cause), true
+	return NodeReason(cause), true
 }
 
-// nodeReason is what a node of a Cluster fails at, or why it is not used as the master of
+// NodeReason is what a node of a Cluster fails at, or why it is not used as the master of
 // its shard.
-func nodeReason(err error) findings.Reason {
+func NodeReason(err error) findings.Reason {
 	for _, e := range clusterEvents {
 		if errors.Is(err, e.is) {
 			return e.reason
