@@ -25,7 +25,8 @@ import (
 type Loader[V any] func(ctx context.Context, key string) (V, error)
 
 // ManyLoader gets the values of several keys; one that it leaves out of its
-// answer does not exist.
+// answer does not exist. With an error all keys have failed, and no value that is returned
+// beside it is used, unless the error is KeyErrors.
 type ManyLoader[V any] func(ctx context.Context, keys []string) (map[string]V, error)
 
 // Cache is one class of keys with values of type V, in two levels: the memory
@@ -57,6 +58,8 @@ type Cache[V any] struct {
 	faults   []error  // of its options; NewCache refuses them
 	unread   unread   // values that do not decode
 	unstored happened // values that do not encode
+	tooLong  happened // loaded ones that Redis must not hold
+	tooLarge happened // loaded ones that nothing can hold
 }
 
 // CacheOption changes how a Cache handles its values.
@@ -106,9 +109,6 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	}
 	trusting := p.L1TTL == 0
 	p = p.withDefaults(client.opts)
-	if err := ValidClass(class); err != nil {
-		return nil, err
-	}
 	name := versioned(class, p.Version)
 	c := &Cache[V]{
 		client:   client,
@@ -129,9 +129,9 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		}
 	}
 	c.refuse(p.ReplicaReads && !client.opts.ReplicaReads && !client.opts.MemoryOnly, "Policy.ReplicaReads: no replica is read from; set Options.ReplicaReads too")
-	c.refuse(p.RefreshAhead != 0 && p.L1TTL == 0 && !client.opts.MemoryOnly, "Policy.RefreshAhead: with L1TTL Never no read is answered from memory, and only such a read starts a refresh; set another L1TTL, or no RefreshAhead")
-	if err := errors.Join(append(c.faults, p.validate(), codecFault(c.codec))...); err != nil {
-		return nil, fmt.Errorf("evercache: class %s: %w", class, err)
+	c.refuse(p.RefreshAhead != 0 && p.L1TTL == 0, "Policy.RefreshAhead: with L1TTL Never no read is answered from memory, and only such a read starts a refresh; set another L1TTL, or no RefreshAhead")
+	if err := c.faultsOf(class); err != nil {
+		return nil, err
 	}
 	if p.ReplicaReads {
 		c.keys.ReadReplicas(p.MaxStaleness)
@@ -142,6 +142,19 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	}
 	client.store.Subscribe(name, c.keys)
 	return c, nil
+}
+
+// faultsOf is every fault of the class at once; nil: there is none.
+func (c *Cache[V]) faultsOf(class string) error {
+	err := errors.Join(append(c.faults, c.policy.validate(), codecFault(c.codec))...)
+	bad := ValidClass(class)
+	switch {
+	case bad == nil && err != nil:
+		return fmt.Errorf("evercache: class %s: %w", class, err)
+	case err == nil:
+		return bad
+	}
+	return errors.Join(bad, err)
 }
 
 // refuse notes a fault of an option.
@@ -290,6 +303,9 @@ func (c *Cache[V]) own(v V) V {
 // far as is known, is there for an outage and is not fresh.
 func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Entry[V] {
 	fresh := it.Fresh(now) && !it.Replaced
+	if it.Alone() {
+		cause = errors.Join(cause, errAlone)
+	}
 	return Entry[V]{
 		Value:    c.own(valueOf[V](it)),
 		Source:   src,

@@ -183,7 +183,9 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 // a master can be had within Options.CloseTimeout, waits until no failover can
 // lose what the master has taken (a second at most, while there is a master), and
 // for its goroutines. An *UnsavedError counts the writes that are lost (none where
-// memory was all there was). Every Close returns the same.
+// memory was all there was). Other errors say that the journal could not be closed, that
+// work was still under way (a loader that does not heed its context), or that log lines
+// were lost; several are joined. Every Close returns the same.
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.CloseTimeout)
 	defer cancel()

@@ -14,6 +14,11 @@ var (
 	// ErrUnavailable means that nobody can know: Redis does not answer, memory
 	// holds nothing that the policy lets it serve, and no loader could be run.
 	ErrUnavailable = errors.New("evercache: unavailable")
+	// ErrOriginPaused means that the loader was not run, since the origin has just
+	// failed: the load of this key, or the loads of most keys of the class. Do not ask the
+	// origin in its place. Where this key's load has failed, the error wraps what the
+	// loader said. See Policy.LoadRetryAfter.
+	ErrOriginPaused = errors.New("evercache: the loader is paused after failures")
 	// ErrLoadCycle means that a loader reads, through the cache, what cannot be
 	// answered before it has ended: the key that it loads, or one whose loader waits
 	// for that. Read it from the origin instead. The loader's context tells: a loader
@@ -29,7 +34,7 @@ var (
 	// ErrTTL means that a time to live is not positive or longer than MaxTTL.
 	ErrTTL = errors.New("evercache: bad ttl")
 	// ErrNotModified is what a Loader returns when the value is the one that Load.Previous
-	// has given: it is kept for another TTL.
+	// has given: it is kept for another TTL. Where that has given none, it is a failure.
 	ErrNotModified = errors.New("evercache: not modified")
 	// ErrDurability means that MinDurability or MinReplicas asks for what does not
 	// exist. Nothing was written.
@@ -93,8 +98,14 @@ func (e *LoadPanicError) Error() string {
 	return fmt.Sprintf("evercache: loader panicked: %v", e.Value)
 }
 
-// IsUnavailable reports whether err says that nobody could know the answer
-// (as opposed to: there is none). A caller may fall back to its own source.
+// ownErrors are those that errors.Is finds also in an error that is remembered for long.
+var ownErrors = [...]error{
+	ErrUnavailable, ErrOriginPaused, ErrLoadCycle, ErrClosed, ErrKey, ErrValue, ErrTTL, ErrNotModified, ErrDurability,
+}
+
+// IsUnavailable reports whether err says that nobody could know the answer, since Redis
+// does not answer (as opposed to: there is none). A caller may fall back to its own source.
+// ErrOriginPaused is no such error: there the source has failed.
 func IsUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) }
 
 // IsRetryable reports whether the same call may succeed a little later: the
@@ -105,5 +116,5 @@ func IsRetryable(err error) bool {
 		return false
 	}
 	_, below := errors.AsType[*DurabilityError](err)
-	return below || errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return below || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOriginPaused) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -10,11 +10,18 @@ import (
 type hearing[V any] struct{ c *Cache[V] }
 
 func (h hearing[V]) Changed(key string, deleted bool) { h.c.changed(key, deleted) }
-func (h hearing[V]) SomeDeleted()                     { h.c.flights.Disturb() } // what is being loaded is not announced
+func (h hearing[V]) SomeDeleted()                     { h.c.someDeleted() }
 func (h hearing[V]) Discard(key string)               { h.c.discard(key) }
 func (h hearing[V]) Flushed()                         { h.c.dropPrefix("") }
 func (h hearing[V]) Flush(under func(key string) bool) {
 	h.c.dropAll(func(key string) bool { return under(h.c.full(key)) })
+}
+
+// someDeleted is what the delete of a prefix by another process does to keys that it does
+// not announce one by one: those that are being loaded, and those that Redis does not have.
+func (c *Cache[V]) someDeleted() {
+	c.flights.Disturb()
+	c.guard.pauses.EndAll(c.client.store.Clock.Now())
 }
 
 // changed drops what somebody else has changed; a load or a read of the key

@@ -217,13 +217,8 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 		return
 	}
 	ttl := or(d.ttl, c.policy.TTL)
-	data, err := c.codec.Encode(v)
+	data, err := c.encoded(v)
 	if err != nil {
-		c.unencodable()
-		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
-		return
-	}
-	if err = c.client.fits(data); err != nil {
 		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
 		return
 	}
@@ -233,7 +228,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 	}
 	now := c.client.store.Clock.Now()
 	it := c.newItem(v, now, 0, ttl)
-	e := c.entry(it, SourceLoader, now, plan.cause)
+	e := c.entry(it, SourceLoader, now, errors.Join(plan.cause, c.unkept(key, it, c.client.opts.MemoryOnly)))
 	w := toStore{item: it, data: data, ttl: ttl, replaces: plan.replaces, seen: plan.seen}
 	switch refills := plan.refresh && c.keys.Connected(key); {
 	case plan.cause == nil && (refills || f.Disturbed()): // only the fill finds out whether it is worth keeping
@@ -265,7 +260,10 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 func (c *Cache[V]) keepHere(f *keyFlight[V], plan loadPlan[V], ttl time.Duration, v V, cause error) {
 	now := c.client.store.Clock.Now()
 	it := c.newItem(v, now, 0, ttl)
-	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause))
+	e := c.entry(it, SourceLoader, now, errors.Join(cause, plan.cause, c.unkept(f.Key(), it, cause != nil)))
+	if cause != nil {
+		it.KeepAlone()
+	}
 	if plan.cause != nil {
 		f.Keep(func() { c.put(f.Key(), it) })
 	} else { // what is disturbed somebody may have written meanwhile

@@ -54,7 +54,8 @@ func LoadOf[V any](ctx context.Context) *Load[V] {
 
 // Previous is the value that this process still has of a key, fresh or stale. What says
 // which version it is (an ETag, a time) belongs into the value. ok is false where memory
-// has none.
+// has none: a value that has ended is kept only with Policy.Stale, and one that has not is
+// loaded only with RefreshAhead.
 func (l *Load[V]) Previous(key string) (v V, ok bool) {
 	it := l.previous(key)
 	if it == nil {
@@ -104,7 +105,7 @@ func (l *Load[V]) NoStore(key string) {
 
 // NotModified says that the value is the one that Previous gave: it is kept for another
 // TTL. A Loader may return ErrNotModified instead. A ManyLoader may leave such a key out of
-// its answer.
+// its answer. Where Previous gives none, the load has failed.
 func (l *Load[V]) NotModified(key string) {
 	l.decide(key, func(o *decision) { o.notModified = true })
 }

@@ -87,7 +87,7 @@ func (m *model) judge(p Policy, key string, began time.Time, least int, e Entry[
 	switch {
 	case took > longest:
 		m.fault("%s: a read took %v", key, took)
-	case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errOrigin) && !errors.Is(err, errLoadTimeout) && !errors.Is(err, ErrUnavailable):
+	case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errOrigin) && !errors.Is(err, errLoadTimeout) && !errors.Is(err, ErrOriginPaused):
 		m.fault("%s: %v", key, err)
 	case err != nil:
 	case e.Value < least:

@@ -204,10 +204,11 @@ func (b *batch[V]) over() bool {
 }
 
 // permitted asks the circuit of the class, once for the call. The call counts for one key,
-// the first that is to be loaded: the same call, made again, says nothing about others.
-func (b *batch[V]) permitted(key string, now int64) error {
-	if b.attempt == nil {
-		b.attempt = &attempt{guard: b.cache.guard, client: b.cache.client, key: key}
+// the first that is to be loaded: the same call, made again, says nothing about others. It
+// asks again for a key that has a better chance.
+func (b *batch[V]) permitted(a *attempt, now int64) error {
+	if b.attempt == nil || b.refusal != nil && b.attempt.failing && !a.failing {
+		b.attempt = &attempt{guard: a.guard, client: a.client, key: a.key, failing: a.failing}
 		b.refusal = b.attempt.ask(now)
 	}
 	return b.refusal
@@ -256,14 +257,23 @@ func (b *batch[V]) loader() Loader[V] {
 			}
 		}
 		v, ok := b.values[key]
-		switch {
-		case b.err != nil:
-			return none, b.err
+		switch err := errorOf(b.err, key); {
+		case err != nil:
+			return none, err
 		case !ok:
 			return none, ErrNotFound
 		}
 		return v, nil
 	}
+}
+
+// verdict is what the call says about the origin.
+func (b *batch[V]) verdict() error {
+	_, some := errors.AsType[KeyErrors](b.err)
+	if errors.Is(b.err, ErrNotModified) || some && len(b.values) > 0 { // it has answered
+		return nil
+	}
+	return b.err
 }
 
 // start runs the loader, and the flights that wait for it.
@@ -291,11 +301,7 @@ func (b *batch[V]) call(ctx context.Context, keys []string) {
 	c := b.cache
 	defer close(b.done)
 	defer func() {
-		err := b.err
-		if errors.Is(err, ErrNotModified) { // the origin has answered
-			err = nil
-		}
-		b.attempt.end(err)
+		b.attempt.end(b.verdict())
 	}()
 	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &b.task), loadKey{}, b.said), c.policy.LoadTimeout)
 	defer cancel()

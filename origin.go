@@ -23,12 +23,12 @@ type guard struct {
 }
 
 func newGuard(first time.Duration) *guard {
-	return &guard{pauses: origin.NewPauses(first), circuit: origin.NewCircuit(first), seed: maphash.MakeSeed()}
+	return &guard{pauses: origin.NewPauses(first, ownErrors[:]...), circuit: origin.NewCircuit(first), seed: maphash.MakeSeed()}
 }
 
 // known is what findings are made of.
-func (g *guard) known(now time.Time, at int64) findings.Origin {
-	o := findings.Origin{Failed: g.failed.count(), Slow: g.slow.count()}
+func (g *guard) known(now time.Time, at int64, ahead bool) findings.Origin {
+	o := findings.Origin{Failed: g.failed.count(), Slow: g.slow.count(), Ahead: ahead}
 	if since, open := g.circuit.Open(at); open {
 		o.FailingSince = now.Add(-time.Duration(at - since))
 	}
@@ -41,6 +41,7 @@ type attempt struct {
 	client  *Client
 	key     string
 	keys    bool // its key has pauses
+	failing bool // its key has failed lately
 	counts  bool // for the circuit
 	leave   origin.Leave
 	settled atomic.Bool
@@ -49,23 +50,24 @@ type attempt struct {
 // permit asks whether a loader may run for a key: the error says why it may not.
 func (c *Cache[V]) permit(l loading[V], key string) (*attempt, error) {
 	now := c.client.store.Clock.Now()
-	if r, refused := c.guard.pauses.Refuse(key, now); refused {
+	r, refused := c.guard.pauses.Refuse(key, now)
+	if refused {
 		c.client.loads.paused.Add(1)
-		return nil, fmt.Errorf("evercache: load: %w (failure %d in a row; the loader runs again in %v: Policy.LoadRetryAfter)", r.Err, r.Failures, r.For.Round(time.Millisecond))
+		return nil, fmt.Errorf("%w: %w (failure %d in a row; the loader runs again in %v: Policy.LoadRetryAfter)", ErrOriginPaused, r.Err, r.Failures, r.For.Round(time.Millisecond))
 	}
-	a := &attempt{guard: c.guard, client: c.client, key: key, keys: true}
+	a := &attempt{guard: c.guard, client: c.client, key: key, keys: true, failing: r.Failures > 0}
 	if l.batch != nil {
-		return a, l.batch.permitted(key, now)
+		return a, l.batch.permitted(a, now)
 	}
 	return a, a.ask(now)
 }
 
 // ask asks the circuit.
 func (a *attempt) ask(now int64) error {
-	leave, wait, ok := a.guard.circuit.Ask(now)
+	leave, wait, ok := a.guard.circuit.Ask(a.failing, now)
 	if !ok {
 		a.client.loads.paused.Add(1)
-		return fmt.Errorf("%w: loads of this class fail for most keys; one at a time tries again, the next in %v (Policy.LoadRetryAfter)", ErrUnavailable, wait.Round(time.Millisecond))
+		return fmt.Errorf("%w: loads of this class fail for most keys; one at a time tries again, the next in %v (Policy.LoadRetryAfter)", ErrOriginPaused, wait.Round(time.Millisecond))
 	}
 	a.leave, a.counts = leave, true
 	return nil
@@ -78,7 +80,7 @@ func (a *attempt) end(err error) {
 	}
 	now, failed := a.client.store.Clock.Now(), false
 	switch {
-	case a.client.store.Closed(), errors.Is(err, ErrClosed), errors.Is(err, ErrLoadCycle), errors.Is(err, errOthersResult):
+	case a.client.store.Closed(), errors.Is(err, ErrLoadCycle), errors.Is(err, errOthersResult):
 		if a.counts {
 			a.guard.circuit.Return(a.leave)
 		}
@@ -87,15 +89,20 @@ func (a *attempt) end(err error) {
 		failed = true
 		a.guard.failed.note()
 	}
+	g := a.guard
+	r := origin.Result{Key: maphash.String(g.seed, a.key), Failed: failed, Own: failed && g.pauses.Own(a.key, g.circuit.Up())}
 	switch {
 	case !a.keys:
 	case failed:
-		a.guard.pauses.Failed(a.key, err, now)
+		g.pauses.Failed(a.key, err, g.circuit.Up(), now)
 	default:
-		a.guard.pauses.Forget(a.key)
+		g.pauses.Forget(a.key)
 	}
-	if a.counts && a.guard.circuit.Ended(a.leave, maphash.String(a.guard.seed, a.key), failed, now) == origin.Closed {
-		a.guard.pauses.ForgetAll(func(string) bool { return true })
+	if !a.counts {
+		return
+	}
+	if change, since := g.circuit.Ended(a.leave, r, now); change == origin.Closed {
+		g.pauses.Back(since, now)
 	}
 }
 

@@ -269,11 +269,10 @@ func TestOneKeyThatFailsInACallForManyStopsNoOther(t *testing.T) {
 func TestRefreshAheadNeedsReadsFromMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := Policy{RefreshAhead: 0.5, L1TTL: Never}
-		if _, err := NewCache[string](open(t, Options{Addr: noRedis}), "c", p); err == nil {
-			t.Error("it is taken")
-		}
-		if _, err := NewCache[string](openMemory(t), "c", p); err != nil {
-			t.Errorf("where memory is all: %v", err)
+		for name, client := range map[string]*Client{"with Redis": open(t, Options{Addr: noRedis}), "where memory is all": openMemory(t)} {
+			if _, err := NewCache[string](client, "c", p); err == nil {
+				t.Errorf("%s it is taken", name)
+			}
 		}
 	})
 }
@@ -300,7 +299,7 @@ func TestATouchEndsNoPause(t *testing.T) {
 		_, _ = c.Set(t.Context(), "k", "v")
 		time.Sleep(30 * time.Second)
 		now := client.store.Clock.Now()
-		c.guard.pauses.Failed("k", errOrigin, now)
+		c.guard.pauses.Failed("k", errOrigin, 0, now)
 		_, err := c.Touch(t.Context(), "k")
 		wantErr(t, err, nil)
 		if _, paused := c.guard.pauses.Refuse("k", now); !paused {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -247,7 +248,7 @@ func TestAnOriginThatIsDownIsAskedByOneLoadAtATime(t *testing.T) {
 				if _, err := c.Get(t.Context(), fmt.Sprint("old", i), s.load); err != nil {
 					t.Fatalf("a stale value is there: %v", err)
 				}
-				if _, err := c.Get(t.Context(), fmt.Sprint("new", i), s.load); !errors.Is(err, ErrUnavailable) && !errors.Is(err, errOrigin) {
+				if _, err := c.Get(t.Context(), fmt.Sprint("new", i), s.load); !errors.Is(err, ErrOriginPaused) && !errors.Is(err, errOrigin) {
 					t.Fatalf("error = %v", err)
 				}
 			}
@@ -312,7 +313,7 @@ func TestOneKeyThatFailsKeepsNoOtherFromBeingLoaded(t *testing.T) {
 		c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
 		for i := range 300 {
 			_, err := c.Get(t.Context(), fmt.Sprint("bad", i%7), failing)
-			if err == nil || errors.Is(err, ErrUnavailable) {
+			if err == nil || !strings.Contains(err.Error(), "origin is down") {
 				t.Fatalf("error = %v", err)
 			}
 			time.Sleep(time.Second)
@@ -330,7 +331,7 @@ func TestNoCallerGetsTheErrorOfAnotherKey(t *testing.T) {
 		for i := range 8 {
 			_, _ = c.Get(t.Context(), fmt.Sprint(i), func(context.Context, string) (string, error) { return "", errOrigin })
 		}
-		if _, err := c.Get(t.Context(), "other", constant("v")); !errors.Is(err, ErrUnavailable) || errors.Is(err, errOrigin) {
+		if _, err := c.Get(t.Context(), "other", constant("v")); !errors.Is(err, ErrOriginPaused) || IsUnavailable(err) || errors.Is(err, errOrigin) {
 			t.Errorf("error = %v", err)
 		}
 	})

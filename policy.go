@@ -107,22 +107,28 @@ type Policy struct {
 	// of Options.
 	ReadTimeout  time.Duration
 	WriteTimeout time.Duration
-	// LoadTimeout bounds one run of a loader. Default 5 s.
+	// LoadTimeout bounds one run of a loader. Default 5 s; at least 1 ms.
 	LoadTimeout time.Duration
 
 	// LoadPatience is how long callers wait for a load while memory has a stale value
 	// (Stale). It counts from when the load has begun. Then they get that value, and the
 	// load goes on for those who come later. Default 100 ms where there is a Stale; Never:
-	// they wait to the end.
+	// they wait to the end. It must not be longer than LoadTimeout.
 	LoadPatience time.Duration
 	// LoadRetryAfter is how long a loader is not run for a key after it has failed. It
 	// doubles with each failure in a row, to 32 times as much, but not to more than a
 	// minute, and is up to a quarter less at random. Meanwhile callers get the stale value,
-	// else the last error. When loads fail for most keys of the class, no loader runs for
-	// any of its keys but one at a time, after pauses of the same length; others without a
-	// stale value get ErrUnavailable. ErrNotFound is no failure. Default 100 ms; Never: no
-	// pause. A write or delete of the key ends its pause. Of an error whose text is longer
-	// than 16 KiB only the beginning is kept, without what it wraps.
+	// else ErrOriginPaused, which wraps the last error. When loads fail for most of the keys
+	// that were loaded within 30 s, no loader runs for any key of the class but one at a
+	// time, after pauses of the same length; others without a stale value get
+	// ErrOriginPaused. A key that goes on failing while others succeed does not count.
+	// ErrNotFound is no failure. Default 100 ms; Never: no pause. A write or delete of the
+	// key ends its pause.
+	//
+	// The failures of some thousand keys are remembered, and of the last 64 errors all that
+	// they refer to. Of the others, and of one whose text is longer than 16 KiB, only
+	// (the beginning of) the text is kept: errors.As finds nothing in it, and errors.Is only
+	// errors of this package and those of contexts. What is 30 s past its pause is forgotten.
 	LoadRetryAfter time.Duration
 	// RefreshAhead is the share of its life after which an entry that is read is loaded
 	// again in the background, while readers get the one that is there; for each entry up
@@ -166,8 +172,8 @@ func (p Policy) withDefaults(o Options) Policy {
 	p.WriteTimeout = or(p.WriteTimeout, o.WriteTimeout)
 	p.L1TTL = off(or(p.L1TTL, max(0, min(5*time.Second, p.TTL))))
 	p.Stale = off(p.Stale)
-	if p.Stale > 0 {
-		p.LoadPatience = or(p.LoadPatience, 100*time.Millisecond)
+	if p.Stale > 0 { // with a shorter LoadTimeout nobody waits longer than that
+		p.LoadPatience = or(p.LoadPatience, min(100*time.Millisecond, max(p.LoadTimeout, 1)))
 	}
 	p.LoadPatience = off(p.LoadPatience)
 	p.LoadRetryAfter = off(or(p.LoadRetryAfter, 100*time.Millisecond))
@@ -194,13 +200,15 @@ func (p Policy) validate() error {
 	}
 	fault(p.TTL < time.Millisecond || p.TTL > MaxTTL, "Policy.TTL %v: want between 1ms and %v", p.TTL, MaxTTL)
 	fault(p.Stale < 0 || p.Stale > MaxTTL, "Policy.Stale %v: want between 0 and %v, or Never", p.Stale, MaxTTL)
-	fault(p.L1TTL < 0 || p.L1TTL > p.TTL && p.TTL > 0, "Policy.L1TTL %v: want at most the TTL %v, or Never", p.L1TTL, p.TTL)
+	fault(p.L1TTL < 0, "Policy.L1TTL %v: want a positive duration, at most the TTL, or Never", p.L1TTL)
+	fault(p.L1TTL > p.TTL && p.TTL > 0, "Policy.L1TTL %v: want at most the TTL %v, or Never", p.L1TTL, p.TTL)
 	fault(p.NegativeTTL < 0 || p.NegativeTTL > MaxTTL, "Policy.NegativeTTL %v: want between 0 and %v, or Never", p.NegativeTTL, MaxTTL)
 	fault(p.ReadTimeout <= 0, "Policy.ReadTimeout %v: want a positive duration", p.ReadTimeout)
 	fault(p.WriteTimeout <= 0, "Policy.WriteTimeout %v: want a positive duration", p.WriteTimeout)
-	fault(p.LoadTimeout <= 0, "Policy.LoadTimeout %v: want a positive duration", p.LoadTimeout)
+	fault(p.LoadTimeout < time.Millisecond, "Policy.LoadTimeout %v: want at least 1ms: no loader answers sooner", p.LoadTimeout)
 	fault(p.LoadPatience < 0, "Policy.LoadPatience %v: want a positive duration, or Never", p.LoadPatience)
 	fault(p.LoadPatience > 0 && p.Stale == 0, "Policy.LoadPatience %v: there is no stale value to serve; set Stale too", p.LoadPatience)
+	fault(p.LoadPatience > p.LoadTimeout && p.LoadTimeout >= time.Millisecond, "Policy.LoadPatience %v: a load ends after LoadTimeout %v; set a shorter one, or Never", p.LoadPatience, p.LoadTimeout)
 	fault(p.LoadRetryAfter < 0 || p.LoadRetryAfter > MaxLoadRetryAfter, "Policy.LoadRetryAfter %v: want between 0 and %v, or Never", p.LoadRetryAfter, MaxLoadRetryAfter)
 	fault(p.RefreshAhead != 0 && !(p.RefreshAhead >= MinRefreshAhead && p.RefreshAhead <= MaxRefreshAhead), "Policy.RefreshAhead %v: want between %v and %v, or 0 for none", p.RefreshAhead, MinRefreshAhead, MaxRefreshAhead)
 	fault(p.MaxRefreshes < 0, "Policy.MaxRefreshes %d: want a positive number", p.MaxRefreshes)

@@ -69,6 +69,12 @@ func TestPolicyFaults(t *testing.T) {
 		{"TTL too long", Policy{TTL: MaxTTL + 1}, []string{"TTL"}},
 		{"memory longer than the TTL", Policy{TTL: time.Minute, L1TTL: time.Minute + 1}, []string{"L1TTL"}},
 		{"memory negative, and not Never", Policy{L1TTL: -2}, []string{"L1TTL"}},
+		{"memory negative, and the TTL too", Policy{TTL: math.MinInt64, L1TTL: -2}, []string{"TTL", "L1TTL -2ns: want a positive duration, at most the TTL, or Never"}},
+		{"a load that cannot answer", Policy{LoadTimeout: time.Millisecond - 1}, []string{"LoadTimeout"}},
+		{"the shortest load", Policy{LoadTimeout: time.Millisecond, Stale: time.Hour}, nil},
+		{"patience as long as a load", Policy{LoadPatience: time.Second, LoadTimeout: time.Second, Stale: time.Hour}, nil},
+		{"more patience than a load takes", Policy{LoadPatience: time.Second + 1, LoadTimeout: time.Second, Stale: time.Hour}, []string{"LoadPatience"}},
+		{"no patience for a load that cannot answer", Policy{LoadTimeout: Never, Stale: time.Hour}, []string{"LoadTimeout"}},
 		{"stale negative", Policy{Stale: -time.Second}, []string{"Stale"}},
 		{"stale too long", Policy{Stale: MaxTTL + 1}, []string{"Stale"}},
 		{"absence negative", Policy{NegativeTTL: -time.Second}, []string{"NegativeTTL"}},
@@ -148,5 +154,19 @@ func TestWordsOfThePolicyHaveNames(t *testing.T) {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+func TestABadNameHidesNoFaultOfThePolicy(t *testing.T) {
+	type bad struct{ F func() }
+	_, err := NewCache[bad](openMemory(t), "BAD NAME", Policy{TTL: -1, RefreshAhead: 7})
+	for _, want := range []string{`class "BAD NAME": want`, "Policy.TTL", "Policy.RefreshAhead", "stored as JSON"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want %q in it", err, want)
+		}
+	}
+	_, err = NewCache[string](openMemory(t), "", Policy{})
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a bad name alone: %v", err)
 	}
 }

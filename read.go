@@ -14,8 +14,9 @@ import (
 
 // Get reads a key through: memory, else Redis, else load (one run for each key
 // however many callers). While Redis is away it is answered as
-// Policy.OutageReads says. The error is ErrNotFound, ErrUnavailable, the
-// loader's own, or that of ctx; it is never just that Redis failed.
+// Policy.OutageReads says. The error is ErrNotFound, ErrUnavailable, ErrOriginPaused, the
+// loader's own, or that of ctx; it is never just that Redis failed. A ctx whose deadline
+// passes gets a value that memory has; one that is cancelled gets its error.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
 	if it, now := c.hit(key); it != nil {
 		c.client.requests.add(stats.OpGet, stats.TierL1, stats.ResultHit)

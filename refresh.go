@@ -207,7 +207,7 @@ const leastRetry = time.Second
 // refreshed makes what memory has due again, if it is the same still.
 func (c *Cache[V]) refreshed(r refreshing[V]) {
 	_, err := r.flight.Result()
-	if r.flight.Data.kept || errors.Is(err, ErrClosed) {
+	if r.flight.Data.kept || c.client.store.Closed() {
 		return
 	}
 	now := c.client.store.Clock.Now()
@@ -249,7 +249,7 @@ func (c *Cache[V]) refreshedElsewhere(ctx context.Context, f *keyFlight[V], r ru
 	r.attempt.end(errOthersResult)
 	switch {
 	case err == nil:
-		e.Value, e.Coherent = c.own(e.Value), false
+		e.Value, e.Coherent = c.own(e.Value), e.Coherent && c.client.opts.MemoryOnly
 	case !errors.Is(err, ErrNotFound):
 		e, err = c.orStale(r.plan.fallback, err)
 	}

@@ -1,12 +1,14 @@
 package evercache
 
 import (
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/findings"
+	"github.com/evercache/evercache/internal/local"
 )
 
 // happened counts what should not happen, and when it did last.
@@ -51,6 +53,36 @@ func (c *Cache[V]) unencodable() {
 		c.client.store.Log.LogAttrs(c.client.store.Ctx, slog.LevelWarn, "a value cannot be encoded",
 			slog.String("event", "value.unencodable"), slog.String("class", c.class))
 	}
+}
+
+// encoded is a loaded value as Redis is to hold it. One that it cannot hold is counted.
+func (c *Cache[V]) encoded(v V) ([]byte, error) {
+	data, err := c.codec.Encode(v)
+	if err != nil {
+		c.unencodable()
+		return nil, err
+	}
+	if err := c.client.fits(data); err != nil {
+		c.client.encodeFailures.Add(1)
+		c.tooLong.note()
+		return nil, err
+	}
+	return data, nil
+}
+
+// errAlone is the cause of what memory answers with a value that Redis cannot hold.
+var errAlone = errors.New("evercache: the value is in the memory of this process only, since it cannot be stored in Redis")
+
+var errUnkept = errors.New("evercache: the value is too large for the memory of its class, and nothing else can hold it: each read loads it")
+
+// unkept counts a loaded value that is too large for memory where memory is all there is
+// for it.
+func (c *Cache[V]) unkept(key string, it *local.Item, alone bool) error {
+	if !alone || c.l1.Fits(local.Key{Class: c.id, Key: key}, it) {
+		return nil
+	}
+	c.tooLarge.note()
+	return errUnkept
 }
 
 // yields reports whether a value that does not decode is to be left in Redis. This
@@ -120,6 +152,7 @@ func (s *keySet) add(key string) {
 func (c *Cache[V]) known() findings.Class {
 	return findings.Class{
 		Name: c.class, Unread: c.unread.count(), Again: c.unread.again.count(), Lost: c.unstored.count(),
-		Origin: c.guard.known(time.Now(), c.client.store.Clock.Now()),
+		TooLong: c.tooLong.count(), TooLarge: c.tooLarge.count(),
+		Origin: c.guard.known(time.Now(), c.client.store.Clock.Now(), c.policy.RefreshAhead != 0),
 	}
 }

@@ -17,7 +17,7 @@ var (
 	descRequests        = desc("cache_requests_total", "Callers' requests by call, by the level that answered, and by how they ended.", "op", "tier", "result")
 	descRequestDuration = desc("cache_request_duration_seconds", "Time of the requests that memory alone did not answer.", "op")
 	descDecodeFailures  = desc("decode_failures_total", "Stored values that could not be decoded; each was treated as a miss.")
-	descEncodeFailures  = desc("encode_failures_total", "Values that could not be encoded: loaded ones were kept in memory only, others refused.")
+	descEncodeFailures  = desc("encode_failures_total", "Values that could not be encoded, or were loaded and too long: loaded ones were kept in memory only, others refused.")
 	descLogDropped      = desc("log_lines_dropped_total", "Log lines dropped because the log was not read or could not be written.")
 	descEventsDropped   = desc("events_dropped_total", "Events dropped because the application's callbacks were slow.")
 

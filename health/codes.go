@@ -83,21 +83,22 @@ const (
 	CodeClusterUnreachable   = "cluster-unreachable"    // A node of the Cluster does not answer, or none does
 	CodeClusterUnresolved    = "cluster-unresolved"     // The names of the nodes cannot be resolved
 
-	CodeOutboxOverflowed  = "outbox-overflowed"  // The outbox was full: some keys will be deleted in Redis instead of written
-	CodeOutboxPending     = "outbox-pending"     // Acknowledged writes wait for a Redis master that accepts them
-	CodeLedgerOverflowed  = "ledger-overflowed"  // More writes were unconfirmed than there is room for
-	CodeReplicationBehind = "replication-behind" // Writes are not confirmed by every replica that could be promoted
-	CodeDatasetReset      = "dataset-reset"      // Redis came back without its data
-	CodeDatasetOlder      = "dataset-older"      // Redis came back with older data
-	CodeWriteRejected     = "write-rejected"     // Redis refuses a kept write
-	CodeValueUndecodable  = "value-undecodable"  // Redis holds values that cannot be decoded
-	CodeValueUnencodable  = "value-unencodable"  // Some values cannot be stored in Redis
-	CodeOriginFailing     = "origin-failing"     // Loaders fail for most keys
-	CodeOriginSlow        = "origin-slow"        // Loaders take longer than callers wait for them
-	CodeTombstonesMany    = "tombstones-many"    // Tombstones (traces of deletes) take much of the memory of Redis
-	CodeJournalDamaged    = "journal-damaged"    // Part of the journal of an earlier process could not be read
-	CodeJournalFailed     = "journal-failed"     // The journal cannot be written: kept writes are in memory only
-	CodeJournalFull       = "journal-full"       // The journal has no room: some writes are in memory only
+	CodeOutboxOverflowed    = "outbox-overflowed"       // The outbox was full: some keys will be deleted in Redis instead of written
+	CodeOutboxPending       = "outbox-pending"          // Acknowledged writes wait for a Redis master that accepts them
+	CodeLedgerOverflowed    = "ledger-overflowed"       // More writes were unconfirmed than there is room for
+	CodeReplicationBehind   = "replication-behind"      // Writes are not confirmed by every replica that could be promoted
+	CodeDatasetReset        = "dataset-reset"           // Redis came back without its data
+	CodeDatasetOlder        = "dataset-older"           // Redis came back with older data
+	CodeWriteRejected       = "write-rejected"          // Redis refuses a kept write
+	CodeValueUndecodable    = "value-undecodable"       // Redis holds values that cannot be decoded
+	CodeValueUnencodable    = "value-unencodable"       // Some values cannot be stored in Redis
+	CodeValueTooLongToStore = "value-too-long-to-store" // Some loaded values are too long to be stored
+	CodeOriginFailing       = "origin-failing"          // Loaders fail for most keys
+	CodeOriginSlow          = "origin-slow"             // Loaders take longer than callers wait for them
+	CodeTombstonesMany      = "tombstones-many"         // Tombstones (traces of deletes) take much of the memory of Redis
+	CodeJournalDamaged      = "journal-damaged"         // Part of the journal of an earlier process could not be read
+	CodeJournalFailed       = "journal-failed"          // The journal cannot be written: kept writes are in memory only
+	CodeJournalFull         = "journal-full"            // The journal has no room: some writes are in memory only
 
 	CodeRevocationsEvictable = "revocations-evictable" // Redis may evict the denylist
 	CodeRevocationsFirstUse  = "revocations-first-use" // The denylist in Redis was accepted without proof that it is complete

@@ -32,7 +32,7 @@ type Snapshot struct {
 	LoadsImpatient uint64 // loads that callers did not wait for: they had a stale value
 
 	DecodeFailures uint64 // stored values that did not decode: each a miss
-	EncodeFailures uint64 // values that did not encode: loaded ones stay here, others are refused
+	EncodeFailures uint64 // values that did not encode, or were loaded and are too long: loaded ones stay here, others are refused
 
 	RedisRequests  map[string]map[string]uint64 // by command, then outcome: ok, error
 	RedisErrors    map[string]uint64            // by kind: timeout, conn, readonly, …

@@ -155,6 +155,8 @@ func failed(err error) *apiError {
 		return errShuttingDown(err)
 	case errors.Is(err, evercache.ErrUnavailable):
 		return errUnavailable("Redis does not answer, and memory cannot answer in its place", err)
+	case errors.Is(err, evercache.ErrOriginPaused):
+		return errUnavailable("the origin of the class has failed, and is not asked again at once", err)
 	case errors.Is(err, evercache.ErrKey):
 		return errBadKey("the key cannot be used")
 	case errors.Is(err, evercache.ErrValue):

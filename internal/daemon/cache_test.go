@@ -196,6 +196,7 @@ func TestWhatTheLibrarySaysBecomesAnAnswer(t *testing.T) {
 	}{
 		{evercache.ErrNotFound, 404, "not_found", ""},
 		{fmt.Errorf("%w: dial: refused", evercache.ErrUnavailable), 503, "unavailable", "1"},
+		{fmt.Errorf("%w: loads of this class fail", evercache.ErrOriginPaused), 503, "unavailable", "1"},
 		{evercache.ErrClosed, 503, "shutting_down", "1"},
 		{evercache.ErrKey, 400, "bad_key", ""},
 		{evercache.ErrTTL, 400, "bad_ttl", ""},

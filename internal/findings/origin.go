@@ -13,6 +13,7 @@ type Origin struct {
 	FailingSince time.Time // loads fail for most keys since then; zero: they do not
 	Failed       Count     // loads
 	Slow         Count     // loads that callers with a stale value did not wait for
+	Ahead        bool      // Policy.RefreshAhead is set
 }
 
 // slowShown is for so long after a load was slow that it is reported.
@@ -46,10 +47,21 @@ func origins(all []Class, now time.Time) (fs []health.Finding) {
 			Code: health.CodeOriginSlow, Severity: health.SeverityWarning,
 			Title:  "Loaders take longer than callers wait for them",
 			Detail: slow + ". Callers got the stale value, and the loads went on",
-			Fix:    "Look at what the loaders of the class ask. If it needs that long in good times, raise Policy.LoadPatience or set Policy.RefreshAhead.",
+			Fix:    "Look at what the loaders of the class ask. If it needs that long in good times, " + remedy(all) + ".",
 		})
 	}
 	return fs
+}
+
+// remedy is what helps where loaders need long. A class that refreshes ahead has read
+// entries that had ended before.
+func remedy(all []Class) string {
+	for _, v := range all {
+		if v.Origin.Slow.N > 0 && !v.Origin.Ahead {
+			return "raise Policy.LoadPatience, or set Policy.RefreshAhead"
+		}
+	}
+	return "raise Policy.LoadPatience, or lower Policy.RefreshAhead, so that the refresh begins earlier (an entry that is seldom read has no refresh)"
 }
 
 // named lists the classes of which what says something.

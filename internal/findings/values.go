@@ -2,6 +2,7 @@ package findings
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evercache/evercache/health"
@@ -12,8 +13,11 @@ type Class struct {
 	Name   string
 	Unread Count // values that are in Redis and cannot be decoded
 	Again  Count // of them, those that others had written again
-	Lost   Count // values that cannot be stored in Redis
+	Lost   Count // values that cannot be encoded
 	Origin Origin
+
+	TooLong  Count // loaded values that are longer than Options.MaxValueBytes
+	TooLarge Count // loaded values that neither Redis nor memory can hold
 }
 
 // Count is how often something has happened, and when it did last.
@@ -47,7 +51,29 @@ func values(all []Class, now time.Time) (fs []health.Finding) {
 			Fix:    "Look for what the codec cannot encode (JSON: NaN, infinity, a value that contains itself, a string that is not UTF-8), or give the class another codec (WithCodec).",
 		})
 	}
-	return fs
+	return append(fs, tooLong(all, now)...)
+}
+
+// tooLong reports loaded values that are too long to be stored.
+func tooLong(all []Class, now time.Time) []health.Finding {
+	long := recent(all, now, func(v Class) Count { return v.TooLong })
+	large := recent(all, now, func(v Class) Count { return v.TooLarge })
+	var texts []string
+	if long != "" {
+		texts = append(texts, "Longer than Options.MaxValueBytes, so they stay in the memory of the process that loaded them: "+long)
+	}
+	if large != "" {
+		texts = append(texts, "Too large for the memory of their class, and nothing else can hold them, so each read loads them: "+large)
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return []health.Finding{{
+		Code: health.CodeValueTooLongToStore, Severity: health.SeverityWarning,
+		Title:  "Some loaded values are too long to be stored",
+		Detail: strings.Join(texts, ". "),
+		Fix:    "Load smaller values (a page of a list, not the whole), or raise Options.MaxValueBytes, and Options.MemoryBytes or the MaxBytes of the class.",
+	}}
 }
 
 const (

@@ -33,11 +33,20 @@ type Item struct {
 	KeepUntil                        int64
 	Written                          int64  // when the value was written or loaded
 	End                              End    // when its key ends in Redis
-	Size                             uint32 // what the value takes in memory, in bytes
+	Size                             uint32 // what the value takes in memory, in bytes; the highest bit: see Alone
 	Absent                           bool   // there is no value, and that is known
 	Replaced                         bool   // somebody else has written the key since, or Redis has lost it
 	Refresh                          uint16 // the share of its life after which it is due, in 65536ths; 0: never
 }
+
+// alone is a bit that no size has: an Item is as small as it can be.
+const alone = 1 << 31
+
+// KeepAlone says of an item that is not in a Store that Redis cannot hold its value.
+func (it *Item) KeepAlone() { it.Size |= alone }
+
+// Alone reports whether Redis cannot hold the value.
+func (it *Item) Alone() bool { return it.Size&alone != 0 }
 
 // Due reports whether an item is to be loaded again, since it will end soon.
 func (it *Item) Due(now int64) bool {
@@ -117,7 +126,7 @@ func (s *Store) retain(e otter.Entry[uint64, *Item]) time.Duration {
 	return max(time.Duration(e.Value.KeepUntil-s.clock.NowNano()), 1)
 }
 
-func weigh(_ uint64, it *Item) uint32 { return it.Size + uint32(len(it.key.Key)) + overhead }
+func weigh(_ uint64, it *Item) uint32 { return it.Size&^alone + uint32(len(it.key.Key)) + overhead }
 
 func (s *Store) left(e otter.DeletionEvent[uint64, *Item], ev *Evictions) {
 	if s.bound.Entries > 0 {
@@ -157,6 +166,11 @@ func (s *Store) Set(k Key, it *Item) {
 		s.bytes.Add(int64(weigh(0, it)))
 	}
 	s.cache.Set(s.hash(k), it)
+}
+
+// Fits reports whether an item is not too large to be kept under k.
+func (s *Store) Fits(k Key, it *Item) bool {
+	return s.bound.Bytes == 0 || int64(it.Size&^alone)+int64(len(k.Key))+overhead <= s.bound.Bytes
 }
 
 // Delete forgets k.
