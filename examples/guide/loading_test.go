@@ -68,3 +68,38 @@ func Example_theLoaderDecides() {
 	fmt.Println(token.Text, err)
 	// Output: secret <nil>
 }
+
+// one stands for a request that may fail for one key.
+func one(ctx context.Context, key string) (Product, error) {
+	if key == "13" {
+		return Product{}, errors.New("this row is broken")
+	}
+	return db.Product(ctx, key)
+}
+
+func load(ctx context.Context, keys []string) (map[string]Product, error) {
+	values, failed := map[string]Product{}, evercache.KeyErrors{}
+	for _, key := range keys {
+		p, err := one(ctx, key)
+		if err != nil {
+			failed[key] = err
+			continue
+		}
+		values[key] = p
+	}
+	return values, failed.OrNil()
+}
+
+func Example_oneBrokenRow() {
+	ctx := context.Background()
+	client := open()
+	defer client.Close()
+
+	rows, err := evercache.NewCache[Product](client, "rows", evercache.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	got, err := rows.GetMany(ctx, []string{"13", "42"}, load)
+	fmt.Println(len(got), got["42"].Name, err)
+	// Output: 1 lamp evercache: load: this row is broken
+}

@@ -152,7 +152,7 @@ func Example_price() {
 		TTL:            time.Minute,
 		Stale:          10 * time.Minute,     // only when the database fails too
 		OutageReads:    evercache.ServeFresh, // in an outage ask the database before a stale price is served
-		OutageLoadRate: 50,                   // what the database can stand, per process and second
+		OutageLoadRate: 50,                   // what the database can stand, per process and second; 50 may come at once
 		Recovery:       evercache.Invalidate,
 	})
 	if err != nil {
@@ -182,7 +182,7 @@ func Example_permission() {
 	}
 
 	r, err := rights.Get(ctx, user, db.Rights)
-	if evercache.IsUnavailable(err) {
+	if evercache.IsUnavailable(err) { // not where the loader has failed, or is paused after failures
 		r, err = db.Rights(ctx, user) // Redis is away: ask the source itself, or refuse
 	}
 	if err != nil {
