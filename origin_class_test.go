@@ -304,3 +304,25 @@ func TestWhatARefreshBroughtIsCoherentWhereMemoryIsAll(t *testing.T) {
 		}
 	})
 }
+
+// A key that has failed holds up none of the others of its call.
+func TestACallForManyKeysTriesForTheBestOfThem(t *testing.T) {
+	faked(t, func(t *testing.T, client *Client) {
+		c := cacheOf[string](t, client, "c", Policy{TTL: time.Minute})
+		for i := range 8 {
+			_, _ = c.Get(t.Context(), fmt.Sprint(i), failing)
+		}
+		time.Sleep(100 * time.Millisecond)
+		_, _ = c.Get(t.Context(), "0", failing) // those that have failed rest for 150 ms and more
+		time.Sleep(50 * time.Millisecond)
+		got, err := c.GetMany(t.Context(), []string{"1", "new"}, func(_ context.Context, keys []string) (map[string]string, error) {
+			if len(keys) != 1 || keys[0] != "new" {
+				t.Errorf("asked for %v", keys)
+			}
+			return map[string]string{"new": "v"}, nil
+		})
+		if got["new"] != "v" || !errors.Is(err, ErrOriginPaused) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
