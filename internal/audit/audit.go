@@ -70,9 +70,6 @@ func hashOf(line []byte) string {
 	return half(sum[:])
 }
 
-// Count is n for Event.Count.
-func Count(n int64) *int64 { return &n }
-
 // Bounds of what waits, and of one event's texts.
 const (
 	mostWaiting = 4096

@@ -38,7 +38,7 @@ func written(t *testing.T, path string, n int) {
 	t.Helper()
 	l := open(t, path)
 	for i := range n {
-		l.Add(Event{Event: PrefixDeleted, Outcome: "ok", Class: "c", Count: Count(int64(i))})
+		l.Add(Event{Event: PrefixDeleted, Outcome: "ok", Class: "c", Count: new(int64(i))})
 	}
 	if lost := l.Close(t.Context()); lost != 0 {
 		t.Fatalf("%d events are lost", lost)
@@ -290,7 +290,7 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	l.Add(Event{Event: Started, Outcome: "ok"})
-	l.Add(Event{Event: Lost, Outcome: "ok", Count: Count(3)})
+	l.Add(Event{Event: Lost, Outcome: "ok", Count: new(int64(3))})
 	l.Close(context.Background())
 	log, err := os.ReadFile(path)
 	if err != nil {

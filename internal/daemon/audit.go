@@ -43,7 +43,7 @@ func (a *api) auditRefusal(q *request, fault *apiError, others int) {
 		return
 	}
 	e := event(q, audit.Refused, fault)
-	e.Detail, e.Count = q.Method+" "+q.routeName(), audit.Count(int64(others)+1)
+	e.Detail, e.Count = q.Method+" "+q.routeName(), new(int64(others)+1)
 	a.audit.Add(e)
 }
 
@@ -59,7 +59,7 @@ func (a *api) auditPrefix(q *request, class, prefix string, n int, r evercache.R
 	if fault == nil {
 		e.Durability = r.Durability.String()
 		if n >= 0 {
-			e.Count = audit.Count(int64(n))
+			e.Count = new(int64(n))
 		}
 	}
 	a.audit.Add(e)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -136,13 +137,13 @@ func TestARefreshThatOutlivesItsEntryIsTheOnlyLoad(t *testing.T) {
 	if n := most.Load(); n > 1 {
 		t.Errorf("%d loads of one key ran at a time", n)
 	}
-	unseen := ""
+	var unseen strings.Builder
 	for n := int64(1); n < loads.Load(); n++ { // the last may be under way
 		if _, ok := seen.Load(int(n)); !ok {
-			unseen += fmt.Sprint(" ", n)
+			unseen.WriteString(fmt.Sprint(" ", n))
 		}
 	}
-	if unseen != "" {
-		t.Errorf("nobody has got the result of the loads%s, of %d", unseen, loads.Load())
+	if unseen.String() != "" {
+		t.Errorf("nobody has got the result of the loads%s, of %d", unseen.String(), loads.Load())
 	}
 }

@@ -23,7 +23,7 @@ type table struct {
 
 func (o *table) load(context.Context, string) ([]byte, error) {
 	o.asked.Add(1)
-	row := []byte(fmt.Sprintf("v%03d", o.version.Load()))
+	row := fmt.Appendf(nil, "v%03d", o.version.Load())
 	return append(row, bytes.Repeat([]byte("."), o.size)...), nil
 }
 
