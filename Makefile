@@ -1,4 +1,4 @@
-# The two commands of the README are `go run ./cmd/evercache serve` and `make test`.
+# The commands of the README are `go run ./cmd/evercache dev --serve`, `go run ./cmd/evercache serve` and `make test`.
 
 TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.

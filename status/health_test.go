@@ -74,6 +74,7 @@ func afterFailover() fake {
 		},
 		Failovers: []health.Failover{{
 			At: since, From: "10.0.0.11:6379", To: "10.0.0.12:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
+			SDown: since.Add(-350 * time.Millisecond), ODown: since.Add(-270 * time.Millisecond), Promoted: since.Add(-40 * time.Millisecond),
 		}},
 	}
 	return f
@@ -109,6 +110,7 @@ func inACluster() fake {
 		},
 		Failovers: []health.Failover{{
 			At: since, Shard: 1, From: "10.0.0.4:6379", To: "10.0.0.1:6379", Cause: "failure", Epoch: 7, Blackout: 1461 * time.Millisecond, Replayed: 96,
+			SDown: since.Add(-350 * time.Millisecond), ODown: since.Add(-270 * time.Millisecond), Promoted: since.Add(-40 * time.Millisecond),
 		}},
 		Unreachable: []health.ClusterNode{{Addr: "10.0.0.2:6379", Err: errors.New("dial: connection refused")}},
 	}

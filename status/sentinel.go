@@ -76,10 +76,24 @@ type failover struct {
 	BlackoutMs int64     `json:"blackoutMs"`
 	Replayed   uint64    `json:"replayed"`
 	Shard      uint32    `json:"shard,omitzero"` // in a Cluster
+
+	// The steps, as they were seen from here; null: not seen.
+	SDown     *time.Time `json:"sdown"`
+	ODown     *time.Time `json:"odown"`
+	Promoted  *time.Time `json:"promoted"`
+	Confirmed *time.Time `json:"confirmed"`
 }
 
 func newFailover(f health.Failover) failover {
-	return failover{At: f.At.UTC(), From: f.From, To: f.To, Cause: f.Cause, Epoch: f.Epoch, BlackoutMs: f.Blackout.Milliseconds(), Replayed: f.Replayed, Shard: f.Shard}
+	return failover{
+		At: f.At.UTC(), From: f.From, To: f.To, Cause: f.Cause, Epoch: f.Epoch, BlackoutMs: f.Blackout.Milliseconds(), Replayed: f.Replayed, Shard: f.Shard,
+		SDown: step(f.SDown), ODown: step(f.ODown), Promoted: step(f.Promoted), Confirmed: step(f.Confirmed),
+	}
+}
+
+// step is null where it was not seen.
+func step(at time.Time) *time.Time {
+	return unless(at.IsZero(), at.UTC())
 }
 
 // newSentinel is null outside Sentinel mode.

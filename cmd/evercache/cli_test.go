@@ -79,6 +79,8 @@ func TestBashCompletes(t *testing.T) {
 		"revoke --t":        "--timeout",
 		"help ver":          "version",
 		"audit v":           "verify",
+		"dev re":            "restart-empty",
+		"history --w":       "--watch",
 		"completion b":      "bash",
 		"nothing ":          "",
 		"healthcheck --str": "--strict",

@@ -57,7 +57,10 @@ type command struct {
 
 // commands lists them in the order of the help text.
 func commands() []command {
-	return []command{serveCommand(), doctorCommand(), healthcheckCommand(), revokeCommand(), auditCommand(), completionCommand(), versionCommand()}
+	return []command{
+		serveCommand(), devCommand(), statusCommand(), historyCommand(), doctorCommand(), healthcheckCommand(),
+		revokeCommand(), auditCommand(), completionCommand(), versionCommand(),
+	}
 }
 
 // run finds the command and runs it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -21,7 +22,13 @@ import (
 // each would sleep for a second at its end.
 var quickEnd = cmp.Or(os.Getenv("GORACE"), "atexit_sleep_ms=20")
 
+// mostAtOnce is how many tests run at once, unless -parallel says otherwise: they mostly wait.
+const mostAtOnce = "4"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", mostAtOnce); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"evercache": main})
 }
 

@@ -69,3 +69,14 @@ func dump(log *slog.Logger) {
 	log.LogAttrs(context.Background(), slog.LevelWarn, "SIGQUIT: stacks of all goroutines",
 		slog.String("event", "signal.stacks"), slog.String("stacks", string(b)))
 }
+
+// untilSignal returns a context that ends with the first signal that asks for the end. A reader of our output
+// that goes away does not end us: there may be something to clean up.
+func untilSignal() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it to stay ignored
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(context.Background(), signals...)
+}

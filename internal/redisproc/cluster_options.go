@@ -45,6 +45,8 @@ type ClusterOptions struct {
 	// Env is added to the environment of the i-th node.
 	Env func(i int) []string
 
+	Place Placement // of the nodes; nil: anywhere
+
 	StartTimeout time.Duration // 60 s for the whole cluster
 }
 
@@ -106,6 +108,7 @@ func (o ClusterOptions) node(i int) Options {
 	} else {
 		c.line("rdb-del-sync-files", "yes") // else a killed replica comes back with its first sync
 	}
+	place := o.Place.at(Server, i)
 	var env []string
 	if o.Env != nil {
 		env = o.Env(i)
@@ -113,7 +116,7 @@ func (o ClusterOptions) node(i int) Options {
 	return Options{
 		Password: o.Password, Users: o.Users, TLS: o.TLS, RequireClientCert: o.RequireClientCert,
 		Config: slices.Concat(strings.Split(strings.TrimSuffix(c.text.String(), "\n"), "\n"), o.Config),
-		Env:    env, reserve: reserveNodePort,
+		Env:    env, Place: place, reserve: place.reserveNode,
 	}
 }
 

@@ -35,6 +35,8 @@ type Options struct {
 	// Env is added to the environment of the process.
 	Env []string
 
+	Place
+
 	// StartTimeout bounds the wait for a process to answer (default 15 s). It counts the time for
 	// loading data too.
 	StartTimeout time.Duration
@@ -56,7 +58,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.MasterPassword = cmp.Or(o.MasterPassword, o.Password)
 	if o.reserve == nil {
-		o.reserve = reservePort
+		o.reserve = o.Place.reserve
 	}
 	return o
 }

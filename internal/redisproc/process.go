@@ -44,6 +44,9 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		}
 	}
 	if err != nil {
+		if errors.Is(err, ErrPort) {
+			err = fmt.Errorf("start %s: %w", o.Kind, err)
+		}
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -54,7 +57,7 @@ func prepare(o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", o.Kind.String()+"-")
+	dir, err := o.directory(o.Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +108,8 @@ func (p *Process) Addr() string { return p.port.Addr() }
 // Port is the port of Addr.
 func (p *Process) Port() int { return p.port.Number() }
 
-// Dir is the directory that holds the configuration file, the log and the data. Close removes it.
+// Dir is the directory that holds the configuration file, the log and the data. Close removes it,
+// unless the options chose it.
 func (p *Process) Dir() string { return p.dir }
 
 // TLS is the certificates the process was started with, or nil.
@@ -119,6 +123,13 @@ func (p *Process) Pid() int {
 		return 0
 	}
 	return p.run.pid
+}
+
+// Paused says whether there is a process, and Pause has stopped it.
+func (p *Process) Paused() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runningLocked() && p.paused
 }
 
 // Running says whether there is a process, paused or not.
@@ -151,6 +162,9 @@ func (p *Process) Close() error {
 	err := p.Kill()
 	if p.port != nil {
 		err = errors.Join(err, p.port.Release())
+	}
+	if p.options.Dir != "" {
+		return err
 	}
 	return errors.Join(err, os.RemoveAll(p.dir))
 }

@@ -344,3 +344,46 @@ func TestSentinelKeepsOrForgetsWhatItLearned(t *testing.T) {
 		t.Errorf("the emptied sentinel still knows %v", got)
 	}
 }
+
+func TestAProcessLivesWhereItsPlaceSays(t *testing.T) {
+	port, err := reservePort()
+	must(t, err)
+	must(t, port.Release())
+	var pids []int
+	place := Place{Dir: filepath.Join(t.TempDir(), "redis-1"), Port: port.Number(), Spawned: func(pid int) { pids = append(pids, pid) }}
+	p := start(t, Options{Place: place})
+	if p.Port() != port.Number() || p.Dir() != place.Dir {
+		t.Errorf("it is at port %d in %s, want port %d in %s", p.Port(), p.Dir(), place.Port, place.Dir)
+	}
+	must(t, p.Kill())
+	must(t, p.Start(t.Context()))
+	if len(pids) != 2 || pids[0] == pids[1] || pids[1] != p.Pid() {
+		t.Errorf("told of the processes %v, the last one is %d", pids, p.Pid())
+	}
+
+	if _, err := Start(t.Context(), Options{Place: Place{Port: place.Port}}); !errors.Is(err, ErrPort) || !strings.Contains(err.Error(), itoa(place.Port)) {
+		t.Errorf("a second process on its port: %v", err)
+	}
+	if _, err := Start(t.Context(), Options{Place: Place{Dir: place.Dir}}); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a second process in its directory: %v", err)
+	}
+	must(t, p.Close())
+	if _, err := os.Stat(p.logPath()); err != nil {
+		t.Errorf("Close has removed what is not its own: %v", err)
+	}
+}
+
+func TestAPausedProcessIsKnownAsSuch(t *testing.T) {
+	p := start(t, Options{})
+	if p.Paused() {
+		t.Error("paused at the start")
+	}
+	must(t, p.Pause())
+	if !p.Paused() {
+		t.Error("not paused after Pause")
+	}
+	must(t, p.Kill())
+	if p.Paused() {
+		t.Error("paused although there is no process")
+	}
+}

@@ -37,11 +37,11 @@ func StartSet(ctx context.Context, o SetOptions) (*Set, error) {
 // nobody to talk to, and a sentinel that finds a replica out of sync, look again only after a second.
 func (s *Set) start(ctx context.Context) error {
 	var err error
-	if s.nodes, err = startAll(ctx, 1, s.options.node("")); err != nil {
+	if s.nodes, err = startAll(ctx, 1, func(int) Options { return s.options.node(0, "") }); err != nil {
 		return err
 	}
 	master := s.nodes[0].Addr()
-	replicas, err := startAll(ctx, s.options.Replicas, s.options.node(master))
+	replicas, err := startAll(ctx, s.options.Replicas, func(i int) Options { return s.options.node(i+1, master) })
 	s.nodes = append(s.nodes, replicas...)
 	if err != nil {
 		return err
@@ -53,7 +53,8 @@ func (s *Set) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.sentinels, err = startAll(ctx, s.options.Sentinels, s.options.sentinel(host, port)); err != nil {
+	sentinel := func(i int) Options { return s.options.sentinel(i, host, port) }
+	if s.sentinels, err = startAll(ctx, s.options.Sentinels, sentinel); err != nil {
 		return err
 	}
 	return s.settle(ctx)
@@ -75,11 +76,11 @@ func (s *Set) settle(ctx context.Context) error {
 }
 
 // startAll starts n processes at once. What was started is returned also with an error.
-func startAll(ctx context.Context, n int, o Options) ([]*Process, error) {
+func startAll(ctx context.Context, n int, options func(i int) Options) ([]*Process, error) {
 	processes, errs := make([]*Process, n), make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { processes[i], errs[i] = Start(ctx, o) })
+		wg.Go(func() { processes[i], errs[i] = Start(ctx, options(i)) })
 	}
 	wg.Wait()
 	started := slices.DeleteFunc(processes, func(p *Process) bool { return p == nil })

@@ -36,6 +36,8 @@ type SetOptions struct {
 	Config         []string // further lines for the nodes
 	SentinelConfig []string // further lines for the sentinels
 
+	Place Placement // of the nodes and of the sentinels; nil: anywhere
+
 	StartTimeout time.Duration // 60 s for the whole set
 }
 
@@ -70,8 +72,8 @@ func (o SetOptions) validate() error {
 	return errors.Join(errs...)
 }
 
-// node is the options of a node that follows masterAddr, or of the first master.
-func (o SetOptions) node(masterAddr string) Options {
+// node is the options of the i-th node. It follows masterAddr, or is the first master.
+func (o SetOptions) node(i int, masterAddr string) Options {
 	config := []string{"rdb-del-sync-files yes"} // else a killed replica comes back with its first sync
 	if o.Persistence {
 		config = []string{"appendonly yes", "appendfsync everysec"}
@@ -79,12 +81,12 @@ func (o SetOptions) node(masterAddr string) Options {
 	return Options{
 		Password: o.Password, Users: o.Users, ReplicaOf: masterAddr,
 		TLS: o.TLS, RequireClientCert: o.RequireClientCert,
-		Config: slices.Concat(config, o.Config),
+		Config: slices.Concat(config, o.Config), Place: o.Place.at(Server, i),
 	}
 }
 
-// sentinel is the options of a sentinel that watches the master at host:port.
-func (o SetOptions) sentinel(host, port string) Options {
+// sentinel is the options of the i-th sentinel. It watches the master at host:port.
+func (o SetOptions) sentinel(i int, host, port string) Options {
 	var c conf
 	c.line("sentinel", "monitor", o.MasterName, host, port, fmt.Sprint(o.Quorum))
 	c.line("sentinel", "down-after-milliseconds", o.MasterName, fmt.Sprint(o.DownAfter.Milliseconds()))
@@ -96,7 +98,7 @@ func (o SetOptions) sentinel(host, port string) Options {
 	return Options{
 		Kind: Sentinel, Password: o.SentinelPassword,
 		TLS: o.TLS, RequireClientCert: o.RequireClientCert,
-		Config: slices.Concat(config, o.SentinelConfig),
+		Config: slices.Concat(config, o.SentinelConfig), Place: o.Place.at(Sentinel, i),
 		hidden: o.Password,
 	}
 }

@@ -75,6 +75,9 @@ func (p *Process) launch() (*run, error) {
 		return nil, err
 	}
 	p.run, p.paused = r, false
+	if p.options.Spawned != nil {
+		p.options.Spawned(r.pid)
+	}
 	return r, nil
 }
 

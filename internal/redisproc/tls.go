@@ -31,8 +31,11 @@ type TLS struct {
 }
 
 // NewTLS writes the files to dir, which must exist.
-func NewTLS(dir string) (*TLS, error) {
-	ca, err := newAuthority()
+func NewTLS(dir string) (*TLS, error) { return NewTLSFor(dir, certLife) }
+
+// NewTLSFor is NewTLS with certificates that are valid for so long.
+func NewTLSFor(dir string, life time.Duration) (*TLS, error) {
+	ca, err := newAuthority(life)
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate authority: %w", err)
 	}
@@ -66,14 +69,15 @@ func (t *TLS) ClientConfig() *tls.Config {
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	life time.Duration // of what it signs
 }
 
-func newAuthority() (*authority, error) {
+func newAuthority(life time.Duration) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	t := template(1, "evercache test CA")
+	t := template(1, "evercache test CA", life)
 	t.IsCA, t.BasicConstraintsValid = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
@@ -81,7 +85,7 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &authority{cert, key}, err
+	return &authority{cert, key, life}, err
 }
 
 // issue makes a key and a certificate for name and writes both.
@@ -90,7 +94,7 @@ func (a *authority) issue(certFile, keyFile, name string, usage []x509.ExtKeyUsa
 	if err != nil {
 		return err
 	}
-	t := template(time.Now().UnixNano(), name)
+	t := template(time.Now().UnixNano(), name, a.life)
 	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, usage
 	t.DNSNames = []string{"localhost"}
 	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
@@ -108,13 +112,13 @@ func (a *authority) issue(certFile, keyFile, name string, usage []x509.ExtKeyUsa
 	return writePEM(keyFile, "PRIVATE KEY", der)
 }
 
-func template(serial int64, name string) *x509.Certificate {
+func template(serial int64, name string, life time.Duration) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
 		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    now.Add(-time.Hour), // clocks of virtual machines step
-		NotAfter:     now.Add(certLife),
+		NotAfter:     now.Add(life),
 	}
 }
 

@@ -1,6 +1,9 @@
 package sentinel
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // adopt makes n the master. What was known of the old one is kept as far as the
 // next decision needs it; everything else begins anew.
@@ -35,8 +38,17 @@ func (m *Machine) changeRecord(n *node, how evidence, epoch int64) Record {
 	return Record{
 		Cause: m.cause(n, how), From: m.cur.addr, To: n.addr, Epoch: max(epoch, 0),
 		Opened: m.ep.burst, SDown: m.ep.sdown, ODown: m.ep.odown,
-		Promoted: n.masterSince, Adopted: m.now, Fenced: m.ep.fencedFor(m.now) - m.ep.heldThen,
+		Promoted: m.promotedAt(n), Adopted: m.now, Fenced: m.ep.fencedFor(m.now) - m.ep.heldThen,
 	}
+}
+
+// promotedAt is when n was seen to be a master; zero where that was before the master that we leave: it was a
+// replica since, for too short a time to be seen as one.
+func (m *Machine) promotedAt(n *node) time.Time {
+	if n.masterSince.Before(m.cur.adopted) {
+		return time.Time{}
+	}
+	return n.masterSince
 }
 
 // cause: Sentinel fails a master over only when its quorum holds it down, unless

@@ -56,6 +56,9 @@ func (p *Port) Release() error {
 	return nil
 }
 
+// Claim is Reserve for a port of the caller's choice.
+func Claim(number int) (*Port, error) { return claim(number) }
+
 // claim takes the lock first and looks second: the other way round two claimants could both find
 // the port free.
 func claim(number int) (*Port, error) {

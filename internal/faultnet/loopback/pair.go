@@ -41,6 +41,9 @@ func pairSpan(distance int, ephemeral func() (low, high int)) (from, to int) {
 	return from, to - distance
 }
 
+// ClaimPair is ReservePair for a first port of the caller's choice.
+func ClaimPair(number, distance int) (*Pair, error) { return claimPair(number, distance) }
+
 func claimPair(number, distance int) (*Pair, error) {
 	first, err := claim(number)
 	if err != nil {
