@@ -9,8 +9,12 @@ import (
 )
 
 // scriptOlder only reads. KEYS key, lives (the others are luaNow's); ARGV from, how
-// much older at most, our own ends. Returns 1 if what is there was certainly written
-// before from, by another process, and by no more than that.
+// much older at most, the ends that our write was sent with. Returns 1 if what is there was
+// certainly written before from, and by no more than that.
+//
+// What has one of those ends is our write. The end of an earlier write of ours proves
+// nothing: another process may have written in the same millisecond, and an earlier write of
+// ours may have been executed late as well.
 //
 // A life that nobody noted, or a key without an end leave it open: 0. An end that a
 // Touch gave is as good as one of a write: what had it was there before ours.
@@ -43,7 +47,7 @@ func (n *Node) Older(ctx context.Context, rs []Replay, by, limit time.Duration) 
 		steps[i] = step{
 			script: scriptOlder,
 			keys:   []string{r.Key, r.Tomb, r.Marks, r.Lives},
-			args:   []string{decimal(r.from()), decimal(by.Milliseconds()), r.known()},
+			args:   []string{decimal(r.from()), decimal(by.Milliseconds()), ranges(r.Sent)},
 			plain:  func(n *Node) rueidis.Completed { return n.b().Ping().Build() },
 		}
 		if r.Anchored {

@@ -11,14 +11,16 @@ func TestOlderTellsOnlyWhatIsCertain(t *testing.T) {
 	const by = 30 * time.Second
 	for name, tt := range map[string]struct {
 		scene
-		own  bool // its end is one of ours
+		sent bool // our write was sent with its end
+		own  bool // an earlier write of ours had it
 		want bool
 	}{
 		"older":                      {scene: scene{value: "v", written: lo - 1}, want: true},
 		"in our own time":            {scene: scene{value: "v", written: lo}},
 		"newer":                      {scene: scene{value: "v", written: 0}},
 		"long before":                {scene: scene{value: "v", written: lo - by.Milliseconds() - 1}},
-		"our own":                    {scene: scene{value: "v", written: lo - 1}, own: true},
+		"our own":                    {scene: scene{value: "v", written: lo - 1}, sent: true},
+		"as old as an earlier own":   {scene: scene{value: "v", written: lo - 1}, own: true, want: true},
 		"nothing":                    {},
 		"without an end":             {scene: scene{value: "v", endless: true}},
 		"no lives":                   {scene: scene{value: "v", written: lo - 1, lives: "none"}},
@@ -31,9 +33,12 @@ func TestOlderTellsOnlyWhatIsCertain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := b.fresh(t).noted()
 			r := Replay{Key: b.key, Cond: b.cond()}
+			e := b.now + tt.written + hour
 			if tt.own {
-				e := b.now + tt.written + hour
 				r.Own = []Range{{From: e, To: e}}
+			}
+			if tt.sent {
+				r.Sent = []Range{{From: e, To: e}}
 			}
 			tt.prepare(b, r)
 			older, err := b.n.Older(t.Context(), []Replay{r}, by, long)
