@@ -58,6 +58,7 @@ type Cache[V any] struct {
 	faults   []error  // of its options; NewCache refuses them
 	unread   unread   // values that do not decode
 	unstored happened // values that do not encode
+	wrong    happened // entries that Inspect has found to be wrong
 	tooLong  happened // loaded ones that Redis must not hold
 	tooLarge happened // loaded ones that nothing can hold
 }

@@ -43,6 +43,8 @@ type Client struct {
 	durations      [opCount]counter.Histogram
 	loads          loadStats
 	decodeFailures atomic.Uint64
+	inspected      atomic.Uint64
+	inspectedWrong atomic.Uint64
 	encodeFailures atomic.Uint64
 
 	mu        sync.Mutex       // guards what follows

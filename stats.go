@@ -136,6 +136,8 @@ func (c *Client) Stats() stats.Snapshot {
 		LoadsRefreshed:  c.loads.refreshed.Load(),
 		LoadsImpatient:  c.loads.impatient.Load(),
 		DecodeFailures:  c.decodeFailures.Load(),
+		Inspected:       c.inspected.Load(),
+		InspectedWrong:  c.inspectedWrong.Load(),
 		EncodeFailures:  c.encodeFailures.Load(),
 		LogDropped:      c.logs.Dropped(),
 	}

@@ -152,7 +152,7 @@ func (s *keySet) add(key string) {
 func (c *Cache[V]) known() findings.Class {
 	return findings.Class{
 		Name: c.class, Unread: c.unread.count(), Again: c.unread.again.count(), Lost: c.unstored.count(),
-		TooLong: c.tooLong.count(), TooLarge: c.tooLarge.count(),
+		Wrong: c.wrong.count(), TooLong: c.tooLong.count(), TooLarge: c.tooLarge.count(),
 		Origin: c.guard.known(time.Now(), c.client.store.Clock.Now(), c.policy.RefreshAhead != 0),
 	}
 }

@@ -38,6 +38,8 @@ type Server struct {
 
 	LogLevel  slog.Level
 	LogFormat string // auto, json or text
+	// InspectEvery is how often entries of each class are compared with Redis; 0: never.
+	InspectEvery time.Duration
 	// AdminListen is the loopback address of the admin listener; "": there is none.
 	AdminListen string
 	// AuditLog is the file of the audit log; "": there is none.

@@ -114,7 +114,7 @@ func TestStandaloneByDefault(t *testing.T) {
 			MemoryBytes: 32 << 20, MaxValueBytes: 1 << 20, OutboxBytes: 8 << 20, RingBytes: 16 << 20, RingAge: time.Minute,
 		},
 		Server: Server{
-			Listen: "127.0.0.1:3000", LogLevel: slog.LevelInfo, LogFormat: "auto",
+			Listen: "127.0.0.1:3000", LogLevel: slog.LevelInfo, LogFormat: "auto", InspectEvery: 10 * time.Second,
 			MaxBodyBytes: 1 << 20, BodyMemory: 16 << 20, MaxTTL: 720 * time.Hour, MaxClasses: 100,
 			DrainTimeout: 10 * time.Second, Revocations: "auto",
 			RevocationsMaxLag: 15 * time.Second, RevocationsMaxLife: 744 * time.Hour, RevocationsOnUnknown: "deny",

@@ -188,7 +188,7 @@ func TestServer(t *testing.T) {
 		"EVERCACHE_REVOCATIONS_MAX_ENTRIES=5000").Server
 	want := Server{
 		Listen: "[::]:8080", Tokens: Tokens{All: Token{Values: []evercache.Secret{"0123456789abcdef"}}}, Hosts: []string{"10.0.0.7", "::7", "cache.example"},
-		LogLevel: slog.LevelWarn, LogFormat: "json", MaxBodyBytes: 64 << 10, BodyMemory: 8 << 20, MaxTTL: 24 * time.Hour, MaxClasses: 100,
+		LogLevel: slog.LevelWarn, LogFormat: "json", InspectEvery: 10 * time.Second, MaxBodyBytes: 64 << 10, BodyMemory: 8 << 20, MaxTTL: 24 * time.Hour, MaxClasses: 100,
 		DrainTimeout: 25 * time.Second, ShutdownDelay: 7 * time.Second, Revocations: "off",
 		RevocationsMaxLag: time.Minute, RevocationsMaxLife: 24 * time.Hour, RevocationsOnUnknown: "allow", RevocationsMaxEntries: 5000,
 	}

@@ -61,6 +61,11 @@ var serverSettings = []setting{
 		parse:   to(func(d *draft) *string { return &d.server.LogFormat }, choice("auto", "json", "text")),
 	},
 	{
+		name: "EVERCACHE_INSPECT_EVERY", group: "Server", def: "10s", example: "0",
+		meaning: "How often 16 entries of each class are compared with Redis ([inspect](guide/inspect.md)); 0: never; to 24h.",
+		parse:   to(func(d *draft) *time.Duration { return &d.server.InspectEvery }, duration(0, 24*time.Hour)),
+	},
+	{
 		name: "EVERCACHE_ADMIN_LISTEN", group: "Server", unset: "no admin listener", example: "127.0.0.1:3001",
 		meaning: "Where profiles, the level of the log and the flight recorder are ([operations](operations.md#looking-into-a-running-process)). Loopback only; there is no token.",
 		parse:   to(func(d *draft) *string { return &d.server.AdminListen }, loopbackListen),

@@ -96,6 +96,8 @@ func (e emitter) loads(s stats.Snapshot) {
 	e.counter(descLoadPaused, float64(s.LoadsPaused))
 	e.counter(descLoadRefreshed, float64(s.LoadsRefreshed))
 	e.counter(descLoadImpatient, float64(s.LoadsImpatient))
+	e.counter(descInspected, float64(s.Inspected))
+	e.counter(descInspectedWrong, float64(s.InspectedWrong))
 }
 
 func (e emitter) redis(h health.Report, s stats.Snapshot) {

@@ -33,6 +33,8 @@ var (
 	descLoadShed       = desc("load_shed_total", "Loads refused by the class's rate while Redis was away.")
 	descLoadPaused     = desc("load_paused_total", "Loads not run since those before had failed.")
 	descLoadRefreshed  = desc("load_refreshed_total", "Loads that ran ahead of their entries' ends.")
+	descInspected      = desc("inspected_total", "Coherent entries of memory that were compared with what Redis holds.")
+	descInspectedWrong = desc("inspected_wrong_total", "Of them, those that memory still called coherent more than a second after Redis held something else.")
 	descLoadImpatient  = desc("load_impatient_total", "Loads that callers did not wait for: they had a stale value.")
 
 	descRedisRequests = desc("redis_requests_total", "Commands sent to Redis, by command and outcome.", "command", "outcome")

@@ -83,6 +83,7 @@ const (
 	CodeClusterUnreachable   = "cluster-unreachable"    // A node of the Cluster does not answer, or none does
 	CodeClusterUnresolved    = "cluster-unresolved"     // The names of the nodes cannot be resolved
 
+	CodeMemoryWrong         = "memory-wrong"            // Memory has called values coherent that Redis does not hold
 	CodeOutboxOverflowed    = "outbox-overflowed"       // The outbox was full: some keys will be deleted in Redis instead of written
 	CodeOutboxPending       = "outbox-pending"          // Acknowledged writes wait for a Redis master that accepts them
 	CodeLedgerOverflowed    = "ledger-overflowed"       // More writes were unconfirmed than there is room for

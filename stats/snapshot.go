@@ -31,6 +31,9 @@ type Snapshot struct {
 	LoadsRefreshed uint64 // of all, those that ran ahead of their entries' ends
 	LoadsImpatient uint64 // loads that callers did not wait for: they had a stale value
 
+	Inspected      uint64 // coherent entries of memory that were compared with Redis (Cache.Inspect)
+	InspectedWrong uint64 // of them, those that were wrong
+
 	DecodeFailures uint64 // stored values that did not decode: each a miss
 	EncodeFailures uint64 // values that did not encode, or were loaded and are too long: loaded ones stay here, others are refused
 

@@ -41,20 +41,25 @@ func tokenOf(cfg config.Config) evercache.Secret {
 // where is its address for people.
 func (d runningDaemon) where() string { return d.url.Scheme + "://" + d.url.Host }
 
-// health is the body of its /health.
-func (d runningDaemon) health(ctx context.Context) ([]byte, error) {
+// send asks it, and shows the token.
+func (d runningDaemon) send(req *http.Request) (*http.Response, error) {
 	client := &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, // and no proxy
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if d.token != "" {
+		req.Header.Set("Authorization", "Bearer "+d.token.Reveal())
+	}
+	return client.Do(req)
+}
+
+// health is the body of its /health.
+func (d runningDaemon) health(ctx context.Context) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	if d.token != "" {
-		req.Header.Set("Authorization", "Bearer "+d.token.Reveal())
-	}
-	resp, err := client.Do(req)
+	resp, err := d.send(req)
 	if err != nil {
 		return nil, err
 	}

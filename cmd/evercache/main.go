@@ -58,7 +58,7 @@ type command struct {
 // commands lists them in the order of the help text.
 func commands() []command {
 	return []command{
-		serveCommand(), devCommand(), statusCommand(), historyCommand(), doctorCommand(), healthcheckCommand(),
+		serveCommand(), devCommand(), statusCommand(), historyCommand(), doctorCommand(), inspectCommand(), healthcheckCommand(),
 		revokeCommand(), auditCommand(), completionCommand(), versionCommand(),
 	}
 }

@@ -30,22 +30,23 @@ type limits struct {
 // request id, Host, origin, token, route and method, handler. Whatever happens
 // ends in one place, with an answer, a count and a line in the log.
 type api struct {
-	client   client
-	classes  *classes
-	status   *status.Status
-	tokens   *tokens
-	hosts    hosts
-	limits   limits
-	rooms    *rooms
-	deletes  chan struct{} // held by each delete by prefix
-	metrics  *httpMetrics
-	routes   *routes
-	pages    *pages
-	audit    *audit.Log       // nil: there is none
-	idKey    evercache.Secret // of the digests of ids
-	denylist denylist         // nil: there is none
-	inside   bool             // nobody beyond this machine reaches the listener
-	log      *slog.Logger
+	client     client
+	classes    *classes
+	status     *status.Status
+	tokens     *tokens
+	hosts      hosts
+	limits     limits
+	rooms      *rooms
+	deletes    chan struct{} // held by each delete by prefix
+	metrics    *httpMetrics
+	routes     *routes
+	pages      *pages
+	inspecting chan struct{}    // held by the call that inspects
+	audit      *audit.Log       // nil: there is none
+	idKey      evercache.Secret // of the digests of ids
+	denylist   denylist         // nil: there is none
+	inside     bool             // nobody beyond this machine reaches the listener
+	log        *slog.Logger
 
 	draining atomic.Bool
 }

@@ -15,6 +15,7 @@ type cache interface {
 	Set(ctx context.Context, key string, v []byte, o ...evercache.WriteOption) (evercache.Receipt, error)
 	Delete(ctx context.Context, key string, o ...evercache.WriteOption) (evercache.Receipt, error)
 	DeletePrefix(ctx context.Context, prefix string) (int, evercache.Receipt, error)
+	Inspect(ctx context.Context, most int) (evercache.Inspection, error)
 	Release() bool
 }
 
@@ -133,4 +134,15 @@ func (cs *classes) fullLocked(write bool) bool {
 		return cs.written >= cs.limit
 	}
 	return len(cs.byName)-cs.written >= cs.limit
+}
+
+// all are the classes that there are, by name.
+func (cs *classes) all() map[string]cache {
+	cs.mu.RLock()
+	defer cs.mu.RUnlock()
+	all := make(map[string]cache, len(cs.byName))
+	for name, c := range cs.byName {
+		all[name] = c.cache
+	}
+	return all
 }

@@ -98,6 +98,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- end.srv.Serve(o.ln) }) // until drain closes the listener
+	inspecting, done := context.WithCancel(ctx)
+	defer done()
+	serving.Go(func() { a.keepInspecting(inspecting, d.cfg.Server.InspectEvery) })
 	serving.Go(func() { d.awaitDenylist(a.status, list) })
 	serving.Go(func() { d.awaitRedis(ctx, release, client) })
 	d.announce(client, o.ln)
@@ -122,19 +125,20 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 	}
 	s := d.cfg.Server
 	a := &api{
-		client:  c,
-		classes: newClasses(s.MaxClasses, open),
-		status:  st,
-		tokens:  newTokens(s.Tokens, d.log),
-		hosts:   newHosts(s.Hosts),
-		rooms:   newRooms(s.BodyMemory),
-		deletes: make(chan struct{}, mostDeletes),
-		pages:   newPages(),
-		idKey:   s.RevocationsKey,
-		limits:  limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
-		metrics: newHTTPMetrics(c),
-		log:     d.log,
-		inside:  s.OnLoopback(),
+		client:     c,
+		classes:    newClasses(s.MaxClasses, open),
+		status:     st,
+		tokens:     newTokens(s.Tokens, d.log),
+		hosts:      newHosts(s.Hosts),
+		rooms:      newRooms(s.BodyMemory),
+		deletes:    make(chan struct{}, mostDeletes),
+		pages:      newPages(),
+		inspecting: make(chan struct{}, 1),
+		idKey:      s.RevocationsKey,
+		limits:     limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
+		metrics:    newHTTPMetrics(c),
+		log:        d.log,
+		inside:     s.OnLoopback(),
 	}
 	if list != nil {
 		a.denylist = list

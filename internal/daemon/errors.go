@@ -192,6 +192,13 @@ func errTooManyBodies() *apiError {
 	}
 }
 
+func errInspecting() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "inspecting", retry: true,
+		message: "another comparison of memory with Redis is under way",
+	}
+}
+
 func errTooManyPages() *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "too_many_pages", retry: true,

@@ -190,6 +190,8 @@ type fakeCache struct {
 	deleted int
 	err     error
 
+	inspection evercache.Inspection
+
 	mu    sync.Mutex // guards calls
 	calls []string
 }
@@ -213,6 +215,10 @@ func (f *fakeCache) Set(_ context.Context, key string, v []byte, _ ...evercache.
 func (f *fakeCache) Delete(_ context.Context, key string, _ ...evercache.WriteOption) (evercache.Receipt, error) {
 	f.note("delete " + key)
 	return f.receipt, f.err
+}
+
+func (f *fakeCache) Inspect(context.Context, int) (evercache.Inspection, error) {
+	return f.inspection, f.err
 }
 
 func (f *fakeCache) Release() bool {

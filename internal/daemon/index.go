@@ -13,6 +13,8 @@ DELETE /v1/cache/{class}?prefix=p         forget the keys that begin with p
 POST   /v1/revocations                    refuse a token, or all of a subject (JSON)
 POST   /v1/revocations/check              is it revoked? (JSON)
 
+POST   /v1/inspect                        does memory hold what Redis holds? (JSON)
+
 GET    /           the status page, in a browser
 GET    /health     what works and what does not (JSON; ?strict=1: 503 while degraded)
 GET    /livez      200 while the process lives

@@ -72,6 +72,7 @@ func (a *api) newRoutes() *routes {
 			"/livez":                text("livez", probe, plain(a.status.Livez()), 200),
 			"/readyz":               text("readyz", probe, plain(a.status.Readyz()), 200, 503),
 			"/metrics":              text("metrics", withBearerOrBasic, plain(a.metrics.handler()), 200),
+			"/v1/inspect":           post("inspect", maySeeMetrics, a.postInspect, 200, 400, 413, 415, 503),
 			"/v1/revocations":       post("revocations", mayRevoke, a.orOff(a.postRevocation), 201, 400, 413, 415, 500, 501, 503, 507),
 			"/v1/revocations/check": post("revocations_check", mayCheck, a.orOff(a.postCheck), 200, 400, 413, 415, 500, 501),
 		},

@@ -77,7 +77,7 @@ func every() (fs []health.Finding) {
 		},
 		Tombstones: stats.Tombstones{Live: 1, Bytes: 1 << 40},
 		KeyFiles:   []KeyFiles{{Whose: "for Redis", Fault: io.EOF, Expires: now.Add(-time.Hour)}, {Whose: "for the sentinels", Expires: now.Add(time.Hour)}},
-		Classes:    []Class{{"c", some, some, some, Origin{FailingSince: now, Failed: some}, some, some}, {Name: "d", Origin: Origin{Slow: some}}},
+		Classes:    []Class{{Name: "c", Unread: some, Again: some, Lost: some, Wrong: some, Origin: Origin{FailingSince: now, Failed: some}, TooLong: some, TooLarge: some}, {Name: "d", Origin: Origin{Slow: some}}},
 		Journal:    JournalFile{Damage: io.EOF},
 	})
 	add(Input{Now: now, Journal: JournalFile{Senseless: 1}})

@@ -14,6 +14,7 @@ type Class struct {
 	Unread Count // values that are in Redis and cannot be decoded
 	Again  Count // of them, those that others had written again
 	Lost   Count // values that cannot be encoded
+	Wrong  Count // entries of memory that were called coherent, and were not what Redis holds
 	Origin Origin
 
 	TooLong  Count // loaded values that are longer than Options.MaxValueBytes
@@ -31,6 +32,14 @@ func values(all []Class, now time.Time) (fs []health.Finding) {
 	unread := recent(all, now, func(v Class) Count { return v.Unread })
 	again := recent(all, now, func(v Class) Count { return v.Again })
 	lost := recent(all, now, func(v Class) Count { return v.Lost })
+	if wrong := recent(all, now, func(v Class) Count { return v.Wrong }); wrong != "" {
+		fs = append(fs, health.Finding{
+			Code: health.CodeMemoryWrong, Severity: health.SeverityError,
+			Title:  "Memory has called values coherent that Redis does not hold",
+			Detail: wrong + ". Found by a comparison of memory with Redis",
+			Fix:    "This is a fault of evercache, or of a server or proxy that does not announce changes. Set EVERCACHE_L1_TTL (Policy.L1TTL) to a few seconds to bound it, keep the log, and report it.",
+		})
+	}
 	if unread != "" {
 		f := health.Finding{
 			Code: health.CodeValueUndecodable, Severity: health.SeverityWarning,

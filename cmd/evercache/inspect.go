@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/evercache/evercache/config"
+)
+
+func inspectCommand() command {
+	return command{
+		name:    "inspect",
+		summary: "Compare what a running service has in memory with Redis",
+		usage:   " [--url URL] [--most 100] [--timeout 40s] [-o text|json] CLASS",
+		help: `Asks a running evercache to choose entries of a class at random, of those that its
+memory calls coherent, and to compare them with what Redis holds. What differs is
+looked at again after 1.2 seconds. Nothing is changed.
+
+The service is found through EVERCACHE_LISTEN, and EVERCACHE_TOKEN is shown to it.
+
+Flags:
+  --url URL        ask this one instead, e.g. https://cache.example:3000
+  --most 100       how many entries at most; 1 to 1000
+  --timeout 40s    how long to wait
+  -o text          or json
+
+Examples:
+  evercache inspect product
+  evercache inspect --most 1000 -o json product
+
+Exit status: 0 nothing is wrong; 1 something is, or the service or Redis does not
+answer; 2 wrong flags or configuration.
+`,
+		run: inspect,
+	}
+}
+
+func inspect(inv invocation, args []string) int {
+	c := inspectCommand()
+	var fs flag.FlagSet
+	given := fs.String("url", "", "")
+	most := fs.Int("most", 100, "")
+	timeout := fs.Duration("timeout", 40*time.Second, "")
+	output := fs.String("o", "text", "")
+	rest, status, ok := c.parseArgs(inv, &fs, args)
+	switch {
+	case !ok:
+		return status
+	case len(rest) != 1:
+		return c.wrong(inv, fmt.Errorf("want one class"))
+	case *output != "text" && *output != "json":
+		return c.wrong(inv, fmt.Errorf("-o %q: want text or json", *output))
+	}
+	d, err := daemonOf(inv.environ, *given)
+	if err != nil {
+		return wrongConfig(inv, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	body, err := d.inspect(ctx, rest[0], *most)
+	if err != nil {
+		say(inv.stderr, "evercache inspect: %v\n", err)
+		return exitFailed
+	}
+	var found inspection
+	if err := json.Unmarshal(body, &found); err != nil {
+		say(inv.stderr, "evercache inspect: %s does not answer like evercache\n", d.where())
+		return exitFailed
+	}
+	if *output == "json" {
+		say(inv.stdout, "%s", body)
+	} else {
+		say(inv.stdout, "%s", found.text())
+	}
+	if found.Wrong > 0 {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// daemonOf is the service at a URL, or the one that the settings name.
+func daemonOf(environ []string, given string) (runningDaemon, error) {
+	cfg, err := config.FromEnv(environ)
+	if err != nil {
+		return runningDaemon{}, err
+	}
+	if given != "" {
+		return daemonAt(given, cfg)
+	}
+	return daemonHere(environ, cfg)
+}
+
+type inspection struct {
+	Class   string `json:"class"`
+	Checked int    `json:"checked"`
+	Wrong   int    `json:"wrong"`
+	Worst   []struct {
+		KeySHA256  string  `json:"keySha256"`
+		AgeSeconds float64 `json:"ageSeconds"`
+		Missing    bool    `json:"missing"`
+	} `json:"worst"`
+}
+
+func (f inspection) text() string {
+	text := fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", f.Class, f.Checked, f.Wrong)
+	for _, w := range f.Worst {
+		what := "Redis holds another value"
+		if w.Missing {
+			what = "Redis holds no value"
+		}
+		text += fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", w.KeySHA256, what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond))
+	}
+	if f.Checked == 0 {
+		text += "  nothing of the class is in memory and called coherent\n"
+	}
+	return text
+}
+
+// inspect is the answer of the service.
+func (d runningDaemon) inspect(ctx context.Context, class string, most int) ([]byte, error) {
+	asked, err := json.Marshal(map[string]any{"class": class, "most": most})
+	if err != nil {
+		return nil, err
+	}
+	u := *d.url
+	u.Path, u.RawQuery = "/v1/inspect", ""
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(asked))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := d.send(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		var fault struct {
+			Error struct{ Code, Message string } `json:"error"`
+		}
+		if json.Unmarshal(body, &fault) == nil && fault.Error.Code != "" {
+			return nil, fmt.Errorf("%s answers %s: %s", d.where(), fault.Error.Code, fault.Error.Message)
+		}
+		return nil, fmt.Errorf("%s answers %s", d.where(), resp.Status)
+	}
+	return body, nil
+}
