@@ -139,7 +139,7 @@ func TestASampleIsOfWhatIsCoherent(t *testing.T) {
 	t.Parallel()
 	_, _, c := inspectable(t, 30)
 	it := c.peek("k1")
-	for key, change := range map[string]func() {
+	for key, change := range map[string]func(){
 		"distrusted": func() { c.put("k0", distrusted(it)) },
 		"replaced":   func() { c.put("k2", movedAway(it)) },
 		"ended":      func() { c.put("k4", ended(it, c.client.store.Clock.Now())) },

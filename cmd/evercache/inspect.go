@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/evercache/evercache/config"
@@ -108,18 +109,19 @@ type inspection struct {
 }
 
 func (f inspection) text() string {
-	text := fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", f.Class, f.Checked, f.Wrong)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", f.Class, f.Checked, f.Wrong))
 	for _, w := range f.Worst {
 		what := "Redis holds another value"
 		if w.Missing {
 			what = "Redis holds no value"
 		}
-		text += fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", w.KeySHA256, what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond))
+		text.WriteString(fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", w.KeySHA256, what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond)))
 	}
 	if f.Checked == 0 {
-		text += "  nothing of the class is in memory and called coherent\n"
+		text.WriteString("  nothing of the class is in memory and called coherent\n")
 	}
-	return text
+	return text.String()
 }
 
 // inspect is the answer of the service.
