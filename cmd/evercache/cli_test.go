@@ -77,7 +77,7 @@ func TestBashCompletes(t *testing.T) {
 		"serv":              "serve",
 		"revoke i":          "init",
 		"revoke --t":        "--timeout",
-		"help ver":          "version",
+		"help ver":          "verify version",
 		"audit v":           "verify",
 		"dev re":            "restart-empty",
 		"history --w":       "--watch",
