@@ -37,6 +37,7 @@ test/failover TestSentinelAHungMasterIsFencedForGood
 test/failover TestSentinelAPlannedFailoverLosesNothing
 test/failover TestSentinelManyFailoversLeaveNothingBehind
 test/sentinel TestSentinelAMasterThatRestartsEmptyIsKept
+internal/switchover TestASwitchoverLosesNothingOfAPlainClient
 test/replicas TestReadsGoOnThroughAPromotion
 test/replicas TestWithoutItsMasterAReplicaAnswersWhatMemoryHasNot
 test/replicas TestAReplicaThatStalledIsNotBehindWhatWasAnnounced
@@ -52,6 +53,7 @@ test/cluster TestDrills/hangs_until_it_is_replaced
 test/cluster TestDrills/hangs_for_a_moment
 test/cluster TestPlannedFailover
 test/cluster TestTakeover
+internal/switchover TestASwitchoverInACluster
 test/cluster TestMasterComesBackEmpty
 test/cluster TestDrills/slots_move_and_come_back
 test/cluster TestASlotIsStolen

@@ -58,8 +58,9 @@ type command struct {
 // commands lists them in the order of the help text.
 func commands() []command {
 	return []command{
-		serveCommand(), devCommand(), statusCommand(), historyCommand(), doctorCommand(), inspectCommand(), backupCommand(),
-		verifyCommand(), restoreCommand(), healthcheckCommand(), revokeCommand(), auditCommand(), completionCommand(), versionCommand(),
+		serveCommand(), devCommand(), statusCommand(), historyCommand(), doctorCommand(), switchoverCommand(), drillCommand(),
+		inspectCommand(), backupCommand(), verifyCommand(), restoreCommand(), healthcheckCommand(), revokeCommand(),
+		auditCommand(), completionCommand(), versionCommand(),
 	}
 }
 

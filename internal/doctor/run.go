@@ -41,6 +41,13 @@ func Run(ctx context.Context, r Request) Report {
 	return NewReport(s, Examine(Input{Survey: s, Settings: settingsOf(cfg)}))
 }
 
+// Look is what one look at the servers of a configuration has seen, and what is wrong there. It is for who is about
+// to do something to them.
+func Look(ctx context.Context, cfg config.Config, timeout time.Duration) (*survey.Survey, []Finding) {
+	s := look(ctx, cfg, timeout)
+	return s, Examine(Input{Survey: s, Settings: settingsOf(cfg)})
+}
+
 // runPlan looks at what is used now and at what would be.
 func runPlan(ctx context.Context, cfg config.Config, r Request) Report {
 	to := Modes[r.Plan]

@@ -1,21 +1,11 @@
 package survey
 
-import (
-	"context"
-
-	"github.com/evercache/evercache/internal/remote"
-)
+import "context"
 
 // Listen hands on what a sentinel that a survey has found publishes, until the connection breaks or ctx
 // ends. ready is called when the subscription stands. The text of its error can be shown.
 func (t Target) Listen(ctx context.Context, s Sentinel, ready func(), message func(channel, text string)) error {
-	l := t.sentinel
-	if s.Anonymous {
-		l = l.anonymous()
-	}
-	c := l.config(s.dialed(), t.perServer())
-	c.Sentinel = true
-	link, err := remote.DialLink(ctx, c)
+	link, err := t.ConnectSentinel(ctx, s)
 	if err != nil {
 		return err
 	}
