@@ -6,7 +6,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 profile=${COVER:-$(mktemp)}
-[ -n "${COVER:-}" ] || trap 'rm -f "$profile"' EXIT
+GOCOVERDIR=$(mktemp -d) # what tests start as processes writes there, and not a warning to its log
+export GOCOVERDIR
+trap '[ -n "${COVER:-}" ] || rm -f "$profile"; rm -rf "$GOCOVERDIR"' EXIT
 
 tags=""
 [ "$(uname -s)" != Linux ] || [ "$(id -u)" -ne 0 ] || [ "${EVERCACHE_TEST_NETNS:-on}" = off ] || tags=netns

@@ -14,7 +14,7 @@ const top = "../.."
 
 // sources are the files from which the documents may quote.
 var sources = []string{
-	"examples/guide/policies_test.go", "examples/guide/loading_test.go", "examples/quickstart/main.go", "examples/jwt/*.go", "*/example_test.go", "example_test.go",
+	"examples/guide/policies_test.go", "examples/guide/loading_test.go", "examples/guide/inspect_test.go", "examples/quickstart/main.go", "examples/jwt/*.go", "*/example_test.go", "example_test.go",
 }
 
 var block = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
