@@ -16,7 +16,9 @@ if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null 2>&1; then
 fi
 if command -v apt-get >/dev/null 2>&1; then
 	export DEBIAN_FRONTEND=noninteractive
-	$sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null || say "apt-get failed"
+	if ! { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; then
+		say "apt-get failed"
+	fi
 elif command -v dnf >/dev/null 2>&1; then
 	$sudo dnf install -y -q chromium || say "dnf failed"
 elif command -v apk >/dev/null 2>&1; then
