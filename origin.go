@@ -67,7 +67,7 @@ func (a *attempt) ask(now int64) error {
 	leave, wait, ok := a.guard.circuit.Ask(a.failing, now)
 	if !ok {
 		a.client.loads.paused.Add(1)
-		return fmt.Errorf("%w: loads of this class fail for most keys; one at a time tries again, the next in %v (Policy.LoadRetryAfter)", ErrOriginPaused, wait.Round(time.Millisecond))
+		return fmt.Errorf("%w: loads of this class fail for most keys; two at a time at most try again, the next in %v (Policy.LoadRetryAfter)", ErrOriginPaused, wait.Round(time.Millisecond))
 	}
 	a.leave, a.counts = leave, true
 	return nil

@@ -38,7 +38,7 @@ func origins(all []Class, now time.Time) (fs []health.Finding) {
 		fs = append(fs, health.Finding{
 			Code: health.CodeOriginFailing, Severity: health.SeverityWarning,
 			Title:  "Loaders fail for most keys",
-			Detail: failing + ". Stale values are served where there are any. One load at a time tries whether the origin is back",
+			Detail: failing + ". Stale values are served where there are any. Two loads at a time at most try whether the origin is back",
 			Fix:    "Look at what the loaders of the class ask (a database, another service), and at the errors that the application logs. Nothing needs to be done here when it is back.",
 		})
 	}
