@@ -161,3 +161,29 @@ func TestASampleIsOfWhatIsCoherent(t *testing.T) {
 		t.Errorf("only %d of 26 are ever chosen", len(first))
 	}
 }
+
+// A server that hangs, refuses or has lost its data makes no entry wrong, and nobody waits
+// longer than for a read.
+func TestInspectCallsNothingWrongWhereRedisIsInTrouble(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]func(t *testing.T, p *redisproc.Process){
+		"hangs":        func(t *testing.T, p *redisproc.Process) { wantErr(t, p.Pause(), nil) },
+		"is emptied":   func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "FLUSHALL") },
+		"is a replica": func(t *testing.T, p *redisproc.Process) { redisDo(t, p, "REPLICAOF", "127.0.0.1", "1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, c := inspectable(t, 10)
+			trouble(t, p)
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+				began := time.Now()
+				got, err := c.Inspect(t.Context(), 100)
+				if got.Wrong != 0 || err != nil && !errors.Is(err, ErrUnavailable) {
+					t.Fatalf("%+v, %v", got, err)
+				}
+				if took := time.Since(began); took > 10*time.Second { // a read, and the second look
+					t.Errorf("it took %v", took)
+				}
+			}
+		})
+	}
+}

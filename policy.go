@@ -119,8 +119,8 @@ type Policy struct {
 	// doubles with each failure in a row, to 32 times as much, but not to more than a
 	// minute, and is up to a quarter less at random. Meanwhile callers get the stale value,
 	// else ErrOriginPaused, which wraps the last error. When loads fail for most of the keys
-	// that were loaded within 30 s, no loader runs for any key of the class but one at a
-	// time, after pauses of the same length; others without a stale value get
+	// that were loaded within 30 s, no loader runs for any key of the class but two at a
+	// time at most, after pauses of the same length; others without a stale value get
 	// ErrOriginPaused. A key that goes on failing while others succeed does not count.
 	// ErrNotFound is no failure. Default 100 ms; Never: no pause. A write or delete of the
 	// key ends its pause.
