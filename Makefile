@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench examples/jwt tools
 
-.PHONY: all serve test cover test-net test-page test-short chaos drills matrix check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-live
 
 all: check test
 
@@ -45,6 +45,12 @@ CHAOSTIME ?= $(or $(EVERCACHE_CHAOS_TIME),10m)
 chaos: setup
 	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_CHAOS_TIME=$(CHAOSTIME) go test -race -count=1 -timeout 0 -v -run '^TestChaos$$' ./test/chaos
 	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=$(or $(EVERCACHE_CHAOS_RUNS),5) -timeout 0 -v -run '^TestSentinelLoadsAndRefreshesUndoNoWrite$$' ./test/failover
+
+## soak: SOAK answers (default 100 million) are compared with what was written, while a Sentinel set
+## loses masters, replicas and sentinels; without the race detector
+SOAK ?= 100000000
+soak: setup
+	EVERCACHE_TEST_REQUIRE_REDIS=1 EVERCACHE_SOAK_OPS=$(SOAK) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./test/soak
 
 ## drills: every fault of a Cluster as often as EVERCACHE_CLUSTER_RUNS says (default 1)
 drills: setup
