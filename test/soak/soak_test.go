@@ -33,6 +33,7 @@ const (
 type soak struct {
 	t      *testing.T
 	set    *redistest.Sentinel
+	links  []*redistest.Proxy // between the first client and the set
 	opened [clients]*evercache.Client
 	caches [clients]*evercache.Cache[[]byte]
 	rows   [rows]row
@@ -56,10 +57,14 @@ func open(t *testing.T) *soak {
 	}
 	s.set = redistest.StartSentinel(t, redistest.WithFastSentinel())
 	for i := range clients {
-		client, err := evercache.Open(t.Context(), evercache.Options{
+		o := evercache.Options{
 			Sentinels: s.set.Addrs(), MasterName: s.set.MasterName(), MemoryBytes: 64 << 20,
 			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		})
+		}
+		if i == 0 {
+			s.throughProxies(&o)
+		}
+		client, err := evercache.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +77,24 @@ func open(t *testing.T) *soak {
 		testbed.Connect(t, client, patience)
 	}
 	return s
+}
+
+// throughProxies puts a network of its own between a client and the set.
+func (s *soak) throughProxies(o *evercache.Options) {
+	proxy := func(addr string) string {
+		p := redistest.NewProxy(s.t, addr)
+		s.links = append(s.links, p)
+		return p.Addr()
+	}
+	o.AddressMap = map[string]string{}
+	for _, n := range s.set.Nodes() {
+		o.AddressMap[n.Addr()] = proxy(n.Addr())
+	}
+	o.Sentinels = nil
+	for _, addr := range s.set.Addrs() {
+		o.AddressMap[addr] = proxy(addr)
+		o.Sentinels = append(o.Sentinels, o.AddressMap[addr])
+	}
 }
 
 func name(n int) string { return fmt.Sprintf("r%04d", n) }
@@ -238,10 +261,14 @@ func TestSoak(t *testing.T) {
 	defer stop()
 	done := map[string]int{}
 	for s.ops.Load() < s.goal || len(done) == 0 {
-		f := faults[rand.IntN(len(faults))]
-		f.happen(s.set)
-		s.settled(f.name)
-		done[f.name]++
+		for _, i := range rand.Perm(len(faults)) {
+			faults[i].happen(s)
+			s.settled(faults[i].name)
+			done[faults[i].name]++
+			if s.ops.Load() >= s.goal {
+				break
+			}
+		}
 	}
 	stop()
 	var checked, wrong uint64
