@@ -32,5 +32,5 @@ func (c *Cache[V]) askDeleted(ctx context.Context, keyOf func(i int) string, as 
 // lives reports whether an item is one that Redis should have as well: it is not at its
 // end. One that was replaced is there for an outage.
 func lives(it *local.Item, now int64) bool {
-	return it != nil && (it.Replaced || now+int64(expiryTolerance) < it.FreshUntil)
+	return it != nil && (it.Newer == local.HasNewer || now+int64(expiryTolerance) < it.FreshUntil)
 }

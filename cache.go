@@ -300,10 +300,10 @@ func (c *Cache[V]) own(v V) V {
 	return v
 }
 
-// entry describes an item that memory serves. One that another process has overwritten, as
-// far as is known, is there for an outage and is not fresh.
+// entry describes an item that memory serves. One that another process may have overwritten
+// is there for an outage and is not fresh.
 func (c *Cache[V]) entry(it *local.Item, src Source, now int64, cause error) Entry[V] {
-	fresh := it.Fresh(now) && !it.Replaced
+	fresh := it.Fresh(now) && it.Newer == local.NoNewer
 	if it.Alone() {
 		cause = errors.Join(cause, errAlone)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -115,7 +116,7 @@ func TestWhatAnOlderDatasetLacksIsServedAsStale(t *testing.T) {
 	t.Parallel()
 	p := startLoss(t, true, "appendonly no")
 	redisDo(t, p.server, "DEL", "c:k") // the snapshot is of before it was written
-	waitUntil(t, 20*time.Second, func() bool { return p.a.peek("k") == nil || p.a.peek("k").Replaced }, func() string { return "not announced" })
+	waitUntil(t, 20*time.Second, func() bool { return p.a.peek("k") == nil || p.a.peek("k").Newer == local.HasNewer }, func() string { return "not announced" })
 	redisDo(t, p.server, "SAVE")
 	heard(t, p.a.client)
 	writer := cacheAt(t, p.server.Addr(), Policy{TTL: time.Hour})

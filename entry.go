@@ -42,7 +42,8 @@ type Entry[V any] struct {
 	// Behind is for an answer of a replica: whatever the master had acknowledged that
 	// long ago, or longer, is in it. It is zero for any other answer.
 	Behind time.Duration
-	// Fresh is true within the TTL. A stale entry is served only where the
+	// Fresh is true within the TTL, unless another process may have written the key
+	// since. A stale entry is served only where the
 	// policy allows it and nothing better can be had.
 	Fresh bool
 	// Coherent: no master had taken anything newer a second ago. The invalidation

@@ -162,7 +162,7 @@ func (c *Cache[V]) sample(most int) (chosen []suspect) {
 
 // coherent reports whether memory would answer with the item and call it so.
 func (c *Cache[V]) coherent(it *local.Item, now int64) bool {
-	return it.Fresh(now) && !it.Absent && !it.Replaced && it.FreshUntil-now > int64(soonOver) &&
+	return it.Fresh(now) && !it.Absent && it.Newer == local.NoNewer && it.FreshUntil-now > int64(soonOver) &&
 		now < it.TrustUntil && c.client.vouches(it, SourceMemory, now)
 }
 

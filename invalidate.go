@@ -41,7 +41,7 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 		case deleted || it.Absent:
 			c.drop(key)
 		case ours:
-			c.put(key, distrusted(it))
+			c.put(key, doubted(it))
 		case ends(it):
 			c.put(key, ended(it, now))
 		case moving:
@@ -60,7 +60,7 @@ func (c *Cache[V]) changed(full string, deleted bool) {
 // served as stale where nothing better can be had.
 func replaced(it *local.Item, now int64) *local.Item {
 	old := ended(it, now)
-	old.Replaced = true
+	old.Newer = local.HasNewer
 	return old
 }
 
@@ -68,7 +68,7 @@ func replaced(it *local.Item, now int64) *local.Item {
 // that master fails before the key is read again.
 func movedAway(it *local.Item) *local.Item {
 	moved := distrusted(it)
-	moved.Replaced = true
+	moved.Newer = local.HasNewer
 	return moved
 }
 
@@ -87,6 +87,14 @@ func distrusted(it *local.Item) *local.Item {
 	doubted := *it
 	doubted.Cover, doubted.AskAfter, doubted.TrustUntil = nil, 0, 0
 	return &doubted
+}
+
+// doubted is an item of which something was announced that a script of ours may have
+// caused. Another process may have written the key just before or after it.
+func doubted(it *local.Item) *local.Item {
+	doubted := distrusted(it)
+	doubted.Newer = max(doubted.Newer, local.MaybeNewer)
+	return doubted
 }
 
 // ended is an item whose life was over at now.

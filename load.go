@@ -354,7 +354,7 @@ func (c *Cache[V]) fill(f *keyFlight[V], w toStore) {
 		// it: then Redis is asked before the item is served.
 		f.KeepSeen(func(announced bool) {
 			if announced {
-				it = distrusted(it)
+				it = doubted(it)
 			}
 			c.put(f.Key(), it)
 			f.Data.kept = true
@@ -375,7 +375,7 @@ func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[
 			return
 		}
 		covered, ok := *it, false
-		covered.Cover = m.Cover()
+		covered.Cover, covered.Newer = m.Cover(), local.NoNewer
 		f.Exchange(func() {
 			if ok = c.client.store.Undisturbed(m); ok {
 				c.put(f.Key(), &covered)

@@ -13,14 +13,14 @@ func TestWhatMayHaveMovedIsKeptWithoutACover(t *testing.T) {
 	hour := int64(time.Hour)
 	it := &local.Item{AskAfter: hour, TrustUntil: hour, FreshUntil: hour, KeepUntil: 2 * hour}
 	moved := movedAway(it)
-	if moved.Cover != nil || moved.AskAfter != 0 || moved.TrustUntil != 0 || !moved.Replaced || moved.FreshUntil != hour || moved.KeepUntil != 2*hour {
+	if moved.Cover != nil || moved.AskAfter != 0 || moved.TrustUntil != 0 || moved.Newer != local.HasNewer || moved.FreshUntil != hour || moved.KeepUntil != 2*hour {
 		t.Errorf("%+v", moved)
 	}
 	now := hour / 2
 	if brief := forAMoment(movedAway(it), now); brief.FreshUntil != now+unseenMove || brief.KeepUntil != now+unseenMove {
 		t.Errorf("%+v", brief)
 	}
-	if it.Replaced || it.AskAfter != hour {
+	if it.Newer != local.NoNewer || it.AskAfter != hour {
 		t.Errorf("readers of the item see it change: %+v", it)
 	}
 }
@@ -39,8 +39,10 @@ func TestWhatWasReplacedIsNotFresh(t *testing.T) {
 		t.Errorf("%+v: want fresh", e)
 	}
 	for name, src := range map[string]Source{"memory": SourceMemory, "redis": SourceRedis, "replica": SourceReplica} {
-		if e := c.entry(movedAway(it), src, now, nil); e.Fresh || e.Coherent {
-			t.Errorf("%s: %+v: want neither fresh nor coherent", name, e)
+		for what, it := range map[string]*local.Item{"moved": movedAway(it), "perhaps overwritten": doubted(it)} {
+			if e := c.entry(it, src, now, nil); e.Fresh || e.Coherent {
+				t.Errorf("%s, %s: %+v: want neither fresh nor coherent", name, what, e)
+			}
 		}
 	}
 }

@@ -416,7 +416,7 @@ func (c *Cache[V]) away(ctx context.Context, f *keyFlight[V], l loading[V], caus
 		f.Settle(Entry[V]{}, unavailable)
 	case it.Fresh(now) && it.Absent:
 		f.Settle(Entry[V]{}, ErrNotFound)
-	case it.Fresh(now) && it.Replaced && l.load != nil: // the loader knows better
+	case it.Fresh(now) && it.Newer == local.HasNewer && l.load != nil: // the loader knows better
 		c.loadAway(ctx, f, l, it, cause)
 	case it.Fresh(now), it.Stale(now) && (reads == ServeStale || l.load == nil):
 		f.Settle(c.entry(it, SourceMemory, now, cause), nil)

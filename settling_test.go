@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
 )
@@ -60,7 +61,7 @@ func TestWhatIsAnnouncedAfterAnOutageIsServedAsStaleInTheNext(t *testing.T) {
 	reader.client.one().Feed.Begun.Store(reader.client.one().Clock.Now())
 	_, err := writer.Set(t.Context(), "a", "new")
 	wantErr(t, err, nil)
-	waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Replaced }, func() string { return "the change is not announced" })
+	waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Newer == local.HasNewer }, func() string { return "the change is not announced" })
 	kill(t, p)
 	degraded(t, reader.client)
 	wantStale(t, reader, "a", "v")
@@ -98,7 +99,7 @@ func TestWhatIsDeletedIsInNoMemoryAfterwards(t *testing.T) {
 		},
 		"by another program just after an outage, and read": func(p *redisproc.Process, _, reader *Cache[string]) error {
 			redisDo(t, p, "DEL", "c:a")
-			waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Replaced }, func() string { return "not announced" })
+			waitUntil(t, 20*time.Second, func() bool { it := reader.peek("a"); return it == nil || it.Newer == local.HasNewer }, func() string { return "not announced" })
 			_, err := reader.Lookup(t.Context(), "a")
 			if errors.Is(err, ErrNotFound) {
 				return nil

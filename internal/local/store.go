@@ -35,9 +35,18 @@ type Item struct {
 	End                              End    // when its key ends in Redis
 	Size                             uint32 // what the value takes in memory, in bytes; the highest bit: see Alone
 	Absent                           bool   // there is no value, and that is known
-	Replaced                         bool   // somebody else has written the key since, or Redis has lost it
+	Newer                            Newer  // what Redis may hold in its place
 	Refresh                          uint16 // the share of its life after which it is due, in 65536ths; 0: never
 }
+
+// Newer says whether a key has a newer value than an Item, or had one.
+type Newer uint8
+
+const (
+	NoNewer    Newer = iota // none is known of
+	MaybeNewer              // what was announced may be our own write, or hide that of another process
+	HasNewer                // somebody else has written the key since, or Redis has lost it
+)
 
 // alone is a bit that no size has: an Item is as small as it can be.
 const alone = 1 << 31
