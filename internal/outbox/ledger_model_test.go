@@ -191,7 +191,7 @@ func (n *naiveLedger) Trim(now int64) {
 
 func (n *naiveLedger) Floor(key string) int64 {
 	if i := n.find(key); i >= 0 {
-		return max(n.all[i].Rec.Hi, n.all[i].Rec.Floor)
+		return max(n.all[i].Rec.Hi, n.all[i].Rec.Floor, n.all[i].Rec.Prolonged)
 	}
 	return 0
 }

@@ -73,7 +73,7 @@ func (n *naive) Put(r Record) error {
 	if r.Kind == Touch && old != nil && old.Kind == Set {
 		r = retimed(*old, r)
 	} else if old != nil {
-		r.Floor = max(r.Floor, old.Hi, old.Floor)
+		r.Floor = max(r.Floor, old.Hi, old.Floor, old.Prolonged)
 	}
 	switch {
 	case n.put(r):
@@ -196,7 +196,7 @@ func both(r, waits Record) Record {
 		return newer
 	}
 	if older.Since == newer.Since {
-		newer.Floor = max(newer.Floor, older.Floor)
+		newer.Floor, newer.Prolonged = max(newer.Floor, older.Floor), max(newer.Prolonged, older.Prolonged)
 		return newer
 	}
 	return knowing(newer, older)
@@ -204,7 +204,7 @@ func both(r, waits Record) Record {
 
 // knowing is a write that may have been acknowledged before the older one ended.
 func knowing(newer, older Record) Record {
-	for _, at := range []int64{older.Hi, older.Floor} {
+	for _, at := range []int64{older.Hi, older.Floor, older.Prolonged} {
 		if at <= newer.Hi && at > newer.Floor {
 			newer.Floor = at
 		}
@@ -215,6 +215,7 @@ func knowing(newer, older Record) Record {
 // retimed is a Set with the end of a Touch that came later.
 func retimed(set, touch Record) Record {
 	set.Ends, set.TTL, set.Mixed = touch.Ends, touch.TTL, true
+	set.Prolonged = max(set.Prolonged, touch.Hi, touch.Prolonged)
 	return set
 }
 
@@ -222,7 +223,7 @@ func gone(r Record) bool { return r.Kind == Delete || r.Kind == Invalidate }
 
 // bare is a record without what has no room.
 func bare(r Record) Record {
-	return Record{Kind: Invalidate, Slot: r.Slot, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, TTL: r.TTL, Mixed: r.Mixed}
+	return Record{Kind: Invalidate, Slot: r.Slot, Key: r.Key, Class: r.Class, Since: r.Since, Lo: r.Lo, Hi: r.Hi, Floor: r.Floor, Prolonged: r.Prolonged, TTL: r.TTL, Mixed: r.Mixed}
 }
 
 func cmpInt(a, b int64) int { return int(a - b) }

@@ -62,6 +62,7 @@ func (r *Record) To(by *Clock, low, high, allowed int64, made End) Kin {
 			r.Floor = min(r.Floor, r.Floor-least)
 		}
 	}
+	r.Prolonged = 0 // it is of the other clock
 	r.Moved, r.By, r.Carried = nil, by, true
 	return r.kin(m, least, most, allowed)
 }

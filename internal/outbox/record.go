@@ -29,6 +29,7 @@ type Record struct {
 	// for it.
 	Verify bool
 	Slot   uint16 // of the key in a Cluster, given by who makes the record; 0 in other modes
+	Undone uint8  // how often it was put back because something older stood in its place
 
 	Key   string // as it is in Redis
 	Class string // the prefix of its class in Redis: what is deleted when nothing else fits
@@ -49,6 +50,9 @@ type Record struct {
 	// Hi of this process' previous write of the key, 0 where none is known: one
 	// that is too low only makes an order harder to tell.
 	Lo, Hi, Floor int64
+	// Prolonged is the Hi of a Touch that was merged into it, 0: none. What others had
+	// written by then is older than the owner's next write, but not than this one.
+	Prolonged int64
 	// By is the clock that they are of; nil: there is one only, or they are not known.
 	// Moved is what that clock showed when the slot of the record got another master;
 	// nil: it has none, or that was not seen. See Record.To.
@@ -183,7 +187,7 @@ func ends(lists ...[]End) (all []End) {
 
 // floor is the Floor of a newer write of the key that is still to be acknowledged: what
 // others have written up to now came before that acknowledgement.
-func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
+func (r *Record) floor() int64 { return max(r.Hi, r.Floor, r.Prolonged) }
 
 // yielded is what a write learns of an older one of its key after it may have been
 // acknowledged itself: that one was answered or given up only then. What another process
@@ -191,7 +195,7 @@ func (r *Record) floor() int64 { return max(r.Hi, r.Floor) }
 // not later than the write's own Hi, at which it was not acknowledged yet. A write that
 // no master has seen has none. The value that the older one has left is known by its end.
 func (r *Record) yielded(older *Record) {
-	for _, at := range [...]int64{older.Hi, older.Floor} {
+	for _, at := range [...]int64{older.Hi, older.Floor, older.Prolonged} {
 		if at <= r.Hi && r.sameClock(older) {
 			r.Floor = max(r.Floor, at)
 		}
@@ -226,7 +230,7 @@ func (r *Record) follow(w *Record) (changed bool) {
 	older := *r
 	*r = *w
 	if w.Since == older.Since { // the same write once more: it is not older than itself
-		r.Floor = max(r.Floor, older.Floor)
+		r.Floor, r.Prolonged = max(r.Floor, older.Floor), max(r.Prolonged, older.Prolonged)
 		r.Verify = r.Verify && older.Verify
 	} else {
 		r.yielded(&older) // a replay sends what was acknowledged long ago
@@ -240,6 +244,9 @@ func (r *Record) TakeEnd(touch *Record) {
 	if !r.removes() {
 		r.Ends, r.TTL, r.Mixed = touch.Ends, touch.TTL, true
 		r.Verify = r.Verify && touch.Verify
+		if r.sameClock(touch) {
+			r.Prolonged = max(r.Prolonged, touch.Hi, touch.Prolonged)
+		}
 	}
 }
 

@@ -236,8 +236,8 @@ const touchedBy = "~"
 // of our write of the key before this one (0: none), the value, and whether it
 // lives briefly. Returns a Result.
 //
-//   - The same value: whoever wrote it. It must not end before ours would, unless
-//     somebody may have touched it since; and with ours, where it is.
+//   - The same value: whoever wrote it. It ends when ours does where it is older, or ours.
+//     Otherwise it must not end before ours would, unless somebody may have touched it since.
 //   - Another value with an end that ours was sent with: it is not ours, but another
 //     process' of the same millisecond. What its end tells counts.
 //   - low after to: it is newer than ours, and stays.
@@ -250,8 +250,8 @@ const touchedBy = "~"
 var scriptRestore = newScript(luaTrace + luaReplay + `local till, floor, value = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
 local blurred = not t or (foreign and t >= early) or not m or (m > 0 and m >= early)
 if e ~= -2 and redis.pcall('GET', K) == value then
-  local later = touched and not (high and high < from)
-  if e >= 0 and e ~= till and (own or till > e and not later) then redis.call('PEXPIREAT', K, ARGV[10]) end
+  local older = high and high < from
+  if e >= 0 and e ~= till and (older or till > e and not touched) then redis.call('PEXPIREAT', K, ARGV[10]) end
   if ARGV[13] == '1' then trace(KEYS[5], lo, ARGV[5], life) end
   return 1
 end

@@ -42,6 +42,7 @@ type scene struct {
 	mixed   bool   // its class has keys that live for half an hour as well
 	slack   int64  // of its class
 	lives   string // a field that makes no sense, or "none": nothing is noted
+	longer  bool   // its class has keys that live for four hours as well
 }
 
 func (s scene) play(b *bed, r Replay) Result {
@@ -84,6 +85,9 @@ func (s scene) prepare(b *bed, r Replay) {
 		ask(b.T, b.p, "DEL", r.Lives)
 	default:
 		ask(b.T, b.p, "HSET", r.Lives, s.lives, "x")
+	}
+	if s.longer {
+		b.lives(r.Lives, decimal(4*hour), 0)
 	}
 	if s.mixed {
 		b.lives(r.Lives, decimal(hour/2), 0)
@@ -209,6 +213,11 @@ func TestRestore(t *testing.T) {
 		{"the same value without end", scene{value: "ours", endless: true}, Done, "ours", 0},
 		{"the same value, touched before", scene{value: "ours", written: lo - 1 - hour/2, mixed: true}, Done, "ours", ours},
 		{"the same value, perhaps touched since", scene{value: "ours", written: -hour / 2, mixed: true}, Done, "ours", hour / 2},
+		{"the same value, older, with a longer life", scene{value: "ours", written: lo - 1 + 3*hour, longer: true}, Done, "ours", ours},
+		{"the same value, of our time, with a longer life", scene{value: "ours", written: lo + 3*hour, longer: true}, Done, "ours", 0},
+		{"the same value, newer, with a longer life", scene{value: "ours", written: hi + 2 + 3*hour, longer: true}, Done, "ours", 0},
+		{"the same value, older, prolonged before ours", scene{value: "ours", written: lo - 1 + 3*hour, longer: true, mixed: true}, Done, "ours", ours},
+		{"the same value, perhaps prolonged since", scene{value: "ours", written: lo + 3*hour, longer: true, mixed: true}, Done, "ours", 0},
 		{"the same value, known, and ours was touched", scene{value: "ours", written: lo, adjust: func(c *Cond) { knows(lo)(c); c.Ends -= hour / 2 }}, Done, "ours", ours - hour/2},
 		{"the same value, after a delete in between", scene{value: "ours", written: lo, tomb: "other", deleted: lo}, Done, "ours", ours},
 		{"the same value, deleted since", scene{value: "ours", written: hi + 1, tomb: "other", deleted: hi + 1}, Superseded, "ours", 0},
@@ -233,7 +242,22 @@ func TestRestore(t *testing.T) {
 			if tt.scene.tomb == "" {
 				b.wantNoTomb()
 			}
+			b.wantSettled(tt.scene)
 		})
+	}
+}
+
+// wantSettled: what a replay has left is not called older than ours. Otherwise ours would be
+// put back again and again.
+func (b *bed) wantSettled(s scene) {
+	b.Helper()
+	r := Replay{Key: b.key, Cond: b.cond()}
+	if s.adjust != nil {
+		s.adjust(&r.Cond)
+	}
+	r.Sent = append(r.Sent, Range{r.Ends, r.Ends})
+	if ages, err := b.n.Older(b.Context(), []Replay{r}, 30*time.Second, long); err != nil || ages[0] != NotOlder {
+		b.Errorf("what is left is called older still: %v, %v", ages, err)
 	}
 }
 

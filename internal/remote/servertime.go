@@ -68,32 +68,60 @@ const (
 	// sharp is how exactly the server's clock should be known, in milliseconds,
 	// before anything is dated by it.
 	sharp = 2
-	// sharpenTries and sharpenTime bound what is spent on that: on a busy machine
-	// one answer of several comes at once.
-	sharpenTries = 6
-	sharpenTime  = 30 * time.Millisecond
+	// sharpenTime is what may be spent on that.
+	sharpenTime = 30 * time.Millisecond
+	// bluntTime may be spent where the clock is known worse than blunt still and the answers
+	// take longer now and then: the machine is busy, and one of several comes at once. What
+	// processes write so near to each other has no order, and would be lost.
+	blunt     = 10
+	bluntTime = 250 * time.Millisecond
 )
 
-// Sharpen asks for the server's time until it is known to 2 ms, a few times at
+// Sharpen asks for the server's time until it is known to 2 ms, for a while at
 // most. The first answers on a busy machine take long, and what is dated by them
 // cannot be told from what others wrote meanwhile.
 func (n *Node) Sharpen(ctx context.Context) {
-	if n.Blur() <= sharp || n.lacks.noTime.Load() {
+	if n.lacks.noTime.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, sharpenTime)
+	ctx, cancel := context.WithTimeout(ctx, bluntTime)
 	defer cancel()
-	for range sharpenTries {
+	var s sharpening
+	for began := time.Now(); s.goesOn(n.Blur(), time.Since(began)); {
 		sent := time.Now()
 		r := n.cmd.Do(ctx, n.b().Time().Build())
 		if r.Error() != nil {
 			return
 		}
-		n.timed(sent, time.Now(), r)
-		if n.Blur() <= sharp {
-			return
-		}
+		answered := time.Now()
+		n.timed(sent, answered, r)
+		s.took(answered.Sub(sent))
 	}
+}
+
+// sharpening is how long the answers have taken.
+type sharpening struct {
+	answers     int
+	least, most time.Duration
+}
+
+func (s *sharpening) took(d time.Duration) {
+	if s.answers++; s.answers == 1 {
+		s.least = d
+	}
+	s.least, s.most = min(s.least, d), max(s.most, d)
+}
+
+// goesOn reports whether to ask again after so long. Over a long line every answer takes as
+// long: then asking helps nothing.
+func (s *sharpening) goesOn(blur int64, spent time.Duration) bool {
+	switch {
+	case blur <= sharp || spent >= bluntTime:
+		return false
+	case spent < sharpenTime:
+		return true
+	}
+	return blur > blunt && (s.answers < 2 || s.most > 2*s.least)
 }
 
 // EndOf is when a key ends that is sent now to live for ttl: a write that a server

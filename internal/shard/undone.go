@@ -33,6 +33,9 @@ const (
 	// undoneTries is how often a server is asked that does not answer. After that the
 	// write is sent again unasked: the replay looks at what others wrote, too.
 	undoneTries = 60
+	// undoneAgain bounds how often one write is put back. So many late writes of one key do
+	// not come; but a server that goes on calling older what we have put there may.
+	undoneAgain = 16
 )
 
 // undone are the keys to ask for.
@@ -217,8 +220,10 @@ func (sh *Shard) findUndone(ctx context.Context, node *remote.Node, qs []questio
 	for i := range mine {
 		switch ages[i] {
 		case remote.CertainlyOlder:
-			sh.undoneBy(&mine[i])
-			found++
+			if mine[i].Undone < undoneAgain {
+				sh.undoneBy(&mine[i])
+				found++
+			}
 		case remote.Unanswered:
 			unanswered = append(unanswered, of[i])
 		}
@@ -241,6 +246,7 @@ func (sh *Shard) undoneBy(r *outbox.Record) {
 // recallUndone takes a record out of the ledger and sends it again.
 func (sh *Shard) recallUndone(key string) {
 	if r, ok := sh.Ledger.Recall(key); ok {
+		r.Undone++
 		sh.sendAgain(r)
 	}
 }
