@@ -10,6 +10,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/overview"
 )
 
@@ -33,6 +34,7 @@ func daemonHere(environ []string, cfg config.Config) (runningDaemon, error) {
 
 func tokenOf(cfg config.Config) evercache.Secret {
 	if all := cfg.Server.Tokens.All.Values; len(all) > 0 {
+		censor.Hide(all[0].Reveal()) // whoever it is shown to may repeat it
 		return all[0]
 	}
 	return ""
@@ -50,7 +52,11 @@ func (d runningDaemon) send(req *http.Request) (*http.Response, error) {
 	if d.token != "" {
 		req.Header.Set("Authorization", "Bearer "+d.token.Reveal())
 	}
-	return client.Do(req)
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, &noAnswer{err}
+	}
+	return resp, nil
 }
 
 // health is the body of its /health.
@@ -66,10 +72,10 @@ func (d runningDaemon) health(ctx context.Context) ([]byte, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, overview.MaxHealth+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", d.where(), &noAnswer{err})
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
-		return nil, fmt.Errorf("%s answers %s", d.where(), resp.Status)
+		return nil, fmt.Errorf("%s answers %s", d.where(), statusLine(resp))
 	}
 	return body, nil
 }

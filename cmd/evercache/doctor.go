@@ -42,7 +42,7 @@ Examples:
   REDIS_CLUSTER_NODES=10.0.0.7:6379 evercache doctor --plan cluster
 
 Exit status: 0 well, or info only; 1 warnings; 2 errors, or wrong flags or
-configuration.
+configuration, or the report cannot be written.
 `,
 		run: runDoctor,
 	}
@@ -94,16 +94,15 @@ func runDoctor(inv invocation, args []string) int {
 }
 
 func (f doctorFlags) print(inv invocation, r doctor.Report) error {
+	text := r.Text(doctorColours(inv))
 	if f.output == "json" {
 		data, err := json.MarshalIndent(r, "", "  ")
 		if err != nil {
 			return err
 		}
-		say(inv.stdout, "%s\n", data)
-		return nil
+		text = string(data) + "\n"
 	}
-	say(inv.stdout, "%s", r.Text(doctorColours(inv)))
-	return nil
+	return deliver(inv.stdout, text)
 }
 
 // doctorColours reports whether a terminal shows what is printed, and nobody minds colours.

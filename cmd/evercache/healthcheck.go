@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/censor"
 )
 
 func healthcheckCommand() command {
@@ -139,16 +140,16 @@ func (c check) ask(ctx context.Context) (string, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", err
+		return "", &noAnswer{err}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return "", err
+		return "", &noAnswer{err}
 	}
 	text := summary(resp, body)
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s (%s)", text, resp.Status)
+		return "", fmt.Errorf("%s (%s)", text, statusLine(resp))
 	}
 	return text, nil
 }
@@ -160,7 +161,7 @@ func summary(resp *http.Response, body []byte) string {
 		Redis  struct{ Message string }
 	}
 	if json.Unmarshal(body, &health) == nil && health.Status != "" {
-		return health.Status + ": " + health.Redis.Message
+		return censor.Text(health.Status+": "+health.Redis.Message, maxAnswer)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return "ok"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/censor"
 )
 
 func inspectCommand() command {
@@ -110,13 +111,13 @@ type inspection struct {
 
 func (f inspection) text() string {
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", f.Class, f.Checked, f.Wrong))
+	text.WriteString(fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", censor.Text(f.Class, maxAnswer), f.Checked, f.Wrong))
 	for _, w := range f.Worst {
 		what := "Redis holds another value"
 		if w.Missing {
 			what = "Redis holds no value"
 		}
-		text.WriteString(fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", w.KeySHA256, what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond)))
+		text.WriteString(fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", censor.Text(w.KeySHA256, maxAnswer), what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond)))
 	}
 	if f.Checked == 0 {
 		text.WriteString("  nothing of the class is in memory and called coherent\n")
@@ -144,16 +145,16 @@ func (d runningDaemon) inspect(ctx context.Context, class string, most int) ([]b
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", d.where(), &noAnswer{err})
 	}
 	if resp.StatusCode != http.StatusOK {
 		var fault struct {
 			Error struct{ Code, Message string } `json:"error"`
 		}
 		if json.Unmarshal(body, &fault) == nil && fault.Error.Code != "" {
-			return nil, fmt.Errorf("%s answers %s: %s", d.where(), fault.Error.Code, fault.Error.Message)
+			return nil, fmt.Errorf("%s answers %s", d.where(), censor.Text(fault.Error.Code+": "+fault.Error.Message, maxAnswer))
 		}
-		return nil, fmt.Errorf("%s answers %s", d.where(), resp.Status)
+		return nil, fmt.Errorf("%s answers %s", d.where(), statusLine(resp))
 	}
 	return body, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -34,15 +35,24 @@ const unread = 5 * time.Second
 
 // say prints to a terminal or pipe. When nobody reads it there is nobody to tell,
 // and the command ends with its status all the same.
-func say(w io.Writer, format string, a ...any) {
-	text, written := fmt.Sprintf(format, a...), make(chan struct{})
+func say(w io.Writer, format string, a ...any) { _ = deliver(w, fmt.Sprintf(format, a...)) }
+
+// deliver is say for what a command is there for. The error says why it could not be
+// written; that nobody reads it is none.
+func deliver(w io.Writer, text string) error {
+	written := make(chan error, 1)
 	go func() { // a pipe that is full may hold it until the process ends
-		defer close(written)
-		_, _ = io.WriteString(w, text)
+		_, err := io.WriteString(w, text)
+		written <- err
 	}()
 	select {
-	case <-written:
+	case err := <-written:
+		if errors.Is(err, syscall.EPIPE) {
+			return nil
+		}
+		return err
 	case <-time.After(unread):
+		return nil
 	}
 }
 

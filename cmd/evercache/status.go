@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -16,6 +17,7 @@ import (
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/internal/overview"
 	"github.com/evercache/evercache/internal/survey"
+	"github.com/evercache/evercache/internal/table"
 )
 
 func statusCommand() command {
@@ -44,8 +46,8 @@ Examples:
   evercache status --url http://127.0.0.1:3000
   evercache status -o json | jq -r .master
 
-Exit status: 0 all is well; 1 something is not well; 2 nobody has answered, or
-wrong flags or configuration. With --watch it is that of the last look.
+Exit status: 0 all is well; 1 something is not well; 2 nobody has answered, the
+output cannot be written, or wrong flags or configuration. With --watch it is that of the last look.
 `,
 		run: statusRun,
 	}
@@ -133,10 +135,16 @@ func (l looking) run() (status int) {
 		} else {
 			status = exitUsage
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.EPIPE): // such as head, which has seen enough
+			return status
+		case err != nil:
 			say(l.inv.stderr, "evercache status: %v\n", err)
 		}
-		if l.every == 0 || errors.Is(err, errUnread) {
+		if errors.Is(err, errUnwritten) {
+			return exitUsage
+		}
+		if l.every == 0 {
 			return status
 		}
 		select {
@@ -147,8 +155,8 @@ func (l looking) run() (status int) {
 	}
 }
 
-// errUnread: nobody reads what is printed.
-var errUnread = errors.New("nobody reads the output")
+// errUnwritten: what is shown cannot be printed.
+var errUnwritten = errors.New("the output cannot be written")
 
 func (l looking) look(ctx context.Context) (overview.View, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout+time.Second)
@@ -176,7 +184,7 @@ func (l looking) show(v overview.View, first bool) error {
 	switch {
 	case l.every == 0:
 	case height > 0:
-		text = onScreen(text, fmt.Sprintf("%s, every %v, Ctrl-C ends", v.At.Format(time.RFC3339), l.every), height, first)
+		text = onScreen(text, fmt.Sprintf("%s  %s, every %v, Ctrl-C ends", v.Status, v.At.Format(time.RFC3339), l.every), width, height, first)
 	default:
 		text = v.At.Format(time.RFC3339) + "\n" + text + "\n"
 	}
@@ -188,19 +196,33 @@ func notTaken(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", errUnread, err)
+	return fmt.Errorf("%w: %w", errUnwritten, err)
 }
 
-// onScreen draws the text over what a terminal shows, as far as it fits.
-func onScreen(text, title string, height int, first bool) string {
+// onScreen draws the text over what a terminal shows, as far as it fits. A line that the terminal would break
+// itself would scroll what is above out of sight. The title says how it is: the end may not fit.
+func onScreen(text, title string, width, height int, first bool) string {
 	const home, clear, line, rest = "\x1b[H", "\x1b[2J", "\x1b[K\n", "\x1b[J"
-	lines := append([]string{title, ""}, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
+	lines := []string{table.Cut(title, width), ""}
+	for one := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		lines = append(lines, broken(one, width)...)
+	}
 	lines = lines[:min(len(lines), max(1, height-1))]
 	out := home + strings.Join(lines, line) + line + rest
 	if first {
 		return clear + out
 	}
 	return out
+}
+
+// broken is a line in parts that are at most so wide. One with colours is not broken: its width is kept to
+// already.
+func broken(line string, width int) (parts []string) {
+	rest := []rune(line)
+	for width > 0 && len(rest) > width && !strings.Contains(line, "\x1b") {
+		parts, rest = append(parts, string(rest[:width])), rest[width:]
+	}
+	return append(parts, string(rest))
 }
 
 // window is the size of the terminal that we print to, and whether colours are wanted; zeros: it is none.

@@ -233,15 +233,19 @@ func TestStatusEndsWhenNobodyReadsIt(t *testing.T) {
 }
 
 func TestWhatIsDrawnOnAScreenFitsIt(t *testing.T) {
-	text := onScreen("one\ntwo\nthree\nfour\n", "title", 5, true)
+	text := onScreen("one\ntwo\nthree\nfour\n", "title", 80, 5, true)
 	if want := "\x1b[2J\x1b[Htitle\x1b[K\n\x1b[K\none\x1b[K\ntwo\x1b[K\n\x1b[J"; text != want {
 		t.Errorf("%q, want %q", text, want)
 	}
-	if text := onScreen("one\n", "title", 24, false); strings.Contains(text, "\x1b[2J") {
+	if text := onScreen("one\n", "title", 80, 24, false); strings.Contains(text, "\x1b[2J") {
 		t.Errorf("%q clears the screen each time", text)
 	}
+	narrow := onScreen("a line that is long\n\x1b[31ma row\x1b[0m\n", "a long title", 8, 24, false)
+	if want := "\x1b[Ha long t\x1b[K\n\x1b[K\na line t\x1b[K\nhat is l\x1b[K\nong\x1b[K\n\x1b[31ma row\x1b[0m\x1b[K\n\x1b[J"; narrow != want {
+		t.Errorf("%q, want %q", narrow, want)
+	}
 	for _, height := range []int{0, 1, 2} {
-		if n := strings.Count(onScreen("a\nb\n", "t", height, false), "\n"); n > max(1, height) {
+		if n := strings.Count(onScreen("a\nb\n", "t", 80, height, false), "\n"); n > max(1, height) {
 			t.Error(fmt.Sprint(height, " lines hold ", n))
 		}
 	}

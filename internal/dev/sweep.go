@@ -67,13 +67,24 @@ func (r runtimeDir) sweepOne(name string) (said []string, err error) {
 		return said, err
 	}
 	if ended > 0 || removed {
-		said = append(said, fmt.Sprintf("a set named %s was killed before: %d of its processes ended, its files removed", name, ended))
+		said = append(said, fmt.Sprintf("a set named %s was killed before: %s. Its files are removed", name, leftRunning(ended)))
 	}
 	err = os.Remove(r.socket(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	return said, errors.Join(err, os.Remove(r.state(name)))
+}
+
+// leftRunning says what was found of a set that was killed.
+func leftRunning(ended int) string {
+	switch ended {
+	case 0:
+		return "nothing of it runs any more"
+	case 1:
+		return "a process of it still ran, and is ended"
+	}
+	return fmt.Sprintf("%d processes of it still ran, and are ended", ended)
 }
 
 // endTimeout is how long a killed process may take to go.

@@ -6,6 +6,7 @@ package doctor
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func Examine(in Input) []Finding {
 	if in.Survey != nil {
 		v := newView(in)
 		for _, c := range Checks() {
-			for _, s := range c.find(v) {
+			for _, s := range c.most(c.find(v)) {
 				f := c.finding(s)
 				f.Fix = named(f.Fix, in.Survey.MasterName)
 				out = append(out, f)
@@ -107,6 +108,22 @@ func (c Check) finding(s seen) Finding {
 		},
 		Subject: text(s.subject), Why: text(c.Why),
 	}
+}
+
+// mostSeen is of how many servers one check tells. Servers that lie, or a large Cluster, would bury the rest.
+const mostSeen = 16
+
+// most are the worst of what a check has seen, and how many more there are.
+func (c Check) most(all []seen) []seen {
+	if len(all) <= mostSeen {
+		return all
+	}
+	slices.SortStableFunc(all, func(a, b seen) int {
+		return weights[cmp.Or(b.severity, c.Severity)] - weights[cmp.Or(a.severity, c.Severity)]
+	})
+	rest := all[mostSeen] // the worst of the rest
+	rest.subject, rest.detail = "", fmt.Sprintf("the same at %d more", len(all)-mostSeen)
+	return append(all[:mostSeen:mostSeen], rest)
 }
 
 var weights = map[health.Severity]int{health.SeverityError: 2, health.SeverityWarning: 1, health.SeverityInfo: 0}

@@ -43,7 +43,7 @@ var durabilityChecks = []Check{
 		Code: health.CodeRedisNoReplicas, Severity: health.SeverityError, Title: "Redis refuses writes because too few replicas are connected",
 		Why:  "Reads are answered. Writes are kept until enough replicas are back.",
 		Fix:  "Bring the replicas back, or lower min-replicas-to-write.",
-		When: "fewer replicas are online than min-replicas-to-write",
+		When: "fewer replicas are online, and no further behind than min-replicas-max-lag, than min-replicas-to-write",
 		find: func(v *view) []seen {
 			return v.eachMin(func(least, online, all int64) bool { return online < least })
 		},
@@ -61,17 +61,26 @@ var durabilityChecks = []Check{
 		Code: "redis-settings-differ", Severity: health.SeverityWarning, Title: "The nodes have different settings",
 		Why:  "After a failover the new master keeps, evicts or refuses other things than the old one.",
 		Fix:  "Give all nodes the same: redis-cli CONFIG SET, and CONFIG REWRITE or redis.conf.",
-		When: "appendonly, maxmemory, maxmemory-policy or min-replicas-to-write differ among nodes",
+		When: "appendonly, maxmemory, maxmemory-policy or min-replicas-to-write differ among nodes, or only some have a save; a replica with priority 0 does not count",
 		find: func(v *view) (all []seen) {
-			for _, name := range []string{"appendonly", "maxmemory", "maxmemory-policy", "min-replicas-to-write"} {
-				by := map[string][]string{}
-				for _, n := range v.nodes {
-					if value, ok := n.Config[name]; ok {
-						by[value] = append(by[value], n.Addr)
-					}
-				}
-				if len(by) > 1 {
+			for _, name := range []string{"appendonly", "save", "maxmemory", "maxmemory-policy", "min-replicas-to-write"} {
+				if by := v.settingBy(name); len(by) > 1 {
 					all = append(all, seen{detail: fmt.Sprintf("CONFIG GET %s: %s", name, strings.Join(valuesText(by), "; "))})
+				}
+			}
+			return all
+		},
+	},
+	{
+		Code: "redis-no-config-file", Severity: health.SeverityInfo, Title: "A server runs without a configuration file",
+		Why:  "What a failover changes is not kept: a master that was replaced comes back as a master, and takes writes for some ten seconds, which are lost.",
+		Fix:  "Start it with a file that it can write: redis-server /etc/redis/redis.conf. With min-replicas-to-write 1 a master that comes back alone takes no writes.",
+		When: "in Sentinel mode, INFO shows no config_file; min-replicas-to-write is 0",
+		find: func(v *view) (all []seen) {
+			for _, n := range v.nodes {
+				file, known := n.Info["config_file"]
+				if v.mode() == health.ModeSentinel && known && file == "" && n.Config["min-replicas-to-write"] == "0" {
+					all = append(all, seen{subject: n.Addr, detail: "INFO server: config_file is empty"})
 				}
 			}
 			return all
@@ -93,6 +102,25 @@ var durabilityChecks = []Check{
 	},
 }
 
+// settingBy is a setting of the nodes that are a master, or may become one. Of save it counts only where
+// nothing else is kept, and only whether there is any.
+func (v *view) settingBy(name string) map[string][]string {
+	by := map[string][]string{}
+	for _, n := range v.nodes {
+		value, ok := n.Config[name]
+		switch {
+		case !ok, n.Role.Name == "replica" && n.Config["replica-priority"] == "0":
+			continue
+		case name == "save" && n.Config["appendonly"] == "yes":
+			continue
+		case name == "save" && value != "":
+			value = "set"
+		}
+		by[value] = append(by[value], n.Addr)
+	}
+	return by
+}
+
 // eachMin are the masters of which something is true of min-replicas-to-write, the
 // replicas that are online, and all of them.
 func (v *view) eachMin(wrong func(least, online, all int64) bool) (out []seen) {
@@ -107,8 +135,13 @@ func (v *view) eachMin(wrong func(least, online, all int64) bool) (out []seen) {
 				online++
 			}
 		}
-		if ok && n.Role.Name == "master" && wrong(least, online, max(online, v.replicasKnown(n))) {
-			out = append(out, seen{subject: n.Addr, detail: fmt.Sprintf("CONFIG GET min-replicas-to-write: %d; replicas online: %d", least, online)})
+		known := max(online, v.replicasKnown(n))
+		detail := fmt.Sprintf("CONFIG GET min-replicas-to-write: %d; replicas online: %d", least, online)
+		if good, counted := n.Info.Int("min_slaves_good_slaves"); counted && good < online { // without those that lag
+			online, detail = good, detail+fmt.Sprintf("; INFO replication: min_slaves_good_slaves:%d", good)
+		}
+		if ok && n.Role.Name == "master" && wrong(least, online, known) {
+			out = append(out, seen{subject: n.Addr, detail: detail})
 		}
 	}
 	return out

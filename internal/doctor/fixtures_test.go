@@ -28,7 +28,7 @@ func wellNode(addr string) survey.Node {
 		Server: survey.Server{
 			Addr: addr, Connect: time.Millisecond, Latency: time.Millisecond, Certificate: now.AddDate(1, 0, 0),
 			Info: survey.Fields{
-				"redis_version": "7.0.15", "run_id": "run of " + addr, "loading": "0", "used_memory": "1000", "maxmemory": "0",
+				"redis_version": "7.2.13", "run_id": "run of " + addr, "loading": "0", "used_memory": "1000", "maxmemory": "0",
 				"maxmemory_policy": "noeviction", "connected_clients": "10", "aof_last_write_status": "ok", "rdb_last_bgsave_status": "ok",
 			},
 			Rights: survey.Rights{How: survey.RightsDryRun},
@@ -50,7 +50,7 @@ func wellSet() *survey.Survey {
 		x := survey.Sentinel{
 			Server: survey.Server{
 				Addr: sentinelAddr(n), Configured: true, Latency: time.Millisecond,
-				Info: survey.Fields{"redis_version": "7.0.15", "run_id": "run of " + sentinelAddr(n), "sentinel_tilt": "0"},
+				Info: survey.Fields{"redis_version": "7.2.13", "run_id": "run of " + sentinelAddr(n), "sentinel_tilt": "0"},
 			},
 			ID: fmt.Sprintf("id %d", n), Named: nodeAddr(1), Quorum: "OK 3 usable Sentinels. Quorum and failover authorization can be reached",
 			Master: survey.Fields{
@@ -185,6 +185,16 @@ func ofNodes(name, value string) Input {
 			s.Nodes[i].Config[name] = value
 		}
 	})
+}
+
+// inSeries gives all servers a version.
+func inSeries(s *survey.Survey, version string) {
+	for i := range s.Nodes {
+		s.Nodes[i].Info["redis_version"] = version
+	}
+	for i := range s.Sentinels {
+		s.Sentinels[i].Info["redis_version"] = version
+	}
 }
 
 // fixtures fire one check each, by its code.
@@ -343,6 +353,19 @@ var fixtures = map[string]Input{
 	}),
 	health.CodeSentinelPlaintext: with(wellSet(), func(_ *survey.Survey, o *Settings) { o.TLS = false }),
 
+	"sentinel-holds-down": in(wellSet(), func(s *survey.Survey) { s.Sentinels[2].Master["flags"] = "s_down,master" }),
+	"sentinel-peer-unheard": in(wellSet(), func(s *survey.Survey) {
+		s.Sentinels[2].Peers[0]["flags"] = "s_down,sentinel"
+	}),
+	"cluster-node-unheard": in(wellCluster(), func(s *survey.Survey) { s.Nodes[0].Cluster.Nodes.Lines[1].Flags |= cluster.FlagSuspected }),
+	"sentinel-dns-slow": in(wellSet(), func(s *survey.Survey) {
+		s.Absent = &survey.Lookup{Name: "none.example", Took: 2 * time.Second, Done: true}
+	}),
+	"redis-slow-sometimes": ofMaster(func(n *survey.Node) {
+		n.Pings = survey.Pings{Count: 100, P50: time.Millisecond, P99: 300 * time.Millisecond}
+	}),
+	"redis-end-of-life":      in(wellSet(), func(s *survey.Survey) { inSeries(s, "7.0.15") }),
+	"redis-no-config-file":   ofMaster(func(n *survey.Node) { n.Info["config_file"], n.Config["min-replicas-to-write"] = "", "0" }),
 	"redis-no-persistence":   ofNodes("appendonly", "no"),
 	"redis-min-replicas-off": ofNodes("min-replicas-to-write", "0"),
 	health.CodeRedisNoReplicas: ofMaster(func(n *survey.Node) {
@@ -419,6 +442,8 @@ var beside = map[string][]string{
 	health.CodeRevocationsEvictable: {health.CodeRedisEvicts},
 	health.CodeClusterTwoClusters:   {health.CodeClusterNoReplica, health.CodeClusterNodesDisagree},
 	"redis-memory-full":             {"redis-noeviction"},
+	health.CodeRedisOld:             {"redis-end-of-life"},
+	"redis-no-config-file":          {"redis-settings-differ", "redis-min-replicas-off"},
 }
 
 // always are told of every set of these tests.

@@ -68,6 +68,7 @@ func (s *stage) wantsIn(golden string, r Request, codes ...string) {
 	s.Helper()
 	r.Environ = append(slices.Clone(slack), r.Environ...)
 	report := Run(s.Context(), r)
+	report.Findings = slices.DeleteFunc(report.Findings, func(f Finding) bool { return f.Code == "redis-end-of-life" }) // it depends on what is installed
 	slices.Sort(codes)
 	if d := gocmp.Diff(codes, codesOf(report.Findings)); d != "" {
 		s.Errorf("%s: codes (-want +got):\n%s\n%s", golden, d, report.Text(false))
@@ -136,12 +137,13 @@ func (s *stage) anonymous(r Report) Report {
 	if !r.At.IsZero() {
 		r.At, r.TookMS = now, 0
 	}
+	r.groups = slices.DeleteFunc(slices.Clone(r.groups), func(line string) bool { return strings.HasPrefix(line, "latency ") })
 	for i := range r.groups {
 		r.groups[i] = hide(r.groups[i])
 	}
 	for i := range r.Servers {
 		x := &r.Servers[i]
-		x.Addr, x.Version, x.ConnectMS, x.LatencyMS = hide(x.Addr), hide(x.Version), 0, 0
+		x.Addr, x.Version, x.ConnectMS, x.LatencyMS, x.P50MS, x.P99MS = hide(x.Addr), hide(x.Version), 0, 0, 0, 0
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/findings"
@@ -52,15 +53,8 @@ var masterChecks = []Check{
 		Code: health.CodeSentinelTwoMasters, Severity: health.SeverityError, Title: "A second server says that it is a master",
 		Why:  "Clients that reach it write what is lost when it becomes a replica again.",
 		Fix:  "Find out who ran REPLICAOF NO ONE there, or started it anew. Make it a replica: redis-cli -h HOST REPLICAOF MASTER PORT. The sentinels do so after about ten seconds, where they know it.",
-		When: "a server that the sentinels do not name as the master says ROLE master",
-		find: func(v *view) (all []seen) {
-			for _, n := range v.nodes {
-				if v.mode() == health.ModeSentinel && !v.failingOver() && v.named != "" && n.Role.Name == "master" && !slices.Contains(n.Names(), v.named) {
-					all = append(all, seen{subject: n.Addr, detail: "ROLE: master; the sentinels name " + v.named})
-				}
-			}
-			return all
-		},
+		When: "a server that the sentinels do not name as the master says ROLE master; a warning in the first seconds after a failover, or after its start",
+		find: rivals,
 	},
 	{
 		Code: health.CodeRedisReplica, Severity: health.SeverityError, Title: findings.Explain(findings.ReadOnly).Title,
@@ -93,6 +87,52 @@ var masterChecks = []Check{
 		When: "every replica has priority 0, is away, or is not connected to the master",
 		find: noReplica,
 	},
+}
+
+// rivals are the servers that say that they are masters beside the one that the sentinels name.
+func rivals(v *view) (all []seen) {
+	for _, n := range v.nodes {
+		if v.mode() != health.ModeSentinel || v.failingOver() || v.named == "" || n.Role.Name != "master" || slices.Contains(n.Names(), v.named) {
+			continue
+		}
+		x := seen{subject: n.Addr, detail: "ROLE: master; the sentinels name " + v.named}
+		if v.toBeDemoted(n) {
+			x.severity, x.title = health.SeverityWarning, "A server that is to become a replica still says that it is a master"
+			x.fix = "Wait: the sentinels make it a replica within some ten seconds. Run this again then. To close the window for good: min-replicas-to-write 1 on every node."
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// demotedWithin is how long a sentinel may take to make an old master a replica: it first waits for some
+// eight seconds, and asks for the role each ten.
+const demotedWithin = 20 * time.Second
+
+// toBeDemoted reports whether a second master is one that a failover has just replaced, or that was started
+// anew a moment ago, and the sentinels have it on their list of replicas.
+func (v *view) toBeDemoted(n *survey.Node) bool {
+	return len(v.entries(n)) > 0 && (v.replacedLately() || v.restarted(n))
+}
+
+// restarted reports whether a server runs only since a moment ago, and the master for longer.
+func (v *view) restarted(n *survey.Node) bool {
+	if v.master == nil {
+		return false
+	}
+	up, ok := n.Info.Int("uptime_in_seconds")
+	masters, known := v.master.Info.Int("uptime_in_seconds")
+	const apart = 5 // seconds: not started together
+	return ok && known && up < int64(demotedWithin/time.Second) && masters-up >= apart
+}
+
+// replacedLately reports whether the sentinels have named another master a moment ago.
+func (v *view) replacedLately() bool {
+	return slices.ContainsFunc(v.sentinels, func(s *survey.Sentinel) bool {
+		since, ok := s.Master.Millis("role-reported-time")
+		epoch, _ := s.Master.Int("config-epoch")
+		return ok && epoch > 0 && since < demotedWithin
+	})
 }
 
 func noReplica(v *view) []seen {

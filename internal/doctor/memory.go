@@ -8,8 +8,8 @@ import (
 	"github.com/evercache/evercache/internal/survey"
 )
 
-// fullAt is the share of maxmemory from which a server counts as nearly full, in percent.
-const fullAt = 90
+// fullAt is the share of maxmemory from which a server counts as nearly full.
+const fullAt = 0.9
 
 var memoryChecks = []Check{
 	{
@@ -45,12 +45,16 @@ var memoryChecks = []Check{
 		Code: "redis-memory-full", Severity: health.SeverityWarning, Title: "Redis has little memory left",
 		Why:  "When it is full it refuses writes.",
 		Fix:  "Raise maxmemory, give keys a shorter TTL, or let Redis evict: redis-cli INFO memory, --bigkeys.",
-		When: "used_memory is above 90 % of maxmemory, and maxmemory-policy is noeviction",
+		When: "used_memory is above 90 % of maxmemory, and maxmemory-policy is noeviction; an error where it is all of it",
 		find: func(v *view) (all []seen) {
 			for _, n := range v.masters() {
 				used, _ := n.Info.Int("used_memory")
-				if most := maxMemory(n); most > 0 && policyOf(n) == "noeviction" && used*100 >= most*fullAt {
-					all = append(all, seen{subject: n.Addr, detail: fmt.Sprintf("INFO memory: used_memory:%d, maxmemory:%d", used, most)})
+				if most := maxMemory(n); most > 0 && policyOf(n) == "noeviction" && float64(used) >= fullAt*float64(most) {
+					x := seen{subject: n.Addr, detail: fmt.Sprintf("INFO memory: used_memory:%d, maxmemory:%d", used, most)}
+					if used >= most {
+						x.severity, x.title = health.SeverityError, "Redis is full, and refuses writes"
+					}
+					all = append(all, x)
 				}
 			}
 			return all

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/survey"
@@ -36,6 +37,30 @@ var placeChecks = []Check{
 		When: "the sentinels, or the nodes, name some nodes by a name and some by an address",
 		find: mixedNames,
 	},
+	{
+		Code: "sentinel-dns-slow", Severity: health.SeverityWarning, Title: "The DNS takes long to say that a name does not exist",
+		Why:  "The sentinels name nodes by names. When a node goes, its name may go with it. A sentinel that asks for it does nothing else meanwhile, enters TILT mode, and does not begin a failover.",
+		Fix:  "Let the sentinels resolve names from a file (/etc/hosts, extra_hosts), use addresses, or mend the DNS: its answer that there is no such name must come within some milliseconds.",
+		When: "the sentinels name a node by a name, and looking up a name beside it that does not exist takes more than a second from here",
+		find: func(v *view) []seen {
+			a := v.Survey.Absent
+			if a == nil || a.Took <= dnsSlow {
+				return nil
+			}
+			return []seen{{detail: fmt.Sprintf("looking up %s took %v%s", a.Name, a.Took.Round(time.Millisecond), unlessDone(a.Done))}}
+		},
+	},
+}
+
+// dnsSlow is the least time that a sentinel loses in a lookup before it must be expected to enter TILT mode,
+// which it does at two seconds: it may ask for several nodes.
+const dnsSlow = time.Second
+
+func unlessDone(done bool) string {
+	if done {
+		return ""
+	}
+	return ", and there was no answer yet"
 }
 
 func (v *view) allLoopback() bool {

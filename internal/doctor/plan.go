@@ -7,6 +7,7 @@ import (
 
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/survey"
 )
 
@@ -69,7 +70,7 @@ var planChecks = []PlanCheck{
 	{Check{
 		Code: "plan-target-not-master", Severity: health.SeverityError, Title: "The server to go to is not the master",
 		Why:  "It refuses writes, or it has other data than the set.",
-		When: "for standalone: REDIS_HOST is not the server that is master now",
+		When: "for standalone: REDIS_HOST is not the server that is master now, or nothing answers there while a master is known",
 	}, notMaster},
 	{Check{
 		Code: "plan-master-unknown", Severity: health.SeverityWarning, Title: "It is not known who is master now",
@@ -165,6 +166,8 @@ func notMaster(m *move) []seen {
 		fix = pointTo(masters[0])
 	}
 	switch {
+	case target == nil && len(masters) == 1 && len(m.Then.Nodes) == 1 && nowhere(m.Then.Nodes[0].Fault):
+		return []seen{{subject: m.Then.Nodes[0].Addr, detail: "nothing answers there; the master of the set is " + masters[0].Addr, fix: fix}}
 	case target == nil:
 		return nil // why, the rules of the other side say
 	case target.Role.Name == "replica":
@@ -173,6 +176,11 @@ func notMaster(m *move) []seen {
 		return []seen{{subject: target.Addr, detail: "ROLE: master, but the master of the set is " + masters[0].Addr, fix: fix}}
 	}
 	return nil
+}
+
+// nowhere reports whether an address leads nowhere: perhaps it was never set.
+func nowhere(f *survey.Fault) bool {
+	return f != nil && (f.Reason == findings.Unreachable || f.Reason == findings.Unresolved)
 }
 
 // pointTo is how a server becomes the single one.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/survey"
 )
 
@@ -155,5 +156,25 @@ func TestKeysOf(t *testing.T) {
 	n := survey.Node{Server: survey.Server{Info: survey.Fields{"db0": "keys=3,expires=0", "db7": "keys=4,expires=1", "dbx": "nothing", "keys": "keys=9"}}}
 	if got := keysOf(&n, &n); got != 14 {
 		t.Errorf("keysOf = %d, want 14", got)
+	}
+}
+
+// Whoever plans the way back to one server, and has not set it, is told which one it is.
+func TestAPlanNamesTheMasterWhereNothingAnswers(t *testing.T) {
+	t.Parallel()
+	dead := func(reason findings.Reason) *survey.Survey {
+		s := stranger()
+		broken(&s.Nodes[0].Server, reason)
+		return s
+	}
+	for reason, want := range map[findings.Reason]bool{findings.Unreachable: true, findings.Unresolved: true, findings.Login: false} {
+		fs := Plan(Move{To: health.ModeStandalone, Now: withKeys(wellSet()), Then: dead(reason)}, wellSettings())
+		i := slices.IndexFunc(fs, func(f Finding) bool { return f.Code == "plan-target-not-master" })
+		if (i >= 0) != want {
+			t.Errorf("reason %d: %v", reason, codesOf(fs))
+		}
+		if i >= 0 && !strings.HasPrefix(fs[i].Fix, "Set REDIS_HOST=10.0.0.1 and REDIS_PORT=6379.") {
+			t.Errorf("the fix is %q", fs[i].Fix)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +19,7 @@ func known(s *survey.Sentinel) int64 {
 
 // alive is the same without those that are gone.
 func (v *view) alive() int64 {
-	most := int64(0)
+	most := int64(1) // whoever says so is one
 	for _, s := range v.sentinels {
 		most = max(most, known(s)-int64(len(v.ghostsOf(s))))
 	}
@@ -222,20 +224,18 @@ func (v *view) valuesOf(name string) []string {
 
 // valuesText is each value with those that have it, the most common one first.
 func valuesText(by map[string][]string) []string {
-	var values []string
-	for value := range by {
-		values = append(values, value)
-	}
-	slices.SortFunc(values, func(a, b string) int {
-		if d := len(by[b]) - len(by[a]); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
+	values := keysByCount(by)
 	for i, value := range values {
 		values[i] = fmt.Sprintf("%q at %s", value, list(by[value]))
 	}
 	return values
+}
+
+// keysByCount are the keys, that of the longest list first.
+func keysByCount(by map[string][]string) []string {
+	return slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(len(by[b])-len(by[a]), strings.Compare(a, b))
+	})
 }
 
 func sameID(v *view) (all []seen) {

@@ -53,7 +53,7 @@ func (x faulty) seen() seen {
 	if !x.others {
 		f = findings.Explain(x.fault.Reason)
 	}
-	return seen{subject: x.addr, detail: x.fault.Text, severity: x.severity, title: cmp.Or(x.title, f.Title), fix: f.Fix}
+	return seen{subject: x.addr, detail: x.fault.Text, severity: x.severity, title: cmp.Or(x.title, f.Title), fix: cmp.Or(tlsFix(x.fault.Reason, x.fault.Text), f.Fix)}
 }
 
 // explained reports whether one of the checks is for a fault.
@@ -276,6 +276,20 @@ var reachChecks = []Check{
 		find: slow,
 	},
 	{
+		Code: "redis-slow-sometimes", Severity: health.SeverityInfo, Title: "Some answers of Redis take longer than the timeout that is set",
+		Why:  "A read that takes longer than EVERCACHE_READ_TIMEOUT is answered from memory, or by the loader.",
+		Fix:  "Look for slow commands (SLOWLOG GET), forks (INFO persistence, INFO stats), swapping, and a network or a machine that is busy: this one too.",
+		When: "of up to 100 questions one after another, one in a hundred takes longer than EVERCACHE_READ_TIMEOUT",
+		find: func(v *view) (all []seen) {
+			for _, n := range v.nodes {
+				if p := n.Pings; v.Settings.ReadTimeout > 0 && p.P99 > v.Settings.ReadTimeout && n.Latency <= v.Settings.ReadTimeout/2 {
+					all = append(all, seen{subject: n.Addr, detail: fmt.Sprintf("%d × PING: half took %v at most, 99 %% %v; EVERCACHE_READ_TIMEOUT is %v", p.Count, shortTime(p.P50), shortTime(p.P99), v.Settings.ReadTimeout)})
+				}
+			}
+			return all
+		},
+	},
+	{
 		Code: "survey-incomplete", Severity: health.SeverityInfo, Title: "Not every server was asked",
 		Why:  "What is wrong with the others is not known.",
 		Fix:  "Remove nodes that are gone: SENTINEL RESET, CLUSTER FORGET.",
@@ -287,6 +301,14 @@ var reachChecks = []Check{
 			return []seen{{detail: fmt.Sprintf("%d were asked; left out: %s", len(v.Survey.Nodes)+len(v.Survey.Sentinels), list(v.Survey.Left))}}
 		},
 	},
+}
+
+// shortTime is a time for people.
+func shortTime(d time.Duration) string {
+	if d >= 10*time.Millisecond {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Microsecond).String()
 }
 
 func slow(v *view) (all []seen) {

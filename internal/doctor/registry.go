@@ -12,9 +12,9 @@ func Checks() []Check { return registry() }
 var registry = sync.OnceValue(func() []Check {
 	return slices.Concat(
 		nodeFaults, sentinelFaults, clusterFaults, reachChecks,
-		quorumChecks, agreementChecks, ghostChecks, timingChecks, placeChecks,
+		quorumChecks, agreementChecks, hearingChecks, ghostChecks, timingChecks, placeChecks,
 		masterChecks, replicaChecks, loginChecks, durabilityChecks, memoryChecks,
-		versionChecks, clockChecks, rightsChecks, certificateChecks, loadChecks,
+		versionChecks, supportChecks, clockChecks, rightsChecks, certificateChecks, loadChecks,
 		slotChecks, shardChecks,
 	)
 })

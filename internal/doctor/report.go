@@ -38,6 +38,9 @@ type Server struct {
 	Version    string  `json:"version,omitempty"`
 	ConnectMS  float64 `json:"connectMs,omitempty"` // with TLS and login
 	LatencyMS  float64 `json:"latencyMs,omitempty"` // of one question
+	// P50MS and P99MS are how long half, and 99 of a hundred, of up to 100 questions took at most.
+	P50MS float64 `json:"p50Ms,omitempty"`
+	P99MS float64 `json:"p99Ms,omitempty"`
 }
 
 // What Status can be.
@@ -96,6 +99,7 @@ func serverOf(kind, role, side string, s survey.Server) Server {
 	return Server{
 		Kind: kind, Side: side, Addr: s.Addr, Configured: s.Configured, OK: s.Fault == nil, Role: role,
 		Version: s.Info["redis_version"], ConnectMS: ms(s.Connect), LatencyMS: ms(s.Latency),
+		P50MS: ms(s.Pings.P50), P99MS: ms(s.Pings.P99),
 	}
 }
 
@@ -118,7 +122,27 @@ func groupsOf(v *view) []string {
 			asked++
 		}
 	}
-	return append(lines, fmt.Sprintf("redis      %d of %d answer%s%s", len(v.nodes), asked, rolesOf(v), versionsOf(v)))
+	lines = append(lines, fmt.Sprintf("redis      %d of %d answer%s%s", len(v.nodes), asked, rolesOf(v), versionsOf(v)))
+	return append(lines, latencyOf(v)...)
+}
+
+// latencyOf is how quickly the slowest of the servers answers.
+func latencyOf(v *view) []string {
+	var worst survey.Server
+	for _, n := range v.nodes {
+		if n.Pings.P99 > worst.Pings.P99 {
+			worst = n.Server
+		}
+	}
+	if worst.Pings.Count == 0 {
+		return nil
+	}
+	where := ""
+	if len(v.nodes) > 1 {
+		where = " at the slowest, " + worst.Addr
+	}
+	p := worst.Pings
+	return []string{fmt.Sprintf("latency    from here: p50 %s, p99 %s of %d questions%s", shortTime(p.P50), shortTime(p.P99), p.Count, where)}
 }
 
 func epochOf(v *view) string {

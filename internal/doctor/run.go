@@ -70,7 +70,7 @@ func runPlan(ctx context.Context, cfg config.Config, r Request) Report {
 
 func look(ctx context.Context, cfg config.Config, timeout time.Duration) *survey.Survey {
 	t := survey.TargetOf(cfg.Redis)
-	t.Timeout = timeout
+	t.Timeout, t.Thorough = timeout, true
 	return survey.Take(ctx, t)
 }
 

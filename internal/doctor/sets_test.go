@@ -410,3 +410,62 @@ func TestPlans(t *testing.T) {
 	plan("plan-to-cluster", "cluster", at(set.Nodes()[0], "REDIS_DB=2"), "plan-settings", "plan-db", "plan-lost", "plan-variables")
 	plan("plan-same", "sentinel", inSet(set, "REDIS_STRICT=true"), told("plan-same-mode")...)
 }
+
+// A sentinel that cannot log in holds down what everybody else reaches. CKQUORUM says OK all the same.
+func TestASentinelDoesNotReachTheServers(t *testing.T) {
+	t.Parallel()
+	s, set := startSet(t, redistest.WithPassword(canary))
+	blind := set.Sentinels()[2]
+	blind.Do("SENTINEL", "SET", set.MasterName(), "auth-pass", "wrong-"+canary)
+	for _, n := range set.Nodes() {
+		n.Do("CLIENT", "KILL", "TYPE", "normal") // its connections were logged in before
+	}
+	s.eventually("the servers have run for long enough, and the sentinel holds them down", func() bool {
+		for _, n := range set.Nodes() {
+			if up, _, _ := strings.Cut(after(fmt.Sprint(n.Do("INFO", "server")), "uptime_in_seconds:"), "\r"); len(up) < 2 {
+				return false
+			}
+		}
+		return strings.Contains(fmt.Sprint(blind.Do("SENTINEL", "MASTER", set.MasterName())), "s_down") &&
+			strings.Count(fmt.Sprint(blind.Do("SENTINEL", "REPLICAS", set.MasterName())), "s_down") == 2 &&
+			!strings.Contains(fmt.Sprint(set.Sentinels()[0].Do("SENTINEL", "MASTER", set.MasterName())), "disconnected")
+	})
+	s.wants("sentinel-holds-down", inSet(set, "REDIS_PASSWORD="+canary), told("sentinel-holds-down")...)
+}
+
+// after is what stands behind a mark in a text.
+func after(text, mark string) string {
+	_, rest, _ := strings.Cut(text, mark)
+	return rest
+}
+
+// A failover is over, and the old master does not know it yet.
+func TestAfterAFailoverTheOldMasterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s, set := startSet(t)
+	old := set.Nodes()[0]
+	for _, p := range set.Sentinels() { // the failover ends before they ask the old master for its role
+		_, _ = p.Try(t.Context(), "SENTINEL", "DEBUG", "info-period", "60000") // Redis 7
+	}
+	old.Kill()
+	s.eventually("all sentinels name the next master", func() bool {
+		for _, p := range set.Sentinels() {
+			text := fmt.Sprint(p.Do("SENTINEL", "MASTER", set.MasterName()))
+			if strings.Contains(text, fmt.Sprintf("port %d ", old.Port())) || strings.Contains(text, "failover_in_progress") || !strings.Contains(text, "num-slaves 2") {
+				return false
+			}
+		}
+		return true
+	})
+	old.Start()
+	s.eventually("it says that it is a master", func() bool {
+		return strings.Contains(fmt.Sprint(old.Do("ROLE")), "master")
+	})
+	report := Run(t.Context(), Request{Environ: append(inSet(set), slack...), Timeout: patience})
+	for _, f := range report.Findings {
+		if f.Code == health.CodeSentinelTwoMasters && f.Severity == health.SeverityWarning && strings.HasPrefix(f.Fix, "Wait:") {
+			return
+		}
+	}
+	t.Errorf("found:\n%s", report.Text(false))
+}

@@ -47,9 +47,9 @@ var versionChecks = []Check{
 }
 
 func addVersion(by map[string][]string, s survey.Server) {
-	version := s.Info["redis_version"]
-	if name := s.Info["server_name"]; name != "" && name != "redis" {
-		version = strings.TrimSpace(name + " " + s.Info[name+"_version"])
+	name, version := product(s)
+	if name != "redis" {
+		version = strings.TrimSpace(name + " " + version)
 	}
 	if version != "" {
 		by[version] = append(by[version], s.Addr)

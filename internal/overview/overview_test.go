@@ -312,3 +312,14 @@ func FuzzOfHealth(f *testing.F) {
 		}
 	})
 }
+
+func TestSentinelsThatNameNobodyAreToldSo(t *testing.T) {
+	v := OfSurvey(set(func(s *survey.Survey) {
+		for i := range s.Sentinels {
+			s.Sentinels[i].Named = ""
+		}
+	}))
+	if text := v.Text(0, false); !strings.Contains(text, "no sentinel names a master for mymaster") || strings.Contains(text, "0 for ,") {
+		t.Errorf("%s", text)
+	}
+}

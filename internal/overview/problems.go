@@ -6,6 +6,8 @@ func (v *View) sentinelProblems() {
 	switch {
 	case q.Answering == 0:
 		v.problem("no sentinel answers that watches %s", v.MasterName)
+	case v.Master == "":
+		v.problem("no sentinel names a master for %s", v.MasterName)
 	case q.Agreeing < q.Needed:
 		v.problem("no majority of the sentinels names the same master: %d for %s, %d are needed", q.Agreeing, v.Master, q.Needed)
 	}

@@ -123,7 +123,7 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 	defer cancel()
 	raw, err := (&net.Dialer{KeepAlive: 5 * time.Second}).DialContext(ctx, "tcp", first(c.At, c.Addr))
 	if err != nil {
-		return nil, wrap("dial", err)
+		return nil, wrap(opDial, err)
 	}
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(socketBuffer)

@@ -234,6 +234,16 @@ type Error struct {
 func (e *Error) Error() string { return censor.Text(e.Op+": "+e.Err.Error(), maxShown) }
 func (e *Error) Unwrap() error { return e.Err }
 
+// opDial is the Op of what failed before there was a connection.
+const opDial = "dial"
+
+// NeverConnected reports whether an error came before the server took the connection. A firewall that
+// drops packets looks so.
+func NeverConnected(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Op == opDial
+}
+
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil

@@ -47,6 +47,8 @@ func ReasonOf(cause error) findings.Reason {
 		return findings.NoFailover
 	case remote.WasSlow(cause):
 		return findings.Slow
+	case k == remote.Timeout && remote.NeverConnected(cause): // nothing has taken the connection: no server hangs
+		return findings.Unreachable
 	}
 	return Reasons[k]
 }

@@ -17,12 +17,10 @@ type interview struct {
 	s     *Server
 }
 
-// meet dials a server. The error says why it cannot be asked.
+// meet dials a server, within the time that c allows. The error says why it cannot be asked.
 func meet(ctx context.Context, limit time.Duration, s *Server, c remote.Config) (*interview, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	began := time.Now()
-	link, err := remote.DialLink(ctx, c)
+	link, err := remote.DialLink(ctx, c) // within c.DialTimeout
 	if err != nil {
 		return nil, err
 	}

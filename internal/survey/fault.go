@@ -1,8 +1,6 @@
 package survey
 
 import (
-	"errors"
-
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/remote"
@@ -16,12 +14,6 @@ type Fault struct {
 	// Connected: something has taken the connection. So the address leads somewhere, and
 	// what is there hangs or refuses.
 	Connected bool
-}
-
-// connected reports whether an error came after the connection was made.
-func connected(err error) bool {
-	e, ok := errors.AsType[*remote.Error](err)
-	return !ok || e.Op != "dial"
 }
 
 // Finding is what the library reports for the same: its code, severity, title and fix.

@@ -49,7 +49,10 @@ func (t Target) hearNode(ctx context.Context, n *Node, key []byte) error {
 	if err := i.askRights(ctx, t.nodeTrials(), true); err != nil {
 		return err
 	}
-	return i.askOthers(ctx, n)
+	if err := i.askOthers(ctx, n); err != nil || !t.Thorough {
+		return err
+	}
+	return i.ping(ctx)
 }
 
 const (
@@ -167,7 +170,7 @@ func askParameters(ctx context.Context, i *interview, n *Node, clustered bool, k
 
 // nodeFault sorts why a server with data does not answer.
 func (t Target) nodeFault(err error) *Fault {
-	f := &Fault{Kind: remote.KindOf(err), Text: censor.Text(err.Error(), maxError), Connected: connected(err)}
+	f := &Fault{Kind: remote.KindOf(err), Text: censor.Text(err.Error(), maxError), Connected: !remote.NeverConnected(err)}
 	if t.Mode == health.ModeCluster {
 		f.Reason = shard.NodeReason(err)
 	} else {

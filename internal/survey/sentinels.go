@@ -107,7 +107,7 @@ func sentinelFault(addr string, err error) *Fault {
 	return &Fault{
 		Kind:   remote.KindOf(err),
 		Reason: shard.ReasonOf(&watch.SentinelError{Sentinel: a, Err: err}),
-		Text:   censor.Text(err.Error(), maxError), Connected: connected(err),
+		Text:   censor.Text(err.Error(), maxError), Connected: !remote.NeverConnected(err),
 	}
 }
 

@@ -25,6 +25,10 @@ type Survey struct {
 	// that others name, by address. Each process is listed once.
 	Nodes []Node
 
+	// Absent is a lookup of a name that does not exist; nil: no sentinel names a node by a
+	// name, or Target.Thorough is not set.
+	Absent *Lookup
+
 	// Left are addresses that were named and not asked, because there are more than
 	// MaxServers.
 	Left []string
@@ -54,6 +58,7 @@ type Server struct {
 
 	Connect     time.Duration // to connect, with TLS and login
 	Latency     time.Duration // of one question after that
+	Pings       Pings         // many such questions: see Target.Thorough
 	Certificate time.Time     // when its TLS certificate ends; zero: no TLS
 
 	Info   Fields // INFO, all sections in one; nil: not answered

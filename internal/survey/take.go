@@ -18,6 +18,7 @@ import (
 func Take(ctx context.Context, t Target) *Survey {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout())
 	defer cancel()
+	t.hidePasswords()
 	l := look{Target: t, ctx: ctx, key: newKey(), s: &Survey{Mode: t.Mode, MasterName: t.MasterName, At: time.Now()}}
 	switch t.Mode {
 	case health.ModeStandalone:
@@ -65,7 +66,12 @@ func (l *look) sentinelSet() {
 		}
 		l.askSentinels(more)
 	}
+	var wg sync.WaitGroup
+	if l.Thorough {
+		wg.Go(func() { l.s.Absent = l.lookupAbsent() })
+	}
 	l.askNamed()
+	wg.Wait()
 }
 
 // askNamed asks the servers with data: those that sentinels name, then those that these

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"time"
@@ -30,10 +31,17 @@ type Target struct {
 	KeyPrefix    string
 	ReplicaReads bool // reads go to replicas too: more rights are needed there
 
+	// Thorough asks for what takes a moment and only a person wants to know: Pings and
+	// Survey.Absent.
+	Thorough bool
+
 	// Timeout bounds the whole; 0: DefaultTimeout.
 	Timeout time.Duration
 
 	node, sentinel login
+
+	// resolve looks up a name; nil: as everybody does.
+	resolve func(ctx context.Context, name string) ([]string, error)
 }
 
 // login is how to reach one kind of server. The password is in a function: fmt, which
@@ -93,6 +101,13 @@ func (l login) config(addr string, limit time.Duration) remote.Config {
 		c.Password = l.password()
 	}
 	return c
+}
+
+// hidePasswords lets nothing that a server says be shown with a password of ours in it. A
+// sentinel may know that of the servers with data, and speaks before any of them is dialled.
+func (t Target) hidePasswords() {
+	t.node.config("", 0).HidePassword()
+	t.sentinel.config("", 0).HidePassword()
 }
 
 // anonymous is the same without a login.
