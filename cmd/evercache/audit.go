@@ -1,11 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/evercache/evercache/internal/audit"
@@ -15,17 +14,22 @@ func auditCommand() command {
 	return command{
 		name:    "audit",
 		summary: "Check that an audit log is as it was written (audit verify)",
-		usage:   " verify FILE...",
+		usage:   " verify FILE... [--has HASH]",
 		help: `Reads audit logs (EVERCACHE_AUDIT_LOG) and checks that no line was changed, taken
 out or put in. Several files are parts of one log, the oldest first: what logrotate
 has moved away, then the current one. "-" is the standard input.
 
-It cannot tell whether lines are missing at the end, and whoever can write the file
-can write all of it anew. Keep the last hash that it prints elsewhere, and compare.
+It cannot tell whether lines are missing at the end or the last one was changed.
+Whoever can write the file can write all of it anew. Keep the last hash that it
+prints elsewhere, and ask for it later with --has.
+
+Flags:
+  --has HASH   fail where no line has this hash, which was the last one before
 
 Examples:
   evercache audit verify /var/log/evercache/audit.log
   evercache audit verify audit.log.2 audit.log.1 audit.log
+  evercache audit verify --has ef1e919c2b630ebb10e540d8742b7a76 audit.log
   zcat audit.log.1.gz | evercache audit verify -
 
 Exit status: 0 as it was written; 1 it was changed, or a file cannot be read;
@@ -46,13 +50,20 @@ func auditVerify(inv invocation, args []string) int {
 		return exitUsage
 	}
 	var fs flag.FlagSet
-	files, status, ok := c.parseArgs(inv, &fs, args[1:])
+	has := fs.String("has", "", "")
+	files, status, ok := c.mixed(inv, &fs, args[1:])
 	if !ok {
 		return status
 	}
+	if len(files) == 0 {
+		return c.wrong(inv, errors.New("want a FILE"))
+	}
+	found := *has == ""
+	ctx, stop := untilSignal()
+	defer stop()
 	before := ""
 	for i, name := range files {
-		s, err := verifyFile(inv, name)
+		s, err := verifyFile(ctx, inv, name, func(hash string) { found = found || hash == *has })
 		if err == nil && i > 0 && s.Lines > 0 && s.Begins != before {
 			err = errors.New("it does not go on where the file before it ends: a file is missing, or they are in another order")
 		}
@@ -65,20 +76,20 @@ func auditVerify(inv invocation, args []string) int {
 			before = s.Ends
 		}
 	}
+	if !found {
+		say(inv.stderr, "evercache audit verify: no line has the hash %.64q: lines are missing at the end, the last one was changed, or it was written anew\n", *has)
+		return exitFailed
+	}
 	return exitOK
 }
 
-func verifyFile(inv invocation, name string) (audit.Summary, error) {
-	var r io.Reader = inv.stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return audit.Summary{}, err
-		}
-		defer f.Close()
-		r = f
+func verifyFile(ctx context.Context, inv invocation, name string, line func(hash string)) (audit.Summary, error) {
+	in, _, err := openInput(ctx, inv, name)
+	if err != nil {
+		return audit.Summary{}, err
 	}
-	return audit.Verify(r)
+	defer in.Close()
+	return audit.VerifyEach(in, line)
 }
 
 func told(s audit.Summary) string {

@@ -40,6 +40,7 @@ Flags:
   --from-master       read a master where no replica is fit
   --max-value 64MiB   leave out keys that take more memory in Redis (MEMORY USAGE);
                       they are counted, and the exit status is 1
+  --rate N            read at most N records a second
   --allow-skipped     exit status 0 all the same
   --overwrite         replace FILE, once the new one is complete
   --every 1h          repeat it until SIGTERM or Ctrl-C, at once and then so often
@@ -92,6 +93,7 @@ func runBackup(inv invocation, args []string) int {
 	fs.StringVar(&f.Match, "match", "", "")
 	fs.StringVar(&f.Prefix, "prefix", "", "")
 	fs.BoolVar(&f.Gzip, "gzip", false, "")
+	fs.IntVar(&f.Rate, "rate", 0, "")
 	fs.BoolVar(&f.FromMaster, "from-master", false, "")
 	fs.StringVar(&f.maxValue, "max-value", "64MiB", "")
 	fs.BoolVar(&f.allow, "allow-skipped", false, "")
@@ -131,6 +133,9 @@ func (f *backupFlags) check(args []string, given *flag.FlagSet) error {
 	var err error
 	if f.MaxValue, err = parseBytes(f.maxValue); err != nil || f.MaxValue < 1<<10 || f.MaxValue > backup.MaxPayload {
 		return fmt.Errorf("--max-value %.20q: want 1KiB to 512MiB", f.maxValue)
+	}
+	if f.Rate < 0 {
+		return fmt.Errorf("--rate %d: want a positive number", f.Rate)
 	}
 	scheduled := map[string]bool{"dir": true, "keep": true, "metrics-file": true}
 	given.Visit(func(x *flag.Flag) {
@@ -197,6 +202,7 @@ func wrongPlace(err error) error {
 func (f *backupFlags) repeat(ctx context.Context, inv invocation, target survey.Target) int {
 	s := backup.Schedule{
 		Dir: f.dir, Every: f.every, Keep: f.keep, Zip: f.Gzip, Allow: f.allow, MetricsFile: f.metricsFile,
+		Of: &backup.Header{Mode: target.Mode.String(), DB: target.DB(), KeyPrefix: target.KeyPrefix, Match: f.Match, Prefix: f.Prefix},
 		Take: func(ctx context.Context, name string) (backup.Result, error) {
 			return backup.Take(ctx, target, name, false, f.Options)
 		},

@@ -58,7 +58,7 @@ func onATerminal(t *testing.T, environ []string, typed string, args ...string) (
 		}
 	})
 	if typed != "" {
-		testbed.Until(t, time.Minute, func() bool { return strings.Contains(s.String(), "[y/N]") }, s.String)
+		testbed.Until(t, time.Minute, func() bool { return strings.Contains(s.String(), "Type yes: ") }, s.String)
 		if _, err := window.WriteString(typed); err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/audit"
 	"github.com/evercache/evercache/internal/doctor"
 	"github.com/evercache/evercache/internal/drill"
 	"github.com/evercache/evercache/internal/survey"
@@ -59,7 +60,7 @@ Flags:
   --yes            do not ask
   --force          go on where the doctor finds errors
   -o text|json     what is printed
-
+` + auditFlag + `
 Examples:
   evercache drill --trigger kill --compare --yes
   evercache drill --trigger failover --max-gap 3s --report drill.md
@@ -76,6 +77,7 @@ it should; 2 refused, and nothing was done; or wrong flags or configuration.
 // drillFlags are what may be asked of it.
 type drillFlags struct {
 	trigger, output, name string
+	audit                 string
 	yes, force, compare   bool
 	rate                  int
 	duration              time.Duration
@@ -113,6 +115,7 @@ func drillFlagsOf(fs *flag.FlagSet) *drillFlags {
 	fs.BoolVar(&f.yes, "yes", false, "")
 	fs.BoolVar(&f.force, "force", false, "")
 	fs.BoolVar(&f.compare, "compare", false, "")
+	fs.StringVar(&f.audit, "audit-log", "", "")
 	fs.IntVar(&f.rate, "rate", 200, "")
 	fs.DurationVar(&f.duration, "for", 15*time.Second, "")
 	fs.IntVar(&f.gates.ReadErrors, "max-read-errors", 0, "")
@@ -155,7 +158,7 @@ func (f *drillFlags) check() error {
 
 func (f *drillFlags) run(ctx context.Context, inv invocation, cfg config.Config) int {
 	s, found := doctor.Look(ctx, cfg, survey.DefaultTimeout)
-	if refusals := f.refusals(s, found); len(refusals) > 0 {
+	if refusals := append(f.refusals(s, found), f.unwritable()...); len(refusals) > 0 {
 		return f.refused(inv, refusals...)
 	}
 	pull, mend, err := f.pull(ctx, inv, s, cfg)
@@ -166,20 +169,31 @@ func (f *drillFlags) run(ctx context.Context, inv invocation, cfg config.Config)
 	if f.output == "json" {
 		told = inv.stderr
 	}
-	if !f.yes && !confirmed(inv.stdin, told, f.question(s)) {
+	if !f.yes && !confirmed(ctx, inv.stdin, told, f.question(s)) {
 		say(inv.stderr, "evercache drill: not confirmed, nothing was done; --yes does not ask\n")
 		return exitUsage
 	}
-	report, err := drill.Run(ctx, strings.ToLower(rand.Text()[:8]), drill.Options{
+	id, note := strings.ToLower(rand.Text()[:8]), noteTo("drill", f.audit, cfg)
+	what := fmt.Sprintf("%s, keys drill:%s:*, %s", f.trigger, id, setText(s))
+	if err := note.begun(audit.DrillBegun, audit.Event{Detail: what}); err != nil {
+		say(inv.stderr, "evercache drill: %v\n", err)
+		return exitUsage
+	}
+	report, err := drill.Run(ctx, id, drill.Options{
 		Redis: cfg.Redis, Survey: s, Trigger: f.trigger, Pull: pull, Mend: mend,
 		For: f.duration, Rate: f.rate, Compare: f.compare, Gates: f.gates,
 		Tell: func(text string) { say(told, "%s\n", text) },
 	})
 	if err != nil {
 		say(inv.stderr, "evercache drill: %v\n", err)
+		note.ended(inv, audit.DrillEnded, audit.Event{Outcome: "failed", Detail: fmt.Sprintf("%s: %v", what, err)})
 		return exitFailed
 	}
-	return f.end(inv, report)
+	status := f.end(inv, report)
+	if !note.ended(inv, audit.DrillEnded, audit.Event{Outcome: report.Outcome, Detail: strings.Join(append([]string{what}, report.Faults...), "; ")}) {
+		status = exitFailed
+	}
+	return status
 }
 
 // refusals are why no drill is begun.
@@ -198,6 +212,23 @@ func (f *drillFlags) refusals(s *survey.Survey, found []doctor.Finding) (all []s
 	return all
 }
 
+// unwritable are the reports that could not be written at the end.
+func (f *drillFlags) unwritable() (all []string) {
+	for _, file := range f.reports {
+		_, missing := os.Lstat(file)
+		report, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			all = append(all, fmt.Sprintf("--report: %v", err))
+			continue
+		}
+		_ = report.Close() // nothing was written
+		if missing != nil {
+			_ = os.Remove(file)
+		}
+	}
+	return all
+}
+
 func (f *drillFlags) refused(inv invocation, why ...string) int {
 	say(inv.stderr, "evercache drill: refused, nothing was done:\n  - %s\n", strings.Join(why, "\n  - "))
 	return exitUsage
@@ -208,11 +239,16 @@ func (f *drillFlags) question(s *survey.Survey) string {
 	if f.trigger != drill.None {
 		what = "break it by " + f.trigger + " under"
 	}
+	return fmt.Sprintf("The set (%s) will be drilled: %s %d calls a second for %v.", setText(s), what, f.rate, f.duration)
+}
+
+// setText names a set.
+func setText(s *survey.Survey) string {
 	set := s.Mode.String() + " mode"
 	if s.MasterName != "" {
 		set += ", " + s.MasterName
 	}
-	return fmt.Sprintf("The set (%s, %d servers) will be drilled: %s %d calls a second for %v.", set, len(s.Nodes), what, f.rate, f.duration)
+	return fmt.Sprintf("%s, %d servers", set, len(s.Nodes))
 }
 
 // reportKinds are the forms of a report, by the ending of the file's name.

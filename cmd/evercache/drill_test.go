@@ -4,12 +4,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evercache/evercache/config"
 	"github.com/evercache/evercache/internal/drill"
@@ -151,5 +153,22 @@ func TestTheEndOfWhatAHookPrintsIsKept(t *testing.T) {
 	}
 	if got := (&tail{}).lastLine(); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatBecomesOfAHook(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ script, said, fault string }{
+		{"echo done", "sh ended well: done", ""},
+		{"sleep 8 & echo begun", "sh ended well: begun", ""}, // what is left in the background is its own affair
+		{"echo no; exit 3", "", "sh: exit status 3: no"},
+		{"exec sleep 60", "", "within --for"},
+	} {
+		ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+		said, err := (&drillFlags{hook: []string{"sh", "-c", c.script}}).runHook(invocation{environ: os.Environ()})(ctx)
+		end()
+		if said != c.said || (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s: %q, %v; want %q, %q", c.script, said, err, c.said, c.fault)
+		}
 	}
 }

@@ -83,6 +83,12 @@ func (f *drillFlags) runHook(inv invocation) act {
 		var out tail
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()
+		switch {
+		case ctx.Err() != nil && err != nil:
+			err = errors.New("it was ended, because it had not ended by itself within --for")
+		case errors.Is(err, exec.ErrWaitDelay): // it has ended well, and left something in the background
+			err = nil
+		}
 		said := censor.Text(out.lastLine(), mostOutput)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w: %s", f.hook[0], err, said)

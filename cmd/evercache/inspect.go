@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -50,14 +51,19 @@ func inspect(inv invocation, args []string) int {
 	most := fs.Int("most", 100, "")
 	timeout := fs.Duration("timeout", 40*time.Second, "")
 	output := fs.String("o", "text", "")
-	rest, status, ok := c.parseArgs(inv, &fs, args)
-	switch {
-	case !ok:
+	rest, status, ok := c.mixed(inv, &fs, args)
+	if !ok {
 		return status
-	case len(rest) != 1:
-		return c.wrong(inv, fmt.Errorf("want one class"))
-	case *output != "text" && *output != "json":
-		return c.wrong(inv, fmt.Errorf("-o %q: want text or json", *output))
+	}
+	errs := []error{wrongFormat(*output), wrongSpan("--timeout", *timeout, time.Second, 10*time.Minute)}
+	if *most < 1 || *most > 1000 {
+		errs = append(errs, fmt.Errorf("--most %d: want 1 to 1000", *most))
+	}
+	if len(rest) != 1 {
+		errs = append(errs, errors.New("want one class"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c.wrong(inv, err)
 	}
 	d, err := daemonOf(inv.environ, *given)
 	if err != nil {
@@ -71,7 +77,7 @@ func inspect(inv invocation, args []string) int {
 		return exitFailed
 	}
 	var found inspection
-	if err := json.Unmarshal(body, &found); err != nil {
+	if err := json.Unmarshal(body, &found); err != nil || found.Class != rest[0] || found.Checked < 0 || found.Wrong < 0 || found.Wrong > found.Checked {
 		say(inv.stderr, "evercache inspect: %s does not answer like evercache\n", d.where())
 		return exitFailed
 	}
@@ -113,11 +119,11 @@ func (f inspection) text() string {
 	var text strings.Builder
 	text.WriteString(fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", censor.Text(f.Class, maxAnswer), f.Checked, f.Wrong))
 	for _, w := range f.Worst {
-		what := "Redis holds another value"
+		what, key := "Redis holds another value", censor.Text(w.KeySHA256, 64)
 		if w.Missing {
 			what = "Redis holds no value"
 		}
-		text.WriteString(fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", censor.Text(w.KeySHA256, maxAnswer), what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond)))
+		text.WriteString(fmt.Sprintf("  key with SHA-256 %s…: %s; in memory since %v\n", key, what, time.Duration(w.AgeSeconds*float64(time.Second)).Round(time.Millisecond)))
 	}
 	if f.Checked == 0 {
 		text.WriteString("  nothing of the class is in memory and called coherent\n")
@@ -152,7 +158,7 @@ func (d runningDaemon) inspect(ctx context.Context, class string, most int) ([]b
 			Error struct{ Code, Message string } `json:"error"`
 		}
 		if json.Unmarshal(body, &fault) == nil && fault.Error.Code != "" {
-			return nil, fmt.Errorf("%s answers %s", d.where(), censor.Text(fault.Error.Code+": "+fault.Error.Message, maxAnswer))
+			return nil, fmt.Errorf("%s answers %s: %s", d.where(), censor.Text(fault.Error.Code, 60), censor.Text(fault.Error.Message, 300))
 		}
 		return nil, fmt.Errorf("%s answers %s", d.where(), statusLine(resp))
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/audit"
 	"github.com/evercache/evercache/internal/backup"
 	"github.com/evercache/evercache/internal/survey"
 )
@@ -28,8 +28,8 @@ func restoreCommand() command {
 each key), found through the settings of evercache serve. It goes on through a
 failover. A record counts when the master has acknowledged it and its replicas have
 it. Keys that exist stay as they are, and records that have expired are left out;
-both are counted. The whole file is checked first, unless it is "-", the standard
-input. Payloads of a newer server are refused before anything is written.
+both are counted. The whole file is checked first, unless it is a pipe or "-", the
+standard input. Payloads of a newer server are refused before anything is written.
 
 Flags:
   --replace      overwrite keys that exist (never a denylist of tokens)
@@ -38,7 +38,7 @@ Flags:
   --rate N       at most N records a second
   --patience 2m  how long to wait for a master that takes writes
   --yes          do not ask, although the target is not empty
-
+` + auditFlag + `
 Examples:
   evercache restore cart.backup --dry-run
   evercache restore cart.backup
@@ -46,7 +46,8 @@ Examples:
   zcat old.backup.gz | evercache restore - --yes
 
 Exit status: 0 all records are there, or have expired; 1 it failed or stopped, or
-Redis refused records; 2 wrong flags or configuration.
+Redis refused records or threw keys away for want of memory; 2 wrong flags or
+configuration.
 `,
 		run: runRestore,
 	}
@@ -56,7 +57,8 @@ Redis refused records; 2 wrong flags or configuration.
 type restoreFlags struct {
 	backup.RestoreOptions
 	dryRun, resume, yes bool
-	name                string
+	stream              bool // it can be read only once
+	name, audit         string
 }
 
 func runRestore(inv invocation, args []string) int {
@@ -69,6 +71,7 @@ func runRestore(inv invocation, args []string) int {
 	fs.IntVar(&f.Rate, "rate", 0, "")
 	fs.DurationVar(&f.Patience, "patience", backup.DefaultPatience, "")
 	fs.BoolVar(&f.yes, "yes", false, "")
+	fs.StringVar(&f.audit, "audit-log", "", "")
 	rest, status, ok := c.mixed(inv, &fs, args)
 	if !ok {
 		return status
@@ -85,7 +88,7 @@ func runRestore(inv invocation, args []string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	if err := f.run(ctx, inv, survey.TargetOf(cfg.Redis)); err != nil {
+	if err := f.run(ctx, inv, survey.TargetOf(cfg.Redis), noteTo("restore", f.audit, cfg)); err != nil {
 		say(inv.stderr, "evercache restore: %v\n", err)
 		return exitFailed
 	}
@@ -101,13 +104,17 @@ func (f *restoreFlags) check(args []string) error {
 	case f.Patience < time.Second || f.Patience > 24*time.Hour:
 		return fmt.Errorf("--patience %v: want 1s to 24h", f.Patience)
 	}
-	f.name = args[0]
-	if f.name != "-" {
-		return nil
+	if f.name = args[0]; f.name == "-" {
+		return f.once()
 	}
+	return nil
+}
+
+// once is why what can be read only once cannot be used.
+func (f *restoreFlags) once() error {
 	switch {
 	case f.resume:
-		return errors.New("--resume needs a file: the standard input cannot be read again")
+		return errors.New("--resume needs a file: the standard input, or a pipe, cannot be read again")
 	case f.dryRun:
 		return errors.New("--dry-run needs a file; evercache verify - checks the standard input")
 	}
@@ -115,12 +122,17 @@ func (f *restoreFlags) check(args []string) error {
 }
 
 // run checks, asks and restores.
-func (f *restoreFlags) run(ctx context.Context, inv invocation, target survey.Target) error {
-	in, err := openBackup(inv, f.name)
+func (f *restoreFlags) run(ctx context.Context, inv invocation, target survey.Target, note auditNote) error {
+	in, stream, err := openInput(ctx, inv, f.name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	if f.stream = stream; stream {
+		if err := f.once(); err != nil {
+			return err
+		}
+	}
 	var sum backup.Summary
 	if file, ok := in.(*os.File); ok {
 		if sum, err = f.checked(ctx, inv, file); err != nil {
@@ -138,13 +150,37 @@ func (f *restoreFlags) run(ctx context.Context, inv invocation, target survey.Ta
 		f.foretell(inv, sum, state)
 		return nil
 	}
-	if err := f.ask(inv, state); err != nil {
+	if err := f.ask(ctx, inv, state); err != nil {
 		return err
 	}
 	if err := backup.Try(ctx, target, sum.Samples, f.Patience); err != nil {
 		return err
 	}
-	return f.restore(ctx, inv, target, in)
+	what := fmt.Sprintf("%s to %s", f.described(), strings.Join(state.Masters, ", "))
+	if err := note.begun(audit.RestoreBegun, audit.Event{Detail: what}); err != nil {
+		return err
+	}
+	counts, err := f.restore(ctx, inv, target, in)
+	e := audit.Event{Outcome: "ok", Detail: what, Count: &counts.Restored}
+	if err != nil {
+		e.Outcome, e.Detail = "failed", fmt.Sprintf("%s: %v", what, err)
+	}
+	if !note.ended(inv, audit.RestoreEnded, e) && err == nil {
+		err = errors.New("it is complete, and the audit log does not say so")
+	}
+	return err
+}
+
+// described is which file, and how.
+func (f *restoreFlags) described() string {
+	text := f.name
+	if f.Replace {
+		text += " --replace"
+	}
+	if f.resume {
+		text += " --resume"
+	}
+	return text
 }
 
 // checked reads all of the file, and goes back to its beginning.
@@ -197,23 +233,21 @@ func (f *restoreFlags) foretell(inv invocation, sum backup.Summary, state backup
 }
 
 // ask asks whether to go on with a target that is not empty.
-func (f *restoreFlags) ask(inv invocation, state backup.State) error {
+func (f *restoreFlags) ask(ctx context.Context, inv invocation, state backup.State) error {
 	if f.yes || f.Resume != nil || state.Keys == 0 {
 		return nil
 	}
 	keyboard, ok := inv.stdin.(*os.File)
-	if !ok || f.name == "-" || !term.IsTerminal(int(keyboard.Fd())) {
+	if !ok || f.stream || !term.IsTerminal(int(keyboard.Fd())) {
 		return fmt.Errorf("the target has %d keys already: add --yes to restore into it", state.Keys)
 	}
-	say(inv.stderr, "%s: there are %d keys already. Restore into it? [y/N] ", strings.Join(state.Masters, ", "), state.Keys)
-	answer, _ := bufio.NewReader(keyboard).ReadString('\n')
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+	if !confirmed(ctx, keyboard, inv.stderr, fmt.Sprintf("%s: there are %d keys already. Restore into it?", strings.Join(state.Masters, ", "), state.Keys)) {
 		return errors.New("nothing was written")
 	}
 	return nil
 }
 
-func (f *restoreFlags) restore(ctx context.Context, inv invocation, target survey.Target, in io.Reader) error {
+func (f *restoreFlags) restore(ctx context.Context, inv invocation, target survey.Target, in io.Reader) (backup.Counts, error) {
 	show, clear := inv.meter("restore")
 	f.Progress = show
 	f.Notice = func(text string) {
@@ -221,7 +255,7 @@ func (f *restoreFlags) restore(ctx context.Context, inv invocation, target surve
 		say(inv.stderr, "evercache restore: %s\n", text)
 	}
 	var saved error
-	if f.name != "-" {
+	if !f.stream {
 		f.Save = func(p backup.Place) { saved = backup.SavePlace(f.placeFile(), p) }
 	}
 	counts, err := backup.Restore(ctx, target, in, f.RestoreOptions)
@@ -229,16 +263,18 @@ func (f *restoreFlags) restore(ctx context.Context, inv invocation, target surve
 	say(inv.stdout, "restored %d, existed already %d, expired %d, refused %d\n", counts.Restored, counts.Existed, counts.Expired, counts.Refused)
 	switch {
 	case err != nil && saved != nil:
-		return fmt.Errorf("%w (and how far it was cannot be written, so --resume is not possible: %w)", err, saved)
+		return counts, fmt.Errorf("%w (and how far it was cannot be written, so --resume is not possible: %w)", err, saved)
 	case err != nil:
-		return err
+		return counts, err
 	case counts.Refused > 0:
-		return fmt.Errorf("the server refused %d records; the first: %s", counts.Refused, counts.FirstRefusal)
+		return counts, fmt.Errorf("the server refused %d records; the first: %s", counts.Refused, counts.FirstRefusal)
+	case counts.Evicted > 0:
+		return counts, fmt.Errorf("the masters threw %d keys away meanwhile, for want of memory (evicted_keys): it is not complete, or other keys are gone; raise maxmemory, then restore again: keys that are there stay", counts.Evicted)
 	}
-	if f.name != "-" {
+	if !f.stream {
 		_ = os.Remove(f.placeFile()) // it is complete
 	}
-	return nil
+	return counts, nil
 }
 
 // startPatience is how long a restore waits for a master before it has begun: a failover may

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/audit"
 	"github.com/evercache/evercache/internal/doctor"
 	"github.com/evercache/evercache/internal/survey"
 	"github.com/evercache/evercache/internal/switchover"
@@ -21,7 +19,7 @@ func switchoverCommand() command {
 	return command{
 		name:    "switchover",
 		summary: "Change the master on purpose, without losing a write",
-		usage:   " [--to NODE] [--yes] [--dry-run] [--timeout 30s] [-o text|json]",
+		usage:   " [--to NODE] [--yes] [--dry-run] [--timeout 30s] [--audit-log FILE] [-o text|json]",
 		help: `Makes a replica the master, and the master a replica, so that no write is lost,
 also none of clients that know nothing of evercache. A plain SENTINEL FAILOVER
 loses what the old master takes until it is told: ten seconds and more.
@@ -45,7 +43,7 @@ Flags:
   --dry-run        say what would be done, and do nothing
   --timeout 30s    how long all servers may take to agree
   -o text|json     what is printed
-
+` + auditFlag + `
 Examples:
   evercache switchover --dry-run
   evercache switchover --yes
@@ -62,9 +60,9 @@ not end as it should: what is printed says in what state the set was left;
 
 // switchoverFlags are what may be asked of it.
 type switchoverFlags struct {
-	to, output  string
-	yes, dryRun bool
-	timeout     time.Duration
+	to, output, audit string
+	yes, dryRun       bool
+	timeout           time.Duration
 }
 
 func switchoverRun(inv invocation, args []string) int {
@@ -76,6 +74,7 @@ func switchoverRun(inv invocation, args []string) int {
 	fs.BoolVar(&f.yes, "yes", false, "")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "")
 	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "")
+	fs.StringVar(&f.audit, "audit-log", "", "")
 	if status, ok := c.parse(inv, &fs, args); !ok {
 		return status
 	}
@@ -93,7 +92,7 @@ func switchoverRun(inv invocation, args []string) int {
 
 func (f switchoverFlags) run(ctx context.Context, inv invocation, cfg config.Config) int {
 	s, found := doctor.Look(ctx, cfg, survey.DefaultTimeout)
-	plan := switchover.NewPlan(s, found, f.to)
+	plan := switchover.NewPlan(s, found, switchover.FindLeftover(ctx, survey.TargetOf(cfg.Redis), s), f.to)
 	told := inv.stdout
 	if f.output == "json" {
 		told = inv.stderr
@@ -106,14 +105,25 @@ func (f switchoverFlags) run(ctx context.Context, inv invocation, cfg config.Con
 		return f.end(inv, switchover.Report{Outcome: switchover.Refused, Plan: plan, State: "nothing was changed", At: s.At.UTC(), Steps: []switchover.Step{}})
 	case f.dryRun:
 		return f.end(inv, switchover.Report{Outcome: switchover.Planned, Plan: plan, State: "nothing was changed", At: s.At.UTC(), Steps: []switchover.Step{}})
-	case !f.yes && !confirmed(inv.stdin, told, "Change the master now?"):
+	case !f.yes && !confirmed(ctx, inv.stdin, told, "Change the master now?"):
 		say(inv.stderr, "evercache switchover: not confirmed, nothing was changed; --yes does not ask\n")
 		return exitUsage
 	}
-	return f.end(inv, switchover.Run(ctx, plan, switchover.Options{
+	note := noteTo("switchover", f.audit, cfg)
+	what := strings.TrimSpace(plan.Text())
+	if err := note.begun(audit.SwitchoverBegun, audit.Event{Detail: what}); err != nil {
+		say(inv.stderr, "evercache switchover: %v\n", err)
+		return exitUsage
+	}
+	r := switchover.Run(ctx, plan, switchover.Options{
 		Target: survey.TargetOf(cfg.Redis), Timeout: f.timeout,
 		Tell: func(step string) { say(told, "%s\n", step) },
-	}))
+	})
+	status := f.end(inv, r)
+	if !note.ended(inv, audit.SwitchoverEnded, audit.Event{Outcome: r.Outcome, Detail: r.State}) {
+		status = exitFailed
+	}
+	return status
 }
 
 // switchoverStatus is the exit status of each outcome.
@@ -135,19 +145,4 @@ func (f switchoverFlags) end(inv invocation, r switchover.Report) int {
 		say(inv.stdout, "%s", r.Text())
 	}
 	return switchoverStatus[r.Outcome]
-}
-
-// confirmed asks a question and reads the answer: yes or y.
-func confirmed(in io.Reader, out io.Writer, question string) bool {
-	if in == nil {
-		return false
-	}
-	say(out, "%s Type yes: ", question)
-	line, err := bufio.NewReader(io.LimitReader(in, 64)).ReadString('\n')
-	if err != nil && line == "" {
-		say(out, "%s", fmt.Sprintln())
-		return false
-	}
-	line = strings.ToLower(strings.TrimSpace(line))
-	return line == "yes" || line == "y"
 }

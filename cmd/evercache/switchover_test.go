@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,9 @@ func TestSwitchoverAsksAndKeepsSecrets(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-of-the-switchover"
 	set := redistest.StartSentinel(t, redistest.WithPassword(canary+"-1"), redistest.WithSentinelPassword(canary+"-2"), redistest.WithTLS(), redistest.WithDownAfter(2*time.Second))
+	log := filepath.Join(t.TempDir(), "commands.log")
 	environ := []string{
+		"EVERCACHE_AUDIT_LOG=" + log,
 		"REDIS_SENTINEL_ENABLED=true", "REDIS_SENTINEL_MASTER_NAME=" + set.MasterName(), "REDIS_SENTINELS=" + strings.Join(set.Addrs(), ","),
 		"REDIS_PASSWORD=" + canary + "-1", "REDIS_SENTINEL_PASSWORD=" + canary + "-2",
 		"REDIS_TLS=true", "REDIS_TLS_CA_FILE=" + set.TLSFiles().CA,
@@ -58,7 +62,11 @@ func TestSwitchoverAsksAndKeepsSecrets(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || status != exitOK || r.Outcome != switchover.Done || r.Promoted != old || r.From != now || len(r.Steps) == 0 {
 		t.Errorf("status %d, %v: %s%s", status, err, out, told)
 	}
-	if strings.Contains(strings.Join(printed, ""), canary) {
+	if got := noted(t, log); got != "switchover.begun=ok switchover.ended=done switchover.begun=ok switchover.ended=done" {
+		t.Errorf("the audit log has %s", got)
+	}
+	text, _ := os.ReadFile(log)
+	if strings.Contains(strings.Join(printed, "")+string(text), canary) {
 		t.Error("a password was printed")
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/evercache/evercache/internal/backup"
@@ -62,7 +60,7 @@ func runVerify(inv invocation, args []string) int {
 }
 
 func verifyBackup(ctx context.Context, inv invocation, name string) (backup.Summary, error) {
-	in, err := openBackup(inv, name)
+	in, _, err := openInput(ctx, inv, name)
 	if err != nil {
 		return backup.Summary{}, err
 	}
@@ -70,20 +68,6 @@ func verifyBackup(ctx context.Context, inv invocation, name string) (backup.Summ
 	show, clear := inv.meter("verify")
 	defer clear()
 	return backup.Verify(ctx, in, show)
-}
-
-func openBackup(inv invocation, name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(inv.stdin), nil
-	}
-	info, err := os.Stat(name)
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("it is a directory: name a file")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.Open(name)
 }
 
 // withKey adds the key of a broken record.

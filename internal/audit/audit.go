@@ -24,6 +24,15 @@ const (
 	RevokedAll    = "subject.revoked" // all tokens of a subject that were issued before a time
 	Refused       = "caller.refused"  // no token, a wrong one, or one that is not for this call
 	Lost          = "events.lost"     // of this log
+
+	// Of commands: each is written before anything is done, and again at the end. Where the
+	// second is missing, the command was killed.
+	SwitchoverBegun = "switchover.begun"
+	SwitchoverEnded = "switchover.ended"
+	DrillBegun      = "drill.begun"
+	DrillEnded      = "drill.ended"
+	RestoreBegun    = "restore.begun"
+	RestoreEnded    = "restore.ended"
 )
 
 // Event is one line. Nothing in it is a key, a value, a token or an id: those are digests.
@@ -81,17 +90,22 @@ func (l *Log) Add(e Event) {
 	if l == nil {
 		return
 	}
+	l.count(e.Event)
+	select {
+	case l.queue <- entry{time.Now(), e.bounded()}:
+	default:
+		l.lost.Add(1)
+	}
+}
+
+// bounded is the event with no text that is longer than allowed.
+func (e Event) bounded() Event {
 	for _, text := range []*string{&e.Actor, &e.Remote, &e.RequestID, &e.Class, &e.Target, &e.Detail, &e.Outcome} {
 		if len(*text) > mostText {
 			*text = (*text)[:mostText]
 		}
 	}
-	l.count(e.Event)
-	select {
-	case l.queue <- entry{time.Now(), e}:
-	default:
-		l.lost.Add(1)
-	}
+	return e
 }
 
 // Close writes down what waits and closes the file, or gives up when ctx ends; then what waits

@@ -13,7 +13,7 @@ import (
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("another process writes %s: each process needs a file of its own", f.Name())
+		return fmt.Errorf("%s: %w: each process needs a file of its own", f.Name(), errHeld)
 	}
 	return nil // some file systems have no locks
 }

@@ -32,9 +32,13 @@ type BrokenError struct {
 func (e *BrokenError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Why) }
 
 // Verify reads a log and checks that no line was changed, taken out or put in. It cannot tell
-// whether lines are missing at its end, and who can write the file can write the whole chain
-// anew: keep copies of the last hash elsewhere.
-func Verify(r io.Reader) (s Summary, err error) {
+// whether lines are missing at its end or its last line was changed, and who can write the
+// file can write the whole chain anew: keep copies of the last hash elsewhere, and look for
+// them with VerifyEach.
+func Verify(r io.Reader) (Summary, error) { return VerifyEach(r, func(string) {}) }
+
+// VerifyEach is Verify, and tells the hash of each line.
+func VerifyEach(r io.Reader, tell func(hash string)) (s Summary, err error) {
 	lines := bufio.NewReaderSize(r, 4096)
 	var seq uint64
 	for n := 1; ; n++ {
@@ -65,6 +69,7 @@ func Verify(r io.Reader) (s Summary, err error) {
 			seq = l.Seq
 		}
 		s.Ends = hashOf(text)
+		tell(s.Ends)
 		if err != nil {
 			return s, nil
 		}

@@ -56,21 +56,55 @@ func (r *restore) attempt(ctx context.Context, b *batch) error {
 
 // part sends what belongs to one master.
 func (r *restore) part(ctx context.Context, m *master, items []*item) error {
-	commands := make([][]string, len(items))
+	var plain []*item
+	for _, i := range items {
+		if !isDenylistSet(i.Key) {
+			plain = append(plain, i)
+		}
+	}
+	commands := make([][]string, len(plain))
 	bytes := int64(0)
-	for k, i := range items {
-		replace := r.Replace && denylist(r.set.KeyPrefix, i.Key) == ""
+	for k, i := range plain {
+		replace := r.Replace && denylist(i.Key) == ""
 		commands[k] = i.command(replace)
 		bytes += i.size()
 	}
 	r.set.wrote = true
-	replies, err := m.link.Once(ctx, timeFor(bytes), commands...)
-	if err != nil {
-		for _, i := range items {
-			i.doubt = true
+	if len(plain) > 0 {
+		replies, err := m.link.Once(ctx, timeFor(bytes), commands...)
+		if err != nil {
+			doubt(plain)
+			return err
 		}
-		return err
+		if err := r.judge(ctx, m, plain, replies); err != nil {
+			return err
+		}
 	}
+	for _, i := range items {
+		if !isDenylistSet(i.Key) {
+			continue
+		}
+		reply, err := m.unmarked(ctx, i)
+		if err != nil {
+			doubt([]*item{i})
+			return err
+		}
+		if err := r.judge(ctx, m, []*item{i}, []remote.Reply{reply}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubt notes that nobody knows whether these got there.
+func doubt(items []*item) {
+	for _, i := range items {
+		i.doubt = true
+	}
+}
+
+// judge notes what has become of items, by the replies.
+func (r *restore) judge(ctx context.Context, m *master, items []*item, replies []remote.Reply) error {
 	var later error
 	for k, i := range items {
 		got, lasting, again := i.after(replies[k].Err)
@@ -105,7 +139,7 @@ func lastingError(err error) error {
 	case remote.Misconf:
 		what = "the server cannot save: look at its disk, then go on with --resume"
 	case remote.NoPerm, remote.Auth, remote.Lacks:
-		what = "a restore needs the rights +restore +dump +unlink +wait +info +time +dbsize on all keys"
+		what = "a restore needs the rights +restore +unlink +dump +wait +dbsize +info +role +time on all keys, and for a denylist of tokens +exists +pexpire +pexpireat +persist +zrangebyscore +zrem +zadd +renamenx"
 	}
 	return &refusal{fmt.Errorf("RESTORE: %w: %s", err, what)}
 }

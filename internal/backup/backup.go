@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/evercache/evercache/health"
 )
 
@@ -36,14 +38,17 @@ type Options struct {
 	KeyPrefix string // of evercache
 	// FromMaster lets a master be read where no replica is fit.
 	FromMaster bool
+	// Rate is how many records a second are read at most; 0: no limit.
+	Rate int
 	// Version is that of the program, for the header.
 	Version string
 	// Progress, where not nil, is told how far it is. total is about how many records
 	// there will be; 0: not known.
 	Progress func(records, bytes, total int64)
 
-	mode health.Mode
-	db   int
+	mode  health.Mode
+	db    int
+	limit *rate.Limiter // nil: none
 }
 
 func (o Options) maxValue() int64 {
@@ -51,6 +56,17 @@ func (o Options) maxValue() int64 {
 		return o.MaxValue
 	}
 	return DefaultMaxValue
+}
+
+// atOnce is how many records are read together.
+func (o Options) atOnce() int { return together(o.Rate) }
+
+// together is how many records go at once at so many a second; 0: no limit.
+func together(rate int) int {
+	if rate > 0 {
+		return min(batchRecords, max(1, rate/5))
+	}
+	return batchRecords
 }
 
 // Result is what a backup has copied.

@@ -62,6 +62,11 @@ type Header struct {
 	Prefix    string    `json:"prefix,omitempty"`
 }
 
+// alike reports whether two files are of the same: as far as they say.
+func (h Header) alike(o Header) bool {
+	return h.Mode == o.Mode && h.DB == o.DB && h.KeyPrefix == o.KeyPrefix && h.Match == o.Match && h.Prefix == o.Prefix
+}
+
 // Section begins what one shard has.
 type Section struct {
 	Slots         string    `json:"slots,omitempty"` // in a Cluster

@@ -16,6 +16,9 @@ var bookkeeping = []string{"~b:", "~d:", "~s:", "~p:", "~t:", "~restore:"}
 // dataset is the mark of the dataset.
 const dataset = "~dataset"
 
+// switchover is the note of what a switchover has changed for a while.
+const switchover = "~switchover"
+
 // ours reports whether a key is such bookkeeping. No class begins with "~".
 func ours(keyPrefix, key string) bool {
 	rest, ok := strings.CutPrefix(key, keyPrefix)
@@ -27,21 +30,38 @@ func ours(keyPrefix, key string) bool {
 			return true
 		}
 	}
-	return rest == dataset
+	return rest == dataset || rest == switchover
 }
 
-// denylist is the list of revoked tokens that a key belongs to, as its keys begin; "":
-// none. A list is in three keys, which have to be of one moment.
-func denylist(keyPrefix, key string) string {
-	rest, ok := strings.CutPrefix(key, keyPrefix+"~r:{")
+// denylist is the list of revoked tokens that a key belongs to, as its keys begin; "": none. A
+// list is in three keys, which have to be of one moment. It is known under any prefix: a backup
+// or a restore with another REDIS_KEY_PREFIX than the application's must not let revoked
+// tokens in.
+func denylist(key string) string {
+	before, after, ok := strings.Cut(key, denylistHead)
 	if !ok {
 		return ""
 	}
-	name, part, ok := strings.Cut(rest, "}:")
+	name, part, ok := strings.Cut(after, "}:")
 	if !ok || part != "set" && part != "stream" && part != "n" {
 		return ""
 	}
-	return keyPrefix + "~r:{" + name + "}:"
+	return before + denylistHead + name + "}:"
+}
+
+const denylistHead = "~r:{"
+
+// scratchOf is a key for a trial beside a list, in its slot.
+func scratchOf(list, suffix string) string {
+	at := strings.Index(list, denylistHead)
+	return list[:at] + "~restore:" + list[at:] + suffix
+}
+
+// isDenylistSet reports whether a key is the set of a denylist, which has the mark of a
+// complete one.
+func isDenylistSet(key string) bool {
+	list := denylist(key)
+	return list != "" && key == list+"set"
 }
 
 func denylistKeys(list string) []string { return []string{list + "set", list + "stream", list + "n"} }

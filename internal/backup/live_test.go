@@ -298,7 +298,8 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rules := range []string{reads, writes} {
+	const lists = "+exists +pexpire +pexpireat +persist +zrangebyscore +zrem +zadd +renamenx"
+	for _, rules := range []string{reads, writes, lists} {
 		if !strings.Contains(string(text), strings.ReplaceAll(rules, "|", `\|`)) {
 			t.Errorf("the guide does not name %s", rules)
 		}
@@ -316,6 +317,12 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 	}
 	if c, err := restoreFrom(t.Context(), t, target, name, RestoreOptions{}); err != nil || c.Restored != 1000 {
 		t.Errorf("%+v, %v", c, err)
+	}
+	from.Do("ZADD", "app:~r:{tokens}:set", "5", "old", "+inf", "m:print:life")
+	name, _ = taken(t, as(evercache.Options{Addr: from.Addr()}), Options{})
+	one := redistest.Start(t, rights(writes+" "+lists))
+	if c, err := restoreFrom(t.Context(), t, as(evercache.Options{Addr: one.Addr()}), name, RestoreOptions{}); err != nil || c.Restored != 1001 {
+		t.Errorf("with a denylist: %+v, %v", c, err)
 	}
 	cluster := redistest.StartCluster(t, rights(reads, "+readonly", "+cluster|nodes", "+cluster|info"))
 	if _, s := taken(t, as(evercache.Options{ClusterNodes: cluster.Addrs()}), Options{}); s.Footer.Sections != 3 {
@@ -368,5 +375,49 @@ func TestAnotherDatabase(t *testing.T) {
 	}
 	if _, s := taken(t, target, Options{}); s.Footer.Records != 10 || s.Header.DB != 2 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A replica that is filled anew meanwhile has other keys: what is read before and after does
+// not make one backup.
+func TestAReplicaThatIsFilledAnew(t *testing.T) {
+	t.Parallel()
+	master, other, replica := redistest.Start(t), redistest.Start(t), redistest.Start(t)
+	fill(master.Do, "k", 3000)
+	fill(other.Do, "other", 10)
+	follow := func(s *redistest.Server) {
+		replica.Do("REPLICAOF", s.Host(), fmt.Sprint(s.Port()))
+		testbed.Until(t, 20*time.Second, func() bool {
+			return strings.Contains(fmt.Sprint(replica.Do("INFO", "replication")), "master_link_status:up")
+		},
+			func() string { return "it does not follow" })
+	}
+	follow(master)
+	done := false
+	name := filepath.Join(t.TempDir(), "x.backup")
+	_, err := Take(t.Context(), serverTarget(replica), name, false, Options{Progress: func(records, _, _ int64) {
+		if records > 600 && !done {
+			done = true
+			follow(other)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := whole(t, name); s.Footer.Records != 10 {
+		t.Errorf("%d records, of two datasets; want the 10 of the second", s.Footer.Records)
+	}
+}
+
+func TestARateIsKept(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	fill(s.Do, "k", 300)
+	began := time.Now()
+	if _, sum := taken(t, serverTarget(s), Options{Rate: 150}); sum.Footer.Records != 300 {
+		t.Errorf("%+v", sum.Footer)
+	}
+	if took := time.Since(began); took < 1500*time.Millisecond {
+		t.Errorf("300 records at 150 a second took %v", took)
 	}
 }

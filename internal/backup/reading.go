@@ -38,13 +38,15 @@ type reading struct {
 	from int64 // what the replication stream must have reached
 	w    *Writer
 
-	relative bool // the server has no PEXPIRETIME (before 7.0)
-	section  Section
-	begun    bool
-	lists    []string  // denylists that were seen
-	gone     *slot.Set // slots of keys that were on the move
-	tooLarge int64
-	tell     func(r Record)
+	begunWith bool
+	loaded    int64 // keys of the last dataset that it was filled with
+	relative  bool  // the server has no PEXPIRETIME (before 7.0)
+	section   Section
+	begun     bool
+	lists     []string  // denylists that were seen
+	gone      *slot.Set // slots of keys that were on the move
+	tooLarge  int64
+	tell      func(r Record)
 }
 
 // run copies all keys of the server into a section.
@@ -57,8 +59,13 @@ func (r *reading) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.copy(ctx, keys); err != nil {
-			return err
+		for part := range slices.Chunk(keys, r.o.atOnce()) { // SCAN may answer with more than it was asked for
+			if r.o.limit != nil && r.o.limit.WaitN(ctx, len(part)) != nil {
+				return errInterrupted
+			}
+			if err := r.copy(ctx, part); err != nil {
+				return err
+			}
 		}
 		if cursor = next; cursor == "0" {
 			break
@@ -156,6 +163,11 @@ func (r *reading) replication(ctx context.Context) (sentinel.Replication, error)
 	if err != nil {
 		return repl, err
 	}
+	if !r.begunWith {
+		r.begunWith, r.loaded = true, loadedKeys(replies[0].Text())
+	} else if r.loaded != loadedKeys(replies[0].Text()) {
+		return repl, refilled(r.node.Addr)
+	}
 	if repl.Role == sentinel.RoleReplica && !repl.LinkUp && r.o.mode != health.ModeStandalone {
 		return repl, fmt.Errorf("%s has lost its master", r.node.Addr)
 	}
@@ -191,7 +203,7 @@ func (r *refusal) Unwrap() error { return r.error }
 
 // scan asks for the next keys.
 func (r *reading) scan(ctx context.Context, cursor string) (keys []string, next string, err error) {
-	command := []string{"SCAN", cursor, "COUNT", strconv.Itoa(batchRecords)}
+	command := []string{"SCAN", cursor, "COUNT", strconv.Itoa(r.o.atOnce())}
 	if p := pattern(r.o); p != "" {
 		command = append(command, "MATCH", p)
 	}
@@ -206,12 +218,11 @@ func (r *reading) scan(ctx context.Context, cursor string) (keys []string, next 
 	list, _ := answer[1].([]any)
 	for _, k := range list {
 		key, _ := k.(string)
-		switch of := denylist(r.o.KeyPrefix, key); {
+		switch of := denylist(key); {
 		case !r.f.takes(key):
-		case of != "":
-			if !slices.Contains(r.lists, of) && len(r.lists) < maxLists {
-				r.lists = append(r.lists, of)
-			}
+		case slices.Contains(r.lists, of):
+		case of != "" && len(r.lists) < maxLists: // more are read key by key
+			r.lists = append(r.lists, of)
 		case len(key) > MaxKey:
 			r.tooLarge++
 		default:
@@ -396,6 +407,15 @@ type writeError struct{ err error }
 func (e *writeError) Error() string { return "write the file: " + e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
 
+// loadedKeys is how many keys the server had in the dataset that it was filled with last, at
+// its start or by its master.
+func loadedKeys(info string) int64 { return infoNumber(info, "rdb_last_load_keys_loaded") }
+
+// refilled: a cursor of SCAN says nothing in another dataset, so keys may be missing.
+func refilled(addr string) error {
+	return fmt.Errorf("%s was filled anew by its master meanwhile", addr)
+}
+
 // finish ends the section, if the server is still what it was.
 func (r *reading) finish(ctx context.Context) error {
 	repl, err := r.replication(ctx)
@@ -404,6 +424,9 @@ func (r *reading) finish(ctx context.Context) error {
 	}
 	if id := fmt.Sprint(repl.RunID); id != r.section.RunID {
 		return fmt.Errorf("%s was restarted meanwhile", r.node.Addr)
+	}
+	if was := r.section.ReplicationID; r.section.Replica && was != "" && repl.ReplID != was && repl.ReplID2 != was {
+		return refilled(r.node.Addr)
 	}
 	at, err := r.now(ctx)
 	if err != nil {

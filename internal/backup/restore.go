@@ -42,6 +42,8 @@ type Counts struct {
 	Refused  int64 `json:"refused"`
 	// FirstRefusal is what the server said.
 	FirstRefusal string `json:"first_refusal,omitempty"`
+	// Evicted is how many keys the masters have thrown away meanwhile for want of memory.
+	Evicted int64 `json:"evicted,omitempty"`
 	// Interruptions counts how often the master had to be looked for again.
 	Interruptions int `json:"interruptions"`
 }
@@ -61,6 +63,7 @@ type Place struct {
 func Restore(ctx context.Context, t survey.Target, file io.Reader, o RestoreOptions) (Counts, error) {
 	r := &restore{RestoreOptions: o, set: newSet(t)}
 	defer r.set.close()
+	r.set.notice = r.notice
 	if o.Resume != nil {
 		r.counts = o.Resume.Counts
 	}
@@ -83,6 +86,7 @@ type restore struct {
 	tried  map[int]bool  // RDB versions that the target takes
 	saved  time.Time
 	bytes  int64
+	before sample // of what an earlier restore has done
 }
 
 // saveEvery is how often the place is saved.
@@ -91,12 +95,7 @@ const saveEvery = time.Second
 func (r *restore) place() Place { return Place{ID: r.header.ID, Counts: r.counts} }
 
 // most is how many records are sent at once.
-func (r *restore) most() int {
-	if r.Rate > 0 {
-		return min(batchRecords, max(1, r.Rate/5))
-	}
-	return batchRecords
-}
+func (r *restore) most() int { return together(r.Rate) }
 
 func (r *restore) run(ctx context.Context, file io.Reader) error {
 	in, err := NewReader(file)
@@ -108,6 +107,9 @@ func (r *restore) run(ctx context.Context, file io.Reader) error {
 		it, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF):
+			if err := r.resumed(ctx); err != nil {
+				return err
+			}
 			return r.send(ctx, &b)
 		case err != nil:
 			return errors.Join(err, r.send(ctx, &b))
@@ -115,7 +117,12 @@ func (r *restore) run(ctx context.Context, file io.Reader) error {
 			if err := r.begin(it.Header); err != nil {
 				return err
 			}
-		case it.Record != nil && in.Records() > r.skip():
+		case it.Record != nil && in.Records() <= r.skip():
+			r.before.add(*it.Record)
+		case it.Record != nil:
+			if err := r.resumed(ctx); err != nil {
+				return err
+			}
 			if b.full(it.Record.size(), r.most()) {
 				if err := r.send(ctx, &b); err != nil {
 					return err
@@ -161,6 +168,8 @@ func (r *restore) send(ctx context.Context, b *batch) error {
 	for _, i := range b.items {
 		r.count(i)
 	}
+	r.counts.Evicted += r.set.evicted
+	r.set.evicted = 0
 	if r.Progress != nil {
 		r.Progress(r.counts.Records(), r.bytes, r.Total)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/survey"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 	"github.com/evercache/evercache/revoke"
 )
@@ -156,6 +157,153 @@ func TestNothingCountsThatAReplicaLacks(t *testing.T) {
 	}
 	if n := count(to.Nodes()[1].Do, "k*"); n != 2000 {
 		t.Errorf("the replica has %d keys", n)
+	}
+}
+
+// One replica that hangs does not hold a restore up for a minute, until the master drops it.
+func TestAHungReplicaIsLeftOutAfterAWhile(t *testing.T) {
+	t.Parallel()
+	from := redistest.Start(t)
+	to := redistest.StartSentinel(t, redistest.WithDownAfter(2*time.Second))
+	fill(from.Do, "k", 3000)
+	name, _ := taken(t, serverTarget(from), Options{})
+	hung := to.Nodes()[1]
+	hung.Pause()
+	var notices []string
+	began := time.Now()
+	counts, err := restoreFrom(t.Context(), t, sentinelTarget(to), name, RestoreOptions{Notice: func(s string) { notices = append(notices, s) }})
+	if took := time.Since(began); err != nil || counts.Restored != 3000 || took > 40*time.Second {
+		t.Errorf("%+v in %v: %v", counts, took, err)
+	}
+	if told := strings.Join(notices, "\n"); !strings.Contains(told, "the replica "+hung.Addr()+" answers nobody") {
+		t.Errorf("told: %s", told)
+	}
+	if n := count(to.Nodes()[2].Do, "k*"); n != 3000 {
+		t.Errorf("the other replica has %d keys", n)
+	}
+	hung.Resume()
+	testbed.Until(t, 30*time.Second, func() bool { return count(hung.Do, "k*") == 3000 }, func() string { return "it has not caught up" })
+}
+
+// What a restore that stopped had done is not taken for done elsewhere.
+func TestARestoreIsNotResumedIntoAnotherSet(t *testing.T) {
+	t.Parallel()
+	from, other := redistest.Start(t), redistest.Start(t)
+	fill(from.Do, "k", 1000)
+	name, s := taken(t, serverTarget(from), Options{})
+	place := &Place{ID: s.Header.ID, Counts: Counts{Restored: 600}}
+	counts, err := restoreFrom(t.Context(), t, serverTarget(other), name, RestoreOptions{Resume: place})
+	if err == nil || !strings.Contains(err.Error(), "this is another set, or it was emptied. Begin without --resume") {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if n := count(other.Do, "*"); n != 0 {
+		t.Errorf("%d keys were written", n)
+	}
+	place.Counts.Restored = 1000 // nothing is left to do, and all of it is missing
+	if _, err := restoreFrom(t.Context(), t, serverTarget(other), name, RestoreOptions{Resume: place}); err == nil {
+		t.Error("an empty server is complete")
+	}
+}
+
+// A server that makes room by throwing keys away acknowledges all of them.
+func TestKeysThatAreEvictedAreCounted(t *testing.T) {
+	t.Parallel()
+	from, to := redistest.Start(t), redistest.Start(t, redistest.WithConfig("maxmemory 4mb", "maxmemory-policy allkeys-lru"))
+	from.Do("EVAL", `for i = 1, 2000 do redis.call('SET', 'k' .. i, string.rep('x', 5000)) end`, "0")
+	name, _ := taken(t, serverTarget(from), Options{})
+	counts, err := restoreFrom(t.Context(), t, serverTarget(to), name, RestoreOptions{})
+	// The last ones may go after it was asked.
+	if n := count(to.Do, "k*"); err != nil || n == 2000 || counts.Evicted < int64(2000-n)/2 {
+		t.Errorf("%d keys are there: %+v, %v", n, counts, err)
+	}
+}
+
+// A token that was revoked after the backup must not be let in by a list that says of itself
+// that it is complete. A server that was emptied, and not restarted, is where the old mark
+// would be believed.
+func TestARestoredDenylistIsNotTakenForComplete(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	policy := revoke.Policy{MaxLife: time.Hour, NoFirstUse: true}
+	begin := func() (*revoke.List, func()) {
+		t.Helper()
+		client, err := evercache.Open(t.Context(), evercache.Options{Addr: server.Addr(), KeyPrefix: "app:", Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := revoke.New(client, policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := sync.OnceFunc(func() { _ = l.Close(); _ = client.Close() })
+		t.Cleanup(end)
+		return l, end
+	}
+	l, end := begin()
+	client, err := evercache.Open(t.Context(), evercache.Options{Addr: server.Addr(), KeyPrefix: "app:", Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		_, err = revoke.Init(t.Context(), client, policy)
+		_ = client.Close()
+	}
+	if err == nil {
+		err = l.WaitReady(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked := func(id string) {
+		t.Helper()
+		if _, err := l.Revoke(t.Context(), id, time.Now().Add(time.Hour), revoke.MinDurability(evercache.Master)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	revoked("before")
+	name, _ := taken(t, serverTarget(server), Options{})
+	revoked("after")
+	end()
+	server.Do("FLUSHALL")
+	if c, err := restoreFrom(t.Context(), t, serverTarget(server), name, RestoreOptions{}); err != nil || c.Restored != 3 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	l, _ = begin()
+	testbed.Until(t, 30*time.Second, func() bool { return l.Check(revoke.Token{ID: "before"}).Status == revoke.Revoked },
+		func() string { return "the list does not know what it held" })
+	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		if v := l.Check(revoke.Token{ID: "after"}); v.Allowed() {
+			t.Fatalf("a token that was revoked after the backup is let in: %+v", v)
+		}
+	}
+	if left := count(server.Do, "app:~restore:*"); left != 0 {
+		t.Errorf("%d keys of the trial are left", left)
+	}
+}
+
+// Neither is it where the prefix of the commands is not that of the application, nor is a
+// living list overwritten then. More lists than are read together are copied too.
+func TestDenylistsUnderAnyPrefix(t *testing.T) {
+	t.Parallel()
+	from, to := redistest.Start(t), redistest.Start(t)
+	for n := range maxLists + 6 {
+		from.Do("ZADD", fmt.Sprintf("shop%d:~r:{tokens}:set", n), "5", "old", "+inf", "m:print:life")
+		from.Do("HSET", fmt.Sprintf("shop%d:~r:{tokens}:n", n), "count", "2")
+	}
+	to.Do("ZADD", "shop3:~r:{tokens}:set", "9", "newer")
+	target := func(s *redistest.Server) survey.Target { return survey.TargetOf(evercache.Options{Addr: s.Addr()}) }
+	name, sum := taken(t, target(from), Options{})
+	if want := int64(2 * (maxLists + 6)); sum.Footer.Records != want {
+		t.Errorf("%d records, want %d", sum.Footer.Records, want)
+	}
+	c, err := restoreFrom(t.Context(), t, target(to), name, RestoreOptions{Replace: true})
+	if err != nil || c.Existed != 1 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if got := fmt.Sprint(to.Do("ZRANGE", "shop3:~r:{tokens}:set", "0", "-1")); got != "[newer]" {
+		t.Errorf("the living list has %s", got)
+	}
+	for n := range maxLists + 6 {
+		if got := fmt.Sprint(to.Do("ZRANGE", fmt.Sprintf("shop%d:~r:{tokens}:set", n), "0", "-1")); n != 3 && got != "[old m:print:restored]" {
+			t.Errorf("list %d has %s", n, got)
+		}
 	}
 }
 

@@ -11,19 +11,23 @@ import (
 
 // kept is a file of a schedule.
 type kept struct {
-	name  string
-	whole bool // it was read to its end, and is as it was written
-	good  bool // and nothing is missing in it
+	name    string
+	whole   bool // it was read to its end, and is as it was written
+	good    bool // and nothing is missing in it
+	ahead   bool // its name is of a time that has not come yet
+	foreign bool // it is of something else than the schedule's
 }
 
 // expendable are the files that go: those that are whole, beyond the newest keep of them,
 // and not the newest good one. files are the oldest first. What is broken stays, for
-// somebody to look at.
+// somebody to look at. So does what has a name of a time to come, and it does not count: the
+// clock was wrong then, or is now, and else it would push the true newest ones out. Nor does
+// what is of something else.
 func expendable(files []kept, keep int) []string {
 	var gone []string
 	wholes, goods := 0, 0
 	for _, f := range slices.Backward(files) {
-		if !f.whole {
+		if !f.whole || f.ahead || f.foreign {
 			continue
 		}
 		wholes++
@@ -49,6 +53,7 @@ type look struct {
 type shelf struct {
 	dir   string
 	allow bool // what is incomplete is good too
+	of    *Header
 	seen  map[string]look
 }
 
@@ -62,7 +67,8 @@ func (s *shelf) files(ctx context.Context) ([]kept, error) {
 	now := map[string]look{}
 	for _, e := range entries {
 		info, err := e.Info()
-		if _, of := timeOf(e.Name()); !of || err != nil || !info.Mode().IsRegular() {
+		at, of := timeOf(e.Name())
+		if !of || err != nil || !info.Mode().IsRegular() {
 			continue
 		}
 		l, had := s.seen[e.Name()]
@@ -73,6 +79,7 @@ func (s *shelf) files(ctx context.Context) ([]kept, error) {
 			return nil, errInterrupted
 		}
 		now[e.Name()] = l
+		l.ahead = at.After(time.Now().Add(time.Minute))
 		all = append(all, l.kept)
 	}
 	s.seen = now
@@ -88,28 +95,37 @@ func (s *shelf) read(ctx context.Context, name string) kept {
 	defer f.Close()
 	sum, err := Verify(ctx, f, nil)
 	k.whole = err == nil
+	k.foreign = k.whole && s.of != nil && !s.of.alike(sum.Header)
 	k.good = k.whole && (s.allow || sum.Footer.TooLarge == 0 && sum.Footer.Moving == 0)
 	return k
 }
 
-// prune removes what is not kept, and names what is broken.
-func (s *shelf) prune(ctx context.Context, keep int) (removed, broken []string, err error) {
+// pruned is what became of the files, by their names.
+type pruned struct{ removed, broken, ahead, foreign []string }
+
+// prune removes what is not kept.
+func (s *shelf) prune(ctx context.Context, keep int) (p pruned, err error) {
 	all, err := s.files(ctx)
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	for _, f := range all {
-		if !f.whole {
-			broken = append(broken, f.name)
+		switch {
+		case !f.whole:
+			p.broken = append(p.broken, f.name)
+		case f.foreign:
+			p.foreign = append(p.foreign, f.name)
+		case f.ahead:
+			p.ahead = append(p.ahead, f.name)
 		}
 	}
 	for _, name := range expendable(all, keep) {
 		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
-			return removed, broken, err
+			return p, err
 		}
-		removed = append(removed, name)
+		p.removed = append(p.removed, name)
 	}
-	return removed, broken, nil
+	return p, nil
 }
 
 // staleAfter is how long nothing was written to an incomplete file that is left behind.

@@ -21,6 +21,9 @@ type Schedule struct {
 	// Allow: what is incomplete counts as a success.
 	Allow       bool
 	MetricsFile string // "": none
+	// Of says what its files are of: the mode, the database and which keys. Files of something
+	// else are neither counted nor removed. nil: all are its own.
+	Of *Header
 	// Take makes one file with this name.
 	Take func(ctx context.Context, name string) (Result, error)
 	Log  func(format string, a ...any)
@@ -44,7 +47,12 @@ func (s Schedule) Run(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	sh := &shelf{dir: s.Dir, allow: s.Allow}
+	held, err := hold(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	sh := &shelf{dir: s.Dir, allow: s.Allow, of: s.Of}
 	was := s.last()
 	m := metrics{last: was.At, size: was.Size, took: time.Duration(was.Seconds * float64(time.Second))}
 	s.publish(m)
@@ -111,17 +119,33 @@ func (s Schedule) once(ctx context.Context, sh *shelf, m *metrics) (ok bool) {
 	} else {
 		m.incomplete++
 	}
-	removed, broken, err := sh.prune(ctx, s.Keep)
-	if len(removed) > 0 {
-		s.Log("removed: %s", strings.Join(removed, ", "))
-	}
-	if len(broken) > 0 {
-		s.Log("broken, and not removed: %s: evercache verify says more", strings.Join(broken, ", "))
+	p, err := sh.prune(ctx, s.Keep)
+	for _, l := range []struct {
+		files []string
+		what  string
+	}{
+		{p.removed, "removed: %s"},
+		{p.broken, "broken, and not removed: %s: evercache verify says more"},
+		{p.ahead, "of a time to come, not counted and not removed: %s: look at the clock, and remove what is not wanted"},
+		{p.foreign, "of another set or of other keys, not counted and not removed: %s"},
+	} {
+		if len(l.files) > 0 {
+			s.Log(l.what, list(l.files))
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		s.Log("old files: %v", err)
 	}
 	return ok
+}
+
+// list is some names, as many as fit a line.
+func list(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (s Schedule) note(res Result, at time.Time) error {

@@ -25,6 +25,11 @@ type master struct {
 	attached int           // replicas that follow it
 	living   int           // replicas of the set that may be promoted, whether they follow it or not
 	keys     int64
+	evicted  int64 // keys, since its start
+	// silent are replicas that answer nobody, though the master still counts them. asked is
+	// when the set was asked about them.
+	silent int
+	asked  time.Time
 }
 
 // now is its time, in Unix milliseconds.
@@ -36,9 +41,11 @@ type set struct {
 	masters []*master
 	owner   map[uint16]*master // in a Cluster
 	wrote   bool               // something other than a trial
+	evicted int64              // keys that the masters have thrown away, and that nobody has counted yet
+	notice  func(string)       // is told what is worth a line
 }
 
-func newSet(t survey.Target) *set { return &set{Target: t} }
+func newSet(t survey.Target) *set { return &set{Target: t, notice: func(string) {}} }
 
 func (s *set) connected() bool { return len(s.masters) > 0 }
 
@@ -112,12 +119,14 @@ func (s *set) dial(ctx context.Context, sh shard) (*master, error) {
 
 // look asks whether it is a master, and who follows it.
 func (m *master) look(ctx context.Context) error {
-	replies, err := m.link.Once(ctx, answerLimit, []string{"INFO", "replication"})
+	replies, err := m.link.Once(ctx, answerLimit, []string{"INFO", "replication"}, []string{"INFO", "stats"})
 	if err != nil {
 		return err
 	}
-	if replies[0].Err != nil {
-		return replies[0].Err
+	for _, r := range replies {
+		if r.Err != nil {
+			return r.Err
+		}
 	}
 	text := strings.TrimPrefix(replies[0].Text(), "txt:")
 	repl, err := sentinel.ParseReplication(text)
@@ -127,31 +136,49 @@ func (m *master) look(ctx context.Context) error {
 	if repl.Role != sentinel.RoleMaster {
 		return errors.New("it is not a master")
 	}
-	m.attached = 0
-	for line := range strings.Lines(text) { // also those that are still being filled
-		if n, ok := strings.CutPrefix(line, "connected_slaves:"); ok {
-			m.attached, _ = strconv.Atoi(strings.TrimSpace(n))
+	m.attached = int(infoNumber(text, "connected_slaves")) // also those that are still being filled
+	m.evicted = infoNumber(replies[1].Text(), "evicted_keys")
+	return nil
+}
+
+// infoNumber is a number in an answer to INFO; 0: there is none.
+func infoNumber(text, name string) (n int64) {
+	for line := range strings.Lines(text) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			n, _ = strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 		}
 	}
-	return nil
+	return n
 }
 
 // wanted is how many replicas have to have what was written: all that follow, and all that
 // may be promoted. One that was just promoted follows no more, while the master that it
 // replaces still takes writes, for a second: what that has taken is lost. And a master that
 // was just promoted has no followers yet.
-func (m *master) wanted() int { return max(m.attached, m.living) }
+//
+// One that answers nobody is left out after a while. The master counts it for a minute more
+// (repl-timeout), but nobody promotes what does not answer, and when it comes back it takes
+// from the master what it lacks.
+func (m *master) wanted() int { return max(m.attached-m.silent, m.living, 0) }
 
 const (
 	confirmEach  = 500 * time.Millisecond
 	confirmAgain = 2 * time.Second // then the set is asked whether it still is the master
+	silentMost   = 8 * time.Second // how long a replica that answers nobody is waited for
 )
 
 // safe waits until all replicas have what was written to a master. A replica may hang, be
 // filled or go away: the master is asked who follows it, and the set who the master is.
 func (s *set) safe(ctx context.Context, m *master, patience time.Duration) error {
+	before := m.evicted
 	if err := m.look(ctx); err != nil {
 		return err
+	}
+	s.evicted += max(0, m.evicted-before)
+	if m.silent > 0 && time.Since(m.asked) > confirmAgain { // it may be back
+		if err := s.still(ctx, m, true); err != nil {
+			return err
+		}
 	}
 	asked := time.Now()
 	for began := time.Now(); ; {
@@ -173,7 +200,7 @@ func (s *set) safe(ctx context.Context, m *master, patience time.Duration) error
 			return &refusal{fmt.Errorf("its replicas have not followed for %v: what was sent last may be lost by a failover; look at them, then go on with --resume", patience)}
 		}
 		if time.Since(asked) > confirmAgain {
-			if err := s.still(ctx, m); err != nil {
+			if err := s.still(ctx, m, time.Since(began) > silentMost); err != nil {
 				return err
 			}
 			asked = time.Now()
@@ -185,9 +212,11 @@ func (s *set) safe(ctx context.Context, m *master, patience time.Duration) error
 }
 
 // still asks the set whether it is the master. A replica that has lost its link for so long
-// is not waited for: it follows nobody, and is not the next master.
-func (s *set) still(ctx context.Context, m *master) error {
-	all, err := shardsOf(survey.Take(ctx, s.Target))
+// is not waited for: it follows nobody, and is not the next master. hung: nor is one that
+// answers nobody.
+func (s *set) still(ctx context.Context, m *master, hung bool) error {
+	seen := survey.Take(ctx, s.Target)
+	all, err := shardsOf(seen)
 	if err != nil {
 		return err
 	}
@@ -196,11 +225,33 @@ func (s *set) still(ctx context.Context, m *master) error {
 			if sh.rival != "" {
 				return errors.New(sh.rival)
 			}
-			m.living = sh.linked()
+			m.living, m.asked = sh.linked(), time.Now()
+			if hung {
+				s.leaveOut(m, silentOf(seen, sh))
+			}
 			return nil
 		}
 	}
 	return errors.New("it is not the master any more")
+}
+
+// leaveOut notes which replicas are not waited for.
+func (s *set) leaveOut(m *master, silent []string) {
+	if len(silent) > m.silent {
+		s.notice(fmt.Sprintf("%s: the replica %s answers nobody, and is not waited for. Until it answers again, what is restored is on fewer servers", m.addr, strings.Join(silent, ", ")))
+	}
+	m.silent = len(silent)
+}
+
+// silentOf are the servers that a master counts as its replicas and that answer neither it nor
+// us.
+func silentOf(seen *survey.Survey, sh shard) (all []string) {
+	for _, r := range sh.master.Role.Replicas {
+		if n := seen.Node(r.Addr); n != nil && n.Fault != nil && r.Lag >= silentMost/2 {
+			all = append(all, n.Addr)
+		}
+	}
+	return all
 }
 
 // takes tries a payload on every master, under a key that is removed again.

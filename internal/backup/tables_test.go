@@ -29,9 +29,9 @@ func TestWhoseKeysAreWhose(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"app:~r:{tokens}:set": "app:~r:{tokens}:", "app:~r:{a:b}:stream": "app:~r:{a:b}:", "app:~r:{tokens}:n": "app:~r:{tokens}:",
-		"app:~r:{tokens}:other": "", "app:~r:tokens": "", "~r:{tokens}:set": "", "app:x": "",
+		"app:~r:{tokens}:other": "", "app:~r:tokens": "", "~r:{tokens}:set": "~r:{tokens}:", "other:~r:{t}:n": "other:~r:{t}:", "app:x": "", "~r:{": "", "~r:{}:set": "~r:{}:",
 	} {
-		if got := denylist("app:", key); got != want {
+		if got := denylist(key); got != want {
 			t.Errorf("%q: %q", key, got)
 		}
 	}
@@ -43,12 +43,12 @@ func TestWhoseKeysAreWhose(t *testing.T) {
 func TestWhatIsExpendable(t *testing.T) {
 	files := func(text string) (all []kept) {
 		for i, c := range text {
-			all = append(all, kept{name: string(rune('a' + i)), whole: c != 'x', good: c == 'g'})
+			all = append(all, kept{name: string(rune('a' + i)), whole: c != 'x', good: strings.ContainsRune("gAf", c), ahead: c == 'A', foreign: c == 'f'})
 		}
 		return all
 	}
 	for _, c := range []struct {
-		files, want string // g: good, i: incomplete, x: broken; the oldest first
+		files, want string // g: good, i: incomplete, x: broken, A: of a time to come, f: of another set; the oldest first
 		keep        int
 	}{
 		{"ggg", "", 3},
@@ -59,7 +59,10 @@ func TestWhatIsExpendable(t *testing.T) {
 		{"gggi", "ab", 1},
 		{"xgg", "", 2}, // what is broken stays
 		{"iiii", "ab", 2},
-		{"ggxgx", "a", 2}, // and does not count
+		{"ggxgx", "a", 2},  // and does not count
+		{"gggAAA", "a", 2}, // what is of a time to come stays, and pushes nothing out
+		{"gAA", "", 1},
+		{"fffggff", "d", 1}, // what is of another set stays, and does not count
 		{"", "", 1},
 	} {
 		got := expendable(files(c.files), c.keep)
@@ -358,5 +361,50 @@ func TestWhoseTurnItIs(t *testing.T) {
 		if err != nil || c.want == "" && all[0].rival != "" || !strings.Contains(all[0].rival, c.want) {
 			t.Errorf("%s: %q, %v", c.name, all[0].rival, err)
 		}
+	}
+}
+
+func TestADirectoryIsOfOneSchedule(t *testing.T) {
+	dir := t.TempDir()
+	first, err := hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	s := Schedule{Dir: dir, Every: time.Hour, Keep: 1, Log: func(string, ...any) {}, Take: func(context.Context, string) (Result, error) {
+		t.Error("it takes a backup")
+		return Result{}, errInterrupted
+	}}
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another evercache backup --every uses "+dir) {
+		t.Error(err)
+	}
+}
+
+// Two sets took turns with one directory: neither removes files of the other.
+func TestFilesOfAnotherSetAreLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	put := func(n int, h Header) {
+		t.Helper()
+		f, err := os.Create(filepath.Join(dir, NameAt(time.Unix(int64(1e9+n), 0), false)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		w, err := NewWriter(f, h, false)
+		if err == nil {
+			_, err = w.Close(0, 0, time.Now())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mine, other := Header{Mode: "sentinel", Prefix: "cart:"}, Header{Mode: "sentinel"}
+	for n := range 8 {
+		put(n, []Header{mine, other}[n%2])
+	}
+	sh := &shelf{dir: dir, of: &mine}
+	p, err := sh.prune(t.Context(), 1)
+	if err != nil || len(p.removed) != 3 || len(p.foreign) != 4 || len(names(t, dir)) != 5 {
+		t.Errorf("%+v, %v: %v", p, err, names(t, dir))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/remote"
 	"github.com/evercache/evercache/internal/slot"
@@ -67,6 +69,9 @@ func takeOnce(ctx context.Context, t survey.Target, name string, overwrite bool,
 		}
 	}()
 	o.mode, o.db, o.KeyPrefix = t.Mode, t.DB(), t.KeyPrefix
+	if o.Rate > 0 {
+		o.limit = rate.NewLimiter(rate.Limit(o.Rate), o.atOnce())
+	}
 	c := copying{Options: o, target: t, tell: o.counter(all)}
 	c.w, err = NewWriter(f, Header{
 		Evercache: o.Version, Began: t0.UTC(), Mode: t.Mode.String(), DB: t.DB(), KeyPrefix: t.KeyPrefix, Match: o.Match, Prefix: o.Prefix,

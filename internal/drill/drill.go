@@ -104,7 +104,7 @@ func Run(ctx context.Context, id string, o Options) (Report, error) {
 
 func (r *run) tell(format string, a ...any) {
 	if r.Tell != nil {
-		r.Tell(fmt.Sprintf(format, a...))
+		r.Tell(printable(fmt.Sprintf(format, a...)))
 	}
 }
 

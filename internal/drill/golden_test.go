@@ -49,6 +49,26 @@ func TestReportsLookAsTheyShould(t *testing.T) {
 	}
 }
 
+// What a server has sent is text in every form of the report.
+func TestWhatServersSayIsOnlyText(t *testing.T) {
+	const evil = "![x](http://evil/x.png) <img src=x> `a` *b* | c\n# d [e](javascript:f) \x1b]0;g\a &lt;"
+	r := sample()
+	r.MasterName, r.Did, r.Faults, r.Events = evil, evil, []string{evil}, []Event{{1, evil, evil}}
+	page := r.Markdown()
+	for _, bad := range []string{"![x]", "[e](", "<img", " *b*", "\n# d", "\x1b", "\a"} {
+		rest := strings.ReplaceAll(page, code(evil), "")
+		if strings.Contains(rest, bad) {
+			t.Errorf("%q is in the page:\n%s", bad, page)
+		}
+	}
+	if n := strings.Count(code(evil), "`"); n != 2 {
+		t.Errorf("%d backquotes", n)
+	}
+	if text := r.Text() + r.SVG(); strings.ContainsAny(text, "\x1b\a") {
+		t.Errorf("a terminal is told what to do: %q", text)
+	}
+}
+
 func TestThePictureIsWellFormed(t *testing.T) {
 	for name, r := range map[string]Report{"full": sample(), "empty": {}} {
 		for d := xml.NewDecoder(strings.NewReader(r.SVG())); ; {

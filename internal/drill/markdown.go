@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Markdown is the report as a page.
@@ -12,7 +13,7 @@ func (r Report) Markdown() string {
 	fmt.Fprintf(&b, "# Drill: %s, %s\n\n", r.Trigger, r.Outcome)
 	name := ""
 	if r.MasterName != "" {
-		name = " `" + cell(r.MasterName) + "`"
+		name = " " + code(r.MasterName)
 	}
 	fmt.Fprintf(&b, "%s. Mode %s%s, %d calls a second of each client for %.1f s, keys `drill:%s:*`.\n", r.At.Format(time.RFC3339), r.Mode, name, r.Rate, r.TrafficMS/1000, cell(r.ID))
 	if r.Did != "" {
@@ -42,8 +43,11 @@ func (r Report) Markdown() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.Name, g.Want, cell(g.Got), g.word())
 		}
 	}
+	if len(r.Faults) > 0 {
+		b.WriteString("\n")
+	}
 	for _, f := range r.Faults {
-		fmt.Fprintf(&b, "\n- fault: %s", cell(f))
+		fmt.Fprintf(&b, "- fault: %s\n", cell(f))
 	}
 	if len(r.Events) > 0 {
 		b.WriteString("\n| ms after the trigger | who | what |\n|---|---|---|\n")
@@ -54,7 +58,27 @@ func (r Report) Markdown() string {
 	return b.String()
 }
 
-// cell is a text that breaks no table.
-func cell(text string) string {
-	return strings.NewReplacer("|", "\\|", "\n", "; ", "\r", "", "<", "&lt;").Replace(strings.TrimSpace(text))
+// cell is a text that breaks no table, and in which nothing is a link, a picture or HTML: it may be what a server has
+// sent.
+func cell(text string) string { return markdown.Replace(printable(text)) }
+
+// printable is a text in one line, without what tells a terminal what to do.
+func printable(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
+}
+
+var markdown = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;",
+	`\`, `\\`, "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "~", `\~`,
+)
+
+// code is a text between backquotes, where nothing else means anything.
+func code(text string) string {
+	return "`" + strings.NewReplacer("`", "'", "|", "¦").Replace(printable(text)) + "`"
 }

@@ -109,7 +109,7 @@ func (r Report) Text() string {
 	fmt.Fprintf(&b, "%s\n", strings.Join(table.Layout(rows, 0, false), "\n"))
 	for _, c := range r.Clients {
 		if c.FirstError != "" {
-			fmt.Fprintf(&b, "first error of %s: %s\n", c.Name, strings.ReplaceAll(c.FirstError, "\n", "; "))
+			fmt.Fprintf(&b, "first error of %s: %s\n", c.Name, printable(c.FirstError))
 		}
 	}
 	b.WriteString("\n")
@@ -117,7 +117,7 @@ func (r Report) Text() string {
 		fmt.Fprintf(&b, "gate %s: %s, at most %s: %s\n", g.Name, g.Got, g.Want, g.word())
 	}
 	for _, f := range r.Faults {
-		fmt.Fprintf(&b, "fault: %s\n", f)
+		fmt.Fprintf(&b, "fault: %s\n", printable(f))
 	}
 	fmt.Fprintf(&b, "%s\n", r.Outcome)
 	return b.String()

@@ -9,7 +9,12 @@ import (
 
 // coordinated lets the servers of a Sentinel set do it by themselves.
 func (r *run) coordinated(ctx context.Context) error {
-	back, err := r.prefer(ctx, r.servers())
+	old, replicas := node(r.Target, r.plan.master), r.servers()
+	defer closeAll(append(replicas, old))
+	if err := r.tidy(ctx, old, r.plan.nodes); err != nil {
+		return err
+	}
+	back, err := r.prefer(ctx, old, replicas)
 	defer back()
 	if err != nil {
 		return err
@@ -49,11 +54,7 @@ func (r *run) watch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pauseMost)
 	defer cancel()
 	replicas := r.servers()
-	defer func() {
-		for _, s := range replicas {
-			s.close()
-		}
-	}()
+	defer closeAll(replicas)
 	for {
 		for _, s := range replicas {
 			if is, err := s.isMaster(ctx); err == nil && is {
@@ -65,6 +66,12 @@ func (r *run) watch(ctx context.Context) error {
 			r.report.State = fmt.Sprintf("%s is the master and takes writes; no replica has taken over within %v, and the servers lose nothing by themselves", r.plan.From, pauseMost)
 			return errNotPromoted
 		}
+	}
+}
+
+func closeAll(all []*server) {
+	for _, s := range all {
+		s.close()
 	}
 }
 

@@ -33,6 +33,8 @@ type Plan struct {
 	To         string   `json:"to,omitempty"`   // the replica that takes over; "": the sentinels choose
 	Method     Method   `json:"method,omitempty"`
 	Refusals   []string `json:"refusals"`
+	// Leftover is what an earlier switchover that was killed has left, and what is put back first.
+	Leftover *Leftover `json:"leftover,omitempty"`
 
 	// priority is the replica-priority that To gets for the time of the switch, so that the sentinels choose it; 0: its own.
 	priority int64
@@ -41,14 +43,15 @@ type Plan struct {
 	master    survey.Node
 	replicas  []survey.Node // that may be promoted: To alone where it was named in a Cluster
 	sentinels []survey.Sentinel
+	nodes     []survey.Node // all
 }
 
 // harmless are errors of the doctor that make no switchover unsafe: they are about the failover after a fault.
 var harmless = []string{"sentinel-few", "cluster-few-masters"}
 
 // NewPlan says how to change the master, and why not. It is a function of what was seen.
-func NewPlan(s *survey.Survey, found []doctor.Finding, to string) Plan {
-	p := Plan{Mode: s.Mode.String(), MasterName: s.MasterName, Refusals: []string{}}
+func NewPlan(s *survey.Survey, found []doctor.Finding, left *Leftover, to string) Plan {
+	p := Plan{Mode: s.Mode.String(), MasterName: s.MasterName, Refusals: []string{}, Leftover: left}
 	for _, f := range found {
 		if f.Severity == health.SeverityError && !slices.Contains(harmless, f.Code) {
 			p.refuse("%s", strings.TrimSpace(strings.Join([]string{f.Code + ":", f.Title, inBrackets(f.Subject)}, " ")))
@@ -82,7 +85,7 @@ func (p *Plan) ofSet(s *survey.Survey, to string) {
 		p.refuse("the sentinels do not agree on a master that answers")
 		return
 	}
-	p.From, p.master = master.Addr, *master
+	p.From, p.master, p.nodes = master.Addr, *master, s.Nodes
 	for _, w := range s.Sentinels {
 		if !w.Monitors() {
 			continue
@@ -150,10 +153,10 @@ func (p *Plan) choose(s *survey.Survey, to string) {
 		return
 	}
 	p.To = n.Addr
-	own, known := n.Config.Int("replica-priority")
+	own, known := p.priorityOf(*n)
 	least := int64(0) // of the others
 	for _, r := range p.replicas {
-		v, ok := r.Config.Int("replica-priority")
+		v, ok := p.priorityOf(r)
 		known = known && ok
 		if r.Addr != n.Addr && (least == 0 || v < least) {
 			least = v
@@ -168,6 +171,24 @@ func (p *Plan) choose(s *survey.Survey, to string) {
 	default:
 		p.priority, p.restore = least-1, own
 	}
+}
+
+// priorityOf is the replica-priority of a node, without what an earlier switchover has left.
+func (p *Plan) priorityOf(n survey.Node) (int64, bool) {
+	if p.Leftover != nil && p.Leftover.Node == n.Addr {
+		return p.Leftover.Own, true
+	}
+	return n.Config.Int("replica-priority")
+}
+
+// away are the nodes that did not answer before anything was done.
+func (p *Plan) away() (all []string) {
+	for _, n := range p.nodes {
+		if n.Fault != nil {
+			all = append(all, n.Addr)
+		}
+	}
+	return all
 }
 
 func addresses(all []survey.Node) (out []string) {
@@ -286,7 +307,24 @@ func missing(s *survey.Survey, from []string, to string) (all []string) {
 			lacks("%s is not in sync with %s", n.Addr, to)
 		}
 	}
-	return append(all, unknowing(s, next)...)
+	return append(append(all, unknowing(s, next)...), unlisted(s, next, from)...)
+}
+
+// unlisted are former masters that the next one does not list as its replicas yet: until it does, it seems to have none.
+func unlisted(s *survey.Survey, next *survey.Node, from []string) (all []string) {
+	if next.Cluster == nil {
+		return nil
+	}
+	for _, n := range s.Nodes {
+		if n.Fault != nil || n.Cluster == nil || !slices.ContainsFunc(n.Names(), func(a string) bool { return slices.Contains(from, a) }) {
+			continue
+		}
+		id := n.Cluster.Nodes.Self.ID
+		if !slices.ContainsFunc(next.Cluster.Nodes.Lines, func(l cluster.Line) bool { return l.ID == id && l.Flags.Has(cluster.FlagReplica) }) {
+			all = append(all, next.Addr+" does not list "+n.Addr+" as its replica")
+		}
+	}
+	return all
 }
 
 // unknowing are nodes of a Cluster that do not know yet that another one is a master with slots.

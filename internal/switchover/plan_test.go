@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/cluster"
 	"github.com/evercache/evercache/internal/doctor"
 	"github.com/evercache/evercache/internal/survey"
 )
@@ -79,7 +80,7 @@ func TestPlanOfASet(t *testing.T) {
 		"Valkey 9.1.0": {s: set(versions("9.1.0"))},
 		"standalone":   {s: &survey.Survey{Mode: health.ModeStandalone}, refused: "nobody to switch over to"},
 	} {
-		p := NewPlan(c.s, c.told, c.to)
+		p := NewPlan(c.s, c.told, nil, c.to)
 		if c.refused == "" && len(p.Refusals) > 0 || c.refused != "" && (len(p.Refusals) == 0 || !strings.Contains(p.Refusals[0], c.refused)) {
 			t.Errorf("%s: refusals %q, want %q", name, p.Refusals, c.refused)
 		}
@@ -127,6 +128,28 @@ func TestWhatIsMissingAfterASwitch(t *testing.T) {
 		got := missing(s, []string{"m:1"}, "a:1")
 		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], want)) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// The next master hears a little later than others that the one before is a replica now. Until then it seems to have none.
+func TestANewMasterOfAClusterHasToKnowItsReplica(t *testing.T) {
+	one, two := strings.Repeat("1", 40), strings.Repeat("2", 40)
+	for knows, want := range map[string]string{"slave " + two: "", "master -": "a:1 does not list m:1 as its replica"} {
+		view := func(self string) *survey.ClusterView {
+			lines := one + " 127.0.0.1:1@10001 " + knows + " 0 0 1 connected\n" + two + " 127.0.0.1:2@10002 master - 0 0 2 connected 0-16383\n"
+			nodes, err := cluster.ParseNodes(strings.Replace(lines, "@1000"+self[:1]+" ", "@1000"+self[:1]+" myself,", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &survey.ClusterView{Nodes: nodes}
+		}
+		s := &survey.Survey{Mode: health.ModeCluster, Nodes: []survey.Node{
+			{Server: found("m:1"), Role: survey.Role{Name: "replica", Master: "a:1", Link: "connected"}, Cluster: view(one)},
+			{Server: found("a:1"), Role: survey.Role{Name: "master"}, Cluster: view(two)},
+		}}
+		if got := strings.Join(missing(s, []string{"m:1"}, "a:1"), "; "); got != want {
+			t.Errorf("%s: %q, want %q", knows, got, want)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func targetOf(s *redistest.Sentinel) survey.Target {
 // planned waits until the set can be switched over, and returns the plan.
 func planned(t *testing.T, target survey.Target, to string) (p Plan) {
 	t.Helper()
-	testbed.Until(t, patience, func() bool { p = NewPlan(survey.Take(t.Context(), target), nil, to); return len(p.Refusals) == 0 },
+	testbed.Until(t, patience, func() bool { p = NewPlan(survey.Take(t.Context(), target), nil, nil, to); return len(p.Refusals) == 0 },
 		func() string { return fmt.Sprint(p.Refusals) })
 	return p
 }
@@ -224,14 +224,14 @@ func TestASwitchoverInACluster(t *testing.T) {
 	target.Timeout = 6 * time.Second
 	old := c.Masters()[0]
 	to := c.ReplicasOf(old)[0].Addr()
-	if p := NewPlan(survey.Take(t.Context(), target), nil, ""); len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0], to) {
+	if p := NewPlan(survey.Take(t.Context(), target), nil, nil, ""); len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0], to) {
 		t.Errorf("%q", p.Refusals)
 	}
 	r := carryOut(t, target, planned(t, target, to))
 	if r.Outcome != Done || r.Promoted != to || r.From != old.Addr() {
 		t.Fatal(told(r))
 	}
-	if p := NewPlan(survey.Take(t.Context(), target), nil, to); len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0], "no replica") {
+	if p := NewPlan(survey.Take(t.Context(), target), nil, nil, to); len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0], "no replica") {
 		t.Errorf("%q", p.Refusals)
 	}
 }
@@ -272,11 +272,147 @@ func TestAnOldMasterThatCannotBeToldIsReported(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	err := r.demote(ctx, old, r.plan.replicas[0].Addr)
-	if err == nil || !strings.Contains(err.Error(), "what it takes until then is lost") {
+	if err == nil || !strings.Contains(err.Error(), "what it takes until it follows is lost") {
 		t.Error(err)
 	}
 	r.unpause(ctx, old)
 	if !strings.Contains(fmt.Sprint(r.report.Steps), "the pause could not be ended, and ends by itself") {
 		t.Error(r.report.Steps)
+	}
+}
+
+// A switchover that was killed has left a lower replica-priority behind. The next one puts it
+// back, whatever it is asked for, and does not take it for the node's own.
+func TestWhatAKilledSwitchoverLeftIsPutBack(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly, redistest.WithFastSentinel())
+	target := targetOf(set)
+	to := planned(t, target, "").replicas[0].Addr
+	killed := &run{Options: Options{Target: target}, plan: planned(t, target, to), began: time.Now()}
+	old := node(target, killed.plan.master)
+	defer old.close()
+	killed.note(t.Context(), old)
+	set.Node(to).Do("CONFIG", "SET", "replica-priority", fmt.Sprint(killed.plan.priority)) // and back is never called
+	priority := func(want string) {
+		t.Helper()
+		if got := fmt.Sprint(set.Node(to).Do("CONFIG", "GET", "replica-priority")); !strings.Contains(got, want) {
+			t.Errorf("%s has %s, want %s", to, got, want)
+		}
+	}
+	priority("99")
+	seen := survey.Take(t.Context(), target)
+	left := FindLeftover(t.Context(), target, seen)
+	if left == nil || *left != (Leftover{to, 99, 100}) {
+		t.Fatalf("found %+v", left)
+	}
+	p := NewPlan(seen, nil, left, to)
+	if p.priority != 99 || p.restore != 100 || !strings.Contains(p.Text(), "an earlier switchover was interrupted") {
+		t.Errorf("%+v: %s", p, p.Text())
+	}
+	if r := carryOut(t, target, p); r.Outcome != Done || r.Promoted != to {
+		t.Error(told(r))
+	}
+	priority("100")
+	if l := FindLeftover(t.Context(), target, survey.Take(t.Context(), target)); l != nil {
+		t.Errorf("it is left still: %+v", l)
+	}
+}
+
+func FuzzLeftover(f *testing.F) {
+	f.Add(`{"node":"a:1","low":99,"own":100}`)
+	f.Add(`{"node":"a:1","low":-1,"own":1e300}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if l, ok := parseLeftover(text); ok && (l.Node == "" || l.Low < 1 || l.Own < 1) {
+			t.Errorf("%q: %+v", text, l)
+		}
+	})
+}
+
+// onStep does something once a step says so.
+func onStep(text string, do func()) func(string) {
+	done := false
+	return func(step string) {
+		if !done && strings.Contains(step, text) {
+			done = true
+			do()
+		}
+	}
+}
+
+// The old master dies when the promotion is ordered. That is said once, at once.
+func TestAMasterThatDiesInTheMiddle(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly)
+	target := targetOf(set)
+	p := planned(t, target, "")
+	p.Method = Paused
+	old := set.Node(p.From)
+	r := Run(t.Context(), p, Options{Target: target, Timeout: patience, Tell: onStep("was told to promote", old.Kill)})
+	if r.Outcome != Unclean || r.Promoted == "" || len(r.Steps) > 12 || r.TookMS > 15000 || r.PauseMS != nil || !strings.Contains(r.State, "has ended, and takes no writes: start it again") {
+		t.Error(told(r))
+	}
+}
+
+// The old master hangs when another has taken over, and goes on later. It is made to follow
+// at once: the sentinels take ten seconds for that, in which it takes writes that are lost.
+func TestAMasterThatHangsInTheMiddleFollowsWhenItGoesOn(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly)
+	target := targetOf(set)
+	p := planned(t, target, "")
+	p.Method = Paused
+	old := set.Node(p.From)
+	took := make(chan time.Duration, 1)
+	hang := func() {
+		old.Pause()
+		time.AfterFunc(pauseMost/2, func() {
+			old.Resume()
+			at := time.Now()
+			testbed.Until(t, patience, func() bool { return !strings.Contains(fmt.Sprint(old.Do("ROLE")), "master") }, func() string { return "it is a master still" })
+			took <- time.Since(at)
+		})
+	}
+	r := Run(t.Context(), p, Options{Target: target, Timeout: patience, Tell: onStep("is master", hang)})
+	if r.Outcome != Done || len(r.Steps) > 12 {
+		t.Error(told(r))
+	}
+	if late := <-took; late > 5*time.Second {
+		t.Errorf("it took writes for %v", late)
+	}
+}
+
+// The same for one that nobody could reach: it is told when it can be reached.
+func TestAMasterThatWasAwayIsToldToFollow(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly)
+	target := targetOf(set)
+	p := planned(t, target, "")
+	old := set.Node(p.From)
+	set.Failover()
+	next := set.WaitMaster(p.From, patience)
+	r := &run{Options: Options{Target: target, Timeout: patience}, plan: p, began: time.Now(), undemoted: true}
+	r.report.Promoted = next.Addr()
+	testbed.Until(t, 8*time.Second, func() bool {
+		r.demoteLate(t.Context(), survey.Take(t.Context(), target))
+		return !r.undemoted
+	}, func() string { return "it is a master still" })
+	if role := fmt.Sprint(old.Do("ROLE")); strings.Contains(role, "master") || len(r.report.Steps) == 0 {
+		t.Errorf("%s, %v", role, r.report.Steps)
+	}
+}
+
+// A replica that was down before is not what a switchover has broken.
+func TestAReplicaThatWasDownBeforeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly)
+	target := targetOf(set)
+	down := set.Node(planned(t, target, "").replicas[0].Addr)
+	down.Kill()
+	testbed.Until(t, patience, func() bool { return len(NewPlan(survey.Take(t.Context(), target), nil, nil, "").replicas) == 1 }, func() string { return "it is not seen" })
+	p := planned(t, target, "")
+	p.Method = Paused
+	r := carryOut(t, target, p)
+	if r.Outcome != Done || r.TookMS > 20000 || !strings.Contains(r.State, down.Addr()+", which did not answer before") {
+		t.Error(told(r))
 	}
 }

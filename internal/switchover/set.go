@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,10 @@ func (r *run) set(ctx context.Context) error {
 	if err := r.ready(ctx, old, replicas); err != nil {
 		return err
 	}
-	back, err := r.prefer(ctx, replicas)
+	if err := r.tidy(ctx, old, r.plan.nodes); err != nil {
+		return err
+	}
+	back, err := r.prefer(ctx, old, replicas)
 	defer back()
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (r *run) ready(ctx context.Context, old *server, replicas []*server) error 
 }
 
 // prefer lets the sentinels choose the replica that was named. back undoes that.
-func (r *run) prefer(ctx context.Context, replicas []*server) (back func(), err error) {
+func (r *run) prefer(ctx context.Context, old *server, replicas []*server) (back func(), err error) {
 	if r.plan.priority == 0 {
 		return func() {}, nil
 	}
@@ -86,7 +88,13 @@ func (r *run) prefer(ctx context.Context, replicas []*server) (back func(), err 
 			return
 		}
 		r.step("%s has replica-priority %d again", chosen.addr, r.plan.restore)
+		master := old
+		if i := slices.IndexFunc(replicas, func(s *server) bool { return s.addr == r.report.Promoted }); i >= 0 {
+			master = replicas[i]
+		}
+		r.forget(undo, master)
 	}
+	r.note(ctx, old)
 	r.step("%s gets replica-priority %d, until all sentinels prefer it", chosen.addr, r.plan.priority)
 	if _, err := chosen.do(ctx, "CONFIG", "SET", "replica-priority", strconv.FormatInt(r.plan.priority, 10)); err != nil {
 		if chosen.link != nil { // it has answered, and refused
@@ -128,7 +136,7 @@ func (r *run) pause(ctx context.Context, old *server) error {
 	}
 	began := time.Now()
 	// Whoever gives up waiting for the answer does not know whether it is paused. So it counts as paused.
-	r.paused = began
+	r.paused, r.renewed = began, began
 	if _, err := old.do(ctx, "CLIENT", "PAUSE", strconv.FormatInt(pauseFor.Milliseconds(), 10), "WRITE"); err != nil {
 		return err
 	}
@@ -136,10 +144,17 @@ func (r *run) pause(ctx context.Context, old *server) error {
 	return nil
 }
 
+// renew makes the pause longer, once a second. That it fails is told once.
 func (r *run) renew(ctx context.Context, old *server) {
-	if _, err := old.do(ctx, "CLIENT", "PAUSE", strconv.FormatInt(pauseFor.Milliseconds(), 10), "WRITE"); err != nil {
+	if time.Since(r.renewed) < renewEvery {
+		return
+	}
+	r.renewed = time.Now()
+	_, err := old.do(ctx, "CLIENT", "PAUSE", strconv.FormatInt(pauseFor.Milliseconds(), 10), "WRITE")
+	if err != nil && !r.unrenewed {
 		r.step("the pause of %s could not be renewed: %v", old.addr, err)
 	}
+	r.unrenewed = err != nil
 }
 
 // unpause ends the pause, once.
@@ -155,6 +170,9 @@ func (r *run) unpause(ctx context.Context, old *server) {
 	}
 	held := time.Since(r.paused)
 	r.paused = time.Time{}
+	if r.gone {
+		return
+	}
 	r.report.PauseMS = new(millis(held))
 	if err != nil {
 		r.step("the pause could not be ended, and ends by itself within %v: %v", pauseFor, err)
@@ -221,16 +239,13 @@ func (r *run) order(ctx context.Context, words ...string) (*server, error) {
 func (r *run) await(ctx context.Context, old, leader *server, replicas []*server) (string, error) {
 	ctx, cancel := context.WithDeadline(ctx, r.paused.Add(pauseMost))
 	defer cancel()
-	renewed, asked := time.Now(), time.Now()
+	asked := time.Now()
 	for {
 		for _, s := range replicas {
 			if is, err := s.isMaster(ctx); err == nil && is {
 				return s.addr, nil
 			}
-			if time.Since(renewed) > renewEvery { // one that hangs takes its time
-				renewed = time.Now()
-				r.renew(ctx, old)
-			}
+			r.renew(ctx, old) // one that hangs takes its time
 		}
 		if time.Since(asked) > renewEvery {
 			asked = time.Now()
@@ -263,35 +278,4 @@ func (r *run) ended(ctx context.Context, leader *server) (bool, error) {
 		return false, err
 	}
 	return !strings.Contains(fmt.Sprint(reply.Value), "failover_in_progress"), nil
-}
-
-// demote makes the old master follow the new one before it takes writes again. Then those that wait get READONLY, and
-// all callers are disconnected, so that they look for the new master.
-func (r *run) demote(ctx context.Context, old *server, next string) error {
-	ctx, cancel := context.WithDeadline(ctx, r.paused.Add(pauseMost))
-	defer cancel()
-	host, port, err := net.SplitHostPort(next)
-	if err != nil {
-		return err
-	}
-	for {
-		_, err := old.do(ctx, "REPLICAOF", host, port)
-		if err == nil {
-			if is, e := old.isMaster(ctx); e == nil && !is {
-				break
-			} else if err = e; err == nil {
-				err = errors.New("it says that it is a master still")
-			}
-		}
-		if ctx.Err() != nil || pause(ctx, 50*time.Millisecond) != nil {
-			return fmt.Errorf("%s could not be told to follow it (%w): the sentinels do that after about ten seconds, and what it takes until then is lost", old.addr, err)
-		}
-		r.renew(ctx, old)
-	}
-	r.step("%s follows %s and takes no writes", old.addr, next)
-	r.unpause(ctx, old)
-	if _, err := old.do(ctx, "CLIENT", "KILL", "TYPE", "normal"); err != nil {
-		r.step("the callers of %s could not be disconnected: %v", old.addr, err)
-	}
-	return nil
 }

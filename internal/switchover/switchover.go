@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/evercache/evercache/internal/survey"
@@ -81,7 +83,12 @@ type run struct {
 	began   time.Time
 	report  Report
 	paused  time.Time // zero: writes are not held
+	renewed time.Time // the pause
 	ordered time.Time
+
+	unrenewed bool // the last renewal failed
+	gone      bool // the old master has ended
+	undemoted bool // the old master does not follow, as far as we know
 }
 
 // Run carries a plan out. Before the failover is ordered, the end of ctx gives it up. After that it goes on to the end,
@@ -134,6 +141,9 @@ func (r *run) end(ctx context.Context, err error) {
 		rep.Outcome, rep.State = Unclean, fmt.Sprintf("%s is the master and takes writes; the sentinels chose it in place of %s; nothing was lost", rep.Promoted, r.plan.To)
 	default:
 		rep.Outcome, rep.State = Done, fmt.Sprintf("%s is the master and takes writes; all others follow it", rep.Promoted)
+		if away := r.plan.away(); len(away) > 0 {
+			rep.State += fmt.Sprintf(", but for %s, which did not answer before", join(away))
+		}
 		r.step("all servers agree on %s, and the others follow it", rep.Promoted)
 	}
 }
@@ -144,8 +154,15 @@ func (r *run) converge(ctx context.Context) (lacks []string) {
 	defer cancel()
 	for {
 		s := survey.Take(ctx, r.Target)
+		r.demoteLate(ctx, s)
 		if ctx.Err() == nil || lacks == nil {
 			lacks = missing(s, r.plan.master.Names(), r.report.Promoted)
+			if r.gone { // it is told already
+				lacks = slices.DeleteFunc(lacks, func(l string) bool { return strings.HasPrefix(l, r.plan.From+" ") })
+			}
+			lacks = slices.DeleteFunc(lacks, func(l string) bool {
+				return slices.ContainsFunc(r.plan.away(), func(a string) bool { return l == a+" does not answer" })
+			})
 		}
 		if len(lacks) == 0 || pause(ctx, lookAll) != nil {
 			return lacks

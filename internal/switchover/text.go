@@ -29,7 +29,11 @@ func (p Plan) Text() string {
 	if p.MasterName != "" {
 		name = " of " + p.MasterName
 	}
-	return fmt.Sprintf("master%s: from %s to %s, by %s\n", name, p.From, to, p.Method)
+	text := fmt.Sprintf("master%s: from %s to %s, by %s\n", name, p.From, to, p.Method)
+	if l := p.Leftover; l != nil {
+		text += fmt.Sprintf("first %s gets its replica-priority %d back: an earlier switchover was interrupted, and left %d\n", l.Node, l.Own, l.Low)
+	}
+	return text
 }
 
 // Text is the end of the report for people: the steps are told as they happen.
