@@ -31,6 +31,7 @@ func (c *Client) known() findings.Input {
 	in := c.store.Health()
 	in.Report.Mode, in.Report.RequestedMode = c.opts.mode(), *c.opts.RequestedMode
 	in.KeyFiles, in.Classes = c.keyFiles.known(), c.classFaults()
+	in.Report.Certificates = c.keyFiles.certificates()
 	return in
 }
 
@@ -45,6 +46,22 @@ func (k keyFiles) known() (all []findings.KeyFiles) {
 		}
 		at, _ := s.source.Expires()
 		all = append(all, findings.KeyFiles{Whose: s.whose, Fault: s.source.Fault(), Expires: at})
+	}
+	return all
+}
+
+// certificates are those that servers are shown.
+func (k keyFiles) certificates() (all []health.Certificate) {
+	for _, s := range []struct {
+		source *keyfiles.Source
+		peer   string
+	}{{k.redis, "redis"}, {k.sentinels, "sentinel"}} {
+		if s.source == nil {
+			continue
+		}
+		if at, ok := s.source.Expires(); ok {
+			all = append(all, health.Certificate{Peer: s.peer, Expires: at})
+		}
 	}
 	return all
 }

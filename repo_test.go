@@ -69,6 +69,7 @@ var mayImport = []struct {
 	{"internal/faultnet/loopback", nil, "a port is all there is to it"},
 	{"internal/faultnet", []string{"internal/faultnet/loopback"}, "a proxy breaks the network of any program, so it knows none"},
 	{"internal/redisproc", []string{"internal/faultnet/loopback"}, "the test bed is the judge of the library and must not share its mistakes"},
+	{"internal/metricsdoc", nil, "text becomes a table of a document, and only tests ask for it"},
 	{"internal/table", nil, "cells become lines, whatever they are about"},
 	{"internal/dev", []string{"internal/redisproc", "internal/sentinel", "internal/cluster", "internal/table"}, "it starts servers and shows what they say, which it reads as the library does; the service on them is main's to start"},
 	{"internal/clusterlab", []string{"internal/redisproc"}, "it records what servers say, and has no opinion about it: the judge is internal/cluster"},

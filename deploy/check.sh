@@ -4,11 +4,13 @@
 set -eu
 cd "$(dirname "$0")/check"
 
-tools="shellcheck redis-server redis-sentinel redis-cli curl jq"
+tools="shellcheck redis-server redis-sentinel redis-cli curl jq promtool amtool"
 missing() {
 	for tool in $tools; do
 		command -v "$tool" >/dev/null 2>&1 || echo "$tool"
 	done
+	# Debian gives it another name.
+	command -v prometheus-alertmanager >/dev/null 2>&1 || command -v alertmanager >/dev/null 2>&1 || echo alertmanager
 }
 
 install_them() {
@@ -17,10 +19,17 @@ install_them() {
 		sudo="sudo -n"
 	fi
 	if command -v apt-get >/dev/null 2>&1; then
+		policy=/usr/sbin/policy-rc.d made=""
+		if [ ! -e "$policy" ]; then # the packages would start servers
+			printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+			$sudo chmod +x "$policy"
+			made=$policy
+		fi
 		$sudo apt-get update -qq
-		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends shellcheck redis-tools curl jq >/dev/null
+		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends shellcheck redis-tools curl jq prometheus prometheus-alertmanager >/dev/null || true # told below
+		[ -z "$made" ] || $sudo rm -f "$made"
 	elif command -v brew >/dev/null 2>&1; then
-		brew install -q shellcheck curl jq
+		brew install -q shellcheck curl jq prometheus alertmanager
 	fi
 }
 
@@ -29,7 +38,7 @@ if [ -n "$(missing)" ]; then
 	install_them || true
 fi
 if [ -n "$(missing)" ]; then
-	echo "deploy-check: not on the PATH:" "$(missing)" "(Debian: apt-get install shellcheck redis-server redis-sentinel redis-tools curl jq)" >&2
+	echo "deploy-check: not on the PATH:" "$(missing)" "(Debian: apt-get install shellcheck redis-server redis-sentinel redis-tools curl jq prometheus prometheus-alertmanager)" >&2
 	exit 1
 fi
 

@@ -47,6 +47,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e.loads(s)
 	e.redis(h, s)
 	e.state(h, s)
+	e.findings(h.Findings)
+	for _, c := range h.Certificates {
+		e.gauge(descCertificate, float64(c.Expires.Unix()), c.Peer)
+	}
 	e.outbox(h, s)
 	e.recovery(h)
 	if s.Replicas != nil {
@@ -124,6 +128,22 @@ func (e emitter) state(h health.Report, s stats.Snapshot) {
 		e.counter(descTransitions, float64(n), change.From, change.To)
 	}
 	e.gauge(descMode, 1, h.Mode.String(), h.RequestedMode.String())
+}
+
+// findings sends each code once: two findings of one code are one fact for an alert, and
+// two series alike would fail the scrape.
+func (e emitter) findings(all []health.Finding) {
+	type series struct {
+		code     string
+		severity health.Severity
+	}
+	sent := map[series]bool{}
+	for _, f := range all {
+		if s := (series{f.Code, f.Severity}); !sent[s] {
+			sent[s] = true
+			e.gauge(descFinding, 1, s.code, string(s.severity))
+		}
+	}
 }
 
 func (e emitter) outbox(h health.Report, s stats.Snapshot) {

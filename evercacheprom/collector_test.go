@@ -34,11 +34,18 @@ func counters() fake {
 		Clock:         health.Clock{Known: true, Ahead: 2 * time.Second},
 		OutboxEntries: 4,
 		Journal:       health.Journal{Enabled: true},
+		Findings: []health.Finding{
+			{Code: "redis-auth", Severity: health.SeverityError, Detail: "canary"},
+			{Code: "redis-auth", Severity: health.SeverityError},
+			{Code: "sentinel-tilt", Severity: health.SeverityWarning},
+		},
+		Certificates: []health.Certificate{{Peer: "redis", Expires: time.Unix(1700, 0)}},
 		Sentinel: &health.Sentinel{
 			MasterName: "shop", CurrentMaster: "10.0.0.2:6379", Epoch: 3, Known: 3, Reachable: 2,
 			Failovers: []health.Failover{{At: time.UnixMilli(1500), Blackout: 1200 * time.Millisecond}},
 			Nodes: []health.Node{
-				{Addr: "10.0.0.2:6379", Role: "master"},
+				{Addr: "10.0.0.2:6379", Role: "master", Reachable: true},
+				{Addr: "10.0.0.1:6379", Role: "master"},
 				{Addr: "10.0.0.3:6379", Role: "replica", Link: "online", LagBytes: 140, Lag: time.Second},
 				{Addr: "10.0.0.4:6379", Role: "replica"},
 			},
@@ -112,7 +119,7 @@ func TestTheFirst64ShardsHaveMetricsAndTheRestAreOne(t *testing.T) {
 func TestNamesAndValues(t *testing.T) {
 	c := evercacheprom.New(counters())
 	for _, want := range []string{
-		`# HELP evercache_cache_requests_total Callers' requests by call, by the level that answered, and by how they ended.
+		`# HELP evercache_cache_requests_total Callers' requests by call, by the level that answered (l1 is memory, l2 is Redis, none is neither), and by how they ended: hit, stale (a hit past its time to live), miss, ok (an acknowledged write), error, rejected (refused by policy or for its arguments).
 # TYPE evercache_cache_requests_total counter
 evercache_cache_requests_total{op="get",result="hit",tier="l1"} 7
 evercache_cache_requests_total{op="set",result="ok",tier="l2"} 0
@@ -145,7 +152,7 @@ evercache_degraded 1
 # TYPE evercache_degraded_seconds_total counter
 evercache_degraded_seconds_total 90
 `,
-		`# HELP evercache_state_transitions_total Changes of state.
+		`# HELP evercache_state_transitions_total Changes of state, by the state before and after.
 # TYPE evercache_state_transitions_total counter
 evercache_state_transitions_total{from="degraded",to="recovering"} 1
 `,
@@ -153,7 +160,7 @@ evercache_state_transitions_total{from="degraded",to="recovering"} 1
 # TYPE evercache_mode_info gauge
 evercache_mode_info{mode="standalone",requested_mode="sentinel"} 1
 `,
-		`# HELP evercache_failovers_total Failovers that have ended, by cause.
+		`# HELP evercache_failovers_total Failovers that have ended, by cause: failure, planned, manual.
 # TYPE evercache_failovers_total counter
 evercache_failovers_total{cause="failure",master_name="shop"} 1
 evercache_failovers_total{cause="planned",master_name="shop"} 0
@@ -162,18 +169,28 @@ evercache_failovers_total{cause="planned",master_name="shop"} 0
 # TYPE evercache_failover_last_timestamp_seconds gauge
 evercache_failover_last_timestamp_seconds{master_name="shop"} 1.5
 `,
-		`# HELP evercache_replica_link_up 1 while the master in use has the replica online.
+		`# HELP evercache_replica_link_up 1 while the master in use has the replica online; 0 also for a node that does not answer, such as the old master after a failover.
 # TYPE evercache_replica_link_up gauge
+evercache_replica_link_up{addr="10.0.0.1:6379",master_name="shop"} 0
 evercache_replica_link_up{addr="10.0.0.3:6379",master_name="shop"} 1
 evercache_replica_link_up{addr="10.0.0.4:6379",master_name="shop"} 0
 `,
-		`# HELP evercache_replica_lag_bytes What the replica had yet to acknowledge when the master was last asked.
+		`# HELP evercache_replica_lag_bytes Bytes that the replica had not yet acknowledged when the master was last asked.
 # TYPE evercache_replica_lag_bytes gauge
 evercache_replica_lag_bytes{addr="10.0.0.3:6379",master_name="shop"} 140
 `,
 		`# HELP evercache_replica_lag_seconds For how long the replica had acknowledged nothing when the master was last asked.
 # TYPE evercache_replica_lag_seconds gauge
 evercache_replica_lag_seconds{addr="10.0.0.3:6379",master_name="shop"} 1
+`,
+		`# HELP evercache_finding 1 for each finding of /health that there is now, by code and severity; absent without findings. docs/runbook-findings.md explains each code.
+# TYPE evercache_finding gauge
+evercache_finding{code="redis-auth",severity="error"} 1
+evercache_finding{code="sentinel-tilt",severity="warning"} 1
+`,
+		`# HELP evercache_tls_client_certificate_expiry_timestamp_seconds When the TLS certificate that servers are shown ends, in Unix seconds, by the peer: redis, sentinel; absent without one.
+# TYPE evercache_tls_client_certificate_expiry_timestamp_seconds gauge
+evercache_tls_client_certificate_expiry_timestamp_seconds{peer="redis"} 1700
 `,
 		`# HELP evercache_sentinel_tilt 1 while the sentinel is in TILT mode and acts on nothing.
 # TYPE evercache_sentinel_tilt gauge

@@ -30,7 +30,7 @@ evercache_revocations_entries 7
 # HELP evercache_revocations_gaps_total Gaps in the stream; each is followed by a snapshot.
 # TYPE evercache_revocations_gaps_total counter
 evercache_revocations_gaps_total 21
-# HELP evercache_revocations_garbage_total Things in the denylist's keys in Redis that are no revocations.
+# HELP evercache_revocations_garbage_total Members in the keys of the denylist in Redis that are not revocations.
 # TYPE evercache_revocations_garbage_total counter
 evercache_revocations_garbage_total 25
 # HELP evercache_revocations_lag_seconds How old the knowledge is: every revocation acknowledged before is taken into account. Absent while nothing is known.
@@ -45,13 +45,13 @@ evercache_revocations_made_total 11
 # HELP evercache_revocations_pruned_total Expired entries that this process took out of Redis.
 # TYPE evercache_revocations_pruned_total counter
 evercache_revocations_pruned_total 24
-# HELP evercache_revocations_put_back_total Entries that Redis lacked and this process sent it.
+# HELP evercache_revocations_put_back_total Entries that Redis lacked and that this process has sent it.
 # TYPE evercache_revocations_put_back_total counter
 evercache_revocations_put_back_total 23
 # HELP evercache_revocations_ready 1 when a complete denylist has been read since the start.
 # TYPE evercache_revocations_ready gauge
 evercache_revocations_ready 1
-# HELP evercache_revocations_refused_total Calls for which the denylist had no room: not in force.
+# HELP evercache_revocations_refused_total Calls that were refused, because the denylist had no room: these revocations are not in force.
 # TYPE evercache_revocations_refused_total counter
 evercache_revocations_refused_total 1
 # HELP evercache_revocations_snapshots_total Times that the whole denylist was read from Redis.
@@ -61,16 +61,16 @@ evercache_revocations_snapshots_total 20
 # TYPE evercache_revocations_strict_checks_total counter
 evercache_revocations_strict_checks_total{result="ok"} 7
 evercache_revocations_strict_checks_total{result="unavailable"} 2
-# HELP evercache_revocations_taken_total Those of them that a master took in time.
+# HELP evercache_revocations_taken_total Revocations that a master took in time.
 # TYPE evercache_revocations_taken_total counter
 evercache_revocations_taken_total 10
 # HELP evercache_revocations_unconfirmed Revocations of this process that a failover could still lose; they are sent again then.
 # TYPE evercache_revocations_unconfirmed gauge
 evercache_revocations_unconfirmed 4
-# HELP evercache_revocations_unsaved Those of the untaken that no journal holds: they are lost with this process.
+# HELP evercache_revocations_unsaved Untaken revocations that no journal holds: they are lost with this process.
 # TYPE evercache_revocations_unsaved gauge
 evercache_revocations_unsaved 2
-# HELP evercache_revocations_untaken Those of the unconfirmed that no master has taken.
+# HELP evercache_revocations_untaken Unconfirmed revocations that no master has taken.
 # TYPE evercache_revocations_untaken gauge
 evercache_revocations_untaken 3
 `

@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	descFailovers        = desc("failovers_total", "Failovers that have ended, by cause.", "master_name", "cause")
+	descFailovers        = desc("failovers_total", "Failovers that have ended, by cause: failure, planned, manual.", "master_name", "cause")
 	descFailoverDuration = desc("failover_duration_seconds", "How long callers had no master in a failover.", "master_name")
 	descFailoverLast     = desc("failover_last_timestamp_seconds", "When the last failover was followed, in Unix seconds; 0 for none.", "master_name")
 	descFailoverLastTook = desc("failover_last_duration_seconds", "How long callers had no master in the last failover.", "master_name")
@@ -18,8 +18,8 @@ var (
 	descAgreeing         = desc("sentinels_agreeing", "Sentinels that name the master in use.", "master_name")
 	descCanFailOver      = desc("sentinel_ckquorum_ok", "1 while enough sentinels answer for a failover.", "master_name")
 	descTilt             = desc("sentinel_tilt", "1 while the sentinel is in TILT mode and acts on nothing.", "sentinel")
-	descReplicaLinked    = desc("replica_link_up", "1 while the master in use has the replica online.", "master_name", "addr")
-	descReplicaBytes     = desc("replica_lag_bytes", "What the replica had yet to acknowledge when the master was last asked.", "master_name", "addr")
+	descReplicaLinked    = desc("replica_link_up", "1 while the master in use has the replica online; 0 also for a node that does not answer, such as the old master after a failover.", "master_name", "addr")
+	descReplicaBytes     = desc("replica_lag_bytes", "Bytes that the replica had not yet acknowledged when the master was last asked.", "master_name", "addr")
 	descReplicaSeconds   = desc("replica_lag_seconds", "For how long the replica had acknowledged nothing when the master was last asked.", "master_name", "addr")
 	descSentinelEvents   = desc("sentinel_events_total", "Messages that the sentinels published, by channel.", "event")
 )
@@ -50,18 +50,23 @@ func (e emitter) sentinel(h health.Sentinel, s stats.Sentinel) {
 		e.gauge(descTilt, truth(n.Tilt), n.Addr)
 	}
 	for _, n := range h.Nodes {
-		e.replica(name, n)
+		if isReplica(n, h.CurrentMaster) {
+			e.replica(name, n)
+		}
 	}
 	for event, n := range s.Events {
 		e.counter(descSentinelEvents, float64(n), event)
 	}
 }
 
+// isReplica: a node that does not answer is one that is missing, whatever it last said
+// that it was. After a failover that is the old master.
+func isReplica(n health.Node, master string) bool {
+	return n.Role == "replica" || !n.Reachable && n.Addr != master
+}
+
 // replica has a lag only while the master knows it.
 func (e emitter) replica(name string, n health.Node) {
-	if n.Role != "replica" {
-		return
-	}
 	e.gauge(descReplicaLinked, truth(n.Link == "online"), name, n.Addr)
 	if n.Link != "" {
 		e.gauge(descReplicaBytes, float64(n.LagBytes), name, n.Addr)

@@ -33,6 +33,15 @@ type Report struct {
 	Recovery Recovery
 	Journal  Journal
 	Clock    Clock
+
+	// Certificates are the TLS client certificates that are read from files.
+	Certificates []Certificate
+}
+
+// Certificate is a TLS client certificate in use.
+type Certificate struct {
+	Peer    string // who is shown it: redis, sentinel
+	Expires time.Time
 }
 
 // Feed is what the announcements of others' changes (client-side caching) are

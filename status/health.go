@@ -31,7 +31,7 @@ func (s *Status) ShortHealth() http.Handler {
 func (s *Status) JSON() ([]byte, error) { return encode(s.report()) }
 
 func (s *Status) report() report {
-	rep := newReport(s.health(), s.source.Stats(), phase(s.phase.Load()) == draining)
+	rep := newReport(s.Report(), s.source.Stats(), phase(s.phase.Load()) == draining)
 	rep.Revocations = s.newDenylist()
 	return rep
 }

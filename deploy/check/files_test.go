@@ -23,7 +23,7 @@ func shellcheck(t *testing.T, files ...string) string {
 
 func TestTheScriptsAreSound(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"../*.sh", "../../scripts/*.sh", "../compose/*.sh", "../compose/set/*.sh"} {
+	for _, pattern := range []string{"../*.sh", "../../scripts/*.sh", "../compose/*.sh", "../compose/set/*.sh", "../monitoring/*.sh"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, found, err)
@@ -146,7 +146,7 @@ func exampleFaults(example, composed string) (all []string) {
 }
 
 func TestTheExampleShowsEverySetting(t *testing.T) {
-	example, composed := read(t, filepath.Join(compose, ".env.example")), read(t, filepath.Join(compose, "compose.yml"))
+	example, composed := read(t, filepath.Join(compose, ".env.example")), read(t, filepath.Join(compose, "compose.yml"))+read(t, filepath.Join(compose, "compose.monitoring.yml"))
 	for _, f := range exampleFaults(example, composed) {
 		t.Error(f)
 	}

@@ -191,10 +191,10 @@ func (m metrics) text() string {
 	if !m.last.IsZero() {
 		at = float64(m.last.Unix())
 	}
-	gauge("evercache_backup_last_success_timestamp_seconds", "When the last complete backup was made; 0: none.", at)
-	gauge("evercache_backup_last_size_bytes", "Size of the last file.", float64(m.size))
+	gauge("evercache_backup_last_success_timestamp_seconds", "When the last complete backup was made, in Unix seconds; 0 for none.", at)
+	gauge("evercache_backup_last_size_bytes", "Size of the last backup file.", float64(m.size))
 	gauge("evercache_backup_last_duration_seconds", "How long the last backup took.", m.took.Seconds())
-	b.WriteString("# HELP evercache_backup_runs_total Backups since the schedule was started.\n# TYPE evercache_backup_runs_total counter\n")
+	b.WriteString("# HELP evercache_backup_runs_total Backups since the schedule was started, by result: success, incomplete (keys were left out), failure.\n# TYPE evercache_backup_runs_total counter\n")
 	for _, r := range []struct {
 		result string
 		n      int

@@ -9,7 +9,7 @@ import (
 )
 
 // durationBounds are those of cache and Redis requests, in seconds.
-var durationBounds = []float64{5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, .01, .025, .1, .5, 1}
+var durationBounds = []float64{5e-6, 1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 5e-3, .01, .025, .1, .5, 1}
 
 // DowntimeBounds are those of failovers, in seconds. There are as many.
 var DowntimeBounds = []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 30, 120}

@@ -129,11 +129,11 @@ func auditMetrics(l *audit.Log) (all []prometheus.Collector) {
 	}
 	for _, kind := range audit.Kinds() {
 		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "evercache_audit_events_total", Help: "Events for the audit log, by what has happened.",
+			Name: "evercache_audit_events_total", Help: "Events that were to be written to the audit log, by what has happened; absent without an audit log.",
 			ConstLabels: prometheus.Labels{"event": kind},
 		}, func() float64 { return float64(l.Events(kind)) }))
 	}
 	return append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "evercache_audit_events_lost_total", Help: "Events that are missing in the audit log.",
+		Name: "evercache_audit_events_lost_total", Help: "Events that are missing in the audit log, because it could not be written; absent without an audit log.",
 	}, func() float64 { return float64(l.State().Lost) }))
 }

@@ -45,6 +45,12 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
+// expires is when the certificate ends that a caller would be shown now.
+func (c *certificate) expires() time.Time {
+	pair, _ := c.get(nil) // a pair is always there
+	return pair.Leaf.NotAfter
+}
+
 // renewLocked takes what the files hold: their times tell nothing, since a copy may
 // keep those of an older file. What cannot be used is tried again and told once: it
 // may have been read while it was being written.

@@ -35,7 +35,8 @@ const (
 // none, the next is refused.
 type bounded struct {
 	net.Listener
-	plain    bool // no TLS: a refusal can be written
+	plain    bool         // no TLS: a refusal can be written
+	cert     *certificate // nil: no TLS
 	slots    chan struct{}
 	closed   chan struct{}
 	close    func() error

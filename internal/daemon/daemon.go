@@ -136,7 +136,7 @@ func (d *Daemon) api(c *evercache.Client, st *status.Status, list *revoke.List) 
 		inspecting: make(chan struct{}, 1),
 		idKey:      s.RevocationsKey,
 		limits:     limits{bodyBytes: s.MaxBodyBytes, ttl: s.MaxTTL},
-		metrics:    newHTTPMetrics(c),
+		metrics:    newHTTPMetrics(reported{c, st}),
 		log:        d.log,
 		inside:     s.OnLoopback(),
 	}

@@ -27,6 +27,7 @@ func (d *Daemon) listen(ctx context.Context) (net.Listener, *bounded, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, b.Close())
 	}
+	b.cert = cert
 	return speaking{b, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		CipherSuites:   suites.Authenticated(),

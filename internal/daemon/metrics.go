@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/status"
 )
 
 // httpMetrics counts requests and shows everything there is on /metrics.
@@ -19,6 +21,14 @@ type httpMetrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
+
+// reported is a client whose report has the findings of the server around it.
+type reported struct {
+	client
+	status *status.Status
+}
+
+func (r reported) Health() health.Report { return r.status.Report() }
 
 func newHTTPMetrics(c client) *httpMetrics {
 	m := &httpMetrics{
@@ -29,8 +39,8 @@ func newHTTPMetrics(c client) *httpMetrics {
 		}, []string{"route", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "evercache_http_request_duration_seconds",
-			Help:    "Time from the header of a request to the end of its answer, by route.",
-			Buckets: []float64{5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1, 0.25, 0.5, 1, 5},
+			Help:    "Time from the header of a request to the end of its answer, by route. Waiting for callers that send or read slowly is part of it.",
+			Buckets: []float64{5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.025, 0.1, 0.25, 0.5, 1, 5},
 		}, []string{"route"}),
 	}
 	m.registry.MustRegister(m.requests, m.duration, evercacheprom.New(c),
@@ -44,31 +54,38 @@ func (b *bounded) metrics() []prometheus.Collector {
 	closed := func(reason string, n *atomic.Uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "evercache_http_connections_closed_total",
-			Help: "Connections that were closed for want of room, by reason: quiet (no request was under way), slow (it did not send its body or read its answer), refused (there was no room for it), descriptors (the system had none left).", ConstLabels: prometheus.Labels{"reason": reason},
+			Help: "Connections that were closed because there was no room, by reason: quiet (no request was under way), slow (it did not send its body or read its answer), refused (there was no room for it), descriptors (the system had none left).", ConstLabels: prometheus.Labels{"reason": reason},
 		}, count(n))
 	}
-	return []prometheus.Collector{
+	all := []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "evercache_http_connections", Help: "Connections that callers have.",
+			Name: "evercache_http_connections", Help: "Connections from callers that are open now.",
 		}, func() float64 { return float64(len(b.slots)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "evercache_http_connections_limit", Help: "Connections that callers may have.",
+			Name: "evercache_http_connections_limit", Help: "The most connections from callers that are allowed.",
 		}, func() float64 { return float64(cap(b.slots)) }),
 		closed("quiet", &b.madeRoom), closed("slow", &b.slow), closed("refused", &b.refused), closed("descriptors", &b.starved),
 	}
+	if b.cert != nil {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "evercache_tls_server_certificate_expiry_timestamp_seconds",
+			Help: "When the TLS certificate of the server ends, in Unix seconds; absent without TLS.",
+		}, func() float64 { return float64(b.cert.expires().Unix()) }))
+	}
+	return all
 }
 
 // metrics are those of the bytes that bodies and answers hold.
 func (rs *rooms) metrics() []prometheus.Collector {
 	return []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "evercache_http_body_bytes", Help: "Memory that bodies and answers under way hold.",
+			Name: "evercache_http_body_bytes", Help: "Memory that bodies of requests and answers under way hold.",
 		}, func() float64 { n, _ := rs.state(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "evercache_http_body_bytes_limit", Help: "Memory that bodies and answers under way may hold.",
+			Name: "evercache_http_body_bytes_limit", Help: "The most that bodies of requests and answers under way may hold (EVERCACHE_BODY_MEMORY).",
 		}, func() float64 { return float64(rs.small.size + rs.large.size) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "evercache_http_bodies_refused_total", Help: "Bodies and answers that were refused for want of that memory.",
+			Name: "evercache_http_bodies_refused_total", Help: "Bodies and answers that were refused, because the memory for bodies was full.",
 		}, func() float64 { _, n := rs.state(); return float64(n) }),
 	}
 }

@@ -91,6 +91,9 @@ func TestCertificatesThatAreRenewedInTheirFilesAreUsedAtTheNextConnection(t *tes
 	if !told(c, "redis-tls-expiring") {
 		t.Error("no finding tells that the certificate is over within a day")
 	}
+	if all := c.Health().Certificates; len(all) != 1 || all[0].Peer != "redis" || time.Until(all[0].Expires) > 24*time.Hour || time.Until(all[0].Expires) < time.Minute {
+		t.Errorf("the certificate is reported as %+v", all)
+	}
 }
 
 // forwarded is an address behind which there is now one server, now another.
