@@ -2,7 +2,7 @@
 
 TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
-MODULES = bench examples/jwt tools
+MODULES = bench evercacheotel examples/jwt internal/otlp/wire tools
 
 .PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-live
 

@@ -17,7 +17,7 @@ import (
 // may not be there.
 func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOption) (bool, Receipt, error) {
 	var w write
-	if err := c.setOf(&w, key, v, options); err != nil {
+	if err := c.setOf(ctx, &w, key, v, options); err != nil {
 		c.client.requests.add(stats.OpAdd, stats.TierNone, stats.ResultRejected)
 		return false, Receipt{}, err
 	}
@@ -26,7 +26,8 @@ func (c *Cache[V]) Add(ctx context.Context, key string, v V, options ...WriteOpt
 	if added && err == nil {
 		err = w.checkMin(r, c.awayCauseIf(r, &w))
 	}
-	c.client.countAdd(added, r, err)
+	tier, result := c.client.countAdd(added, r, err)
+	c.tellServed(ctx, stats.OpAdd, tier, result)
 	c.client.durations[stats.OpAdd].Observe(time.Since(start))
 	return added, r, err
 }

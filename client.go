@@ -13,6 +13,7 @@ import (
 	"github.com/evercache/evercache/internal/censor"
 	"github.com/evercache/evercache/internal/clock"
 	"github.com/evercache/evercache/internal/counter"
+	"github.com/evercache/evercache/internal/errsummary"
 	"github.com/evercache/evercache/internal/findings"
 	"github.com/evercache/evercache/internal/flight"
 	"github.com/evercache/evercache/internal/inflight"
@@ -42,6 +43,8 @@ type Client struct {
 	requests       *requests
 	durations      [opCount]counter.Histogram
 	loads          loadStats
+	callFailures   *errsummary.Summary
+	loadFailures   *errsummary.Summary
 	decodeFailures atomic.Uint64
 	inspected      atomic.Uint64
 	inspectedWrong atomic.Uint64
@@ -93,18 +96,23 @@ func newClient(o Options) *Client {
 	logs, own := queued(o.Logger.Handler())
 	o.Logger = slog.New(censor.Handler(logs))
 	files, clock := newKeyFiles(o), clock.New()
+	failed := newCallFailures(o.Logger)
+	config := o.shardConfig(secrets, files, rand.Text()[:12])
+	config.CallFailures = failed
 	c := &Client{
-		store:     shard.New(o.shardConfig(secrets, files, rand.Text()[:12]), clock),
-		opts:      o,
-		keyFiles:  files,
-		logs:      logs,
-		ownLogs:   own,
-		fills:     newFills(),
-		prefixing: make(chan struct{}, mostPrefixes),
-		requests:  new(requests),
-		loads:     loadStats{results: counter.NewLabelled("ok", "not_found", "error", "panic", "timeout")},
-		named:     map[string]class{},
-		done:      make(chan struct{}),
+		store:        shard.New(config, clock),
+		opts:         o,
+		keyFiles:     files,
+		logs:         logs,
+		ownLogs:      own,
+		fills:        newFills(),
+		prefixing:    make(chan struct{}, mostPrefixes),
+		requests:     new(requests),
+		loads:        loadStats{results: counter.NewLabelled("ok", "not_found", "error", "panic", "timeout")},
+		callFailures: failed,
+		loadFailures: newLoadFailures(o.Logger),
+		named:        map[string]class{},
+		done:         make(chan struct{}),
 	}
 	c.memory = local.New(local.Bound{Bytes: o.MemoryBytes}, clock, &c.evictions)
 	c.stores = []*local.Store{c.memory}
@@ -229,6 +237,8 @@ func (c *Client) shutdown(ctx context.Context) error {
 	if !ended {
 		errs = append(errs, fmt.Errorf("evercache: closed with work still under way: %w", context.Cause(ctx)))
 	}
+	c.callFailures.Close()
+	c.loadFailures.Close()
 	if err := c.flushLogs(ctx); err != nil {
 		errs = append(errs, err)
 	}

@@ -13,8 +13,15 @@ const benchKeys = 10_000
 
 func benchKey(i int) string { return fmt.Sprintf("key-%05d", i) }
 
-func BenchmarkHit(b *testing.B) {
-	client, err := Open(b.Context(), Options{MemoryOnly: true, Logger: quiet})
+func BenchmarkHit(b *testing.B) { benchmarkHit(b, Options{MemoryOnly: true, Logger: quiet}) }
+
+// BenchmarkHitTraced is BenchmarkHit with a Tracer, which is not told of hits.
+func BenchmarkHitTraced(b *testing.B) {
+	benchmarkHit(b, Options{MemoryOnly: true, Logger: quiet, Tracer: new(recorder)})
+}
+
+func benchmarkHit(b *testing.B, o Options) {
+	client, err := Open(b.Context(), o)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -33,6 +40,7 @@ func BenchmarkHit(b *testing.B) {
 	ctx := context.Background()
 	load := func(context.Context, string) (int, error) { return 0, nil }
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			if _, err := cache.Get(ctx, keys[i%benchKeys], load); err != nil {

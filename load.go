@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -107,6 +108,7 @@ func (c *Cache[V]) loadNow(ctx context.Context, f *keyFlight[V], r run[V]) {
 	}
 	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &f.Task), loadKey{}, l), c.policy.LoadTimeout)
 	defer cancel()
+	var told sync.Once // the log, of a failure
 	stop := context.AfterFunc(ctx, func() {
 		if r.batch != nil && r.batch.over() {
 			return
@@ -116,6 +118,9 @@ func (c *Cache[V]) loadNow(ctx context.Context, f *keyFlight[V], r run[V]) {
 		e, err := c.orStale(r.plan.fallback, context.Cause(ctx))
 		if f.Settle(e, err) {
 			c.client.loads.results.Add("timeout")
+			if cause := context.Cause(ctx); cause == errLoadTimeout && r.batch == nil {
+				told.Do(func() { c.loadFailed(ctx, "timeout", cause) })
+			}
 		}
 	})
 	defer stop()
@@ -126,13 +131,18 @@ func (c *Cache[V]) loadNow(ctx context.Context, f *keyFlight[V], r run[V]) {
 		return
 	}
 	var v V
+	loads, ended := ctx, func(error) {} // those of a batch are told of there
+	if r.batch == nil {
+		loads = c.loadStarts(ctx, 1)
+		ended = func(err error) { c.loadEnds(loads, 1, err, &told) }
+	}
 	err := c.client.runLoader(func() (err error) {
-		v, err = r.load(ctx, f.Key())
+		v, err = r.load(loads, f.Key())
 		v, err = l.result(f.Key(), v, err)
 		return err
-	})
+	}, ended)
 	r.attempt.end(err)
-	c.loaded(f, r.plan, l.decision(f.Key()), v, err)
+	c.loaded(ctx, f, r.plan, l.decision(f.Key()), v, err)
 }
 
 // rescue, deferred, settles a flight that was left in the air: by
@@ -160,7 +170,7 @@ func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Cont
 }
 
 // runLoader counts and times a loader, and turns its panic into an error.
-func (c *Client) runLoader(run func() error) (err error) {
+func (c *Client) runLoader(run func() error, ended func(error)) (err error) {
 	start := time.Now()
 	c.loads.inFlight.Add(1)
 	err = errGoexit
@@ -171,6 +181,7 @@ func (c *Client) runLoader(run func() error) (err error) {
 		c.loads.inFlight.Add(-1)
 		c.loads.durations.Observe(time.Since(start))
 		c.loads.results.Add(loadResult(err))
+		ended(err)
 	}()
 	return run()
 }
@@ -193,13 +204,13 @@ func loadResult(err error) string {
 
 // loaded keeps what the loader said, settles the flight, and then fills Redis:
 // no caller waits for that.
-func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, err error) {
+func (c *Cache[V]) loaded(ctx context.Context, f *keyFlight[V], plan loadPlan[V], d decision, v V, err error) {
 	key := f.Key()
 	switch {
 	case f.Settled(): // it was given up: who writes the key from here on does not supersede it
 		return
 	case errors.Is(err, ErrNotFound) && plan.refresh:
-		c.refreshedAway(f, plan)
+		c.refreshedAway(ctx, f, plan)
 		f.Settle(Entry[V]{}, err)
 		return
 	case errors.Is(err, ErrNotFound):
@@ -217,7 +228,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 		return
 	}
 	ttl := or(d.ttl, c.policy.TTL)
-	data, err := c.encoded(v)
+	data, err := c.encoded(ctx, v)
 	if err != nil {
 		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
 		return
@@ -232,7 +243,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 	w := toStore{item: it, data: data, ttl: ttl, replaces: plan.replaces, seen: plan.seen}
 	switch refills := plan.refresh && c.keys.Connected(key); {
 	case plan.cause == nil && (refills || f.Disturbed()): // only the fill finds out whether it is worth keeping
-		c.fill(f, w)
+		c.fill(ctx, f, w)
 		f.Settle(e, nil)
 		return
 	case plan.refresh:
@@ -249,7 +260,7 @@ func (c *Cache[V]) loaded(f *keyFlight[V], plan loadPlan[V], d decision, v V, er
 		return
 	}
 	if f.SettleToFill(e) {
-		c.fill(f, w)
+		c.fill(ctx, f, w)
 		f.Filled()
 	}
 }
@@ -311,13 +322,13 @@ type toStore struct {
 // after the load's caller was told that there was none). A fill that fails is
 // counted and nothing else: the caller has its value. What memory holds is
 // covered by the feed once Redis holds it too.
-func (c *Cache[V]) fill(f *keyFlight[V], w toStore) {
+func (c *Cache[V]) fill(ctx context.Context, f *keyFlight[V], w toStore) {
 	full, it, replaces := c.full(f.Key()), w.item, w.replaces
 	defer c.client.fills.enter()()
 	if !c.keys.Connected(f.Key()) {
 		return
 	}
-	ctx := context.Background() // each question ends within its own limit
+	ctx = context.WithoutCancel(ctx) // each question ends within its own limit
 	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
 	defer p.Release()
 	held, err := c.client.store.Locks.Lock(&p, full)

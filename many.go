@@ -305,14 +305,22 @@ func (b *batch[V]) call(ctx context.Context, keys []string) {
 	}()
 	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &b.task), loadKey{}, b.said), c.policy.LoadTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { b.attempt.end(context.Cause(ctx)) })()
+	var told sync.Once // the log, of a failure
+	defer context.AfterFunc(ctx, func() {
+		b.attempt.end(context.Cause(ctx))
+		if cause := context.Cause(ctx); cause == errLoadTimeout {
+			told.Do(func() { c.loadFailed(ctx, "timeout", cause) })
+		}
+	})()
+	loads := c.loadStarts(ctx, len(keys))
+	defer func() { c.loadEnds(loads, len(keys), b.verdict(), &told) }()
 	b.err = errGoexit
 	defer func() {
 		if p := recover(); p != nil {
 			b.err = &LoadPanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	b.values, b.err = b.load(ctx, keys)
+	b.values, b.err = b.load(loads, keys)
 }
 
 // consultMany is consult for a chunk of flights.
@@ -326,7 +334,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer
 	found := c.keys.ReadMany(ctx, full, c.policy.ReadTimeout)
 	c.askDeleted(ctx, func(i int) string { return fs[i].Key() }, found)
 	for i, a := range found {
-		if as[i] = c.understood(a, fs[i].Data.mark); as[i].again {
+		if as[i] = c.understood(ctx, a, fs[i].Data.mark); as[i].again {
 			as[i] = c.consultMaster(ctx, fs[i].Key(), fs[i].Data.mark)
 		}
 	}
@@ -341,7 +349,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, options ...
 	all, ws := make([]write, len(values)), make([]*write, 0, len(values))
 	for key, v := range values {
 		w := &all[len(ws)]
-		if err := c.setOf(w, key, v, options); err != nil {
+		if err := c.setOf(ctx, w, key, v, options); err != nil {
 			c.client.requests.add(stats.OpSet, stats.TierNone, stats.ResultRejected)
 			return Receipt{}, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/shard"
+	"github.com/evercache/evercache/trace"
 )
 
 // Options says where Redis is and how long to wait for it. The zero value
@@ -108,12 +109,18 @@ type Options struct {
 	// cannot be put on the disk is a *DurabilityError.
 	JournalDir string
 
-	// Logger gets one line for each change of state, each finding and each failover. Default slog.Default(). Its
+	// Logger gets one line for each change of state, each finding and each failover. Calls to
+	// Redis and loads that fail have a line each at debug level, and in ten seconds one line
+	// for each kind of error at warn level, which counts them. Lines about a call of the
+	// application are logged with its context, so that a handler can add its ids. Default slog.Default(). Its
 	// handler is called by one goroutine, in order, behind a bounded queue (4096
 	// lines, 1 MiB): one that blocks or fails delays later lines and nothing else.
 	// Lines without room are dropped, counted in Stats.LogDropped and told in one
 	// line when the handler works again.
 	Logger *slog.Logger
+	// Tracer is told of each call to Redis and each load, and never of a hit in memory.
+	// Default: none. Package evercacheotel makes OpenTelemetry spans of it.
+	Tracer trace.Tracer
 	// Events are called on changes; see Events.
 	Events Events
 
@@ -329,7 +336,7 @@ func (o Options) shardConfig(secrets passwords, files keyFiles, process string) 
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, CloseTimeout: o.CloseTimeout,
 		MaxValueBytes: o.MaxValueBytes, OutboxEntries: o.OutboxEntries, OutboxBytes: o.OutboxBytes,
 		RingBytes: o.RingBytes, RingAge: off(o.RingAge), JournalDir: o.JournalDir,
-		Log: o.Logger, Changed: o.Events.State, FailedOver: o.Events.Failover,
+		Log: o.Logger, Tracer: o.Tracer, Changed: o.Events.State, FailedOver: o.Events.Failover,
 	}
 }
 

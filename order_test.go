@@ -318,7 +318,7 @@ func TestAKeptValueIsNotBelievedWhenItHasBeenSent(t *testing.T) {
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
 	var w write
-	wantErr(t, c.setOf(&w, "a", "older", nil), nil)
+	wantErr(t, c.setOf(t.Context(), &w, "a", "older", nil), nil)
 	patience := deadline.New(t.Context(), time.Now(), 20*time.Second)
 	defer patience.Release()
 	held, err := client.one().Locks.Lock(&patience, w.Rec.Key) // it is being sent, for all that a replay knows

@@ -28,7 +28,8 @@ const prefixTimeout = 30 * time.Second
 func (c *Cache[V]) DeletePrefix(ctx context.Context, prefix string) (n int, r Receipt, err error) {
 	start := time.Now()
 	n, r, err = c.deletePrefix(ctx, prefix)
-	c.client.countWrite(stats.OpDeletePrefix, r, err)
+	tier, result := c.client.countWrite(stats.OpDeletePrefix, r, err)
+	c.tellServed(ctx, stats.OpDeletePrefix, tier, result)
 	c.client.durations[stats.OpDeletePrefix].Observe(time.Since(start))
 	return n, r, err
 }

@@ -105,7 +105,8 @@ func (c *Cache[V]) served(it *local.Item) (V, error) {
 func (c *Cache[V]) read(ctx context.Context, op stats.Op, key string, load Loader[V]) (Entry[V], error) {
 	start := time.Now()
 	e, err := c.readShared(ctx, key, load)
-	c.client.countRead(op, e.Source, e.Fresh, err)
+	tier, result := c.client.countRead(op, e.Source, e.Fresh, err)
+	c.tellServed(ctx, op, tier, result)
 	c.client.durations[op].Observe(time.Since(start))
 	return e, err
 }
@@ -258,37 +259,37 @@ func (c *Cache[V]) heeded(ctx context.Context, key string, m shard.Mark, a shard
 		c.askDeleted(ctx, func(int) string { return key }, as)
 		a = as[0]
 	}
-	return c.understood(a, m)
+	return c.understood(ctx, a, m)
 }
 
 // understood is what an answer means for the class. m is of before it was asked.
-func (c *Cache[V]) understood(a shard.Answer, m shard.Mark) answer[V] {
+func (c *Cache[V]) understood(ctx context.Context, a shard.Answer, m shard.Mark) answer[V] {
 	switch {
 	case a.Away && c.policy.OutageReads == RefuseReads:
 		return answer[V]{err: c.client.store.AwayCause()}
 	case a.Waits:
-		return c.fromOutbox(a)
+		return c.fromOutbox(ctx, a)
 	case a.Err != nil:
 		return answer[V]{err: a.Err}
 	case a.TooLong:
 		c.client.decodeFailures.Add(1)
 		return answer[V]{junk: a.Useless, missed: a.Asked}
 	case a.Useless != "":
-		c.undecodable()
+		c.undecodable(ctx)
 		return answer[V]{junk: a.Useless, missed: a.Asked}
 	case !a.Found:
 		return answer[V]{missed: a.Asked, lost: a.Lost}
 	}
-	return c.fromRedis(a, m)
+	return c.fromRedis(ctx, a, m)
 }
 
-func (c *Cache[V]) fromRedis(a shard.Answer, m shard.Mark) answer[V] {
+func (c *Cache[V]) fromRedis(ctx context.Context, a shard.Answer, m shard.Mark) answer[V] {
 	value, err := decode(c.codec, a.Data)
 	switch {
 	case err != nil && a.Replica:
 		return answer[V]{again: true}
 	case err != nil:
-		c.undecodable()
+		c.undecodable(ctx)
 		return answer[V]{junk: shard.Sum(a.Data), missed: a.Asked}
 	case a.Replica:
 		return c.fromReplica(value, a, m)
@@ -329,8 +330,8 @@ func (c *Cache[V]) fromReplica(value V, a shard.Answer, m shard.Mark) answer[V] 
 
 // fromOutbox is the answer of a write that waits. Where it has no value, and is no
 // delete, only Redis could know more.
-func (c *Cache[V]) fromOutbox(a shard.Answer) answer[V] {
-	it, junk := c.waitingItem(a)
+func (c *Cache[V]) fromOutbox(ctx context.Context, a shard.Answer) answer[V] {
+	it, junk := c.waitingItem(ctx, a)
 	out := answer[V]{it: it, source: SourceMemory, junk: junk, missed: a.Asked}
 	switch {
 	case it != nil || !a.Away:
@@ -344,13 +345,13 @@ func (c *Cache[V]) fromOutbox(a shard.Answer) answer[V] {
 
 // waitingItem is the value of a write that waits. Memory may hold it for an outage; but
 // when it has been sent, something newer may be in Redis, which was announced before.
-func (c *Cache[V]) waitingItem(a shard.Answer) (it *local.Item, junk string) {
+func (c *Cache[V]) waitingItem(ctx context.Context, a shard.Answer) (it *local.Item, junk string) {
 	if !a.Found {
 		return nil, ""
 	}
 	value, err := decode(c.codec, a.Data)
 	if err != nil {
-		c.undecodable()
+		c.undecodable(ctx)
 		return nil, shard.Sum(a.Data)
 	}
 	now := c.client.store.Clock.Now()
@@ -443,7 +444,7 @@ func (c *Cache[V]) copied(ctx context.Context, f *keyFlight[V], cause error) boo
 	if !ok {
 		return false
 	}
-	got := c.understood(a, f.Data.mark)
+	got := c.understood(ctx, a, f.Data.mark)
 	if got.it == nil {
 		return false
 	}

@@ -156,7 +156,7 @@ func (c *Cache[V]) refreshOne(ctx context.Context, r refreshing[V], l loading[V]
 	case a.Err != nil:
 		plan.cause = a.Err
 	case a.Found:
-		if c.adopted(r, a) {
+		if c.adopted(ctx, r, a) {
 			return
 		}
 		if a.Fixed {
@@ -172,8 +172,8 @@ func (c *Cache[V]) refreshOne(ctx context.Context, r refreshing[V], l loading[V]
 
 // adopted ends a refresh by what Redis has, if that lives longer than what memory has:
 // another process has loaded it.
-func (c *Cache[V]) adopted(r refreshing[V], a shard.Answer) bool {
-	got := c.fromRedis(a, r.flight.Data.mark)
+func (c *Cache[V]) adopted(ctx context.Context, r refreshing[V], a shard.Answer) bool {
+	got := c.fromRedis(ctx, a, r.flight.Data.mark)
 	if got.it == nil || got.it.FreshUntil-r.item.FreshUntil < longerLife(r.item) {
 		return false
 	}
@@ -192,9 +192,9 @@ func longerLife(it *local.Item) int64 {
 }
 
 // refreshedAway ends a refresh whose key the origin has no more.
-func (c *Cache[V]) refreshedAway(f *keyFlight[V], plan loadPlan[V]) {
+func (c *Cache[V]) refreshedAway(ctx context.Context, f *keyFlight[V], plan loadPlan[V]) {
 	if plan.cause == nil && plan.seen.Is() {
-		c.fill(f, toStore{seen: plan.seen, gone: true})
+		c.fill(ctx, f, toStore{seen: plan.seen, gone: true})
 		return
 	}
 	f.KeepUndisturbed(func() { c.remember(f.Key(), f.Data.mark) })

@@ -25,7 +25,7 @@ func TestAMasterIsNotGivenUpForWritesThatHaveWaitedForIt(t *testing.T) {
 	node := client.one().Node.Load()
 	for range 12 { // more in a row than heartbeats come between
 		var w write
-		wantErr(t, c.setOf(&w, "a", "v", nil), nil)
+		wantErr(t, c.setOf(t.Context(), &w, "a", "v", nil), nil)
 		patience := deadline.New(t.Context(), time.Now().Add(3*time.Millisecond-limit), limit)
 		_ = patience.Bounded() // it has waited
 		held, err := client.one().Locks.Lock(&patience, w.Rec.Key)

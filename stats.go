@@ -81,44 +81,54 @@ func canOccur(op stats.Op, t stats.Tier, res stats.Result) bool {
 	return t == stats.TierNone // errors and refusals are nobody's
 }
 
-// countRead counts a read that was not a plain hit.
-func (c *Client) countRead(op stats.Op, src Source, fresh bool, err error) {
+// countRead counts a read that was not a plain hit, by who has answered.
+func (c *Client) countRead(op stats.Op, src Source, fresh bool, err error) (stats.Tier, stats.Result) {
+	t, r := readResult(src, fresh, err)
+	c.requests.add(op, t, r)
+	return t, r
+}
+
+func readResult(src Source, fresh bool, err error) (stats.Tier, stats.Result) {
 	switch {
 	case errors.Is(err, ErrKey):
-		c.requests.add(op, stats.TierNone, stats.ResultRejected)
+		return stats.TierNone, stats.ResultRejected
 	case errors.Is(err, ErrNotFound), err == nil && src == SourceLoader:
-		c.requests.add(op, stats.TierNone, stats.ResultMiss)
+		return stats.TierNone, stats.ResultMiss
 	case err != nil:
-		c.requests.add(op, stats.TierNone, stats.ResultError)
+		return stats.TierNone, stats.ResultError
 	case src == SourceRedis, src == SourceReplica:
-		c.requests.add(op, stats.TierL2, stats.ResultHit)
+		return stats.TierL2, stats.ResultHit
 	case !fresh:
-		c.requests.add(op, stats.TierL1, stats.ResultStale)
-	default:
-		c.requests.add(op, stats.TierL1, stats.ResultHit)
+		return stats.TierL1, stats.ResultStale
 	}
+	return stats.TierL1, stats.ResultHit
 }
 
 // countWrite counts a write by where it is.
-func (c *Client) countWrite(op stats.Op, r Receipt, err error) {
-	switch {
-	case errors.Is(err, ErrNotFound):
-		c.requests.add(op, stats.TierL2, stats.ResultMiss)
-	case err != nil:
-		c.requests.add(op, stats.TierNone, stats.ResultError)
-	case r.Durability >= Master:
-		c.requests.add(op, stats.TierL2, stats.ResultOK)
-	default:
-		c.requests.add(op, stats.TierL1, stats.ResultOK)
-	}
+func (c *Client) countWrite(op stats.Op, r Receipt, err error) (stats.Tier, stats.Result) {
+	t, res := writeResult(r, err)
+	c.requests.add(op, t, res)
+	return t, res
 }
 
-func (c *Client) countAdd(added bool, r Receipt, err error) {
+func writeResult(r Receipt, err error) (stats.Tier, stats.Result) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return stats.TierL2, stats.ResultMiss
+	case err != nil:
+		return stats.TierNone, stats.ResultError
+	case r.Durability >= Master:
+		return stats.TierL2, stats.ResultOK
+	}
+	return stats.TierL1, stats.ResultOK
+}
+
+func (c *Client) countAdd(added bool, r Receipt, err error) (stats.Tier, stats.Result) {
 	if err == nil && !added {
 		c.requests.add(stats.OpAdd, stats.TierL2, stats.ResultMiss)
-		return
+		return stats.TierL2, stats.ResultMiss
 	}
-	c.countWrite(stats.OpAdd, r, err)
+	return c.countWrite(stats.OpAdd, r, err)
 }
 
 // Stats is a snapshot of the counters; taking it never dials.

@@ -201,7 +201,7 @@ func deleteOf(c *Cache[string], key string) (*write, error) {
 
 func setOf[V any](c *Cache[V], key string, v V) (*write, error) {
 	w := new(write)
-	return w, c.setOf(w, key, v, nil)
+	return w, c.setOf(context.Background(), w, key, v, nil)
 }
 
 // A replay that is held up by one key must carry out a new DeletePrefix before

@@ -1,6 +1,7 @@
 package evercache
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -38,28 +39,28 @@ type unread struct {
 }
 
 // undecodable notes a value that the class cannot decode.
-func (c *Cache[V]) undecodable() {
+func (c *Cache[V]) undecodable(ctx context.Context) {
 	c.client.decodeFailures.Add(1)
 	if c.unread.note() {
-		c.client.store.Log.LogAttrs(c.client.store.Ctx, slog.LevelWarn, "a stored value cannot be decoded",
+		c.client.store.Log.LogAttrs(ctx, slog.LevelWarn, "a stored value cannot be decoded",
 			slog.String("event", "value.undecodable"), slog.String("class", c.class))
 	}
 }
 
 // unencodable notes a value that the class cannot encode.
-func (c *Cache[V]) unencodable() {
+func (c *Cache[V]) unencodable(ctx context.Context) {
 	c.client.encodeFailures.Add(1)
 	if c.unstored.note() {
-		c.client.store.Log.LogAttrs(c.client.store.Ctx, slog.LevelWarn, "a value cannot be encoded",
+		c.client.store.Log.LogAttrs(ctx, slog.LevelWarn, "a value cannot be encoded",
 			slog.String("event", "value.unencodable"), slog.String("class", c.class))
 	}
 }
 
 // encoded is a loaded value as Redis is to hold it. One that it cannot hold is counted.
-func (c *Cache[V]) encoded(v V) ([]byte, error) {
+func (c *Cache[V]) encoded(ctx context.Context, v V) ([]byte, error) {
 	data, err := c.codec.Encode(v)
 	if err != nil {
-		c.unencodable()
+		c.unencodable(ctx)
 		return nil, err
 	}
 	if err := c.client.fits(data); err != nil {

@@ -18,7 +18,7 @@ import (
 // acknowledged; it may still take effect.
 func (c *Cache[V]) Set(ctx context.Context, key string, v V, options ...WriteOption) (Receipt, error) {
 	var w write
-	err := c.setOf(&w, key, v, options)
+	err := c.setOf(ctx, &w, key, v, options)
 	return c.write(ctx, stats.OpSet, &w, err)
 }
 
@@ -114,14 +114,14 @@ func optionsOf(options []WriteOption) (o writeOptions) {
 	return o
 }
 
-func (c *Cache[V]) setOf(w *write, key string, v V, options []WriteOption) error {
+func (c *Cache[V]) setOf(ctx context.Context, w *write, key string, v V, options []WriteOption) error {
 	if err := c.begin(w, shard.KindSet, key, options); err != nil {
 		return err
 	}
 	v = c.own(v) // before it is encoded: the bytes may be the value itself
 	data, err := c.codec.Encode(v)
 	if err != nil {
-		c.unencodable()
+		c.unencodable(ctx)
 		return fmt.Errorf("evercache: encode: %w", err)
 	}
 	if err := c.client.fits(data); err != nil {
@@ -162,7 +162,8 @@ func (c *Cache[V]) write(ctx context.Context, op stats.Op, w *write, err error) 
 	if err == nil {
 		err = w.checkMin(r, c.awayCauseIf(r, w))
 	}
-	c.client.countWrite(op, r, err)
+	tier, result := c.client.countWrite(op, r, err)
+	c.tellServed(ctx, op, tier, result)
 	c.client.durations[op].Observe(time.Since(w.start))
 	return r, err
 }

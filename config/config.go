@@ -45,6 +45,9 @@ type Server struct {
 	// AuditLog is the file of the audit log; "": there is none.
 	AuditLog string
 
+	// Traces says where spans are exported to; nil: nowhere.
+	Traces *Traces
+
 	MaxBodyBytes int64
 	// BodyMemory bounds what bodies and answers under way hold together.
 	BodyMemory int64

@@ -38,6 +38,7 @@ type draft struct {
 	tlsServerName string
 
 	server Server
+	traces traceDraft
 
 	ttl                time.Duration
 	stale              time.Duration

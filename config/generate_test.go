@@ -20,7 +20,7 @@ const preface = `# Configuration
 *` + generatedBy + `*
 
 evercache is configured by environment variables. ` + "`REDIS_*`" + ` says where Redis is, ` + "`EVERCACHE_*`" + ` how the
-binary behaves. None is needed: without any, ` + "`evercache serve`" + ` listens on 127.0.0.1:3000 and serves
+binary behaves, and ` + "`OTEL_*`" + ` where its traces go. None is needed: without any, ` + "`evercache serve`" + ` listens on 127.0.0.1:3000 and serves
 from memory until a Redis answers on localhost:6379.
 
 - White space around a value does not count. An empty value is not set.

@@ -34,7 +34,8 @@ func newReader(environ []string, f files) *reader {
 	r := &reader{env: map[string]string{}, files: f, bad: map[string]bool{}, shown: map[string]Line{}}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "REDIS_") && !strings.HasPrefix(name, "EVERCACHE_") {
+		ours := strings.HasPrefix(name, "REDIS_") || strings.HasPrefix(name, "EVERCACHE_")
+		if !ours && position(name) < 0 { // of OTEL_ there are many that others read
 			continue
 		}
 		if value = strings.TrimSpace(value); value != "" {

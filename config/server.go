@@ -15,6 +15,7 @@ func (r *reader) server() Server {
 	r.checkListener(s)
 	s.ShutdownDelay = r.shutdownDelay(s)
 	s.BodyMemory = r.bodyMemory(s)
+	s.Traces = r.traces()
 	r.keyPair("EVERCACHE_TLS_CERT_FILE", s.TLSCertFile, "EVERCACHE_TLS_KEY_FILE", s.TLSKeyFile)
 	return s
 }

@@ -15,7 +15,7 @@ type setting struct {
 }
 
 // settings is in the order of the documentation.
-var settings = slices.Concat(redisSettings, tlsSettings, sentinelSettings, clusterSettings, replicaSettings, serverSettings, accessSettings, cacheSettings)
+var settings = slices.Concat(redisSettings, tlsSettings, sentinelSettings, clusterSettings, replicaSettings, serverSettings, accessSettings, cacheSettings, traceSettings)
 
 // position is where a name stands in the table; -1 is a name that does not.
 func position(name string) int {

@@ -35,6 +35,8 @@ Settings, from the environment (docs/configuration.md has them all):
                            there are others for some calls only
   EVERCACHE_HOSTS          names that requests may use besides localhost
   EVERCACHE_TTL            how long a value lives without ?ttl=, default 1h
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                           an OpenTelemetry collector, for traces; default none
 
 Where Redis is, one of:
   REDIS_HOST, REDIS_PORT   one server, or REDIS_URL; default localhost:6379

@@ -10,6 +10,7 @@ import (
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/audit"
+	"github.com/evercache/evercache/internal/otlp"
 	"github.com/evercache/evercache/stats"
 	"github.com/evercache/evercache/status"
 )
@@ -46,6 +47,7 @@ type api struct {
 	idKey      evercache.Secret // of the digests of ids
 	denylist   denylist         // nil: there is none
 	inside     bool             // nobody beyond this machine reaches the listener
+	tracer     *otlp.Tracer     // nil: nobody traces
 	log        *slog.Logger
 
 	draining atomic.Bool
@@ -62,7 +64,10 @@ func (a *api) drain() {
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	q := &request{Request: r, id: requestID(r.Header), target: a.routes.match(rawPath(r.URL))}
+	q := &request{id: requestID(r.Header), target: a.routes.match(rawPath(r.URL))}
+	q.Request = r
+	ctx, span := a.traced(withRequestID(r.Context(), q.id), q)
+	q.Request = r.WithContext(ctx)
 	rec.Header().Set(requestIDHeader, q.id)
 	if a.draining.Load() {
 		rec.Header().Set("Connection", "close")
@@ -70,6 +75,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		panicked := recover()
 		q.held.giveBack()
+		defer endSpan(span, rec)
 		a.finish(rec, q, began, panicked)
 	}()
 	rec.fault = a.serve(rec, q)

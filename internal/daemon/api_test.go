@@ -51,11 +51,11 @@ func TestErrorsHaveOneShape(t *testing.T) {
 
 func TestRequestIDIsInAnswersErrorsAndLogs(t *testing.T) {
 	s := serveAPI(t)
-	for _, h := range [][]string{{"Traceparent", "00-" + trace + "-00f067aa0ba902b7-01", "X-Request-ID", "other"}, {"X-Request-ID", trace}} {
+	for _, h := range [][]string{{"Traceparent", "00-" + someTrace + "-00f067aa0ba902b7-01", "X-Request-ID", "other"}, {"X-Request-ID", someTrace}} {
 		for _, path := range []string{"/health", "/livez", "/v1/cache/demo/a", "/nothing"} {
 			a := s.do("GET", path, "", h...)
-			if got := a.Header.Get("X-Request-ID"); got != trace {
-				t.Errorf("%s: X-Request-ID = %q, want %q", path, got, trace)
+			if got := a.Header.Get("X-Request-ID"); got != someTrace {
+				t.Errorf("%s: X-Request-ID = %q, want %q", path, got, someTrace)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func TestRequestIDIsInAnswersErrorsAndLogs(t *testing.T) {
 	if !validRequestID(id) || !strings.Contains(a.body, `"requestId":"`+id+`"`) {
 		t.Errorf("X-Request-ID = %q, body %s", id, a.body)
 	}
-	for _, want := range []string{trace, id} {
+	for _, want := range []string{someTrace, id} {
 		if !strings.Contains(s.logs.String(), `"request_id":"`+want+`"`) {
 			t.Errorf("the log does not have %s:\n%s", want, s.logs)
 		}

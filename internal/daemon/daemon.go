@@ -92,8 +92,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	st.SetFindings(func() []health.Finding { return append(open.fullFindings(), auditFindings(o.audit)...) })
 	release := d.hold(st)
 	a := d.api(client, st, list)
-	a.audit = o.audit
-	a.metrics.registry.MustRegister(append(open.metrics(), auditMetrics(o.audit)...)...)
+	a.audit, a.tracer = o.audit, o.traces
+	a.metrics.registry.MustRegister(slices.Concat(open.metrics(), auditMetrics(o.audit), traceMetrics(o.traces))...)
 	end := &ending{Daemon: d, api: a, client: client, list: list, srv: d.server(a), open: open}
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
@@ -115,6 +115,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case err = <-served:
 		err = errors.Join(fmt.Errorf("serve: %w", err), end.drain(0))
 	}
+	endTraces(o.traces)
 	d.auditEnd(o.audit, err)
 	return err
 }

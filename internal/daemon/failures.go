@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -30,8 +29,8 @@ func (f *failures) add(q *request, e *apiError) (others int, tell bool) {
 	if !tell {
 		return 0, false
 	}
-	f.log.LogAttrs(context.Background(), slog.LevelWarn, "request refused: "+why(e),
-		slog.String("event", "auth.failed"), slog.String("request_id", q.id), slog.String("code", e.code),
+	f.log.LogAttrs(q.Context(), slog.LevelWarn, "request refused: "+why(e),
+		slog.String("event", "auth.failed"), slog.String("code", e.code),
 		slog.String("remote", q.RemoteAddr), slog.String("route", q.routeName()), slog.Int("others", others))
 	return others, true
 }

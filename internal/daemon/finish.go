@@ -54,7 +54,6 @@ func (a *api) finish(rec *recorder, q *request, began time.Time, panicked any) {
 func (a *api) panicked(rec *recorder, q *request, v any) {
 	a.log.LogAttrs(q.Context(), slog.LevelError, "panic in a handler",
 		slog.String("event", "request.panicked"),
-		slog.String("request_id", q.id),
 		slog.String("route", q.routeName()),
 		slog.String("panic", panicText(v)),
 		slog.String("stack", string(debug.Stack())))
@@ -88,7 +87,6 @@ func (a *api) logRequest(rec *recorder, q *request, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("event", "request.ended"),
-		slog.String("request_id", q.id),
 		slog.String("method", methodLabel(q.Method)),
 		slog.String("route", q.routeName()),
 		slog.Int("status", rec.code),

@@ -72,7 +72,7 @@ func newDaemon(t *testing.T, environ ...string) (*Daemon, *logs) {
 		cfg.Redis.Addr = nowhere(t)
 	}
 	l := &logs{}
-	return New(cfg, slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))), l
+	return New(cfg, NewLogger(l, slog.LevelDebug, "json")), l
 }
 
 // redisAway are settings of a Redis that does not answer.

@@ -16,9 +16,9 @@ func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	lines := &wholeLines{w: w}
 	if format == "text" || format != "json" && onTerminal(w) {
-		return slog.New(censor.Handler(slog.NewTextHandler(lines, o)))
+		return slog.New(censor.Handler(correlated{slog.NewTextHandler(lines, o)}))
 	}
-	return slog.New(censor.Handler(slog.NewJSONHandler(lines, o)))
+	return slog.New(censor.Handler(correlated{slog.NewJSONHandler(lines, o)}))
 }
 
 // wholeLines begins a line of its own after one that was cut off by a full disk.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/internal/audit"
+	"github.com/evercache/evercache/internal/otlp"
 	"github.com/evercache/evercache/revoke"
 )
 
@@ -17,7 +18,8 @@ type opened struct {
 	bounded *bounded     // below ln
 	list    *revoke.List // nil: none
 	admin   administered
-	audit   *audit.Log // nil: none
+	audit   *audit.Log   // nil: none
+	traces  *otlp.Tracer // nil: none
 }
 
 // openAll opens everything, or nothing.
@@ -27,6 +29,9 @@ func (d *Daemon) openAll(ctx context.Context) (o opened, err error) {
 			err = errors.Join(err, o.close())
 		}
 	}()
+	if o.traces = d.openTraces(); o.traces != nil {
+		d.cfg.Redis.Tracer = redisSpans{}
+	}
 	if o.client, err = evercache.Open(ctx, d.cfg.Redis); err != nil { // does not wait for Redis
 		return o, &ConfigError{err}
 	}
@@ -57,5 +62,6 @@ func (o opened) close() (err error) {
 	if o.client != nil {
 		err = errors.Join(err, o.client.Close())
 	}
+	endTraces(o.traces)
 	return err
 }

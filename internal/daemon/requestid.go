@@ -3,7 +3,8 @@ package daemon
 import (
 	"crypto/rand"
 	"net/http"
-	"strings"
+
+	"github.com/evercache/evercache/internal/otlp"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -23,21 +24,10 @@ func requestID(h http.Header) string {
 	return rand.Text()
 }
 
-// traceID takes the trace id out of a W3C traceparent,
-// version-traceid-parentid-flags; later versions may append fields.
+// traceID takes the trace id out of a W3C traceparent.
 func traceID(parent string) (string, bool) {
-	f := strings.Split(parent, "-")
-	if len(f) < 4 || len(f) > 4 && f[0] == "00" || f[0] == "ff" {
-		return "", false
-	}
-	sizes := [...]int{2, 32, 16, 2}
-	for i, size := range sizes {
-		if len(f[i]) != size || strings.Trim(f[i], "0123456789abcdef") != "" {
-			return "", false
-		}
-	}
-	zero := strings.Trim(f[1], "0") == "" || strings.Trim(f[2], "0") == ""
-	return f[1], !zero
+	p, ok := otlp.ParseTraceparent(parent)
+	return p.Trace.String(), ok
 }
 
 const mostRequestID = 128

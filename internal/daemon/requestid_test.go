@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+const someTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 func TestRequestIDComesFromTheCallerInThisOrder(t *testing.T) {
 	for _, tc := range []struct {
 		name, traceparent, requestID, want string // want "" is a new one
 	}{
-		{"traceparent first", "00-" + trace + "-00f067aa0ba902b7-01", "mine", trace},
-		{"a later version with more fields", "01-" + trace + "-00f067aa0ba902b7-01-what-the-future-holds", "mine", trace},
+		{"traceparent first", "00-" + someTrace + "-00f067aa0ba902b7-01", "mine", someTrace},
+		{"a later version with more fields", "01-" + someTrace + "-00f067aa0ba902b7-01-what-the-future-holds", "mine", someTrace},
 		{"request id", "", "Job_7.retry-2", "Job_7.retry-2"},
 		{"longest request id", "", strings.Repeat("a", 128), strings.Repeat("a", 128)},
 		{"neither", "", "", ""},
@@ -21,12 +21,12 @@ func TestRequestIDComesFromTheCallerInThisOrder(t *testing.T) {
 		{"with a line end", "", "a\nlevel=ERROR", ""},
 		{"with a space", "", "a b", ""},
 		{"not ASCII", "", "ü", ""},
-		{"version 00 with more fields", "00-" + trace + "-00f067aa0ba902b7-01-x", "mine", "mine"},
-		{"forbidden version", "ff-" + trace + "-00f067aa0ba902b7-01", "mine", "mine"},
+		{"version 00 with more fields", "00-" + someTrace + "-00f067aa0ba902b7-01-x", "mine", "mine"},
+		{"forbidden version", "ff-" + someTrace + "-00f067aa0ba902b7-01", "mine", "mine"},
 		{"zero trace id", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01", "mine", "mine"},
-		{"zero parent id", "00-" + trace + "-0000000000000000-01", "mine", "mine"},
-		{"upper case", "00-" + strings.ToUpper(trace) + "-00f067aa0ba902b7-01", "mine", "mine"},
-		{"cut off", "00-" + trace, "mine", "mine"},
+		{"zero parent id", "00-" + someTrace + "-0000000000000000-01", "mine", "mine"},
+		{"upper case", "00-" + strings.ToUpper(someTrace) + "-00f067aa0ba902b7-01", "mine", "mine"},
+		{"cut off", "00-" + someTrace, "mine", "mine"},
 	} {
 		h := http.Header{}
 		h.Set("traceparent", tc.traceparent)
@@ -47,7 +47,7 @@ func TestACorrelationIDIsTakenLikeARequestID(t *testing.T) {
 		{"", "", "theirs", "theirs"},
 		{"", "mine", "theirs", "mine"},
 		{"", "not harmless", "theirs", "theirs"},
-		{"00-" + trace + "-00f067aa0ba902b7-01", "", "theirs", trace},
+		{"00-" + someTrace + "-00f067aa0ba902b7-01", "", "theirs", someTrace},
 	} {
 		h := http.Header{}
 		h.Set("traceparent", tc.traceparent)
@@ -65,7 +65,7 @@ func TestACorrelationIDIsTakenLikeARequestID(t *testing.T) {
 }
 
 func FuzzRequestID(f *testing.F) {
-	f.Add("00-"+trace+"-00f067aa0ba902b7-01", "x")
+	f.Add("00-"+someTrace+"-00f067aa0ba902b7-01", "x")
 	f.Add("", "a\r\nb")
 	f.Add("----", "")
 	f.Fuzz(func(t *testing.T, traceparent, id string) {

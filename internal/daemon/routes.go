@@ -41,12 +41,14 @@ const (
 
 // route is one row of the API.
 type route struct {
-	name    string // label of metrics and logs; never the path, which holds keys
-	access  access
-	methods map[string]handler
-	rights  map[string]right // what a token must be good for, any of it, by method
-	allow   string           // for 405
-	codes   []int            // what it answers besides the codes of every route
+	name string // label of metrics and logs; never the path, which holds keys
+	// template is the path with names in place of what varies, for traces; "": it has none.
+	template string
+	access   access
+	methods  map[string]handler
+	rights   map[string]right // what a token must be good for, any of it, by method
+	allow    string           // for 405
+	codes    []int            // what it answers besides the codes of every route
 }
 
 // routes is the API.
@@ -82,6 +84,12 @@ func (a *api) newRoutes() *routes {
 		cacheClass: newRoute("cache_class", withBearer, map[string]handler{
 			"DELETE": a.deletePrefix,
 		}, 200, 202, 400, 500, 503, 507).needs(mayWrite, "DELETE"),
+	}
+	rs.cacheKey.template, rs.cacheClass.template = "/v1/cache/{class}/{key}", "/v1/cache/{class}"
+	for path, r := range rs.byPath {
+		if strings.HasPrefix(path, "/v1/") {
+			r.template = path
+		}
 	}
 	file := text("page", withBearerOrBasic, nil, 200)
 	for _, name := range page.Names() {

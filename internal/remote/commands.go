@@ -122,7 +122,7 @@ type Write struct {
 // WriteMany sends up to MaxBatch writes in one pipeline, in order, and returns
 // how each went; the second error is about the whole of it.
 func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) ([]error, error) {
-	c, bounded, cancel := n.begin(ctx, "batch", limit)
+	c, bounded, cancel := n.beginMany(ctx, "batch", len(ws), limit)
 	c.limit = 0
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, len(ws))

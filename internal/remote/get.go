@@ -30,16 +30,18 @@ func (n *Node) get(ctx context.Context, key string, limit time.Duration, asking 
 
 // getLarge is not judged: it says nothing about the other connections.
 func (n *Node) getLarge(ctx, bounded context.Context, key string, asking bool) (Value, error) {
-	start := time.Now()
+	start, seen := time.Now(), n.observe(ctx, "get_large", 1)
 	v, err := n.bulk.get(bounded, key, asking)
 	k := KindOf(err)
 	if k == Timeout && ctx.Err() != nil {
 		k = Canceled
 	}
-	n.obs.Command("get_large", time.Since(start), k)
+	took, said := time.Since(start), err
+	n.obs.Command("get_large", took, k)
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: "get", Err: n.tell(err, subject{key: key})}
 	}
+	seen.end(took, k, said, err)
 	return v, err
 }
 
@@ -105,7 +107,7 @@ type Found struct {
 // or empty, one by one after it; the error is about the whole of it: of a Cluster each
 // key has an answer of its own.
 func (n *Node) GetMany(ctx context.Context, keys []string, limit time.Duration) ([]Found, error) {
-	c, bounded, cancel := n.begin(ctx, "mget", limit)
+	c, bounded, cancel := n.beginMany(ctx, "mget", len(keys), limit)
 	c.limit = 0
 	defer cancel()
 	ranges := !n.noRanges.holds()

@@ -28,6 +28,7 @@ func (n *Node) ReplayLarge(ctx context.Context, r Replay, limit time.Duration) (
 	o.Err = n.tell(o.Err, r.subject())
 	took, k := time.Since(c.start), KindOf(o.Err)
 	n.obs.Command(c.name, took, k)
+	c.told.end(took, k, o.Err, o.Err)
 	switch {
 	case k == OK:
 		n.cmd.load.learn(int64(len(r.Data)), took)

@@ -89,7 +89,7 @@ func repliesOf(results []rueidis.RedisResult) []Reply {
 // Raw sends commands on the connection of all writes, in order and with nothing
 // between them. Error replies are in the Replies.
 func (n *Node) Raw(ctx context.Context, limit time.Duration, commands ...[]string) ([]Reply, error) {
-	c, bounded, cancel := n.begin(ctx, "raw", limit)
+	c, bounded, cancel := n.beginMany(ctx, "raw", len(commands), limit)
 	c.limit = 0
 	defer cancel()
 	replies, err := n.cmd.pipeline(bounded, commands)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/breaker"
+	"github.com/evercache/evercache/trace"
 )
 
 // Observer is told of every command, for metrics. Its methods must be quick.
@@ -31,6 +32,7 @@ type Node struct {
 	Epoch atomic.Uint64
 
 	at        string // where it was dialled, when Addr is a name
+	db        int
 	cmd, beat *wire
 	bulk, out *bulk // for large values: to read, and to put back
 	feed      feed  // over cmd
@@ -104,7 +106,7 @@ func Dial(ctx context.Context, c Config, h Heartbeat, obs Observer) (*Node, erro
 		cmd.abandon()
 		return nil, err
 	}
-	n := &Node{Addr: c.Addr, ID: c.NodeID, at: c.At, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
+	n := &Node{Addr: c.Addr, ID: c.NodeID, at: c.At, db: c.DB, cmd: cmd, beat: beat, breaker: breaker.New(breaker.Default), obs: obs, heartbeat: h}
 	n.clock.clocks = h.Clocks
 	n.rights.dialed(time.Now())
 	n.bulk, n.out = newBulk(n, c), newBulk(n, c)
@@ -224,6 +226,7 @@ type call struct {
 	done  uint64        // those of them that had been answered
 	took  time.Duration // once it has ended
 	of    subject
+	told  observed
 }
 
 // Span is when a command was sent, or shortly before, and when its answer was
@@ -235,12 +238,22 @@ func (c *call) span() Span { return Span{c.start, c.start.Add(c.took)} }
 // begin starts a call; its context is to be given to the command, and cancel to
 // be called after it.
 func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (call, context.Context, context.CancelFunc) {
+	return n.beginMany(ctx, name, 1, limit)
+}
+
+// beginMany is begin of a pipeline for so many keys.
+func (n *Node) beginMany(ctx context.Context, name string, keys int, limit time.Duration) (call, context.Context, context.CancelFunc) {
 	c := call{
 		node: n, name: name, start: time.Now(), limit: limit,
 		big: n.cmd.load.big.Load(), asked: n.cmd.conn.asked.Load(), done: n.cmd.conn.answered.Load(),
 	}
+	c.told = n.observe(ctx, name, keys)
 	bounded, cancel := n.deadlines.bound(ctx, c.start, limit)
 	return c, bounded, cancel
+}
+
+func (n *Node) observe(ctx context.Context, name string, keys int) observed {
+	return observe(ctx, n.obs, trace.Call{Name: name, Addr: n.Addr, DB: n.db, Keys: keys})
 }
 
 // end records how it went, for metrics and the breaker. caller is the context
@@ -252,9 +265,11 @@ func (c *call) end(caller context.Context, err error) error {
 		k = Canceled // the caller's patience says nothing about the node
 	}
 	c.node.obs.Command(c.name, c.took, k)
+	said := err
 	if err != nil && k != Nil {
 		err = &Error{Kind: k, Op: c.name, Err: c.node.tell(err, c.of)}
 	}
+	c.told.end(c.took, k, said, err)
 	if k == Timeout {
 		c.node.clock.clocks.noAnswer(time.Now()) // it may be executed yet
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/evercache/evercache/trace"
 )
 
 // Replica is a connection to a replica of a master, for reads alone. Each read asks for
@@ -19,6 +21,7 @@ type Replica struct {
 	Addr string
 	Zone string // where it runs, by its own word; "": it does not tell
 
+	db        int
 	cmd       *wire
 	obs       Observer
 	deadlines deadlines
@@ -59,7 +62,7 @@ func DialReplica(ctx context.Context, c Config, limit time.Duration, obs Observe
 		return nil, err
 	}
 	w.places.most = mostAsked
-	r := &Replica{Addr: c.Addr, cmd: w, obs: obs}
+	r := &Replica{Addr: c.Addr, db: c.DB, cmd: w, obs: obs}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := r.introduce(bounded, c); err != nil {
@@ -140,6 +143,7 @@ func (r *Replica) Read(ctx context.Context, barrier string, keys []string, limit
 		return nil, &Error{Kind: Crowded, Op: "read", Err: ErrCrowded}
 	}
 	start := time.Now()
+	seen := observe(ctx, r.obs, trace.Call{Name: "replica_get", Addr: r.Addr, DB: r.db, Replica: true, Keys: len(keys)})
 	bounded, cancel := r.deadlines.bound(ctx, start, limit)
 	defer cancel()
 	q := r.inquiry(barrier, keys)
@@ -159,12 +163,17 @@ func (r *Replica) Read(ctx context.Context, barrier string, keys []string, limit
 	if k == Timeout && ctx.Err() != nil && time.Since(start) < limit {
 		k = Canceled
 	}
-	r.obs.Command("replica_get", time.Since(start), k)
+	took, said := time.Since(start), err
+	r.obs.Command("replica_get", took, k)
+	if err != nil {
+		err = &Error{Kind: k, Op: "read", Err: told(err)}
+	}
+	seen.end(took, k, said, err)
 	if k == Conn {
 		r.broken.Store(true)
 	}
 	if err != nil {
-		return nil, &Error{Kind: k, Op: "read", Err: told(err)}
+		return nil, err
 	}
 	return r.copies(q, replies, len(keys)), nil
 }

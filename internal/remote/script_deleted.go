@@ -20,7 +20,7 @@ return 0`)
 // forbidden nobody is known to have deleted anything; what a node of a Cluster cannot look
 // at counts as deleted.
 func (n *Node) Deleted(ctx context.Context, keys []string, traces []Cond, limit time.Duration) ([]bool, error) {
-	c, bounded, cancel := n.begin(ctx, "deleted", limit)
+	c, bounded, cancel := n.beginMany(ctx, "deleted", len(keys), limit)
 	defer cancel()
 	steps := make([]step, len(keys))
 	for i, key := range keys {

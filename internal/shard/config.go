@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/health"
+	"github.com/evercache/evercache/internal/errsummary"
 	"github.com/evercache/evercache/internal/remote"
+	"github.com/evercache/evercache/trace"
 )
 
 // TLSSource gives the TLS settings of the next dial.
@@ -53,7 +55,10 @@ type Config struct {
 	RingAge       time.Duration // 0: no ring
 	JournalDir    string        // "": no journal
 
-	Log        *slog.Logger // must never wait
-	Changed    func(health.Change)
-	FailedOver func(health.Failover)
+	Log    *slog.Logger // must never wait
+	Tracer trace.Tracer // nil: nobody traces
+	// CallFailures counts calls of callers that fail, for the log; nil: nobody wants to know.
+	CallFailures *errsummary.Summary
+	Changed      func(health.Change)
+	FailedOver   func(health.Failover)
 }

@@ -175,6 +175,7 @@ func (st *Store) masterlessFor(sh *Shard) time.Duration {
 
 // redisStats counts what was asked of Redis; it is the nodes' Observer.
 type redisStats struct {
+	*calls
 	Requests  map[string]*[2]atomic.Uint64 // by command: ok, error
 	Errors    counter.Labelled             // by kind
 	Dials     counter.Labelled
@@ -182,8 +183,9 @@ type redisStats struct {
 	Durations counter.Histogram
 }
 
-func newRedisStats() *redisStats {
+func newRedisStats(o Config) *redisStats {
 	s := &redisStats{
+		calls:    newCalls(o),
 		Requests: map[string]*[2]atomic.Uint64{},
 		Dials:    counter.NewLabelled("ok", "error"),
 		Opened:   counter.NewLabelled("errors", "slow"),

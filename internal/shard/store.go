@@ -85,7 +85,7 @@ func New(o Config, clock *clock.Clock) *Store {
 		Clock:     clock,
 		left:      new(remote.Left),
 		status:    newStatus(o),
-		Redis:     newRedisStats(),
+		Redis:     newRedisStats(o),
 		Outbox:    outbox.New(o.OutboxEntries, o.OutboxBytes),
 		kept:      map[string][]byte{},
 		Locks:     keylock.New(),
@@ -94,7 +94,7 @@ func New(o Config, clock *clock.Clock) *Store {
 		Scripts:   newScripts(),
 		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
-	st.Ctx, st.cancel = context.WithCancelCause(context.Background())
+	st.Ctx, st.cancel = context.WithCancelCause(inBackground(context.Background()))
 	st.members.all = map[uint32]*Shard{}
 	if st.clustered() {
 		st.nobody = newShard(st)
