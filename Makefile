@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench evercacheotel examples/jwt internal/otlp/wire tools
 
-.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-live
+.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-validate deploy-apiserver deploy-live
 
 all: check test
 
@@ -89,6 +89,14 @@ generate:
 ## deploy-check: the files under deploy/ and the documents about them, without an engine
 deploy-check: setup
 	@./deploy/check.sh
+
+## deploy-validate: deploy/kubernetes by the API server's own validation (slow to build: minutes)
+deploy-validate: setup
+	cd deploy/validate && go vet ./... && go test -count=1 -timeout 10m ./...
+
+## deploy-apiserver: a real API server, which it builds, takes deploy/kubernetes (etcd, kubectl)
+deploy-apiserver:
+	@./deploy/apiserver.sh
 
 ## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root)
 deploy-live: setup

@@ -4,7 +4,8 @@
 set -eu
 cd "$(dirname "$0")/check"
 
-tools="shellcheck redis-server redis-sentinel redis-cli curl jq promtool amtool"
+tools="shellcheck redis-server redis-sentinel redis-cli curl jq openssl promtool amtool"
+[ "$(uname)" != Linux ] || tools="$tools systemd-analyze"
 missing() {
 	for tool in $tools; do
 		command -v "$tool" >/dev/null 2>&1 || echo "$tool"
@@ -26,10 +27,10 @@ install_them() {
 			made=$policy
 		fi
 		$sudo apt-get update -qq
-		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends shellcheck redis-tools curl jq prometheus prometheus-alertmanager >/dev/null || true # told below
+		DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends shellcheck redis-tools curl jq openssl systemd prometheus prometheus-alertmanager >/dev/null || true # told below
 		[ -z "$made" ] || $sudo rm -f "$made"
 	elif command -v brew >/dev/null 2>&1; then
-		brew install -q shellcheck curl jq prometheus alertmanager
+		brew install -q shellcheck curl jq openssl prometheus alertmanager
 	fi
 }
 
@@ -38,9 +39,12 @@ if [ -n "$(missing)" ]; then
 	install_them || true
 fi
 if [ -n "$(missing)" ]; then
-	echo "deploy-check: not on the PATH:" "$(missing)" "(Debian: apt-get install shellcheck redis-server redis-sentinel redis-tools curl jq prometheus prometheus-alertmanager)" >&2
+	echo "deploy-check: not on the PATH:" "$(missing)" "(Debian: apt-get install shellcheck redis-server redis-sentinel redis-tools curl jq openssl systemd prometheus prometheus-alertmanager)" >&2
 	exit 1
 fi
 
 go vet ./...
 go test -count=1 -timeout 5m ./...
+cd ../validate # deploy/kubernetes; what is slow to build is left to make deploy-validate
+go vet .
+go test -count=1 -timeout 5m .

@@ -26,7 +26,7 @@ later, ends it at once. SIGHUP does the same where a terminal has hung up, and i
 ignored elsewhere. SIGQUIT logs what every goroutine does and ends nothing.
 On an address that others can reach it answers for 3 s more while /readyz says 503
 (EVERCACHE_SHUTDOWN_DELAY). It starts whether Redis is there or not, and connects
-when Redis comes.
+when Redis comes. systemd is told when it listens, lives and ends (Type=notify).
 
 Settings, from the environment (docs/configuration.md has them all):
   EVERCACHE_LISTEN         address, default 127.0.0.1:3000; any other than
@@ -85,10 +85,13 @@ func serve(inv invocation, args []string) int {
 	mem.log(log, cfg)
 	d := daemon.New(cfg, log)
 	d.Level = &level
-	err = d.Run(watchSignals(log, func(second os.Signal) {
+	ctx := watchSignals(log, func(second os.Signal) {
 		d.TellCutOff("second signal, " + second.String())
 		flush(logs)
-	}))
+	})
+	told := tellSystemd(ctx, inv.environ, d, log)
+	err = d.Run(ctx)
+	told()
 	if wrong, ok := errors.AsType[*daemon.ConfigError](err); ok {
 		return wrongConfig(inv, wrong)
 	}

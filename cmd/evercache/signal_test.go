@@ -22,7 +22,15 @@ type process struct {
 	addr  string
 }
 
+// startServe returns when it listens.
 func startServe(t *testing.T, environ ...string) *process {
+	t.Helper()
+	p := launchServe(t, environ...)
+	p.logs(`"msg":"listening"`)
+	return p
+}
+
+func launchServe(t *testing.T, environ ...string) *process {
 	t.Helper()
 	port, err := freePort()
 	if err != nil {
@@ -49,7 +57,6 @@ func startServe(t *testing.T, environ ...string) *process {
 		t.Fatal(err)
 	}
 	p.lines = bufio.NewScanner(log)
-	p.logs(`"msg":"listening"`)
 	return p
 }
 

@@ -167,7 +167,7 @@ func TestACommandThatTheUsersLackIsFound(t *testing.T) {
 	if out, err := n.as("evercache", "redis-password", "WAIT", "0", "1"); err == nil {
 		t.Errorf("WAIT: %q", out)
 	}
-	if found := s.refusals(); len(found) != 1 || !strings.Contains(found[0], `"object":"wait"`) {
+	if found := s.refusals(); len(found) != 1 || !strings.Contains(found[0], "Object:wait") {
 		t.Errorf("ACL LOG: %q", found)
 	}
 }

@@ -111,7 +111,7 @@ func (d *daemon) health() health {
 // awaitUp waits until evercache is connected to a node and nothing waits.
 func (d *daemon) awaitUp(n *node) {
 	d.t.Helper()
-	eventually(d.t, 30*time.Second, "evercache is up", func() error {
+	eventually(d.t, time.Minute, "evercache is up", func() error {
 		h := d.health()
 		if h.Status != "up" {
 			return fmt.Errorf("%+v; its log:\n%s", h, tail(d.log.String()))
@@ -123,10 +123,25 @@ func (d *daemon) awaitUp(n *node) {
 	})
 }
 
+// settle waits until the set has one master and evercache is connected to it: on a busy
+// machine one failover may follow another.
+func (s *set) settle(d *daemon) (now *node) {
+	s.t.Helper()
+	eventually(s.t, 2*time.Minute, "evercache follows the set", func() error {
+		now = s.awaitMaster(nil)
+		h := d.health()
+		if m := h.Redis.Sentinel.CurrentMaster; h.Status != "up" || m == nil || fmt.Sprint(m.Port) != now.port {
+			return fmt.Errorf("the master is %s: %+v; its log:\n%s", now.port, h, tail(d.log.String()))
+		}
+		return nil
+	})
+	return now
+}
+
 // awaitStatus waits for a word of /health.
 func (d *daemon) awaitStatus(want string) {
 	d.t.Helper()
-	eventually(d.t, 30*time.Second, "evercache is "+want, func() error {
+	eventually(d.t, time.Minute, "evercache is "+want, func() error {
 		if h := d.health(); h.Status != want {
 			return fmt.Errorf("%+v; its log:\n%s", h, tail(d.log.String()))
 		}

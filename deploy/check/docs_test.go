@@ -12,12 +12,27 @@ import (
 )
 
 // documents are those whose commands are run. A block says by whom: check=NAME by
-// the tests of this package, live=NAME by live.sh, which wants an engine.
-var documents = []string{"docs/quick-reference.md", "docs/guide/failover-test.md", "docs/guide/migrate.md"}
+// the tests of this package, live=NAME by live.sh, which wants an engine. host=NAME
+// needs what no test has: systemd, a Kubernetes, somebody else's Redis.
+var documents = []string{
+	"docs/quick-reference.md", "docs/guide/failover-test.md", "docs/guide/migrate.md",
+	"docs/guide/compose.md", "docs/guide/systemd.md", "docs/guide/kubernetes.md", "docs/guide/managed-redis.md",
+}
 
-// runHere are the blocks that TestTheMigration runs.
-var runHere = []string{
-	"replicas", "min-replicas", "sentinel", "quorum", "sentinel-mode", "health", "failover", "who", "single-mode", "remove",
+// runHere are the blocks that the tests of a document run.
+var runHere = map[string][]string{
+	"docs/guide/migrate.md": {
+		"replicas", "min-replicas", "sentinel", "quorum", "sentinel-mode", "health", "failover", "who", "single-mode", "remove",
+	},
+	"docs/guide/systemd.md":    {"settings", "redis", "replica", "sentinel", "evercache"},
+	"docs/guide/kubernetes.md": {"secrets", "certificates"},
+}
+
+// notHere are the blocks that nobody can run here, by document.
+var notHere = map[string][]string{
+	"docs/guide/systemd.md":       {"redis-start", "sentinel-start", "evercache-start"},
+	"docs/guide/kubernetes.md":    {"apply", "look"},
+	"docs/guide/managed-redis.md": {"ask"},
 }
 
 var fence = regexp.MustCompile("(?ms)^```(\\w*)(?: (\\w+)=([\\w-]+))?\n(.*?)^```$")
@@ -36,7 +51,8 @@ func blocks(text string) (all []block) {
 func idle(document, text, live string) (all []string) {
 	for _, b := range blocks(text) {
 		switch {
-		case b.by == "check" && slices.Contains(runHere, b.name):
+		case b.by == "check" && slices.Contains(runHere[document], b.name):
+		case b.by == "host" && slices.Contains(notHere[document], b.name):
 		case b.by == "live" && regexp.MustCompile(`block `+regexp.QuoteMeta(document+" "+b.name)+`\s`).MatchString(live):
 		default:
 			all = append(all, fmt.Sprintf("%s: nobody runs %s=%s:\n%s", document, b.by, b.name, b.text))

@@ -23,7 +23,7 @@ func shellcheck(t *testing.T, files ...string) string {
 
 func TestTheScriptsAreSound(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"../*.sh", "../../scripts/*.sh", "../compose/*.sh", "../compose/set/*.sh", "../monitoring/*.sh"} {
+	for _, pattern := range []string{"../*.sh", "../../scripts/*.sh", "../compose/*.sh", "../conf/*.sh", "../kubernetes/*.sh", "../kubernetes/base/*/*.sh", "../kubernetes/pod/*.sh", "../kubernetes/overlays/*/*.sh", "../compose/set/*.sh", "../monitoring/*.sh"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, found, err)
@@ -38,7 +38,7 @@ func TestTheScriptsAreSound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		inside := strings.Contains(file, "compose/set/") // run by name of the shell
+		inside := strings.Contains(file, "/set/") || strings.Contains(file, "/base/") || strings.Contains(file, "/pod/") // run by name of the shell
 		if started := info.Mode()&0o111 != 0; started == inside {
 			t.Errorf("%s has mode %v", file, info.Mode())
 		}

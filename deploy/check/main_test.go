@@ -1,6 +1,7 @@
 package check
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +12,15 @@ import (
 // binary is evercache, built from this tree.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// mostAtOnce is how many tests run at the same time: they mostly wait.
+const mostAtOnce = "5"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", mostAtOnce); err != nil {
+		panic(err)
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	if binary = os.Getenv("EVERCACHE_BINARY"); binary != "" {

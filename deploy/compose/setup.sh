@@ -10,7 +10,7 @@ secrets=${1:-$here/secrets}
 # containers, into which each is mounted alone.
 mkdir -p "$secrets"
 chmod 700 "$secrets"
-for name in redis-password sentinel-password replica-password monitor-password peer-password admin-password token metrics-token grafana-password; do
+for name in redis-password sentinel-password replica-password monitor-password peer-password backup-password admin-password token metrics-token grafana-password; do
 	[ -s "$secrets/$name" ] && continue
 	od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$secrets/$name"
 	chmod 644 "$secrets/$name"

@@ -8,4 +8,5 @@ set -eu
 
 REDISCLI_AUTH=$(secret admin-password)
 export REDISCLI_AUTH
-exec "$cli" -e -h 127.0.0.1 -p "$PORT" --user admin --no-auth-warning "$@"
+# shellcheck disable=SC2086,SC2154 # flags, of common.sh
+exec "$cli" $tls -e -h 127.0.0.1 -p "$PORT" --user admin --no-auth-warning "$@"

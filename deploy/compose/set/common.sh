@@ -14,12 +14,17 @@
 : "${MAXMEMORY:=256mb}"
 : "${DOWN_AFTER_MS:=3000}"
 : "${FAILOVER_TIMEOUT_MS:=15000}"
+: "${NODE_TIMEOUT_MS:=5000}" # of a Cluster
 : "${FOUNDING_WAIT:=10}"          # seconds in which a first node looks for others
 : "${PERMIT:=/tmp/start-empty}" # see redis.sh
+: "${TLS_DIR:=}"               # with tls.crt, tls.key and ca.crt: everybody speaks TLS
 
 quorum=2
 server=$(command -v redis-server || command -v valkey-server || true)
 cli=$(command -v redis-cli || command -v valkey-cli || true)
+
+tls="" # what redis-cli needs for it
+[ -z "$TLS_DIR" ] || tls="--tls --cacert $TLS_DIR/ca.crt --cert $TLS_DIR/tls.crt --key $TLS_DIR/tls.key"
 
 say() { printf '%s %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$NODE_NAME" "$*" >&2; }
 die() {
@@ -66,10 +71,12 @@ fillings() {
 	put MAXMEMORY "$MAXMEMORY"
 	put DOWN_AFTER_MS "$DOWN_AFTER_MS"
 	put FAILOVER_TIMEOUT_MS "$FAILOVER_TIMEOUT_MS"
+	put NODE_TIMEOUT_MS "$NODE_TIMEOUT_MS"
 	put QUORUM "$quorum"
+	put TLS_DIR "$TLS_DIR"
 	put MASTER_HOST "${MASTER_HOST:-}"
 	put MASTER_PORT "${MASTER_PORT:-}"
-	for name in redis sentinel replica monitor peer admin; do
+	for name in redis sentinel replica monitor peer backup admin; do
 		word=$(secret "$name-password") || exit 1
 		put "$(printf %s "$name" | tr '[:lower:]' '[:upper:]')_PASSWORD" "$word"
 	done
@@ -87,9 +94,21 @@ render() {
 	mv "$2.new" "$2"
 }
 
+# configure TEMPLATE FILE renders a configuration, with what TLS adds to it.
+configure() {
+	render "$1" "$2"
+	[ -z "$TLS_DIR" ] || {
+		render "${1%/*}/tls.conf.tmpl" "$2.tls"
+		sed '/^port /d' "$2" | cat - "$2.tls" >"$2.new"
+		mv "$2.new" "$2"
+		rm "$2.tls"
+	}
+}
+
 # ask_sentinel HOST PORT prints "host port" of the master that it names.
 ask_sentinel() {
-	REDISCLI_AUTH=$(secret sentinel-password) timeout 2 "$cli" -e -h "$1" -p "$2" --user evercache --no-auth-warning \
+	# shellcheck disable=SC2086 # flags
+	REDISCLI_AUTH=$(secret sentinel-password) timeout 2 "$cli" $tls -e -h "$1" -p "$2" --user evercache --no-auth-warning \
 		SENTINEL GET-MASTER-ADDR-BY-NAME "$MASTER_NAME" 2>/dev/null | {
 		read -r host && read -r port && printf '%s %s\n' "$host" "$port"
 	}

@@ -79,7 +79,7 @@ fi
 [ "$master" != "$me" ] || master=""
 
 render "$here/redis-users.acl.tmpl" "$DATA_DIR/users.acl"
-render "$here/redis.conf.tmpl" "$conf"
+configure "$here/redis.conf.tmpl" "$conf"
 if [ -n "$master" ]; then
 	printf 'replicaof %s\n' "$master" >>"$conf"
 	say "starts as a replica of $master"

@@ -13,6 +13,6 @@ if [ ! -e "$conf" ]; then
 	[ -n "$master" ] || master="${FIRST_MASTER%:*} ${FIRST_MASTER##*:}"
 	MASTER_HOST=${master% *} MASTER_PORT=${master#* }
 	say "begins with the master $master"
-	render "$here/sentinel.conf.tmpl" "$conf"
+	configure "$here/sentinel.conf.tmpl" "$conf"
 fi
 exec "$server" "$conf" --sentinel
