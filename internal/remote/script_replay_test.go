@@ -315,6 +315,7 @@ func TestInvalidate(t *testing.T) {
 			default:
 				b.wantTomb(strings.TrimPrefix(tt.scene.tomb, "nobody"), b.now+tt.scene.deleted, b.now+tt.scene.deleted)
 			}
+			b.wantSettled(tt.scene)
 		})
 	}
 }

@@ -180,15 +180,16 @@ func ask(ctx context.Context, cache *evercache.Cache[[]byte], n int) (answer, er
 func (s *soak) reader(ctx context.Context, client int) {
 	const batch = 256
 	for ctx.Err() == nil {
+		began := time.Now()
 		for range batch {
 			s.read(rand.IntN(rows), client)
 		}
 		s.ops.Add(batch)
+		nap := 3 * time.Since(began) // the clients and the servers need the processors too
 		if s.gentle {
-			time.Sleep(10 * time.Millisecond)
-		} else {
-			time.Sleep(300 * time.Microsecond) // the clients need a processor too
+			nap = max(nap, 10*time.Millisecond)
 		}
+		time.Sleep(nap)
 	}
 }
 
