@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench evercacheotel examples/jwt internal/otlp/wire tools
 
-.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-validate deploy-apiserver deploy-live
+.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-validate deploy-apiserver deploy-live release-gate
 
 all: check test
 
@@ -101,6 +101,11 @@ deploy-apiserver:
 ## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root)
 deploy-live: setup
 	@./deploy/live.sh
+
+## release-gate: from the last runs (scripts/release-gate.sh run NAME COMMAND), whether a release may go
+## out; writes docs/release-gate.md
+release-gate:
+	@./scripts/release-gate.sh report
 
 clean:
 	rm -rf bin

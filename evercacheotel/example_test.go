@@ -44,3 +44,16 @@ func Example() {
 	// load product
 	// GET /product/42
 }
+
+// docs/guide/tracing.md
+func ExampleNewTracer() {
+	ctx := context.Background()
+	client, err := evercache.Open(ctx, evercache.Options{
+		Tracer: evercacheotel.NewTracer(), // the global provider; or WithTracerProvider(p)
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/evercacheprom"
+	"github.com/evercache/evercache/revoke"
 )
 
 func Example() {
@@ -16,4 +17,17 @@ func Example() {
 		log.Fatal(err)
 	}
 	prometheus.MustRegister(evercacheprom.New(client))
+}
+
+// docs/guide/monitoring.md
+func ExampleNewRevocations() {
+	client, err := evercache.Open(context.Background(), evercache.Options{Addr: "redis:6379"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	list, err := revoke.New(client, revoke.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	prometheus.MustRegister(evercacheprom.New(client), evercacheprom.NewRevocations(list.Stats))
 }

@@ -44,5 +44,5 @@ func pictures(top string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bench/RESULTS.md: %w", err)
 	}
-	return map[string]string{"failover.svg": failover, "architecture.svg": architecturePicture()}, nil
+	return map[string]string{"failover.svg": failover, "architecture.svg": architecturePicture(), "before-after.svg": beforeAfterPicture()}, nil
 }
