@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 # Modules of their own, so that the library's go.mod stays small.
 MODULES = bench evercacheotel examples/jwt internal/otlp/wire tools
 
-.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-validate deploy-apiserver deploy-live release-gate
+.PHONY: all serve test cover test-net test-page test-short chaos soak drills matrix check fuzz bench generate setup clean deploy-check deploy-validate deploy-apiserver deploy-live dist dist-check vulncheck release-gate
 
 all: check test
 
@@ -98,7 +98,8 @@ deploy-validate: setup
 deploy-apiserver:
 	@./deploy/apiserver.sh
 
-## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root)
+## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root).
+## EVERCACHE_LIVE="tls cluster" leaves out the Sentinel set in plain text
 deploy-live: setup
 	@./deploy/live.sh
 
@@ -106,6 +107,18 @@ deploy-live: setup
 ## out; writes docs/release-gate.md
 release-gate:
 	@./scripts/release-gate.sh report
+
+## dist: static binaries for Linux and macOS, licences, bills of materials and checksums, in bin/dist
+dist:
+	cd tools && go run ./dist
+
+## dist-check: the native platform is built twice from the last commit, and must be the same byte for byte
+dist-check:
+	cd tools && go run ./dist -check
+
+## vulncheck: known vulnerabilities in what the code calls; says so when the data cannot be had
+vulncheck:
+	@./scripts/vulncheck.sh
 
 clean:
 	rm -rf bin

@@ -6,11 +6,13 @@
 # own; at the end all of it is gone. No image is pulled: Redis is Debian's, in an
 # image FROM scratch; evercache is built from this tree.
 # What is missing is installed (Debian) or built: docker.io, Compose v2.
+# EVERCACHE_LIVE says what is run: set (the Sentinel set), tls, cluster. All by default.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/.." && pwd)
 compose_version=v2.40.3
 blackhole=192.0.2.53 # a name server that never answers
+at=http://localhost:3000
 
 say() { printf '\n== %s\n' "$*"; }
 die() {
@@ -31,7 +33,7 @@ install_engine() {
 	fi
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		docker.io iptables iproute2 busybox-static redis-server redis-tools curl jq ca-certificates >/dev/null
+		docker.io iptables iproute2 busybox-static redis-server redis-tools curl jq ca-certificates openssl >/dev/null
 	[ -z "$made" ] || rm -f "$made"
 }
 
@@ -62,10 +64,11 @@ outside() {
 	work=$(mktemp -d)
 	namespace=evercache-live-$$
 	trap clean_outside EXIT
+	trap 'exit 143' HUP INT TERM
 	install_compose "$work/docker"
 	mkdir -p "$work/tree/deploy" "$work/out"
 	cp -r "$here/compose" "$work/tree/deploy/compose"
-	rm -rf "$work/tree/deploy/compose/.env" "$work/tree/deploy/compose/secrets"
+	(cd "$work/tree/deploy/compose" && rm -rf .env secrets certificates)
 	cp -r "$tree/docs" "$work/tree/docs"
 	if [ -n "${EVERCACHE_BINARY:-}" ]; then
 		cp "$EVERCACHE_BINARY" "$work/evercache"
@@ -118,6 +121,7 @@ stop_inside() {
 		(cd "$WORK/tree/deploy/compose" && docker compose ps -a && docker compose logs --no-color --tail 15) 2>&1 | tail -n 150
 	fi
 	(cd "$WORK/tree/deploy/compose" && docker compose down --volumes --timeout 5) >/dev/null 2>&1
+	unset COMPOSE_FILE
 	if [ -e "$WORK/dockerd.pid" ]; then
 		local pid
 		pid=$(cat "$WORK/dockerd.pid")
@@ -155,7 +159,10 @@ build_images() {
 	printf 'FROM scratch\nCOPY . /\n' >"$WORK/binary/Dockerfile"
 	build -t live/redis:7.0.15 "$WORK/image"
 	build -t live/binary:0.0.1 "$WORK/binary"
-	build -t live/evercache:0.0.1 --build-arg BINARY=live/binary:0.0.1 -f "$tree/deploy/compose/Dockerfile" "$tree"
+	build -t live/evercache:0.0.1 --build-arg BINARY=live/binary:0.0.1 --build-arg VERSION=v0.0.1 --build-arg REVISION=abc -f "$tree/deploy/compose/Dockerfile" "$tree"
+	docker inspect --format '{{json .Config.Labels}}' live/evercache:0.0.1 |
+		jq -e '."org.opencontainers.image.version" == "v0.0.1" and ."org.opencontainers.image.revision" == "abc"' >/dev/null ||
+		die "the image does not say which version it is"
 	docker image ls --format '{{.Repository}} {{.Size}}'
 	printf 'REDIS_IMAGE=live/redis:7.0.15\nEVERCACHE_IMAGE=live/evercache:0.0.1\n' >"$WORK/tree/deploy/compose/.env"
 }
@@ -197,14 +204,14 @@ begin() {
 	class=$1
 	master=$(named sentinel-1)
 	say "$class: the master is $master"
-	"$WORK/writer" -token-file secrets/token -class "$class" -acked "$WORK/out/$class.acked" >"$WORK/out/$class" &
+	"$WORK/writer" -url "$at" -token-file secrets/token -class "$class" -acked "$WORK/out/$class.acked" >"$WORK/out/$class" &
 	writer=$!
 	sleep 2
 	began=$(seconds)
 }
 
 # health is all that evercache tells, which takes the token.
-health() { curl -s -H "Authorization: Bearer $(cat secrets/token)" localhost:3000/health; }
+health() { curl -s -H "Authorization: Bearer $(cat secrets/token)" "$at/health"; }
 
 # await_other waits until evercache is up on another master than before.
 await_other() {
@@ -378,16 +385,23 @@ the_end() {
 	docker compose kill "$master" 2>/dev/null
 	docker compose stop evercache 2>/dev/null
 	ended
+	local answer
 	begin end-of-all
 	tell revocations "{\"id\":\"stolen\",\"expiresAt\":$(($(date +%s) + 3600))}" | grep '"durability"' || die "it cannot be revoked"
 	docker compose stop 2>/dev/null
 	ended
-	tell revocations/check '{"id":"stolen"}' | grep '"revoked"' || die "the set forgot a revocation when it was started again"
+	for _ in $(seq 60); do # unknown, and refused, until the denylist is loaded
+		answer=$(tell revocations/check '{"id":"stolen"}')
+		grep -q '"unknown"' <<<"$answer" || break
+		sleep 0.5
+	done
+	echo "$answer"
+	grep -q '"revoked"' <<<"$answer" || die "the set forgot a revocation when it was started again: $answer"
 }
 
 # tell sends JSON to evercache and prints its answer.
 tell() {
-	curl -s -H "Authorization: Bearer $(cat secrets/token)" -H 'Content-Type: application/json' --data "$2" "localhost:3000/v1/$1"
+	curl -s -H "Authorization: Bearer $(cat secrets/token)" -H 'Content-Type: application/json' --data "$2" "$at/v1/$1"
 }
 
 # ended is end where evercache was stopped: calls fail from then on, and it says how
@@ -429,10 +443,13 @@ slow_dns() {
 	unset COMPOSE_FILE
 }
 
+# refused leaves out what evercache tries and does without.
+refused='map(select(.username != "evercache" or (.object | IN("config|get", "client|kill") | not)))'
+
 nothing_refused() {
 	local node log
 	for node in redis-1 redis-2 redis-3 sentinel-1 sentinel-2 sentinel-3; do
-		log=$(cli "$node" --json ACL LOG)
+		log=$(cli "$node" --json ACL LOG | jq -c "$refused")
 		[ "$log" = "[]" ] || die "$node refused: $log"
 	done
 	say "no node has refused anybody anything"
@@ -446,11 +463,8 @@ nothing_left() {
 	say "down --volumes leaves nothing"
 }
 
-inside() {
-	export DOCKER_HOST=unix://$WORK/docker.sock DOCKER_CONFIG=$WORK/docker
-	trap stop_inside EXIT
-	start_engine
-	build_images
+# live_set: a Sentinel set in plain text, through every fault.
+live_set() {
 	quick_reference
 	from_the_machine
 	by_hand
@@ -459,6 +473,25 @@ inside() {
 	nothing_refused
 	slow_dns
 	nothing_left
+}
+
+# shellcheck source=SCRIPTDIR/live/tls.sh
+. "$here/live/tls.sh"
+# shellcheck source=SCRIPTDIR/live/cluster.sh
+. "$here/live/cluster.sh"
+
+inside() {
+	export DOCKER_HOST=unix://$WORK/docker.sock DOCKER_CONFIG=$WORK/docker
+	trap stop_inside EXIT
+	trap 'exit 143' HUP INT TERM
+	start_engine
+	build_images
+	for part in ${EVERCACHE_LIVE:-set tls cluster}; do
+		case $part in
+		set | tls | cluster) "live_$part" ;;
+		*) die "EVERCACHE_LIVE: $part is none of set, tls, cluster" ;;
+		esac
+	done
 	say "deploy-live: all is well"
 }
 

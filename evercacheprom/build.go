@@ -15,13 +15,32 @@ type Build struct {
 	Go       string `json:"go"`
 }
 
+// version and revision are set by the linker (-X) where a build cannot see the
+// repository: in an image. What Go recorded itself goes first.
+var version, revision string
+
 // ReadBuild reads what the Go linker recorded.
 func ReadBuild() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return Build{Version: "(devel)", Go: runtime.Version()}
 	}
-	return buildFrom(info)
+	b := buildFrom(info)
+	if info.Main.Path == modulePath {
+		b = stamp(b, version, revision)
+	}
+	return b
+}
+
+// stamp fills in what Go could not know.
+func stamp(b Build, version, revision string) Build {
+	if b.Version == "(devel)" && version != "" {
+		b.Version = version
+	}
+	if b.Revision == "" {
+		b.Revision = revision
+	}
+	return b
 }
 
 func buildFrom(info *debug.BuildInfo) Build {

@@ -31,3 +31,21 @@ func TestBuildOfTheBinaryAndOfAnApplication(t *testing.T) {
 		}
 	}
 }
+
+func TestABuildThatSeesNoRepositoryIsStamped(t *testing.T) {
+	known := Build{Version: "v1.2.3", Revision: "abc", Go: "go1.26.0"}
+	for _, tc := range []struct {
+		name              string
+		b                 Build
+		version, revision string
+		want              Build
+	}{
+		{"an image", Build{Version: "(devel)"}, "v2.0.0", "def", Build{Version: "v2.0.0", Revision: "def"}},
+		{"no stamp", Build{Version: "(devel)"}, "", "", Build{Version: "(devel)"}},
+		{"Go knows better", known, "v2.0.0", "def", known},
+	} {
+		if got := stamp(tc.b, tc.version, tc.revision); got != tc.want {
+			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}

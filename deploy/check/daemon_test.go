@@ -20,6 +20,7 @@ type daemon struct {
 	t     *testing.T
 	url   string
 	token string
+	http  *http.Client
 	*process
 }
 
@@ -27,16 +28,36 @@ type daemon struct {
 // files of this set.
 func (s *set) environment() map[string]string {
 	s.t.Helper()
-	p, err := load(s.t, read(s.t, filepath.Join(compose, "compose.yml")), map[string]string{"KEY_PREFIX": s.prefix})
-	if err != nil {
-		s.t.Fatal(err)
+	env := given(s.t, map[string]string{"KEY_PREFIX": s.prefix}, s.files...)
+	for name, value := range env {
+		env[name] = strings.NewReplacer("/run/secrets", s.secrets, "/certificates", filepath.Join(s.certificates, "evercache")).Replace(value)
 	}
-	env := map[string]string{}
-	for name, value := range p.Services["evercache"].Environment {
-		env[name] = strings.ReplaceAll(*value, "/run/secrets", s.secrets)
+	for i, n := range s.redis {
+		env["REDIS_ADDRESS_MAP"] = strings.ReplaceAll(env["REDIS_ADDRESS_MAP"], fmt.Sprintf("redis-%d:6379", i+1), n.addr())
+	}
+	if len(s.sentinels) == 0 { // a Cluster
+		delete(env, "REDIS_ADDRESS_MAP")
 	}
 	for i, n := range s.sentinels {
 		env["REDIS_SENTINELS"] = strings.ReplaceAll(env["REDIS_SENTINELS"], fmt.Sprintf("sentinel-%d:26379", i+1), n.addr())
+	}
+	return env
+}
+
+// given is what compose files give to evercache.
+func given(t *testing.T, environ map[string]string, files ...string) map[string]string {
+	t.Helper()
+	var texts []string
+	for _, f := range files {
+		texts = append(texts, read(t, filepath.Join(compose, f)))
+	}
+	p, err := loadAll(t, environ, texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for name, value := range p.Services["evercache"].Environment {
+		env[name] = *value
 	}
 	return env
 }
@@ -51,7 +72,10 @@ func serve(t *testing.T, env map[string]string) *daemon {
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
 	}
-	d := &daemon{t: t, url: "http://" + addr, process: spawn(t, environ, binary, "serve")}
+	d := &daemon{t: t, url: "http://" + addr, http: http.DefaultClient, process: spawn(t, environ, binary, "serve")}
+	if env["EVERCACHE_TLS_CERT_FILE"] != "" {
+		d.url, d.http = "https://"+addr, trusting(t, env["REDIS_TLS_CA_FILE"])
+	}
 	if file := env["EVERCACHE_TOKEN_FILE"]; file != "" {
 		d.token = read(t, file)
 	}
@@ -73,7 +97,7 @@ func (d *daemon) call(ctx context.Context, method, path, body string) (int, stri
 		return 0, "", err
 	}
 	req.Header.Set("Authorization", "Bearer "+d.token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.http.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

@@ -27,6 +27,9 @@ type set struct {
 	redis     []*node
 	sentinels []*node
 	prefix    string // of the keys
+
+	files        []string // the compose files whose environment evercache gets
+	certificates string   // what certificates.sh has made; "": no TLS
 }
 
 // node is one of the containers.
@@ -43,7 +46,7 @@ func (n *node) addr() string { return "127.0.0.1:" + n.port }
 // newSet prepares a set and starts nothing. edit may spoil the scripts and templates.
 func newSet(t *testing.T, edit func(scripts string)) *set {
 	t.Helper()
-	s := &set{t: t, scripts: filepath.Join(t.TempDir(), "set"), secrets: filepath.Join(t.TempDir(), "secrets"), prefix: "shop:"}
+	s := &set{t: t, scripts: filepath.Join(t.TempDir(), "set"), secrets: filepath.Join(t.TempDir(), "secrets"), prefix: "shop:", files: []string{"compose.yml"}}
 	if err := os.CopyFS(s.scripts, os.DirFS(filepath.Join(compose, "set"))); err != nil {
 		t.Fatal(err)
 	}

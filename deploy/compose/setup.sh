@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes what compose.yml needs and must not be in version control: one random
-# password for each user, in secrets/, and .env. What is there already stays.
+# password for each user, in secrets/, and .env. What is there already stays. Run it
+# again after an upgrade. certificates.sh makes what compose.tls.yml needs.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,4 +19,13 @@ done
 
 [ $# -eq 0 ] || exit 0
 [ -e "$here/.env" ] || cp "$here/.env.example" "$here/.env"
+
+# What the image that is built here says it is. Written anew each time.
+version=$(git -C "$here" describe --tags --always --dirty 2>/dev/null || true)
+revision=$(git -C "$here" rev-parse HEAD 2>/dev/null || true)
+{
+	sed '/^IMAGE_VERSION=/d; /^IMAGE_REVISION=/d' "$here/.env"
+	printf 'IMAGE_VERSION=%s\nIMAGE_REVISION=%s\n' "$version" "$revision"
+} >"$here/.env.new"
+mv "$here/.env.new" "$here/.env"
 chmod -R a+rX "$here/set" # a checkout under umask 077 could not be read in the containers

@@ -74,6 +74,7 @@ fillings() {
 	put NODE_TIMEOUT_MS "$NODE_TIMEOUT_MS"
 	put QUORUM "$quorum"
 	put TLS_DIR "$TLS_DIR"
+	put ANNOUNCE_IP "${ANNOUNCE_IP:-$NODE_NAME}"
 	put MASTER_HOST "${MASTER_HOST:-}"
 	put MASTER_PORT "${MASTER_PORT:-}"
 	for name in redis sentinel replica monitor peer backup admin; do
