@@ -97,7 +97,15 @@ func (s *soak) throughProxies(o *evercache.Options) {
 	}
 }
 
-func name(n int) string { return fmt.Sprintf("r%04d", n) }
+// names are the keys of the rows.
+var names = func() (all [rows]string) {
+	for n := range all {
+		all[n] = fmt.Sprintf("r%04d", n)
+	}
+	return all
+}()
+
+func name(n int) string { return names[n] }
 
 // report counts a fault, and shows the first of them.
 func (s *soak) report(f fault, n, reader int, a answer, least, most uint64) {
@@ -230,7 +238,7 @@ func (s *soak) settled(after string) {
 	s.t.Helper()
 	s.calm.Lock()
 	defer s.calm.Unlock()
-	s.t.Log("after", after)
+	s.t.Logf("after %s: %d answers", after, s.ops.Load())
 	for _, c := range s.opened {
 		testbed.WaitSent(s.t, c, patience)
 	}
