@@ -25,6 +25,8 @@ import (
 const (
 	clients = 3
 	rows    = 3000
+	// calmFor is how long the set is well between two faults: memory answers then.
+	calmFor = 5 * time.Second
 	// short is what `make test` does.
 	short = 200_000
 )
@@ -148,7 +150,7 @@ func (s *soak) writer(ctx context.Context, client, worker, workers int) {
 	for ctx.Err() == nil {
 		mine := worker + workers*rand.IntN(rows/clients/workers)
 		s.write(s.t.Context(), client+clients*mine)
-		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 	}
 }
 
@@ -182,6 +184,27 @@ func ask(ctx context.Context, cache *evercache.Cache[[]byte], n int) (answer, er
 		return answer{found: true}, nil
 	}
 	return answer{true, binary.BigEndian.Uint64(e.Value), e.Coherent}, nil
+}
+
+// fill writes every row once and reads it everywhere, so that most answers are from memory.
+func (s *soak) fill() {
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			for n := c; n < rows; n += clients {
+				s.write(s.t.Context(), n)
+			}
+		})
+	}
+	wg.Wait()
+	for c := range clients {
+		wg.Go(func() {
+			for n := range rows {
+				s.read(n, c)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // reader reads rows until the work is done.
@@ -266,6 +289,7 @@ func TestSoak(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	began := time.Now()
+	s.fill()
 	stop := s.work()
 	defer stop()
 	done := map[string]int{}
@@ -274,6 +298,9 @@ func TestSoak(t *testing.T) {
 			faults[i].happen(s)
 			s.settled(faults[i].name)
 			done[faults[i].name]++
+			if !s.gentle {
+				time.Sleep(calmFor)
+			}
 			if s.ops.Load() >= s.goal {
 				break
 			}
