@@ -95,7 +95,7 @@ var mayImport = []struct {
 	{"internal/overview", []string{"health", "internal/censor", "internal/cluster", "internal/slot", "internal/survey", "internal/table"}, "what is shown is a function of what was heard: tables test it, and no network is near"},
 	{"internal/backup", []string{"health", "internal/censor", "internal/cluster", "internal/remote", "internal/sentinel", "internal/slot", "internal/survey"}, "it copies what servers hold: of the cache above it knows the names of its bookkeeping, and nothing else"},
 	{"internal/doctor", []string{"health", "config", "internal/censor", "internal/cluster", "internal/findings", "internal/remote", "internal/slot", "internal/survey"}, "what is wrong follows from a survey and the settings, so tables test it; only Run asks for a survey"},
-	{"internal/switchover", []string{"health", "internal/cluster", "internal/doctor", "internal/remote", "internal/survey"}, "what is to be done follows from a survey, so tables test it; then it talks to the servers that the survey has found, and to no others"},
+	{"internal/switchover", []string{"health", "internal/acl", "internal/cluster", "internal/doctor", "internal/remote", "internal/survey"}, "what is to be done follows from a survey, so tables test it; then it talks to the servers that the survey has found, and to no others"},
 	{"internal/drill", []string{".", "health", "internal/censor", "internal/cluster", "internal/history", "internal/remote", "internal/slot", "internal/survey", "internal/table"}, "it uses evercache as an application does, and a plain client and a witness beside it, which talk to the servers that a survey has found; what breaks the set is given to it"},
 	{"internal/sdnotify", nil, "a few words to systemd, whoever says them"},
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
@@ -137,6 +137,9 @@ func tree(t *testing.T) []string {
 		}
 		if d.IsDir() && (name == ".git" || name == "bin") {
 			return fs.SkipDir
+		}
+		if name == ".git" {
+			return nil // of a work tree beside the repository: it says where that is
 		}
 		if d.Type().IsRegular() && path.Ext(name) != ".test" && path.Ext(name) != ".out" {
 			files = append(files, name)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/evercache/evercache/internal/censor"
@@ -23,6 +24,14 @@ func (e *noAnswer) Error() string {
 }
 
 func (e *noAnswer) Unwrap() error { return e.err }
+
+// counted is a number with its word.
+func counted[N int | int64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
 
 // statusLine is the status of an answer, fit to be shown.
 func statusLine(resp *http.Response) string { return censor.Text(resp.Status, maxAnswer) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/evercache/evercache"
@@ -53,7 +54,10 @@ func (d runningDaemon) send(req *http.Request) (*http.Response, error) {
 		req.Header.Set("Authorization", "Bearer "+d.token.Reveal())
 	}
 	resp, err := client.Do(req)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%s: %w: no evercache serve listens there; --url or EVERCACHE_LISTEN says where one does", d.where(), syscall.ECONNREFUSED)
+	case err != nil:
 		return nil, &noAnswer{err}
 	}
 	return resp, nil

@@ -46,7 +46,7 @@ func TestCommandsWriteToTheAuditLog(t *testing.T) {
 	server.Do("SET", "canary-of-a-key", "1")
 	s.run(exitOK, "backup", file) // a backup changes nothing
 	s.run(exitOK, "restore", file, "--dry-run")
-	s.run(exitFailed, "restore", file) // it is not confirmed
+	s.run(exitUsage, "restore", file) // it is not confirmed
 	if _, err := os.Stat(log); err == nil {
 		t.Errorf("it has %s, and nothing was done", noted(t, log))
 	}

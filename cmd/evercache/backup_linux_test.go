@@ -80,7 +80,7 @@ func TestBackupAndRestoreOnATerminal(t *testing.T) {
 	if exit != exitOK || !strings.Contains(shown, "\rbackup: ") || strings.Contains(shown, "\x1b") {
 		t.Errorf("%d: %q", exit, shown)
 	}
-	if shown, exit := onATerminal(t, redisAt(to), "no\n", "restore", name); exit != exitFailed || !strings.Contains(shown, "nothing was written") {
+	if shown, exit := onATerminal(t, redisAt(to), "no\n", "restore", name); exit != exitUsage || !strings.Contains(shown, "nothing was written") {
 		t.Errorf("%d: %q", exit, shown)
 	}
 	if n := to.Do("DBSIZE"); n != int64(1) {

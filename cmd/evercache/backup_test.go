@@ -82,7 +82,7 @@ func TestBackupVerifyRestore(t *testing.T) {
 	if out := s.run(exitOK, "restore", "--dry-run", name); !strings.Contains(out, "500 keys") || !strings.Contains(out, "nothing was written") {
 		t.Error(out)
 	}
-	if out := s.run(exitFailed, "restore", name); !strings.Contains(out, "--yes") { // it is not empty
+	if out := s.run(exitUsage, "restore", name); !strings.Contains(out, "--yes") { // it is not empty
 		t.Error(out)
 	}
 	set.Master().Do("DEL", "k7")

@@ -117,7 +117,11 @@ type inspection struct {
 
 func (f inspection) text() string {
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("class %s: %d entries of memory compared with Redis, %d wrong\n", censor.Text(f.Class, maxAnswer), f.Checked, f.Wrong))
+	entries := "1 entry"
+	if f.Checked != 1 {
+		entries = fmt.Sprintf("%d entries", f.Checked)
+	}
+	text.WriteString(fmt.Sprintf("class %s: %s of memory compared with Redis, %d wrong\n", censor.Text(f.Class, maxAnswer), entries, f.Wrong))
 	for _, w := range f.Worst {
 		what, key := "Redis holds another value", censor.Text(w.KeySHA256, 64)
 		if w.Missing {

@@ -18,6 +18,7 @@ func TestInspectBelievesOnlyWhatMakesSense(t *testing.T) {
 		status int
 		want   string
 	}{
+		{`{"class":"c","checked":1,"wrong":0}`, exitOK, "1 entry of memory compared with Redis, 0 wrong"},
 		{`{"class":"c","checked":9,"wrong":0}`, exitOK, "9 entries of memory compared with Redis, 0 wrong"},
 		{`{"class":"c","checked":9,"wrong":1,"worst":[{"keySha256":"ab\u001b[2J"}]}`, exitFailed, "1 wrong"},
 		{`{}`, exitFailed, "does not answer like evercache"},

@@ -46,8 +46,8 @@ Examples:
   zcat old.backup.gz | evercache restore - --yes
 
 Exit status: 0 all records are there, or have expired; 1 it failed or stopped, or
-Redis refused records or threw keys away for want of memory; 2 wrong flags or
-configuration.
+Redis refused records or threw keys away for want of memory; 2 not confirmed, and
+nothing was written; or wrong flags or configuration.
 `,
 		run: runRestore,
 	}
@@ -88,8 +88,14 @@ func runRestore(inv invocation, args []string) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	if err := f.run(ctx, inv, survey.TargetOf(cfg.Redis), noteTo("restore", f.audit, cfg)); err != nil {
+	err = f.run(ctx, inv, survey.TargetOf(cfg.Redis), noteTo("restore", f.audit, cfg))
+	if err != nil {
 		say(inv.stderr, "evercache restore: %v\n", err)
+	}
+	switch {
+	case errors.Is(err, errNotConfirmed):
+		return exitUsage
+	case err != nil:
 		return exitFailed
 	}
 	return exitOK
@@ -221,7 +227,7 @@ func (f *restoreFlags) whereItStopped(sum backup.Summary) error {
 
 func (f *restoreFlags) foretell(inv invocation, sum backup.Summary, state backup.State) {
 	say(inv.stdout, "%s: %s\n", f.name, wholeText(sum))
-	say(inv.stdout, "it would go to %s (Redis %s), where there are %d keys\n", strings.Join(state.Masters, ", "), strings.Join(state.Versions, ", "), state.Keys)
+	say(inv.stdout, "it would go to %s (Redis %s), where there are %s\n", strings.Join(state.Masters, ", "), strings.Join(state.Versions, ", "), counted(state.Keys, "key"))
 	what := "keys that exist would stay"
 	if f.Replace {
 		what = "keys that exist would be overwritten"
@@ -232,6 +238,8 @@ func (f *restoreFlags) foretell(inv invocation, sum backup.Summary, state backup
 	}
 }
 
+var errNotConfirmed = errors.New("not confirmed, nothing was written; --yes does not ask")
+
 // ask asks whether to go on with a target that is not empty.
 func (f *restoreFlags) ask(ctx context.Context, inv invocation, state backup.State) error {
 	if f.yes || f.Resume != nil || state.Keys == 0 {
@@ -239,10 +247,10 @@ func (f *restoreFlags) ask(ctx context.Context, inv invocation, state backup.Sta
 	}
 	keyboard, ok := inv.stdin.(*os.File)
 	if !ok || f.stream || !term.IsTerminal(int(keyboard.Fd())) {
-		return fmt.Errorf("the target has %d keys already: add --yes to restore into it", state.Keys)
+		return fmt.Errorf("the target has %s already: %w", counted(state.Keys, "key"), errNotConfirmed)
 	}
-	if !confirmed(ctx, keyboard, inv.stderr, fmt.Sprintf("%s: there are %d keys already. Restore into it?", strings.Join(state.Masters, ", "), state.Keys)) {
-		return errors.New("nothing was written")
+	if !confirmed(ctx, keyboard, inv.stderr, fmt.Sprintf("%s already in %s. Restore into it?", counted(state.Keys, "key"), strings.Join(state.Masters, ", "))) {
+		return errNotConfirmed
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ Examples:
   evercache status -o json | jq -r .master
 
 Exit status: 0 all is well; 1 something is not well; 2 nobody has answered, the
-output cannot be written, or wrong flags or configuration. With --watch it is that of the last look.
+output cannot be written, or wrong flags or configuration. With --watch it is that
+of the last look.
 `,
 		run: statusRun,
 	}
@@ -86,7 +87,7 @@ func statusRun(inv invocation, args []string) int {
 	l.take = func(ctx context.Context) (overview.View, error) {
 		t := survey.TargetOf(cfg.Redis)
 		t.Timeout = l.timeout
-		return overview.OfSurvey(survey.Take(ctx, t), cfg.Redis.Findings...), nil
+		return hinted(overview.OfSurvey(survey.Take(ctx, t), cfg.Redis.Findings...), cfg.Redis.RedisOptional), nil
 	}
 	if *url != "" {
 		d, err := daemonAt(*url, cfg)
@@ -96,6 +97,14 @@ func statusRun(inv invocation, args []string) int {
 		l.take = d.view
 	}
 	return l.run()
+}
+
+// hinted is a view that says why nobody may have answered: nobody has said where Redis is.
+func hinted(v overview.View, unsaid bool) overview.View {
+	if unsaid && v.Status == overview.Unknown {
+		v.Problems = append(v.Problems, `no REDIS_* variable is set, so the default address was asked; for a set of evercache dev: eval "$(evercache dev env)"`)
+	}
+	return v
 }
 
 func (l looking) validate(every time.Duration) error {

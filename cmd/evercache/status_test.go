@@ -35,6 +35,19 @@ func statusJSON(t *testing.T, environ []string, args ...string) (v overview.View
 	return v, status
 }
 
+func TestStatusSaysThatNobodyHasSaidWhereRedisIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status overview.Status
+		unsaid bool
+		want   int
+	}{{overview.Unknown, true, 1}, {overview.Unknown, false, 0}, {overview.Well, true, 0}} {
+		if v := hinted(overview.View{Status: c.status}, c.unsaid); len(v.Problems) != c.want {
+			t.Errorf("%+v: %q", c, v.Problems)
+		}
+	}
+}
+
 func TestStatusOfASentinelSetWithPasswords(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-of-the-status"
@@ -172,7 +185,7 @@ func TestHistoryTellsOfAFailover(t *testing.T) {
 	}
 	d.must("quit")
 	d.ends(exitOK)
-	if text, status := runHere(nil, "history", "--url", url, "--timeout", "2s"); status != exitFailed || !strings.Contains(text, "connection refused") {
+	if text, status := runHere(nil, "history", "--url", url, "--timeout", "2s"); status != exitFailed || !strings.Contains(text, "connection refused: no evercache serve listens there") {
 		t.Errorf("without evercache: status %d, %s", status, text)
 	}
 }

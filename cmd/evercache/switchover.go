@@ -29,8 +29,8 @@ error that makes it unsafe. Then it asks, unless --yes is given. In a Sentinel
 set it holds writes back on the master (CLIENT PAUSE WRITE, which ends by itself
 after 3 s) and waits until the replicas have all of them. It lets the sentinels
 promote one, and makes the old master follow that before it takes writes again.
-Servers that do so by themselves are let do it: Valkey from 9.1.1 (SENTINEL
-FAILOVER COORDINATED), a Cluster (CLUSTER FAILOVER). Ctrl-C gives up before a
+Some servers do all this themselves: Valkey from 9.1.1 (SENTINEL FAILOVER
+COORDINATED), and a Cluster (CLUSTER FAILOVER). Ctrl-C gives up before a
 promotion is ordered, and not after. Redis is found through the same settings as
 by evercache serve.
 
@@ -93,6 +93,7 @@ func switchoverRun(inv invocation, args []string) int {
 func (f switchoverFlags) run(ctx context.Context, inv invocation, cfg config.Config) int {
 	s, found := doctor.Look(ctx, cfg, survey.DefaultTimeout)
 	plan := switchover.NewPlan(s, found, switchover.FindLeftover(ctx, survey.TargetOf(cfg.Redis), s), f.to)
+	plan.AskRights(ctx, survey.TargetOf(cfg.Redis))
 	told := inv.stdout
 	if f.output == "json" {
 		told = inv.stderr

@@ -80,8 +80,8 @@ func withKey(err error, show bool) error {
 }
 
 func wholeText(s backup.Summary) string {
-	text := fmt.Sprintf("whole: %d records (%d with an end), %d bytes, of %s, %s, database %d, by evercache %s",
-		s.Footer.Records, s.Expires, s.Footer.Bytes, s.Header.Began.UTC().Format(time.RFC3339), s.Header.Mode, s.Header.DB, s.Header.Evercache)
+	text := fmt.Sprintf("whole: %s (%d with an end), %d bytes, of %s, %s, database %d, by evercache %s",
+		counted(s.Footer.Records, "record"), s.Expires, s.Footer.Bytes, s.Header.Began.UTC().Format(time.RFC3339), s.Header.Mode, s.Header.DB, s.Header.Evercache)
 	if len(s.Sections) > 0 {
 		text += ", Redis " + s.Sections[0].RedisVersion
 	}

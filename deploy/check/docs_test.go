@@ -30,7 +30,7 @@ var runHere = map[string][]string{
 
 // notHere are the blocks that nobody can run here, by document.
 var notHere = map[string][]string{
-	"docs/guide/systemd.md":       {"redis-start", "sentinel-start", "evercache-start"},
+	"docs/guide/systemd.md":       {"stop", "redis-start", "sentinel-start", "evercache-start", "afterwards"},
 	"docs/guide/kubernetes.md":    {"apply", "look"},
 	"docs/guide/managed-redis.md": {"ask"},
 }

@@ -206,7 +206,11 @@ func (m metrics) text() string {
 
 // Text is the result in one line.
 func (r Result) Text() string {
-	text := fmt.Sprintf("%d records, %d bytes in %v", r.Records, r.Size, r.Took.Round(time.Millisecond))
+	records := "1 record"
+	if r.Records != 1 {
+		records = fmt.Sprintf("%d records", r.Records)
+	}
+	text := fmt.Sprintf("%s, %d bytes in %v", records, r.Size, r.Took.Round(time.Millisecond))
 	if r.TooLarge > 0 {
 		text += fmt.Sprintf("; left out, because they are larger than --max-value: %d", r.TooLarge)
 	}

@@ -40,7 +40,7 @@ func lifeChange(name string, before, after life, wasSilent, silent bool, add fun
 // alarms is what the sentinels think of their master.
 func alarms(before, after Snapshot, add func(string, ...any)) {
 	if n := after.holdingDown(); n > before.holdingDown() {
-		add("%d of %s hold the master down", n, count(len(after.Sentinels), "sentinel"))
+		add("%d of %s %s the master down", n, count(len(after.Sentinels), "sentinel"), do(n, "hold"))
 	} else if n == 0 && before.holdingDown() > 0 && before.master() == after.master() {
 		add("no sentinel holds the master down any more")
 	}
@@ -76,7 +76,7 @@ func votes(before, after Snapshot, add func(string, ...any)) {
 		}
 		told[w.Names] = true
 		if n := after.naming(w.Names); n > before.naming(w.Names) {
-			add("%d of %s name %s as master", n, count(len(after.Sentinels), "sentinel"), w.Names)
+			add("%d of %s %s %s as master", n, count(len(after.Sentinels), "sentinel"), do(n, "name"), w.Names)
 		}
 	}
 }
@@ -95,6 +95,6 @@ func states(before, after Snapshot, add func(string, ...any)) {
 				saying++
 			}
 		}
-		add("%d of %s say cluster_state:%s", saying, count(len(after.Nodes), "server"), n.State)
+		add("%d of %s %s cluster_state:%s", saying, count(len(after.Nodes), "server"), do(saying, "say"), n.State)
 	}
 }

@@ -171,8 +171,8 @@ func (s *servers) find(names []string, now Snapshot) ([]server, error) {
 	var found []server
 	for _, name := range names {
 		if name == "master" {
-			if name = now.master(); name == "" {
-				return nil, errors.New("there is no master at the moment")
+			if name = now.target(); name == "" {
+				return nil, fmt.Errorf("there is no master at the moment, or more than one: name a server, of %s", s.names())
 			}
 		}
 		i := slices.IndexFunc(s.all, func(p server) bool { return p.name == name })

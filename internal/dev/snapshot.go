@@ -77,6 +77,24 @@ func (s Snapshot) master() string {
 	return ""
 }
 
+// target is the server that an order for the master is about. Where no majority of the sentinels names one,
+// since they were killed before it, that is the only server that says it is master.
+func (s Snapshot) target() string {
+	if name := s.master(); name != "" {
+		return name
+	}
+	name := ""
+	for _, n := range s.Nodes {
+		if n.answers() && n.Master && s.Mode == Sentinel {
+			if name != "" {
+				return ""
+			}
+			name = n.Name
+		}
+	}
+	return name
+}
+
 // elected is the master that most of all sentinels name.
 func (s Snapshot) elected() string {
 	for _, w := range s.Sentinels {
@@ -217,4 +235,12 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// do is what n of them do.
+func do(n int, verb string) string {
+	if n == 1 {
+		return verb + "s"
+	}
+	return verb
 }

@@ -147,7 +147,7 @@ func TestChangesAreToldInPlainWords(t *testing.T) {
 		{"lag and keys are no news", wellSet(), with(wellSet(), func(s *Snapshot) { s.Nodes[1].Lag, s.Nodes[0].Keys = 9, 99 }), nil},
 		{"killed", wellSet(), killed, []string{"redis-1 is dead"}},
 		{"held down", killed, held, []string{"2 of 3 sentinels hold the master down"}},
-		{"promoted", held, duringFailover(), []string{"sentinel-2 leads a failover", "redis-2 is master", "1 of 3 sentinels name redis-2 as master"}},
+		{"promoted", held, duringFailover(), []string{"sentinel-2 leads a failover", "redis-2 is master", "1 of 3 sentinels names redis-2 as master"}},
 		{"agreed", duringFailover(), over, []string{"redis-3 follows redis-2", "3 of 3 sentinels name redis-2 as master"}},
 		{"the old master comes back", over, back, []string{"redis-1 runs", "redis-1 is master"}},
 		{"and is told to follow", back, with(back, func(s *Snapshot) { s.Nodes[0].Master, s.Nodes[0].Of = false, "redis-2" }), []string{"redis-1 follows redis-2"}},
@@ -197,5 +197,38 @@ func TestTheSuccessorInACluster(t *testing.T) {
 	}
 	if _, err := s.successor(nil, with(wellCluster(), func(s *Snapshot) { gone(s, 3) })); err == nil {
 		t.Error("a dead replica was chosen")
+	}
+}
+
+// The master can be killed by that name after the sentinels, whose majority would have named it.
+func TestAnOrderForTheMasterNeedsNoSentinels(t *testing.T) {
+	t.Parallel()
+	blind := with(wellSet(), func(s *Snapshot) {
+		for i := range 2 {
+			s.Sentinels[i] = Watcher{Name: s.Sentinels[i].Name, Addr: s.Sentinels[i].Addr, Life: dead}
+		}
+	})
+	for name, c := range map[string]struct {
+		now  Snapshot
+		want string
+	}{
+		"well":                       {wellSet(), "redis-1"},
+		"one sentinel is left":       {blind, "redis-1"},
+		"the old one, by the voters": {with(wellSet(), func(s *Snapshot) { gone(s, 0) }), "redis-1"},
+		"nobody is master":           {with(blind, func(s *Snapshot) { gone(s, 0) }), ""},
+		"two are":                    {with(blind, func(s *Snapshot) { s.Nodes[1].Master = true }), ""},
+		"one of two is silent": {with(blind, func(s *Snapshot) {
+			s.Nodes[1].Master, s.Nodes[0].Silent = true, true
+		}), "redis-2"},
+		"Cluster": {wellCluster(), "redis-1"},
+		"Cluster without any": {with(wellCluster(), func(s *Snapshot) {
+			for i := range 3 {
+				gone(s, i)
+			}
+		}), ""},
+	} {
+		if got := c.now.target(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -108,11 +108,11 @@ func wrap(text string, width int) (lines []string) {
 	return append(lines, line)
 }
 
-// Summary is the last line.
+// Summary is the last line. It counts what the text shows: one fault of several servers is one.
 func (r Report) Summary() string {
 	count := map[health.Severity]int{}
-	for _, f := range r.Findings {
-		count[f.Severity]++
+	for i := 0; i < len(r.Findings); i += r.alike(i) {
+		count[r.Findings[i].Severity]++
 	}
 	text := "no error, no warning"
 	if e, w := count[health.SeverityError], count[health.SeverityWarning]; e+w > 0 {

@@ -28,6 +28,20 @@ func TestTextIsColouredByItsSeverity(t *testing.T) {
 	}
 }
 
+// One fault of three servers is shown once, and counted once.
+func TestTheSummaryCountsWhatIsShown(t *testing.T) {
+	t.Parallel()
+	var found []Finding
+	for _, subject := range []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"} {
+		found = append(found, Finding{Finding: health.Finding{Code: "a-code", Severity: health.SeverityInfo, Title: "A title"}, Subject: subject})
+	}
+	found = append(found, Finding{Finding: health.Finding{Code: "b-code", Severity: health.SeverityInfo, Title: "Another"}})
+	r := NewReport(nil, found)
+	if got, want := r.Summary(), "no error, no warning, 2 info"; got != want || strings.Count(r.Text(false), "\ninfo  ") != 2 {
+		t.Errorf("%q, want %q:\n%s", got, want, r.Text(false))
+	}
+}
+
 // What a server says cannot write to a terminal.
 func TestNoControlCharacterIsShown(t *testing.T) {
 	t.Parallel()

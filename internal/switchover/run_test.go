@@ -204,6 +204,48 @@ func TestItGivesUpAndWritesGoOn(t *testing.T) {
 	}
 }
 
+// What the ACL of a server forbids is known before anything is done, also where it forbids to ask for rights.
+func TestRightsAreAskedForBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, calmly)
+	target := targetOf(set)
+	p := planned(t, target, "")
+	p.Method = Paused // also on servers that could do it by themselves
+	refusals := func(p Plan) string {
+		p.AskRights(t.Context(), target)
+		return strings.Join(p.Refusals, "; ")
+	}
+	master, replica := set.Node(p.From), set.Node(p.replicas[0].Addr)
+	w := set.Sentinels()[slices.IndexFunc(set.Sentinels(), func(s *redistest.Server) bool { return s.Addr() == p.sentinels[0].Addr })]
+	if got := refusals(p); got != "" {
+		t.Errorf("where all is allowed: %s", got)
+	}
+	writable(t, master) // it has not been paused
+	for _, c := range []struct {
+		server *redistest.Server
+		rule   string
+		want   string
+	}{
+		{master, "-client|pause", "the ACL forbids CLIENT PAUSE to our user"},
+		{master, "-replicaof", "the ACL forbids REPLICAOF to our user"},
+		{w, "-sentinel|failover", "the ACL forbids SENTINEL FAILOVER to our user"},
+		{replica, "-config|set", "the ACL forbids CONFIG SET to our user"},
+	} {
+		plan := p
+		if c.server == replica {
+			plan.To, plan.priority = replica.Addr(), 1
+		}
+		c.server.Do("ACL", "SETUSER", "default", c.rule, "-acl|dryrun", "-acl|whoami")
+		if got := refusals(plan); !strings.Contains(got, c.server.Addr()+": "+c.want) {
+			t.Errorf("%s: %q, want %q", c.rule, got, c.want)
+		}
+		c.server.Do("ACL", "SETUSER", "default", "+@all")
+	}
+	if got := set.Master().Addr(); got != p.From {
+		t.Errorf("%s is the master, it was %s", got, p.From)
+	}
+}
+
 func TestTheSentinelsRefuse(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t, calmly)
@@ -227,7 +269,17 @@ func TestASwitchoverInACluster(t *testing.T) {
 	if p := NewPlan(survey.Take(t.Context(), target), nil, nil, ""); len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0], to) {
 		t.Errorf("%q", p.Refusals)
 	}
-	r := carryOut(t, target, planned(t, target, to))
+	p := planned(t, target, to)
+	if p.AskRights(t.Context(), target); len(p.Refusals) > 0 {
+		t.Fatalf("where all is allowed: %q", p.Refusals)
+	}
+	replica, less := c.ReplicasOf(old)[0], p
+	replica.Do("ACL", "SETUSER", "default", "-cluster|failover")
+	if less.AskRights(t.Context(), target); len(less.Refusals) != 1 || !strings.Contains(less.Refusals[0], to+": the ACL forbids CLUSTER FAILOVER") {
+		t.Errorf("%q", less.Refusals)
+	}
+	replica.Do("ACL", "SETUSER", "default", "+cluster|failover")
+	r := carryOut(t, target, p)
 	if r.Outcome != Done || r.Promoted != to || r.From != old.Addr() {
 		t.Fatal(told(r))
 	}
