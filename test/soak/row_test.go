@@ -9,8 +9,9 @@ import (
 // older value coherent, and a little more (see evercache.Entry.Coherent).
 const settles = 1300 * time.Millisecond
 
-// deleteEvery: each so manieth version of a row is a delete.
-const deleteEvery = 7
+// deleteEvery: each so manieth version of a row is a delete. A row that is deleted is asked for
+// in Redis, so there are to be few.
+const deleteEvery = 53
 
 // A row is one key. One worker writes it, so the order of its versions is known: each
 // write takes the next number.
