@@ -15,7 +15,7 @@ func TestABackupIsMadeByItsOwnUserAndKept(t *testing.T) {
 	s := newPods(t, nil)
 	s.start()
 	master := s.awaitMaster(nil)
-	master.must("SET", "shop:demo:a", "1")
+	master.write("shop:demo:a", "1")
 	master.must("WAIT", "2", "5000")
 	dir := t.TempDir()
 	for i := range 5 { // those of before

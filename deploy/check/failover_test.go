@@ -68,7 +68,7 @@ func TestAMasterThatLostItsDataDoesNotEmptyTheSet(t *testing.T) {
 	s := newSet(t, nil)
 	s.start()
 	master := s.awaitMaster(nil)
-	master.must("SET", "precious", "1")
+	master.write("precious", "1")
 	if n := master.must("WAIT", "2", "5000"); n != "2" {
 		t.Fatalf("%s replicas have it", n)
 	}
@@ -93,7 +93,7 @@ func TestAFirstNodeThatLostItsDataLooksForOthers(t *testing.T) {
 	first.start()
 	other.start()
 	other.awaitHealthy()
-	first.must("SET", "precious", "1")
+	first.write("precious", "1")
 	first.must("WAIT", "1", "5000")
 	first.kill()
 	first.lose()

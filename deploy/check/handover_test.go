@@ -253,7 +253,7 @@ func TestAHandoverEndsInTime(t *testing.T) {
 			n.signal(syscall.SIGSTOP)
 		}
 	}
-	master.must("SET", "late", "1")
+	master.write("late", "1")
 	out, took := hurried(master)
 	if !strings.Contains(out, "replicas do not get all") || took > 15*time.Second {
 		t.Errorf("replicas that hang: %v, %s", took, out)

@@ -157,6 +157,13 @@ func (n *node) must(args ...string) string {
 	return out
 }
 
+// write writes a key. A master takes writes once it has heard of its replica: a healthy
+// replica may not have told it yet.
+func (n *node) write(key, value string) {
+	n.set.t.Helper()
+	eventually(n.set.t, time.Minute, "it takes writes", func() error { _, err := n.ask("SET", key, value); return err })
+}
+
 // as runs redis-cli as one of the other users.
 func (n *node) as(user, secret string, args ...string) (string, error) {
 	password, err := os.ReadFile(filepath.Join(n.set.secrets, secret))
