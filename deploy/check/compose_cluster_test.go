@@ -107,7 +107,7 @@ func (s *set) awaitCluster() {
 func (s *set) shards() map[*node]int {
 	s.t.Helper()
 	all, byID := map[*node]int{}, map[string]*node{}
-	lines := strings.Split(running(s.redis)[0].must("CLUSTER", "NODES"), "\n")
+	lines := s.clusterNodes()
 	for _, line := range lines {
 		f := strings.Fields(line)
 		addr, _, _ := strings.Cut(f[1], "@")
@@ -124,6 +124,18 @@ func (s *set) shards() map[*node]int {
 		}
 	}
 	return all
+}
+
+// clusterNodes is what the node says that knows most others. One that lost its data may not
+// listen yet, or know nobody.
+func (s *set) clusterNodes() (most []string) {
+	for _, n := range running(s.redis) {
+		text, err := n.ask("CLUSTER", "NODES")
+		if lines := strings.Split(strings.TrimSpace(text), "\n"); err == nil && len(lines) > len(most) {
+			most = lines
+		}
+	}
+	return most
 }
 
 // awaitMasters waits until three masters have these numbers of replicas.
