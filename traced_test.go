@@ -1,7 +1,6 @@
 package evercache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/trace"
 )
 
@@ -89,22 +89,10 @@ func (h withIDs) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
+// lockedBuffer is a log.
+type lockedBuffer struct{ testbed.Buffer }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Collect(strings.Lines(l.b.String()))
-}
+func (l *lockedBuffer) lines() []string { return slices.Collect(strings.Lines(l.String())) }
 
 // waitLine waits for a line that has all these.
 func (l *lockedBuffer) waitLine(t *testing.T, parts ...string) {

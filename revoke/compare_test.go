@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 	"github.com/evercache/evercache/revoke"
 )
@@ -55,7 +56,7 @@ func TestWhatIsTakenOutUnseenIsPutBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
-			log := &lines{}
+			log := &testbed.Buffer{}
 			o := single(server)
 			o.Logger = slog.New(slog.NewTextHandler(log, nil))
 			ps := []*process{startPaced(t, o, 50*time.Millisecond), startPaced(t, single(server), time.Hour)}
@@ -132,22 +133,4 @@ func TestAListThatNobodyTouchesIsFoundWhole(t *testing.T) {
 			t.Errorf("process %d has found a loss: %+v", i, s)
 		}
 	}
-}
-
-// lines collects what a logger writes.
-type lines struct {
-	mu sync.Mutex // guards b
-	b  strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -15,24 +15,6 @@ import (
 	"github.com/evercache/evercache/redistest"
 )
 
-// screen is what a terminal has shown.
-type screen struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (s *screen) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *screen) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
 // onATerminal runs a command on a terminal of its own. The text typed is entered when a
 // question is asked.
 func onATerminal(t *testing.T, environ []string, typed string, args ...string) (shown string, exit int) {
@@ -45,7 +27,7 @@ func onATerminal(t *testing.T, environ []string, typed string, args ...string) (
 		t.Fatal(err)
 	}
 	programs.Close()
-	var s screen
+	var s testbed.Buffer // what the terminal has shown
 	var reading sync.WaitGroup
 	reading.Go(func() { // until the program has ended
 		buf := make([]byte, 4096)

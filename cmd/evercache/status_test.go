@@ -9,13 +9,13 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/evercache/evercache/internal/history"
 	"github.com/evercache/evercache/internal/overview"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -102,31 +102,13 @@ func TestStatusOfAClusterAndOfOneServer(t *testing.T) {
 	}
 }
 
-// printed is the output of a process that goes on.
-type printed struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (p *printed) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(b)
-}
-
-func (p *printed) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.String()
-}
-
 // watching runs a command that goes on until stop, which returns what it has printed.
-func (d *playing) watching(args ...string) (out *printed, stop func() string) {
+func (d *playing) watching(args ...string) (out *testbed.Buffer, stop func() string) {
 	d.Helper()
 	cmd := d.command()
 	cmd.Args = append([]string{"evercache"}, args...)
 	cmd.Env = append(cmd.Env, d.exported()...)
-	out = &printed{}
+	out = &testbed.Buffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		d.Fatal(err)

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/evercache/evercache"
 	"github.com/evercache/evercache/config"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/revoke"
 	"github.com/evercache/evercache/status"
 )
@@ -166,22 +166,7 @@ func (a answer) wantsStatus(t *testing.T, status int) {
 }
 
 // logs collects what a logger writes.
-type logs struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logs struct{ testbed.Buffer }
 
 // fakeCache answers whatever a test says.
 type fakeCache struct {

@@ -1,15 +1,15 @@
 package errsummary
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/evercache/evercache/internal/testbed"
 )
 
 type idKey struct{}
@@ -24,29 +24,8 @@ func (h ids) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// take is what was written since the last time.
-func (b *buffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	text := b.b.String()
-	b.b.Reset()
-	return text
-}
-
-func summary() (*Summary, *buffer) {
-	b := new(buffer)
+func summary() (*Summary, *testbed.Buffer) {
+	b := new(testbed.Buffer)
 	h := slog.NewTextHandler(b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == slog.MessageKey || a.Key == "event" {
 			return slog.Attr{}
@@ -63,13 +42,13 @@ func with(id string) context.Context {
 }
 
 // want compares the lines since the last time.
-func want(t *testing.T, b *buffer, lines ...string) {
+func want(t *testing.T, b *testbed.Buffer, lines ...string) {
 	t.Helper()
 	var text strings.Builder
 	for _, l := range lines {
 		text.WriteString("level=WARN error_type=" + l + "\n")
 	}
-	if got := b.take(); got != text.String() {
+	if got := b.Take(); got != text.String() {
 		t.Errorf("got\n%swant\n%s", got, text.String())
 	}
 }
@@ -108,7 +87,7 @@ func TestWhatIsCountedIsToldAtTheEnd(t *testing.T) {
 		s, b := summary()
 		s.Add(with("a"), "timeout")
 		s.Add(with("b"), "timeout")
-		b.take()
+		b.Take()
 		s.Close()
 		want(t, b, "timeout count=1 id=b")
 		if s.Add(with("c"), "timeout") {
@@ -128,7 +107,7 @@ func TestKindsAndDetailsAreBounded(t *testing.T) {
 		for i := range 10 * mostKinds {
 			s.Add(context.Background(), fmt.Sprint("kind", i))
 		}
-		if n := strings.Count(b.take(), "\n"); n != mostKinds+1 || len(s.kinds) != mostKinds+1 {
+		if n := strings.Count(b.Take(), "\n"); n != mostKinds+1 || len(s.kinds) != mostKinds+1 {
 			t.Errorf("%d lines and %d kinds, want %d", n, len(s.kinds), mostKinds+1)
 		}
 		details := 0

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/testbed"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -124,26 +125,8 @@ func (c *collector) text() string {
 	return string(bytes.Join(c.bodies, nil))
 }
 
-// lockedBuffer is a log.
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func exporter(t *testing.T, url string) (*Tracer, *lockedBuffer) {
-	log := new(lockedBuffer)
+func exporter(t *testing.T, url string) (*Tracer, *testbed.Buffer) {
+	log := new(testbed.Buffer)
 	tr := New(Config{
 		URL: url, Headers: map[string]string{"Api-Key": "canary"}, Timeout: time.Minute, Version: "1",
 		Resource: []Attr{{"service.name", "shop"}}, Sampler: Sampler{Parent: true, Ratio: 1},

@@ -1,7 +1,6 @@
 package hostile_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -12,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode"
 
 	"github.com/evercache/evercache"
+	"github.com/evercache/evercache/internal/testbed"
 	"github.com/evercache/evercache/internal/testkit"
 	"github.com/evercache/evercache/status"
 )
@@ -34,24 +33,6 @@ func speaker(t *testing.T, answer func(words []string) string) string {
 		}
 		return "+OK\r\n"
 	})
-}
-
-// lockedBuffer is written and read by many.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // textsIn are all texts of an answer of /health.
@@ -168,7 +149,7 @@ func passwordFile(t *testing.T, password string) string {
 // have in 1.5 s, by where they were found.
 func allThatIsSaid(t *testing.T, o evercache.Options) map[string]string {
 	t.Helper()
-	log := &lockedBuffer{}
+	log := &testbed.Buffer{}
 	o.Logger = slog.New(slog.NewJSONHandler(log, nil))
 	client, err := evercache.Open(t.Context(), o)
 	if err != nil {
