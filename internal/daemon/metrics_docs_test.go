@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -50,28 +48,11 @@ func ofTheServer(t *testing.T) (all []metricsdoc.Metric) {
 }
 
 func TestTheMetricsOfTheServerAreDocumented(t *testing.T) {
-	file := filepath.Join("..", "..", metricsdoc.Page)
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := ofTheServer(t)
 	if len(all) < 11 {
 		t.Fatalf("only %d metrics were found: %v", len(all), all)
 	}
-	want, err := metricsdoc.Replace(string(data), "server", metricsdoc.Table(all))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if d := gocmp.Diff(want, string(data)); d != "" {
-		t.Errorf("%s is stale (-want +got); go test ./internal/daemon -run Documented -update writes it:\n%s", metricsdoc.Page, d)
-	}
+	metricsdoc.Keep(t, "../..", "internal/daemon", *update, metricsdoc.Part{Name: "server", Metrics: all})
 }
 
 // What /health tells of the server around the client is in /metrics too, and so is the
