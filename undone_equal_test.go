@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -51,5 +52,29 @@ func TestTheSameValueWithAShorterLifeIsPutBackOnce(t *testing.T) {
 				t.Errorf("%d writes were sent again", now-sent)
 			}
 		})
+	}
+}
+
+// A value that looks older comes back each time that ours was put back: that ends.
+func TestAWriteIsNotPutBackForEver(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, Policy{TTL: time.Hour}, Policy{TTL: time.Hour})
+	wantMaster(t, func() (Receipt, error) { return p.a.Set(t.Context(), "warm", "up") })
+	reply := redisDo(t, p.server, "TIME").([]any)
+	seconds, err := strconv.ParseInt(fmt.Sprint(reply[0]), 10, 64)
+	wantErr(t, err, nil)
+	older := strconv.FormatInt((seconds-2+int64(time.Hour/time.Second))*1000, 10)
+	wantMaster(t, func() (Receipt, error) { return p.a.Set(t.Context(), "k", "ours") })
+	const bound = 16
+	for i := range bound {
+		redisDo(t, p.server, "SET", "c:k", "older", "PXAT", older)
+		waitUntil(t, 20*time.Second, func() bool { return redisDo(t, p.server, "GET", "c:k") == "ours" },
+			func() string { return fmt.Sprint("not put back after ", i) })
+		waitUntil(t, 20*time.Second, nothingWaits(p.a.client), func() string { return "not sent" })
+	}
+	redisDo(t, p.server, "SET", "c:k", "older", "PXAT", older)
+	time.Sleep(time.Second) // a question takes 50 ms
+	if got := redisDo(t, p.server, "GET", "c:k"); got != "older" {
+		t.Errorf("it is %v after so many times", got)
 	}
 }
