@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -171,3 +172,26 @@ func fault(err error) sentinel.Fault {
 	}
 	return sentinel.FaultOther
 }
+
+// broken gives a node up whose circuit has opened, and says what that shows.
+// Answers that came late show little: a fork or a large command holds a master
+// up for as long as a read waits. So they are a slow barrier, upon which every
+// node is asked what it is; a master that hangs fails that, and cannot be
+// dialled again either.
+func (d *supervisor) broken() {
+	err, addr, now, wrote := d.seat.node.OpenErr(), d.now.Master, time.Now(), d.now.Writes()
+	d.seat.drop(err)
+	switch k := remote.KindOf(err); {
+	case k == remote.ReadOnly || k == remote.MasterDown:
+		d.observe(sentinel.Refused{Node: addr, At: now})
+	case k != remote.Timeout && errors.As(err, new(*remote.Error)):
+		d.observe(sentinel.ConnLost{Node: addr, At: now})
+	case wrote:
+		d.observe(sentinel.Barrier{Node: addr, SentAt: now.Add(-slowAnswer), At: now})
+	default:
+		d.observe(sentinel.Barrier{Node: addr, SentAt: now, At: now, Fault: sentinel.FaultTimeout})
+	}
+}
+
+// slowAnswer is slow whatever the rules of the machine say.
+const slowAnswer = time.Second
