@@ -86,7 +86,7 @@ func TestBackupVerifyRestore(t *testing.T) {
 		t.Error(out)
 	}
 	set.Master().Do("DEL", "k7")
-	if out := s.run(exitOK, "restore", name, "--yes"); !strings.Contains(out, "restored 1, existed already 499") {
+	if out := s.run(exitOK, "restore", name, "--yes"); !strings.Contains(out, "restored 1, existed already 499") || !strings.Contains(out, "--replace overwrites") {
 		t.Error(out)
 	}
 	set.Master().Do("FLUSHALL")

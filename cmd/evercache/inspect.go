@@ -37,8 +37,9 @@ Examples:
   evercache inspect product
   evercache inspect --most 1000 -o json product
 
-Exit status: 0 nothing is wrong; 1 something is, or the service or Redis does not
-answer; 2 wrong flags or configuration.
+Exit status: 0 nothing is wrong; 1 something is, the service or Redis does not
+answer, or nobody has used the class since the service began; 2 wrong flags or
+configuration.
 `,
 		run: inspect,
 	}
@@ -86,6 +87,10 @@ func inspect(inv invocation, args []string) int {
 	} else {
 		say(inv.stdout, "%s", found.text())
 	}
+	if found.unused() {
+		say(inv.stderr, "evercache inspect: nobody has read or written class %q since the service began; is the name right?\n", rest[0])
+		return exitFailed
+	}
 	if found.Wrong > 0 {
 		return exitFailed
 	}
@@ -106,6 +111,7 @@ func daemonOf(environ []string, given string) (runningDaemon, error) {
 
 type inspection struct {
 	Class   string `json:"class"`
+	Used    *bool  `json:"used"` // nil: the service is older than the question
 	Checked int    `json:"checked"`
 	Wrong   int    `json:"wrong"`
 	Worst   []struct {
@@ -114,6 +120,9 @@ type inspection struct {
 		Missing    bool    `json:"missing"`
 	} `json:"worst"`
 }
+
+// unused reports whether the service knows no class of that name.
+func (f inspection) unused() bool { return f.Used != nil && !*f.Used }
 
 func (f inspection) text() string {
 	var text strings.Builder

@@ -21,6 +21,8 @@ func TestInspectBelievesOnlyWhatMakesSense(t *testing.T) {
 		{`{"class":"c","checked":1,"wrong":0}`, exitOK, "1 entry of memory compared with Redis, 0 wrong"},
 		{`{"class":"c","checked":9,"wrong":0}`, exitOK, "9 entries of memory compared with Redis, 0 wrong"},
 		{`{"class":"c","checked":9,"wrong":1,"worst":[{"keySha256":"ab\u001b[2J"}]}`, exitFailed, "1 wrong"},
+		{`{"class":"c","used":true,"checked":0,"wrong":0}`, exitOK, "nothing of the class is in memory"},
+		{`{"class":"c","used":false,"checked":0,"wrong":0}`, exitFailed, "is the name right?"},
 		{`{}`, exitFailed, "does not answer like evercache"},
 		{`{"class":"other","checked":9}`, exitFailed, "does not answer like evercache"},
 		{`{"class":"c","checked":-1,"wrong":-1}`, exitFailed, "does not answer like evercache"},

@@ -228,7 +228,7 @@ func (f *restoreFlags) whereItStopped(sum backup.Summary) error {
 func (f *restoreFlags) foretell(inv invocation, sum backup.Summary, state backup.State) {
 	say(inv.stdout, "%s: %s\n", f.name, wholeText(sum))
 	say(inv.stdout, "it would go to %s (Redis %s), where there are %s\n", strings.Join(state.Masters, ", "), strings.Join(state.Versions, ", "), counted(state.Keys, "key"))
-	what := "keys that exist would stay"
+	what := "keys that exist would stay (--replace overwrites them)"
 	if f.Replace {
 		what = "keys that exist would be overwritten"
 	}
@@ -269,6 +269,9 @@ func (f *restoreFlags) restore(ctx context.Context, inv invocation, target surve
 	counts, err := backup.Restore(ctx, target, in, f.RestoreOptions)
 	clear()
 	say(inv.stdout, "restored %d, existed already %d, expired %d, refused %d\n", counts.Restored, counts.Existed, counts.Expired, counts.Refused)
+	if counts.Existed > 0 && !f.Replace {
+		say(inv.stdout, "keys that existed stay as they were; --replace overwrites them\n")
+	}
 	switch {
 	case err != nil && saved != nil:
 		return counts, fmt.Errorf("%w (and how far it was cannot be written, so --resume is not possible: %w)", err, saved)

@@ -51,6 +51,7 @@ func (a *api) tellWrong(class string, found evercache.Inspection) {
 // inspectAnswer is an evercache.Inspection.
 type inspectAnswer struct {
 	Class   string       `json:"class"`
+	Used    bool         `json:"used"` // since the service began
 	Checked int          `json:"checked"`
 	Wrong   int          `json:"wrong"`
 	Worst   []wrongEntry `json:"worst"`
@@ -91,6 +92,7 @@ func (a *api) postInspect(w http.ResponseWriter, q *request) *apiError {
 	}
 	answer := inspectAnswer{Class: name, Worst: []wrongEntry{}}
 	if c := a.classes.all()[name]; c != nil {
+		answer.Used = true
 		ctx, cancel := context.WithTimeout(q.Context(), inspectLimit)
 		defer cancel()
 		found, err := c.Inspect(ctx, most)

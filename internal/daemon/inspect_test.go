@@ -23,13 +23,13 @@ func TestInspectAnswersWithWhatWasFound(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
-	if got.Checked != 7 || got.Wrong != 1 || len(got.Worst) != 1 || got.Worst[0] != (wrongEntry{"abcd", 90, true}) {
+	if !got.Used || got.Checked != 7 || got.Wrong != 1 || len(got.Worst) != 1 || got.Worst[0] != (wrongEntry{"abcd", 90, true}) {
 		t.Errorf("%+v", got)
 	}
 	if !strings.Contains(s.logs.String(), `"event":"memory.wrong"`) {
 		t.Error("the log does not tell")
 	}
-	if a := s.do("POST", "/v1/inspect", `{"class":"unknown","most":5}`, "Content-Type", typeJSON); !strings.Contains(a.body, `"checked":0`) || !strings.Contains(a.body, `"worst":[]`) {
+	if a := s.do("POST", "/v1/inspect", `{"class":"unknown","most":5}`, "Content-Type", typeJSON); !strings.Contains(a.body, `"used":false,"checked":0`) || !strings.Contains(a.body, `"worst":[]`) {
 		t.Errorf("of a class that is not in memory: %s", a.body)
 	}
 }
