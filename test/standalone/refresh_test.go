@@ -30,7 +30,7 @@ func (o *table) load(context.Context, string) ([]byte, error) {
 const rows = 10
 
 // openTable opens a class whose rows are loaded again before their end, and reads them all.
-func openTable(t *testing.T, redis *redistest.Server, o *table, change ...func(*evercache.Options)) (*evercache.Client, *evercache.Cache[[]byte]) {
+func openTable(t *testing.T, redis *redistest.Server, o *table, ttl time.Duration, change ...func(*evercache.Options)) (*evercache.Client, *evercache.Cache[[]byte]) {
 	t.Helper()
 	opts := evercache.Options{Addr: redis.Addr(), Logger: slog.New(slog.DiscardHandler), CloseTimeout: time.Second}
 	for _, f := range change {
@@ -43,7 +43,7 @@ func openTable(t *testing.T, redis *redistest.Server, o *table, change ...func(*
 	t.Cleanup(func() { _ = client.Close() })
 	testkit.Until(t, "connected", func() bool { return client.Health().Connected })
 	cache, err := evercache.NewCache[[]byte](client, class, evercache.Policy{
-		TTL: time.Second, Stale: time.Minute, RefreshAhead: 0.5, MaxRefreshes: 4,
+		TTL: ttl, Stale: time.Minute, RefreshAhead: 0.5, MaxRefreshes: 4, LoadTimeout: 10 * ttl,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestRefreshesOutliveWhateverHappensToRedis(t *testing.T) {
 			t.Parallel()
 			redis := redistest.Start(t, redistest.WithConfig(fault.config...))
 			o := &table{}
-			client, cache := openTable(t, redis, o)
+			client, cache := openTable(t, redis, o, time.Second)
 			stop := keepReading(t, cache, o)
 			began, asked := time.Now(), o.asked.Load()
 			fault.begin(redis)
@@ -153,7 +153,10 @@ func TestAHugeValueIsRefreshedBesideOthers(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	huge, small := &table{size: 50 << 20}, &table{}
-	client, cache := openTable(t, redis, small, func(o *evercache.Options) { o.MemoryBytes, o.MaxValueBytes = 512<<20, 64<<20 })
+	client, cache := openTable(t, redis, small, 5*time.Second, func(o *evercache.Options) {
+		o.MemoryBytes, o.MaxValueBytes = 512<<20, 64<<20
+		o.WriteTimeout = 5 * time.Second // a busy machine does not send it within 250 ms
+	})
 	if _, err := cache.Get(t.Context(), "huge", huge.load); err != nil {
 		t.Fatal(err)
 	}
