@@ -99,7 +99,7 @@ deploy-apiserver:
 	@./deploy/apiserver.sh
 
 ## deploy-live: deploy/compose on a real engine in a network namespace, broken under writes (Linux, root).
-## EVERCACHE_LIVE="tls cluster" leaves out the Sentinel set in plain text
+## EVERCACHE_LIVE="set tls cluster" leaves out the alerts, which take a quarter of an hour
 deploy-live: setup
 	@./deploy/live.sh
 

@@ -5,8 +5,9 @@
 # engine is started here, in a network namespace of its own, on a folder of its
 # own; at the end all of it is gone. No image is pulled: Redis is Debian's, in an
 # image FROM scratch; evercache is built from this tree.
-# What is missing is installed (Debian) or built: docker.io, Compose v2.
-# EVERCACHE_LIVE says what is run: set (the Sentinel set), tls, cluster. All by default.
+# What is missing is installed (Debian) or built: docker.io, Prometheus, Compose v2.
+# EVERCACHE_LIVE says what is run: set (the Sentinel set), monitoring (its alerts: a quarter
+# of an hour, mostly waiting), tls, cluster. All by default.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(cd "$here/.." && pwd)
@@ -23,7 +24,7 @@ die() {
 # --- outside of the namespace -------------------------------------------------
 
 install_engine() {
-	command -v dockerd >/dev/null && [ -x /bin/busybox ] && command -v ip >/dev/null && command -v iptables >/dev/null && return
+	command -v dockerd >/dev/null && [ -x /bin/busybox ] && command -v ip >/dev/null && command -v iptables >/dev/null && command -v amtool >/dev/null && return
 	command -v apt-get >/dev/null || die "dockerd, iptables, iproute2 and busybox-static are needed"
 	local policy=/usr/sbin/policy-rc.d made=""
 	if [ ! -e "$policy" ]; then # the package would start an engine
@@ -33,7 +34,7 @@ install_engine() {
 	fi
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		docker.io iptables iproute2 busybox-static redis-server redis-tools curl jq ca-certificates openssl >/dev/null
+		docker.io iptables iproute2 busybox-static redis-server redis-tools prometheus prometheus-alertmanager curl jq ca-certificates openssl >/dev/null
 	[ -z "$made" ] || rm -f "$made"
 }
 
@@ -75,7 +76,8 @@ outside() {
 	else
 		(cd "$tree" && CGO_ENABLED=0 go build -trimpath -o "$work/evercache" ./cmd/evercache)
 	fi
-	(cd "$here/check" && go build -o "$work/writer" ./writer)
+	cp -r "$here/monitoring" "$work/tree/deploy/monitoring"
+	(cd "$here/check" && go build -o "$work/writer" ./writer && go build -o "$work/hook" ./hook)
 	ip netns add "$namespace"
 	ip netns exec "$namespace" ip link set lo up
 	ip netns exec "$namespace" sysctl -qw net.ipv4.ip_forward=1
@@ -117,6 +119,7 @@ stop_inside() {
 	trap - EXIT
 	set +e
 	[ -z "${writer:-}" ] || kill "$writer" 2>/dev/null
+	[ -z "${hook:-}" ] || kill "$hook" 2>/dev/null
 	if [ "$status" -ne 0 ] && [ -e "$WORK/tree/deploy/compose/.env" ]; then
 		(cd "$WORK/tree/deploy/compose" && docker compose ps -a && docker compose logs --no-color --tail 15) 2>&1 | tail -n 150
 	fi
@@ -269,6 +272,25 @@ one_master() {
 	done
 }
 
+# known_as_replicas waits until each sentinel has seen both replicas as replicas. A master
+# that comes back says that it is one until a sentinel tells it to follow. The other
+# sentinels hear of that when they ask it next: within ten seconds. One that has not heard
+# tells it to follow once more when it sees it as a master, so a failover that promotes it
+# is given up (-failover-abort-slave-timeout).
+known_as_replicas() {
+	local n=0 s stale
+	while :; do
+		stale=""
+		for s in sentinel-1 sentinel-2 sentinel-3; do
+			[ "$(cli "$s" SENTINEL REPLICAS mymaster | grep -A 1 -x role-reported | grep -cx slave)" -eq 2 ] || stale="$stale $s"
+		done
+		[ -n "$stale" ] || return 0
+		n=$((n + 1))
+		[ "$n" -lt 60 ] || die "$class:$stale do not hold both for replicas"
+		sleep 0.5
+	done
+}
+
 nothing_lost() {
 	local total lost
 	total=$(wc -l <"$WORK/out/$class.acked")
@@ -356,6 +378,7 @@ faults() {
 	docker compose unpause "$master" 2>/dev/null
 	end
 
+	known_as_replicas
 	begin planned
 	cli sentinel-1 SENTINEL FAILOVER mymaster
 	await_other
@@ -475,6 +498,8 @@ live_set() {
 	nothing_left
 }
 
+# shellcheck source=SCRIPTDIR/live/monitoring.sh
+. "$here/live/monitoring.sh"
 # shellcheck source=SCRIPTDIR/live/tls.sh
 . "$here/live/tls.sh"
 # shellcheck source=SCRIPTDIR/live/cluster.sh
@@ -486,10 +511,10 @@ inside() {
 	trap 'exit 143' HUP INT TERM
 	start_engine
 	build_images
-	for part in ${EVERCACHE_LIVE:-set tls cluster}; do
+	for part in ${EVERCACHE_LIVE:-set monitoring tls cluster}; do
 		case $part in
-		set | tls | cluster) "live_$part" ;;
-		*) die "EVERCACHE_LIVE: $part is none of set, tls, cluster" ;;
+		set | monitoring | tls | cluster) "live_$part" ;;
+		*) die "EVERCACHE_LIVE: $part is none of set, monitoring, tls, cluster" ;;
 		esac
 	done
 	say "deploy-live: all is well"

@@ -206,6 +206,11 @@ func (f *drillFlags) refusals(s *survey.Survey, found []doctor.Finding) (all []s
 			all = append(all, fmt.Sprintf("%s: %s (--force goes on all the same)", x.Code, x.Title))
 		}
 	}
+	if f.trigger == drill.Failover && !f.force {
+		for _, o := range s.Outdated() {
+			all = append(all, fmt.Sprintf("%v (--force goes on all the same)", o))
+		}
+	}
 	if !slices.ContainsFunc(s.Nodes, func(n survey.Node) bool { return n.Fault == nil }) && len(all) == 0 {
 		all = append(all, "no server answers")
 	}

@@ -336,7 +336,7 @@ func TestFaultsOfTheComposeFileAreFound(t *testing.T) {
 	for _, planted := range []struct{ what, old, text, want string }{
 		{"a misspelt key", "    mem_limit: 128m", "    memlimit: 128m", "memlimit"},
 		{"a value of the wrong type", "read_only: true", "read_only: [no]", "read_only"},
-		{"a service that is not there", "redis-3: {condition: service_healthy}", "redis-4: {condition: service_healthy}", "redis-4"},
+		{"a service that is not there", "redis-3: {condition: service_started}", "redis-4: {condition: service_started}", "redis-4"},
 		{"a volume that nobody declares", `"redis-3:/data"`, `"redis-9:/data"`, "redis-9"},
 		{"a latest image", "redis:8.0.6", "redis:latest", "redis-1: its image is not pinned: redis:latest"},
 		{"one address twice", `SUBNET:-172.30.86}.23"}}`, `SUBNET:-172.30.86}.22"}}`, "sentinel-3: the address of sentinel-2"},

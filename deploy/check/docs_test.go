@@ -63,7 +63,7 @@ func idle(document, text, live string) (all []string) {
 }
 
 func TestEveryDocumentedCommandIsRun(t *testing.T) {
-	live := read(t, "../live.sh") + read(t, "../live/tls.sh") + read(t, "../live/cluster.sh")
+	live := read(t, "../live.sh") + read(t, "../live/tls.sh") + read(t, "../live/cluster.sh") + read(t, "../live/monitoring.sh")
 	for _, document := range documents {
 		text := read(t, filepath.Join("../..", document))
 		if len(blocks(text))*2 != strings.Count(text, "```") {

@@ -95,6 +95,66 @@ func monitorFaults(s types.ServiceConfig) (all []string) {
 	return all
 }
 
+// scrapeFaults: evercache is where Prometheus looks for it, and answers to that name.
+func scrapeFaults(p *types.Project, prometheus string) (all []string) {
+	var config struct {
+		Jobs []struct {
+			Name   string `yaml:"job_name"`
+			Static []struct{ Targets []string }
+		} `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(prometheus, "static_configs", "static")), &config); err != nil {
+		return []string{err.Error()}
+	}
+	found := false
+	for _, job := range config.Jobs {
+		for _, s := range job.Static {
+			for _, target := range s.Targets {
+				host, port, _ := strings.Cut(target, ":")
+				if host == "localhost" {
+					continue
+				}
+				found = true
+				env := p.Services[host].Environment
+				if listen := env["EVERCACHE_LISTEN"]; listen == nil || *listen != ":"+port {
+					all = append(all, fmt.Sprintf("job %s: nobody listens on %s", job.Name, target))
+				}
+				if hosts := env["EVERCACHE_HOSTS"]; hosts == nil || !slices.Contains(strings.Split(*hosts, ","), host) {
+					all = append(all, fmt.Sprintf("job %s: evercache refuses requests to %s: EVERCACHE_HOSTS", job.Name, host))
+				}
+			}
+		}
+	}
+	if !found {
+		all = append(all, "Prometheus reads nothing")
+	}
+	return all
+}
+
+func TestPrometheusReachesEvercacheByAName(t *testing.T) {
+	prometheus := read(t, monitoring+"/prometheus.yml")
+	p, err := overlaid(t, read(t, filepath.Join(compose, "compose.monitoring.yml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range scrapeFaults(p, prometheus) {
+		t.Error(f)
+	}
+	for planted, want := range map[string]string{
+		strings.ReplaceAll(prometheus, "evercache:3000", "evercache:3001"): "nobody listens on evercache:3001",
+		strings.ReplaceAll(prometheus, "evercache:3000", "cache:3000"):     "refuses requests to cache",
+		strings.ReplaceAll(prometheus, "evercache:3000", "localhost:3000"): "reads nothing",
+	} {
+		if found := strings.Join(scrapeFaults(p, planted), "\n"); !strings.Contains(found, want) {
+			t.Errorf("found %q, want %q", found, want)
+		}
+	}
+	delete(p.Services["evercache"].Environment, "EVERCACHE_HOSTS")
+	if found := scrapeFaults(p, prometheus); len(found) != 1 || !strings.Contains(found[0], "EVERCACHE_HOSTS") {
+		t.Errorf("a name that evercache does not know: found %q", found)
+	}
+}
+
 func TestTheMonitoringOverlayIsSound(t *testing.T) {
 	text, setup := read(t, filepath.Join(compose, "compose.monitoring.yml")), read(t, filepath.Join(compose, "setup.sh"))
 	p, err := overlaid(t, text)

@@ -25,7 +25,9 @@ func TestFaultsOfTheTemplatesAreFound(t *testing.T) {
 			t.Parallel()
 			s := newSet(t, replace(t, planted.file, planted.old, planted.text))
 			n := s.redis[0]
-			if planted.kind == "sentinel" {
+			if planted.kind == "sentinel" { // it looks for a master first
+				n.start()
+				n.awaitHealthy()
 				n = s.sentinels[0]
 			}
 			n.start()

@@ -18,7 +18,7 @@ import (
 // crossFaults lists what no schema knows: what one document says of another.
 func crossFaults(all []runtime.Object) (faults []string) {
 	for _, check := range []func([]runtime.Object) []string{
-		selectorFaults, serviceFaults, disruptionFaults, referenceFaults, policyFaults, podFaults, memoryFaults, environmentFaults, agreementFaults,
+		selectorFaults, serviceFaults, disruptionFaults, referenceFaults, policyFaults, podFaults, memoryFaults, environmentFaults, agreementFaults, monitorFaults,
 	} {
 		faults = append(faults, check(all)...)
 	}

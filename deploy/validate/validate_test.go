@@ -120,11 +120,13 @@ func spoil(t *testing.T, docs []string, kind, name, old, text string) []string {
 
 func TestFaultsOfFieldsAreFound(t *testing.T) {
 	docs := build(t, "prod")
+	docs = append(docs, build(t, "sidecar")...)
 	for _, planted := range []struct{ kind, name, old, text, want string }{
 		{"StatefulSet", "redis", "  replicas: 3", "  replica: 3", `unknown field "spec.replica"`},
 		{"StatefulSet", "redis", "periodSeconds: 10", "periodSecond: 10", "periodSecond"},
 		{"Deployment", "evercache", "  replicas: 3", "  replicas: three", "replicas"},
 		{"ServiceMonitor", "evercache", "interval: 15s", "intervall: 15s", "intervall"},
+		{"PodMonitor", "evercache-sidecar", "podMetricsEndpoints:", "endpoints:", `unknown field "spec.endpoints"`},
 		{"Service", "redis-0", "kind: Service", "kind: Servise", "no kind"},
 	} {
 		spoiled := spoil(t, docs, planted.kind, planted.name, planted.old, planted.text)

@@ -101,6 +101,9 @@ func (p *Plan) ofSet(s *survey.Survey, to string) {
 		}
 	}
 	p.unseen(s)
+	for _, o := range s.Outdated() {
+		p.refuse("%v", o)
+	}
 	if len(p.replicas) == 0 {
 		p.refuse("no replica of %s can be promoted: none answers, follows it, is in sync and has a replica-priority above 0", p.From)
 	}

@@ -76,6 +76,12 @@ func TestPlanOfASet(t *testing.T) {
 			s.Nodes[2].Fault = &survey.Fault{}
 			s.Sentinels[0].Replicas = []survey.Fields{{"ip": "b", "port": "1", "flags": "slave,s_down"}}
 		})},
+		"a sentinel last saw a replica as a master": {s: set(func(s *survey.Survey) {
+			s.Sentinels[2].Replicas = []survey.Fields{{"ip": "b", "port": "1", "flags": "slave", "role-reported": "master"}}
+		}), refused: "sentinel s3:1 last saw the replica b:1 as a master"},
+		"the replica that was a master is down": {s: set(func(s *survey.Survey) {
+			s.Sentinels[2].Replicas = []survey.Fields{{"ip": "b", "port": "1", "flags": "s_down,slave", "role-reported": "master"}}
+		})},
 		"Valkey 9.1.2": {s: set(versions("9.1.2")), method: Coordinated},
 		"Valkey 9.1.0": {s: set(versions("9.1.0"))},
 		"standalone":   {s: &survey.Survey{Mode: health.ModeStandalone}, refused: "nobody to switch over to"},

@@ -8,6 +8,35 @@ here=$(dirname "$0")
 
 conf=$DATA_DIR/sentinel.conf
 
+# masters prints a line for each node that says that it is a master.
+masters() {
+	for n in $NODES; do
+		! timeout 2 sh "$here/cli.sh" -h "${n%:*}" -p "${n##*:}" INFO replication 2>/dev/null | tr -d '\r' | grep -qx role:master ||
+			printf '%s %s\n' "${n%:*}" "${n##*:}"
+	done
+}
+
+# find_master returns when it is known whom to watch: the master of the other sentinels,
+# else the only node that says that it is one. Before, this sentinel names nobody: a node
+# without data that the sentinels name waits until they name another one (redis.sh).
+find_master() {
+	rounds=0
+	while :; do
+		master=$(named_master) # a sentinel that lost its volume joins the others
+		[ -z "$master" ] || return 0
+		master=$(masters)
+		case $master in
+		"") found="no node says that it is the master" ;;
+		*"
+"*) found="more than one node says that it is the master: $(printf %s "$master" | tr '\n' ',')" ;;
+		*) return 0 ;;
+		esac
+		[ $((rounds % 10)) -ne 0 ] || say "$found. It waits until one does"
+		rounds=$((rounds + 1))
+		sleep 1
+	done
+}
+
 # listen puts port or TLS into a file that is there. How the sentinel is reached is
 # no memory of its own, and TLS may have come or gone since.
 listen() {
@@ -22,8 +51,7 @@ listen() {
 
 render "$here/sentinel-users.acl.tmpl" "$DATA_DIR/users.acl"
 if [ ! -e "$conf" ]; then
-	master=$(named_master) # a sentinel that lost its volume joins the others
-	[ -n "$master" ] || master="${FIRST_MASTER%:*} ${FIRST_MASTER##*:}"
+	find_master
 	MASTER_HOST=${master% *} MASTER_PORT=${master#* }
 	say "begins with the master $master"
 	configure "$here/sentinel.conf.tmpl" "$conf"
