@@ -19,6 +19,9 @@ type shard struct {
 	slots    *slot.Set // in a Cluster; nil: elsewhere
 	master   *survey.Node
 	replicas []*survey.Node // those that answer
+	// replaced is how many servers still say that they are the master whose place this one
+	// has taken. They are to be its replicas, and the sentinels may go back to one of them.
+	replaced int
 	// rival is why another may be the master in a moment, or already is; "": nothing.
 	rival string
 }
@@ -85,7 +88,10 @@ func sentinelShard(s *survey.Survey, usable []*survey.Node) ([]shard, error) {
 			switch {
 			case n.Role.Name == "replica":
 				sh.replicas = append(sh.replicas, n)
-			case n.Role.Name == "master" && n != sh.master && !succeeds(sh.master, n):
+			case n.Role.Name != "master" || n == sh.master:
+			case succeeds(sh.master, n):
+				sh.replaced++
+			default:
 				sh.rival = fmt.Sprintf("%s says that it is a master too", n.Addr)
 			}
 		}
@@ -154,6 +160,10 @@ func replicasOf(master *survey.Node, usable []*survey.Node) []*survey.Node {
 
 // addr is under which address a node is dialled.
 func addr(n *survey.Node) string { return n.Addr }
+
+// promotable counts the servers that may be the next master: the replicas, and who was
+// replaced. Who was just promoted may have no replica yet, and Sentinel may change its mind.
+func (sh shard) promotable() int { return len(sh.replicas) + sh.replaced }
 
 // linked counts the replicas whose link is up.
 func (sh shard) linked() (n int) {

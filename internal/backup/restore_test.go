@@ -90,6 +90,28 @@ func restoreThroughAFailover(t *testing.T, name string, keys int, hit func(*redi
 	}
 }
 
+// The master of before goes on saying that it is one, for ten seconds after a planned
+// failover. The new one has no other replica, and Sentinel may go back: a restore is over when
+// both have everything.
+func TestRestoreIntoANewMasterWaitsForTheOneBefore(t *testing.T) {
+	t.Parallel()
+	from := redistest.Start(t)
+	fill(from.Do, "app:cart:", 300)
+	name, _ := taken(t, serverTarget(from), Options{FromMaster: true})
+	to := redistest.StartSentinel(t, redistest.WithReplicas(1))
+	was := to.Master()
+	to.Failover()
+	next := to.WaitMaster(was.Addr(), 30*time.Second)
+	if c, err := restoreFrom(t.Context(), t, sentinelTarget(to), name, RestoreOptions{}); err != nil || c.Restored != 300 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for _, s := range []*redistest.Server{next, was} {
+		if n := count(s.Do, "app:cart:*"); n != 300 {
+			t.Errorf("%s has %d keys of 300", s.Addr(), n)
+		}
+	}
+}
+
 // A payload of a newer server is refused before anything is written.
 func TestANewerVersionIsRefused(t *testing.T) {
 	t.Parallel()

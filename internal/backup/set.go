@@ -23,7 +23,7 @@ type master struct {
 	link     *remote.Link
 	ahead    time.Duration // its clock, of ours
 	attached int           // replicas that follow it
-	living   int           // replicas of the set that may be promoted, whether they follow it or not
+	living   int           // servers of the set that may be promoted, whether they follow it or not
 	keys     int64
 	evicted  int64 // keys, since its start
 	// silent are replicas that answer nobody, though the master still counts them. asked is
@@ -100,7 +100,7 @@ func (s *set) dial(ctx context.Context, sh shard) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &master{addr: sh.master.Addr, node: sh.master, link: link, living: len(sh.replicas)}
+	m := &master{addr: sh.master.Addr, node: sh.master, link: link, living: sh.promotable()}
 	before := time.Now()
 	replies, err := link.Once(ctx, answerLimit, []string{"TIME"}, []string{"DBSIZE"})
 	if err == nil {
@@ -154,7 +154,7 @@ func infoNumber(text, name string) (n int64) {
 // wanted is how many replicas have to have what was written: all that follow, and all that
 // may be promoted. One that was just promoted follows no more, while the master that it
 // replaces still takes writes, for a second: what that has taken is lost. And a master that
-// was just promoted has no followers yet.
+// was just promoted has no followers yet, but the one that it replaces is to follow it.
 //
 // One that answers nobody is left out after a while. The master counts it for a minute more
 // (repl-timeout), but nobody promotes what does not answer, and when it comes back it takes
@@ -225,7 +225,7 @@ func (s *set) still(ctx context.Context, m *master, hung bool) error {
 			if sh.rival != "" {
 				return errors.New(sh.rival)
 			}
-			m.living, m.asked = sh.linked(), time.Now()
+			m.living, m.asked = sh.linked()+sh.replaced, time.Now()
 			if hung {
 				s.leaveOut(m, silentOf(seen, sh))
 			}

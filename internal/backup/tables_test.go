@@ -361,6 +361,9 @@ func TestWhoseTurnItIs(t *testing.T) {
 		if err != nil || c.want == "" && all[0].rival != "" || !strings.Contains(all[0].rival, c.want) {
 			t.Errorf("%s: %q, %v", c.name, all[0].rival, err)
 		}
+		if n := all[0].promotable(); c.want == "" && n != 1 { // who was replaced may be the next
+			t.Errorf("%s: %d may be promoted", c.name, n)
+		}
 	}
 }
 
