@@ -21,8 +21,7 @@ func atRisk(t *testing.T, o evercache.Options) (*evercache.Client, *redisproc.Pr
 	connect(t, client, 20*time.Second)
 	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	for range 20 {
-		r, err := c.Set(t.Context(), "a", "v")
-		wantValue(t, r.Durability, err, evercache.Master)
+		wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "a", "v") })
 		kill(t, p)
 		if client.Health().Recovery.Unconfirmed > 0 {
 			return client, p
@@ -73,8 +72,7 @@ func TestCloseDoesNotWaitLongForAReplicaThatHangs(t *testing.T) {
 		}
 	}
 	c := cacheOf[string](t, client, "c", evercache.Policy{})
-	r, err := c.Set(t.Context(), "a", "v")
-	wantValue(t, r.Durability, err, evercache.Master)
+	wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "a", "v") })
 	began := time.Now()
 	wantErr(t, client.Close(), nil)
 	if took := time.Since(began); took < shard.ConfirmPatience || took > shard.ConfirmPatience+5*time.Second {

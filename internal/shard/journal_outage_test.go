@@ -193,18 +193,20 @@ func TestAnAcknowledgedWriteSurvivesRedisAndItsProcessTogether(t *testing.T) {
 				waitUntil(t, 20*time.Second, func() bool { b, _ := shard.Of(client).Barriers.Watch(); return b.N >= last.N+more }, func() string { return "no barrier" })
 			}
 			for i := range 50 {
-				wantWritten(t, evercache.Master)(c.Set(t.Context(), fmt.Sprint("early", i), "v"))
+				wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), fmt.Sprint("early", i), "v") })
 			}
-			wantWritten(t, evercache.Master)(c.Set(t.Context(), "deleted", "v"))
+			wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "deleted", "v") })
 			beats(3)
 			if tt.save {
 				redisDo(t, p, "SAVE")
 			}
 			for i := range 50 {
-				wantWritten(t, evercache.Master)(c.Set(t.Context(), fmt.Sprint("late", i), strings.Repeat("v", 1+i*100)))
+				wantMaster(t, func() (evercache.Receipt, error) {
+					return c.Set(t.Context(), fmt.Sprint("late", i), strings.Repeat("v", 1+i*100))
+				})
 			}
-			wantWritten(t, evercache.Master)(c.Set(t.Context(), "large", strings.Repeat("v", 1<<20)))
-			wantWritten(t, evercache.Master)(c.Delete(t.Context(), "deleted"))
+			wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "large", strings.Repeat("v", 1<<20)) })
+			wantMaster(t, func() (evercache.Receipt, error) { return c.Delete(t.Context(), "deleted") })
 			beats(3) // all is confirmed: the server alone has it, and not on its disk
 			kill(t, p)
 			left := leftBy(t, dir)
@@ -239,7 +241,7 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	connect(t, client, 3*time.Second)
 	c := cacheOf[string](t, client, "c", evercache.Policy{TTL: time.Hour})
 	for _, key := range []string{"theirs", "gone", "lost", "ours"} {
-		wantWritten(t, evercache.Master)(c.Set(t.Context(), key, "old"))
+		wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), key, "old") })
 	}
 	waitUntil(t, 30*time.Second, func() bool { return shard.Of(client).Ledger.Unconfirmed() == 0 }, func() string { return "unconfirmed" })
 	kill(t, p)
@@ -248,8 +250,8 @@ func TestAnEarlierProcessesWriteYieldsToWhatCameSince(t *testing.T) {
 	restart(t, p, redisproc.Empty)
 	time.Sleep(30 * time.Millisecond) // the order is told by milliseconds
 	other := cacheAt(t, p.Addr(), evercache.Policy{TTL: time.Hour})
-	wantWritten(t, evercache.Master)(other.Set(t.Context(), "theirs", "later"))
-	wantWritten(t, evercache.Master)(other.Delete(t.Context(), "gone"))
+	wantMaster(t, func() (evercache.Receipt, error) { return other.Set(t.Context(), "theirs", "later") })
+	wantMaster(t, func() (evercache.Receipt, error) { return other.Delete(t.Context(), "gone") })
 
 	kept := open(t, evercache.Options{Addr: noRedis, JournalDir: left})
 	wantWritten(t, evercache.Journaled)(cacheOf[string](t, kept, "c", evercache.Policy{TTL: time.Hour}).Set(t.Context(), "ours", "newer"))

@@ -70,8 +70,8 @@ func TestWhatAnOutageKeptSurvivesTheProcess(t *testing.T) {
 	time.Sleep(30 * time.Millisecond)
 	resume(t, p)
 	other := cacheAt(t, p.Addr(), evercache.Policy{})
-	wantWritten(t, evercache.Master)(other.Set(t.Context(), "theirs", "later"))
-	wantWritten(t, evercache.Master)(other.Delete(t.Context(), "gone"))
+	wantMaster(t, func() (evercache.Receipt, error) { return other.Set(t.Context(), "theirs", "later") })
+	wantMaster(t, func() (evercache.Receipt, error) { return other.Delete(t.Context(), "gone") })
 
 	next := open(t, evercache.Options{Addr: p.Addr(), JournalDir: dir})
 	connect(t, next, 20*time.Second)

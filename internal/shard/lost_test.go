@@ -22,8 +22,7 @@ func TestADialThatEndsLateDoesNotStopTheMasterInUse(t *testing.T) {
 	c := cacheOf[string](t, client, "c", evercache.Policy{})
 	_, _ = c.Set(t.Context(), "before", "v")
 	shard.Of(client).Found(new(remote.Node), remote.Held{Addr: "127.0.0.1:1", BarrierUnknown: true, DatasetUnknown: true, Evictions: shard.Of(client).Evicting.Known().Last})
-	r, err := c.Set(t.Context(), "after", "v")
-	wantValue(t, r.Durability, err, evercache.Master)
+	wantMaster(t, func() (evercache.Receipt, error) { return c.Set(t.Context(), "after", "v") })
 	waitUntil(t, 20*time.Second, func() bool { return shard.Of(client).Ledger.Unconfirmed() == 0 && shard.Of(client).Outbox.Empty() },
 		func() string { return fmt.Sprintf("nothing is confirmed any more: %+v", client.Health().Recovery) })
 	for _, key := range []string{"before", "after"} {
