@@ -19,6 +19,7 @@ import (
 	"github.com/evercache/evercache/internal/doctor"
 	"github.com/evercache/evercache/internal/drill"
 	"github.com/evercache/evercache/internal/survey"
+	"github.com/evercache/evercache/internal/switchover"
 )
 
 func drillCommand() command {
@@ -160,6 +161,11 @@ func (f *drillFlags) run(ctx context.Context, inv invocation, cfg config.Config)
 	s, found := doctor.Look(ctx, cfg, survey.DefaultTimeout)
 	if refusals := append(f.refusals(s, found), f.unwritable()...); len(refusals) > 0 {
 		return f.refused(inv, refusals...)
+	}
+	if f.trigger == drill.Failover {
+		if forbidden := switchover.FailoverForbidden(ctx, survey.TargetOf(cfg.Redis), s); len(forbidden) > 0 {
+			return f.refused(inv, forbidden...)
+		}
 	}
 	pull, mend, err := f.pull(ctx, inv, s, cfg)
 	if err != nil {

@@ -119,6 +119,20 @@ func TestADrillKillsNothingOfOthers(t *testing.T) {
 	}
 }
 
+// Who may not begin a failover is told so before the traffic.
+func TestADrillIsRefusedWhereTheFailoverIsForbidden(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	for _, x := range set.Sentinels() {
+		x.Do("ACL", "SETUSER", "default", "-sentinel|failover")
+	}
+	environ := []string{"REDIS_SENTINEL_ENABLED=true", "REDIS_SENTINEL_MASTER_NAME=" + set.MasterName(), "REDIS_SENTINELS=" + strings.Join(set.Addrs(), ",")}
+	text, status := runHere(environ, "drill", "--trigger", "failover", "--yes", "--force")
+	if status != exitUsage || !strings.Contains(text, "nothing was done") || !strings.Contains(text, "the ACL forbids SENTINEL FAILOVER to our user") {
+		t.Errorf("status %d: %s", status, text)
+	}
+}
+
 func TestTheSetThatDevRunsIsRecognized(t *testing.T) {
 	for _, c := range []struct {
 		exports string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/acl"
 	"github.com/evercache/evercache/internal/survey"
 )
@@ -35,6 +36,30 @@ func (p *Plan) AskRights(ctx context.Context, t survey.Target) {
 			return // the first one that answers gets the order
 		}
 	}
+}
+
+// FailoverForbidden says who forbids us, by its ACL, to begin a planned failover of the set: SENTINEL FAILOVER, in a
+// Cluster CLUSTER FAILOVER. Nothing is changed.
+func FailoverForbidden(ctx context.Context, t survey.Target, s *survey.Survey) []string {
+	var p Plan
+	for _, w := range s.Sentinels {
+		if w.Monitors() {
+			p.sentinels = append(p.sentinels, w)
+		}
+	}
+	if s.Mode == health.ModeCluster {
+		p.Method = InCluster
+		for _, n := range s.Nodes {
+			if n.Fault == nil && n.Role.Name == "replica" && n.Role.Link == "connected" {
+				p.replicas = append(p.replicas, n)
+			}
+		}
+		if len(p.replicas) == 0 {
+			return nil // that is told elsewhere
+		}
+	}
+	p.AskRights(ctx, t)
+	return p.Refusals
 }
 
 // forbidden asks one server, and reports whether it has answered. login are the settings by which we log in there.

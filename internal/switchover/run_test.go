@@ -239,6 +239,10 @@ func TestRightsAreAskedForBeforeAnythingIsDone(t *testing.T) {
 		if got := refusals(plan); !strings.Contains(got, c.server.Addr()+": "+c.want) {
 			t.Errorf("%s: %q, want %q", c.rule, got, c.want)
 		}
+		// A plain failover takes the right on the sentinels alone.
+		if got := FailoverForbidden(t.Context(), target, survey.Take(t.Context(), target)); (len(got) > 0) != (c.server == w) {
+			t.Errorf("%s: %q", c.rule, got)
+		}
 		c.server.Do("ACL", "SETUSER", "default", "+@all")
 	}
 	if got := set.Master().Addr(); got != p.From {
@@ -277,6 +281,15 @@ func TestASwitchoverInACluster(t *testing.T) {
 	replica.Do("ACL", "SETUSER", "default", "-cluster|failover")
 	if less.AskRights(t.Context(), target); len(less.Refusals) != 1 || !strings.Contains(less.Refusals[0], to+": the ACL forbids CLUSTER FAILOVER") {
 		t.Errorf("%q", less.Refusals)
+	}
+	for _, n := range c.Nodes() {
+		n.Do("ACL", "SETUSER", "default", "-cluster|failover")
+	}
+	if got := FailoverForbidden(t.Context(), target, survey.Take(t.Context(), target)); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	for _, n := range c.Nodes() {
+		n.Do("ACL", "SETUSER", "default", "+cluster|failover")
 	}
 	replica.Do("ACL", "SETUSER", "default", "+cluster|failover")
 	r := carryOut(t, target, p)
