@@ -28,7 +28,7 @@ cover: setup
 
 ## test-net: partitions in network namespaces (Linux, root)
 test-net: setup
-	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition ./test/partition ./test/chaos
+	EVERCACHE_TEST_REQUIRE_REDIS=1 go test -race -count=1 -tags netns -run TestPartition ./test/partition ./test/chaos ./test/cluster
 
 ## test-page: the status page in a real browser, which it installs (chromium)
 test-page: setup

@@ -101,7 +101,7 @@ var mayImport = []struct {
 	{"internal/memlimit", nil, "files of the system become a number, and only a process of our own may be bound by it"},
 	{"internal/chaos", []string{".", "health", "redistest", "internal/redisproc", "internal/faultnet", "internal/faultnet/loopback"}, "a black box: it sees what an application sees"},
 	{"internal/testbed", []string{"health", "stats", "internal/redisproc", "internal/faultnet"}, "the tests of every layer have it: it knows none"},
-	{"internal/testkit", []string{".", "health", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
+	{"internal/testkit", []string{".", "config", "health", "internal/chaos", "redistest"}, "what the tests of test/ share: they use what an application uses"},
 }
 
 // onlyIn says which packages may import a module of others.

@@ -24,6 +24,7 @@ type Answer struct {
 	Told        bool                // INFO replication was answered
 	Replicas    []sentinel.Attached // of a master: who follows it, and how far they are
 	NodeTimeout time.Duration       // cluster-node-timeout; 0 where it is not known
+	Calls       Endpoint            // what it calls the others
 }
 
 // NewAnswer joins the answers of one pipeline: ROLE, CLUSTER NODES, CLUSTER INFO

@@ -18,6 +18,7 @@ type node struct {
 	reached Addr          // where it answered last
 	timeout time.Duration // its cluster-node-timeout, as it told last
 	port    uint16        // where its process listens: what it announces may lead there by a detour
+	calls   Endpoint      // what it calls the others, as it told last
 	usurped bool          // another node answers there
 	says    Answer
 	spoke   bool
@@ -126,6 +127,7 @@ func (n *node) take(v View) {
 	n.loading, n.failing = false, v.SentAt.Before(n.brokeAt)
 	n.answers++
 	n.port, n.timeout = cmp.Or(v.Says.Port, n.port), cmp.Or(v.Says.NodeTimeout, n.timeout)
+	n.calls = cmp.Or(v.Says.Calls, n.calls)
 	if n.says.Slots == nil {
 		n.says.Slots = &slot.Set{}
 	}
@@ -192,6 +194,7 @@ func (m *Machine) readLines(n *node) {
 	if !m.ours(n) && !m.awaited(n) {
 		return
 	}
+	names := m.useNames()
 	for i := range n.says.Lines {
 		l := &n.says.Lines[i]
 		if l.Flags&(FlagHandshake|FlagNoAddr) != 0 {
@@ -201,7 +204,7 @@ func (m *Machine) readLines(n *node) {
 		if x == nil {
 			return
 		}
-		if a := m.announced(l); !a.IsZero() && (x.addr.IsZero() || n.shard != nil || x == n) {
+		if a := announced(l, names); !a.IsZero() && (x.addr.IsZero() || n.shard != nil || x == n) {
 			x.addr = a
 		}
 		if l.Flags.Has(FlagReplica) && !x.spoke {
@@ -223,8 +226,9 @@ func (m *Machine) hints(n *node) {
 	}
 }
 
-func (m *Machine) announced(l *Line) Addr {
-	if m.rules.UseNames && !l.Name.IsZero() {
+// announced is the address at which a node is to be dialled.
+func announced(l *Line, names bool) Addr {
+	if names && !l.Name.IsZero() {
 		return l.Name
 	}
 	return l.Addr

@@ -7,10 +7,6 @@ import (
 
 // Rules are the numbers the decisions rest on; zero means the default.
 type Rules struct {
-	// UseNames dials nodes by the host name that they announce, where they do: what
-	// cluster-preferred-endpoint-type says.
-	UseNames bool
-
 	// NodeTimeout stands in while no node has told its cluster-node-timeout (15 s).
 	NodeTimeout time.Duration
 

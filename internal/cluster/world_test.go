@@ -35,6 +35,7 @@ type peer struct {
 	up      bool
 	ok      bool // cluster_state
 	runID   string
+	calls   Endpoint
 	current int64
 	line    Line // of itself, without slots
 	slots   slot.Set
@@ -254,7 +255,7 @@ func (n *peer) answer(w *world) Answer {
 	slots, moving := n.slots, n.moving
 	a := Answer{
 		Self: self, Slots: &slots, Moving: &moving, Lines: lines, OK: n.ok, CurrentEpoch: n.current,
-		RunID: n.runID, Told: true,
+		RunID: n.runID, Told: true, Calls: n.calls,
 	}
 	for _, r := range w.nodes {
 		if r.up && r.line.Master == n.id {

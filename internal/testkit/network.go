@@ -153,9 +153,18 @@ func (n *Network) start(i int, program, conf string) {
 
 // Ask sends one command by redis-cli.
 func (n *Network) Ask(i int, port string, args ...string) string {
+	return n.ask(append([]string{"redis-cli", "-h", n.Hosts[i], "-p", port}, args...))
+}
+
+// AskThere is Ask on the host itself, which may be cut off from the test.
+func (n *Network) AskThere(i int, port string, args ...string) string {
+	return n.ask(append(append(n.Within(i), "redis-cli", "-h", n.Hosts[i], "-p", port), args...))
+}
+
+func (n *Network) ask(words []string) string {
 	ctx, cancel := context.WithTimeout(n.Context(), time.Second)
 	defer cancel()
-	out, _ := exec.CommandContext(ctx, "redis-cli", append([]string{"-h", n.Hosts[i], "-p", port}, args...)...).CombinedOutput()
+	out, _ := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
 	return string(out)
 }
 

@@ -51,7 +51,9 @@ func (d *Cluster) hire(a cluster.Addr) *worker {
 	d.askers[a] = w
 	config := d.aim(d.c.Node, a)
 	config.DialTimeout = min(config.DialTimeout, 2*probeLimit)
-	d.wg.Go(func() { d.asks(ctx, &asker{config: config, addr: a, missing: &d.missing}, w.interval) })
+	d.wg.Go(func() {
+		d.asks(ctx, &asker{config: config, addr: a, prefix: d.c.KeyPrefix, missing: &d.missing}, w.interval)
+	})
 	return w
 }
 
@@ -92,14 +94,16 @@ func (d *Cluster) asks(ctx context.Context, q *asker, p *interval) {
 type asker struct {
 	config  remote.Config
 	addr    cluster.Addr
+	prefix  string // of keys
 	conn    *remote.Link
 	missing *missing
 
 	process   process // at the other end of conn
 	timeout   time.Duration
 	timeoutAt time.Time // when that was asked for
-	last      error     // of the last question
-	met       bool      // it has answered once: what its port speaks is known
+	endpoint  endpoint
+	last      error // of the last question
+	met       bool  // it has answered once: what its port speaks is known
 }
 
 // timeoutEach is how often a node is asked for its cluster-node-timeout.
@@ -153,7 +157,7 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 		if err != nil {
 			return cluster.Answer{}, err
 		}
-		q.conn, q.process, q.timeoutAt = conn, process{}, time.Time{}
+		q.conn, q.process, q.timeoutAt, q.endpoint = conn, process{}, time.Time{}, endpoint{}
 	}
 	commands := [][]string{{"CLUSTER", "NODES"}, {"CLUSTER", "INFO"}, {"INFO", "replication"}, {"ROLE"}}
 	askRun, askTimeout := q.process.run == "", time.Since(q.timeoutAt) > timeoutEach
@@ -173,7 +177,11 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 	if askTimeout {
 		q.timeoutAt, q.timeout = time.Now(), nodeTimeout(r[len(r)-1])
 	}
-	return says(r[0], r[1], r[2], r[3], q.process, q.timeout, q.missing)
+	a, err := says(r[0], r[1], r[2], r[3], q.process, q.timeout, q.missing)
+	if err == nil {
+		err = q.askEndpoint(ctx, &a)
+	}
+	return a, err
 }
 
 // says puts replies together: to CLUSTER NODES, CLUSTER INFO, INFO replication and ROLE.

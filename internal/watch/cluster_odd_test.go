@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"slices"
@@ -170,6 +171,45 @@ func followNamed(t *testing.T, name string, leads []string) *following {
 			return leads, nil
 		}
 	})
+}
+
+// TestAnnouncedNamesAreDialled where the nodes call each other by them.
+func TestAnnouncedNamesAreDialled(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{"hostname": "localhost", "ip": "127.0.0.1"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := redistest.StartCluster(t, calm(), redistest.WithHostnames("localhost"), redistest.WithConfig("cluster-preferred-endpoint-type "+kind))
+			f := follow(t, []string{fmt.Sprintf("localhost:%d", c.Nodes()[0].Port())}, nil)
+			f.until("the masters are not used as they are announced", func() bool {
+				for _, n := range f.nodes {
+					if host, _, _ := net.SplitHostPort(n.Addr); host != want && n.Addr != f.d.c.Seeds[0] {
+						return false
+					}
+				}
+				return len(f.nodes) == 3
+			})
+		})
+	}
+}
+
+func TestARedirectionTellsWhatOthersAreCalled(t *testing.T) {
+	lines := []cluster.Line{{Addr: addrsOf([]string{"10.0.0.1:7000"})[0], Name: addrsOf([]string{"redis-1:7000"})[0]}}
+	for text, want := range map[string]struct {
+		calls cluster.Endpoint
+		again bool // at once
+	}{
+		"MOVED 5 redis-1:7000":            {calls: cluster.EndpointName},
+		"ASK 5 10.0.0.1:7000":             {calls: cluster.EndpointAddress},
+		"MOVED 5 ?:7000":                  {},
+		"":                                {},
+		"NOPERM this user has no":         {},
+		"CLUSTERDOWN The cluster is down": {again: true},
+	} {
+		if e := endpointOf(text, cluster.Addr{}, lines); e.calls != want.calls || e.at.IsZero() != want.again {
+			t.Errorf("%q: %+v", text, e)
+		}
+	}
 }
 
 // TestAnnouncedAddressesOfAClusterAreMapped: the nodes announce names that nobody knows.

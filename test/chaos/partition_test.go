@@ -117,7 +117,7 @@ func farClient(s *stage, proc int) chaos.Party {
 	}
 	w, _ := s.world.(*netWorld)
 	last := len(w.roles)
-	s.worker = startWorker(s.T, s.log, w.Within(last), sentinelEnv("mymaster", w.sentinels())...)
+	s.worker = startWorker(s, w.Within(last), sentinelEnv("mymaster", w.sentinels())...)
 	return s.worker
 }
 

@@ -84,7 +84,8 @@ type stage struct {
 	traffic *chaos.Traffic
 	tapes   tapes
 	clients []*evercache.Client // nil where the process is a worker
-	worker  *worker             // the second process, of the scenes that have one
+	worker  *testkit.Worker     // the second process, of the scenes that have one
+	journal bool                // it has a journal
 	final   chaos.Final
 
 	apart atomic.Bool // the first process has a master that is none any more
@@ -241,14 +242,14 @@ func (s *stage) well(proc int) bool {
 	if c := s.clients[proc]; c != nil {
 		return well(c)
 	}
-	return s.worker.is(wellKey)
+	return s.worker.Is("well")
 }
 
 func (s *stage) settled(proc int) bool {
 	if c := s.clients[proc]; c != nil {
 		return settled(c)
 	}
-	return s.worker.is(settledKey)
+	return s.worker.Is("settled")
 }
 
 // calm is settled, and nothing is left to be asked: a late write of another process may
@@ -259,7 +260,7 @@ func (s *stage) calm(proc int) bool {
 	if c := s.clients[proc]; c != nil {
 		return calm(c)
 	}
-	return s.worker.is(calmKey)
+	return s.worker.Is("calm")
 }
 
 // calms and calmEach are how often in a row every process is to be found calm: what one

@@ -67,7 +67,7 @@ func shardWithoutAReplicaComesBackFromDisk(t *testing.T) {
 			c.WaitHealthy(patience)
 		})
 		back := time.Now()
-		d.until("what waits is not sent", func() bool { return d.all(settled) })
+		d.until("what waits is not sent", func() bool { return d.all(process.settled) })
 		t.Logf("sent %v after the Cluster was whole", time.Since(back).Round(time.Millisecond))
 		for _, n := range masters[1:] {
 			now, others := connections(t, n)

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 const (
 	allWriters = 8 // of all clients together
 	class      = "x"
+	allSlots   = 16384 // of a Cluster
 )
 
 // twoAtATime: a Cluster is six processes.
@@ -32,13 +35,20 @@ var twoAtATime = make(chan struct{}, 2)
 
 // scene runs a drill on a Cluster of its own, as often as it is asked for.
 func scene(t *testing.T, play func(*testing.T, *redistest.Cluster), options ...redistest.Option) {
+	t.Helper()
+	repeated(t, func(t *testing.T) { play(t, redistest.StartCluster(t, options...)) })
+}
+
+// repeated runs a drill as often as it is asked for.
+func repeated(t *testing.T, play func(*testing.T)) {
+	t.Helper()
 	t.Parallel()
 	runs, _ := strconv.Atoi(os.Getenv("EVERCACHE_CLUSTER_RUNS"))
 	for i := range max(1, runs) {
 		t.Run(fmt.Sprint("run", i), func(t *testing.T) {
 			twoAtATime <- struct{}{}
 			t.Cleanup(func() { <-twoAtATime })
-			play(t, redistest.StartCluster(t, options...))
+			play(t)
 		})
 	}
 }
@@ -46,9 +56,15 @@ func scene(t *testing.T, play func(*testing.T, *redistest.Cluster), options ...r
 // drill is clients at work on a Cluster.
 type drill struct {
 	*testing.T
-	cluster *redistest.Cluster
-	clients []*evercache.Client
-	rules   chaos.Rules // of the judge
+	cluster *redistest.Cluster          // nil: the nodes are in a network
+	where   func() [allSlots]chaos.Node // the masters by slot, as the judge reaches them
+	access  func(*evercache.Options)    // how clients reach the nodes, and log in
+	secure  chaos.Node                  // how the judge logs in
+	prefix  string                      // before every key
+	clients []*evercache.Client         // of this process
+	worker  *testkit.Worker             // one more client, in a process of its own; or nil
+	apart   atomic.Bool                 // the first client is with a master that is none any more
+	rules   chaos.Rules                 // of the judge
 	trace   *chaos.Trace
 	traffic *chaos.Traffic
 	final   chaos.Final
@@ -73,11 +89,15 @@ func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*dri
 		Trace: d.trace, Writers: max(1, allWriters/clients), Readers: 2, Seed: d.seed, Every: 8 * time.Millisecond, Prolongs: true,
 		NoPrefixes: os.Getenv("EVERCACHE_CLUSTER_RUNS") == "",
 	} // see docs/guide/cluster.md, Limits
+	d.where = d.masters
 	for _, f := range prepare {
 		f(d)
 	}
 	for range clients {
 		d.join(d.open())
+	}
+	if d.worker != nil {
+		d.take(d.worker)
 	}
 	if !d.traffic.Prepare(t.Context()) {
 		t.Fatalf("the keys of memory could not be written and read: %s", d.describe())
@@ -91,8 +111,14 @@ func begin(t *testing.T, c *redistest.Cluster, clients int, prepare ...func(*dri
 
 // options are those of a client of the drill.
 func (d *drill) options() evercache.Options {
-	logger := slog.New(slog.NewTextHandler(d.log, nil)).With("process", len(d.clients))
-	return evercache.Options{ClusterNodes: d.cluster.Addrs(), Logger: logger}
+	o := evercache.Options{Logger: slog.New(slog.NewTextHandler(d.log, nil)).With("process", len(d.clients))}
+	if d.cluster != nil {
+		o.ClusterNodes = d.cluster.Addrs()
+	}
+	if d.access != nil {
+		d.access(&o)
+	}
+	return o
 }
 
 // open opens a client, which is waited for.
@@ -121,7 +147,11 @@ func (d *drill) openWith(o evercache.Options) *evercache.Client {
 func (d *drill) join(c *evercache.Client) {
 	d.Helper()
 	d.clients = append(d.clients, c)
-	d.traffic.Parties = append(d.traffic.Parties, newParty(d.T, c, d.tags))
+	d.take(newParty(d.T, c, d.tags))
+}
+
+func (d *drill) take(p chaos.Party) {
+	d.traffic.Parties = append(d.traffic.Parties, p)
 	d.final.Away = append(d.final.Away, nil)
 }
 
@@ -147,13 +177,35 @@ func settled(c *evercache.Client) bool {
 // calm is settled, and nothing is left to be asked of what others may have undone.
 func calm(c *evercache.Client) bool { return settled(c) && kit.Of(c).Unasked() == 0 }
 
-func (d *drill) all(ok func(*evercache.Client) bool) bool {
+// process is one of those at work.
+type process interface {
+	settled() bool
+	calm() bool
+}
+
+// here is a client of this process, elsewhere one of another.
+type (
+	here      struct{ *evercache.Client }
+	elsewhere struct{ *testkit.Worker }
+)
+
+func (p here) settled() bool      { return settled(p.Client) }
+func (p here) calm() bool         { return calm(p.Client) }
+func (p elsewhere) settled() bool { return p.Is("settled") }
+func (p elsewhere) calm() bool    { return p.Is("calm") }
+
+func (d *drill) processes() (all []process) {
 	for _, c := range d.clients {
-		if !ok(c) {
-			return false
-		}
+		all = append(all, here{c})
 	}
-	return true
+	if d.worker != nil {
+		all = append(all, elsewhere{d.worker})
+	}
+	return all
+}
+
+func (d *drill) all(ok func(process) bool) bool {
+	return !slices.ContainsFunc(d.processes(), func(p process) bool { return !ok(p) })
 }
 
 // until waits for a condition; when it does not come the clients are described.
@@ -180,7 +232,7 @@ func (d *drill) waitCalm() {
 	d.Helper()
 	found := 0
 	d.until("the clients do not become calm", func() bool {
-		if found++; !d.all(calm) {
+		if found++; !d.all(process.calm) {
 			found = 0
 		}
 		time.Sleep(80 * time.Millisecond)
@@ -191,7 +243,7 @@ func (d *drill) waitCalm() {
 // sample notes when each client lacks a master or has something to send, until the run
 // is judged.
 func (d *drill) sample() {
-	for i, c := range d.clients {
+	for i, p := range d.processes() {
 		d.wg.Go(func() {
 			since := int64(-1)
 			end := func() {
@@ -202,7 +254,7 @@ func (d *drill) sample() {
 			}
 			defer end()
 			for {
-				if ok := settled(c); ok {
+				if p.settled() && !(i == 0 && d.apart.Load()) {
 					end()
 				} else if since < 0 {
 					since = d.trace.Now()
@@ -232,7 +284,7 @@ func (d *drill) end() {
 	d.Helper()
 	d.traffic.Stop()
 	stopped := d.trace.Now()
-	d.until("the clients do not settle", func() bool { return d.all(settled) })
+	d.until("the clients do not settle", func() bool { return d.all(process.settled) })
 	d.waitCalm()
 	d.stop()
 	d.note("all is well")

@@ -3,6 +3,9 @@ package cluster_test
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,10 +75,31 @@ func TestASlotGoesAwayAndComesBack(t *testing.T) {
 		})
 		d.during(func() {
 			c.ThereAndBack(from, c.Nodes()[2], 1000)
+			d.heard(from)
 			from.Kill()
 			c.WaitMaster(1000, from, patience)
 		})
 		d.end()
+	})
+}
+
+// heard waits until the replicas of a master have heard which slots it has. Only its own
+// messages tell them, a moment after it has replied to who has moved a slot. Where it dies
+// before, its replica is promoted without the slot, and nobody has that any more.
+func (d *drill) heard(master *redistest.Server) {
+	d.Helper()
+	id, _ := master.Do("CLUSTER", "MYID").(string)
+	epoch, _ := own(d.Context(), master)
+	d.until("a replica does not hear of its master's slots", func() bool {
+		return !slices.ContainsFunc(d.cluster.ReplicasOf(master), func(r *redistest.Server) bool {
+			text, _ := r.Do("CLUSTER", "NODES").(string)
+			for line := range strings.Lines(text) {
+				if words := strings.Fields(line); len(words) >= 8 && words[0] == id {
+					return words[6] != strconv.FormatInt(epoch, 10)
+				}
+			}
+			return true
+		})
 	})
 }
 

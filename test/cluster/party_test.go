@@ -77,18 +77,18 @@ func (d *drill) ask(keys []chaos.Key) {
 // held are the values that keys have at the masters of their slots.
 func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 	d.Helper()
-	of := map[*redistest.Server][]chaos.Key{}
-	owners := d.owners()
+	of := map[chaos.Node][]chaos.Key{}
+	owners := d.where()
 	for _, k := range keys {
 		n := owners[redistest.Slot(d.name(k))]
-		if n == nil {
+		if n.Addr == "" {
 			d.Fatalf("nobody owns the slot of %v", k)
 		}
 		of[n] = append(of[n], k)
 	}
 	all := map[chaos.Key]chaos.Value{}
 	for n, keys := range of {
-		held, err := chaos.HeldAs(d.Context(), chaos.Node{Addr: n.Addr()}, d.name, keys)
+		held, err := chaos.HeldAs(d.Context(), n, d.name, keys)
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -98,23 +98,38 @@ func (d *drill) held(keys []chaos.Key) map[chaos.Key]chaos.Value {
 }
 
 // name is what a key is called in Redis.
-func (d *drill) name(k chaos.Key) string { return class + ":" + named(d.tags, k.String()) }
+func (d *drill) name(k chaos.Key) string { return d.prefix + class + ":" + named(d.tags, k.String()) }
 
 // side is a cache beside the traffic.
 func (d *drill) side(client int) *evercache.Cache[string] {
 	return cacheOf(d.T, d.clients[client], "y")
 }
 
-// owners are the masters by slot, as they say themselves; of two the one with the higher
-// epoch.
-func (d *drill) owners() (of [16384]*redistest.Server) {
-	var epochs [16384]int64
-	for _, n := range d.cluster.Nodes() {
-		epoch, slots := own(d.Context(), n)
+// masters are the owners, as the judge reaches them.
+func (d *drill) masters() (of [allSlots]chaos.Node) {
+	for i, n := range d.owners() {
+		if n != nil {
+			of[i] = chaos.Node{Addr: n.Addr(), Password: d.secure.Password, TLS: d.secure.TLS}
+		}
+	}
+	return of
+}
+
+// owners are the masters by slot, as they say themselves.
+func (d *drill) owners() [allSlots]*redistest.Server {
+	return owners(d.cluster.Nodes(), func(n *redistest.Server) (int64, []redistest.SlotRange) { return own(d.Context(), n) })
+}
+
+// owners are the masters by slot, of what each node says of itself; of two the one with
+// the higher epoch.
+func owners[N any](nodes []N, own func(N) (epoch int64, slots []redistest.SlotRange)) (of [allSlots]N) {
+	var epochs [allSlots]int64
+	for _, n := range nodes {
+		epoch, slots := own(n)
 		for _, r := range slots {
 			for s := r.First; s <= r.Last; s++ {
-				if of[s] == nil || epoch > epochs[s] {
-					of[s], epochs[s] = n, epoch
+				if epoch+1 > epochs[s] {
+					of[s], epochs[s] = n, epoch+1
 				}
 			}
 		}
@@ -135,6 +150,11 @@ func own(ctx context.Context, n *redistest.Server) (epoch int64, slots []rediste
 	if err != nil {
 		return 0, nil
 	}
+	return ownOf(text)
+}
+
+// ownOf is what CLUSTER NODES says of the node that has answered.
+func ownOf(text string) (epoch int64, slots []redistest.SlotRange) {
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		if len(words) < 8 || !slices.Contains(strings.Split(words[2], ","), "myself") || !strings.Contains(words[2], "master") {
