@@ -63,6 +63,9 @@ func Of(in Input) []health.Finding {
 	case in.Away != nil && explains(r.Cluster):
 	case in.Away != nil:
 		master = without(sentinels, away(*in.Away, r))
+		if noQuorum(sentinels) { // that is why the master stays away: it is told first
+			master, sentinels = append(sentinels, master...), nil
+		}
 	case in.Master != nil:
 		master = masters(*in.Master, r)
 	}
@@ -84,6 +87,10 @@ func Of(in Input) []health.Finding {
 		journal(r.Journal, in.Journal, in.Now),
 		in.Others,
 	))
+}
+
+func noQuorum(fs []health.Finding) bool {
+	return slices.ContainsFunc(fs, func(f health.Finding) bool { return f.Code == health.CodeSentinelNoQuorum })
 }
 
 // without is f, unless one of others has its code: that one knows more.

@@ -48,3 +48,19 @@ func TestSentinelFindings(t *testing.T) {
 		})
 	}
 }
+
+// TestTheCauseOfAnOutageIsToldFirst: without a majority no failover begins.
+func TestTheCauseOfAnOutageIsToldFirst(t *testing.T) {
+	report := health.Report{Sentinel: &health.Sentinel{
+		CurrentMaster: "n1:6379", Stage: "fenced", Known: 3, Reachable: 1, Needed: 2, Quorum: 2,
+		Sentinels: []health.SentinelNode{{Addr: "s1:1", Reachable: true}, {Addr: "s2:1"}, {Addr: "s3:1"}},
+	}}
+	var codes []string
+	for _, f := range Of(Input{Report: report, Away: &Away{Reason: Silent, Cause: "timeout"}}) {
+		codes = append(codes, f.Code)
+	}
+	quorum, silent := slices.Index(codes, health.CodeSentinelNoQuorum), slices.Index(codes, health.CodeSentinelMasterSilent)
+	if quorum < 0 || silent < 0 || quorum > silent {
+		t.Errorf("findings %v", codes)
+	}
+}
