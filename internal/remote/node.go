@@ -162,6 +162,9 @@ func (n *Node) Refused() Kind {
 // HeartbeatForbidden reports whether the ACL forbids the heartbeat's key.
 func (n *Node) HeartbeatForbidden() bool { return n.noBeat.known() }
 
+// Is reports whether the node is the one at an address, where it was dialled by name too.
+func (n *Node) Is(addr string) bool { return addr == n.Addr || addr == n.at }
+
 // Opened is closed when the node should be given up.
 func (n *Node) Opened() <-chan struct{} { return n.breaker.Opened() }
 

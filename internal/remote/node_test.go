@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -241,6 +242,17 @@ func TestTheHeartbeatPingsWhereItMayNotWrite(t *testing.T) {
 	}
 	if ms := ask(t, p, "PTTL", heartbeat.Key).(int64); ms <= 0 || ms > heartbeat.TTL.Milliseconds() {
 		t.Errorf("its key lives for %d ms", ms)
+	}
+}
+
+// TestANodeThatWasDialledByNameIsKnownByItsAddressToo: a redirection may name either.
+func TestANodeThatWasDialledByNameIsKnownByItsAddressToo(t *testing.T) {
+	p := startRedis(t, redisproc.Options{})
+	c := config(fmt.Sprintf("localhost:%d", p.Port()))
+	c.At = p.Addr()
+	n := dialWith(t, c, nil)
+	if !n.Is(c.Addr) || !n.Is(p.Addr()) || n.Is("127.0.0.2:1") {
+		t.Errorf("the node at %q, dialled at %q, does not know itself", n.Addr, n.at)
 	}
 }
 

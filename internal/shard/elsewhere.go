@@ -96,7 +96,7 @@ func (st *Store) named(node *remote.Node, refused error) (*Shard, *remote.Node) 
 		to = mapped
 	}
 	for _, sh := range st.shards() {
-		if n := sh.Node.Load(); n != nil && n != node && n.Addr == to {
+		if n := sh.Node.Load(); n != nil && n != node && n.Is(to) {
 			return sh, n
 		}
 	}

@@ -52,7 +52,7 @@ func (d *Cluster) hire(a cluster.Addr) *worker {
 	config := d.aim(d.c.Node, a)
 	config.DialTimeout = min(config.DialTimeout, 2*probeLimit)
 	d.wg.Go(func() {
-		d.asks(ctx, &asker{config: config, addr: a, prefix: d.c.KeyPrefix, missing: &d.missing}, w.interval)
+		d.asks(ctx, &asker{config: config, addr: a, prefix: d.c.KeyPrefix, mapped: d.c.Map, missing: &d.missing}, w.interval)
 	})
 	return w
 }
@@ -94,7 +94,8 @@ func (d *Cluster) asks(ctx context.Context, q *asker, p *interval) {
 type asker struct {
 	config  remote.Config
 	addr    cluster.Addr
-	prefix  string // of keys
+	prefix  string            // of keys
+	mapped  map[string]string // addresses that the user has mapped
 	conn    *remote.Link
 	missing *missing
 

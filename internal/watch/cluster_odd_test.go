@@ -212,6 +212,34 @@ func TestARedirectionTellsWhatOthersAreCalled(t *testing.T) {
 	}
 }
 
+// TestWhoMapsAddressesKeepsThem: a map from before the nodes had names still counts.
+func TestWhoMapsAddressesKeepsThem(t *testing.T) {
+	lines := []cluster.Line{
+		{Addr: addrsOf([]string{"10.0.0.1:7000"})[0], Name: addrsOf([]string{"redis-1:7000"})[0]},
+		{Addr: addrsOf([]string{"10.0.0.2:7000"})[0]},
+	}
+	for _, tt := range []struct {
+		mapped map[string]string
+		want   bool
+	}{
+		{nil, false},
+		{map[string]string{"redis-1:7000": "localhost:1"}, false},
+		{map[string]string{"10.0.0.1:7000": "localhost:1"}, true},
+		{map[string]string{"10.0.0.2:7000": "localhost:1"}, true},
+		{map[string]string{"10.0.0.1:7000": "localhost:1", "redis-1:7000": "localhost:1"}, false},
+		{map[string]string{"10.0.0.9:7000": "localhost:1"}, false},
+	} {
+		if got := mapsAddresses(tt.mapped, lines); got != tt.want {
+			t.Errorf("%v: %v", tt.mapped, got)
+		}
+	}
+	q := asker{mapped: map[string]string{"10.0.0.1:7000": "localhost:1"}}
+	a := cluster.Answer{Lines: lines}
+	if err := q.askEndpoint(t.Context(), &a); err != nil || a.Calls != cluster.EndpointAddress {
+		t.Errorf("%v, %v", a.Calls, err)
+	}
+}
+
 // TestAnnouncedAddressesOfAClusterAreMapped: the nodes announce names that nobody knows.
 func TestAnnouncedAddressesOfAClusterAreMapped(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,13 @@ const endpointEach = time.Minute
 // askEndpoint fills in what the node calls the others, where they have names. No command
 // tells that which the ACL of every user allows; so it is shown what clients are told: the
 // redirection of a key that another node has.
+//
+// Whose user has mapped the addresses, and not the names, wants addresses.
 func (q *asker) askEndpoint(ctx context.Context, a *cluster.Answer) error {
+	if mapsAddresses(q.mapped, a.Lines) {
+		a.Calls = cluster.EndpointAddress
+		return nil
+	}
 	s, ok := a.Elsewhere()
 	if ok && time.Since(q.endpoint.at) > endpointEach {
 		r, err := q.conn.Ask(ctx, probeLimit, []string{"GET", q.prefix + "~b:{" + slot.TagFor(s) + "}"})
@@ -32,6 +38,18 @@ func (q *asker) askEndpoint(ctx context.Context, a *cluster.Answer) error {
 	}
 	a.Calls = q.endpoint.calls
 	return nil
+}
+
+// mapsAddresses reports whether the address of some node is mapped, and its name is not.
+func mapsAddresses(mapped map[string]string, lines []cluster.Line) bool {
+	for i := range lines {
+		_, address := mapped[lines[i].Addr.String()]
+		_, name := mapped[lines[i].Name.String()]
+		if address && !name {
+			return true
+		}
+	}
+	return false
 }
 
 // endpointOf reads the reply. One without a redirection says nothing, and is not asked for
