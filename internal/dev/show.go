@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,7 +93,7 @@ func (r *run) note(lines ...string) {
 func (r *run) seen(s Snapshot) {
 	lines := changes(r.now, s)
 	trouble := len(s.faults()) > 0
-	if trouble && r.since.IsZero() {
+	if r.since.IsZero() && (trouble || !slices.Equal(r.now.masters(), s.masters())) { // a failover may be over between two looks
 		r.since = time.Now()
 	}
 	r.now = s

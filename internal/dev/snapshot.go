@@ -206,17 +206,20 @@ func (s Snapshot) watcherFaults(w Watcher, master string, add func(string, ...an
 	}
 }
 
-// summary is one line about a set in which all is well.
-func (s Snapshot) summary() string {
-	var masters []string
-	replicas := 0
+// masters are the names of the nodes that say they are masters.
+func (s Snapshot) masters() (all []string) {
 	for _, n := range s.Nodes {
 		if n.Master {
-			masters = append(masters, n.Name)
-		} else {
-			replicas++
+			all = append(all, n.Name)
 		}
 	}
+	return all
+}
+
+// summary is one line about a set in which all is well.
+func (s Snapshot) summary() string {
+	masters := s.masters()
+	replicas := len(s.Nodes) - len(masters)
 	text := "master " + strings.Join(masters, ", ")
 	if len(masters) > 1 {
 		text = "masters " + strings.Join(masters, ", ")
