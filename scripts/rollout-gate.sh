@@ -35,7 +35,7 @@ esac
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 token=${EVERCACHE_METRICS_TOKEN:-${EVERCACHE_TOKEN:-}}
-(umask 077 && if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$token"; fi >"$dir/curl")
+(umask 077 && if [ -n "$token" ]; then printf 'header = "Authorization: Bearer %s"\n' "$(printf %s "$token" | sed 's/[\\"]/\\&/g')"; fi >"$dir/curl")
 
 # sums prints errors, requests, seconds and how many requests these are of.
 sums() {

@@ -238,6 +238,7 @@ func TestTheSetWithoutContainersFailsOver(t *testing.T) {
 func TestASettingThatIsMissingOrSpoilsAFileIsRefused(t *testing.T) {
 	for what, planted := range map[string]struct{ name, value, want string }{
 		"a password that would break the file": {"REDIS_PASSWORD", "a|b ~* +@all", "REDIS_PASSWORD: only letters"},
+		"a password that ends with =":          {"REDIS_PASSWORD", "abc=", "REDIS_PASSWORD: only letters"},
 		"no password":                          {"ADMIN_PASSWORD", "", "does not say @ADMIN_PASSWORD@"},
 		"a name of another form":               {"node-name", "x", "node-name: a setting"},
 	} {

@@ -315,13 +315,15 @@ func TestTheWorkflowsAreSound(t *testing.T) {
 func TestDigests(t *testing.T) {
 	t.Parallel()
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	for what, c := range map[string]struct{ says, want, fault string }{
-		"a digest":    {"echo " + digest, "REDIS_IMAGE=redis:8.0.6@" + digest, ""},
-		"no registry": {"exit 1", "", "is there a way out"},
-		"something":   {"echo not found", "", "which is no digest"},
+	const set = `evercache:local\nredis:8.0.6\n`
+	for what, c := range map[string]struct{ images, says, want, fault string }{
+		"a digest":    {set, "echo " + digest, "REDIS_IMAGE=redis:8.0.6@" + digest, ""},
+		"no registry": {set, "exit 1", "", "is there a way out"},
+		"something":   {set, "echo not found", "", "which is no digest"},
+		"monitoring":  {"grafana/grafana:1\\nprom/alertmanager:1\\nprom/prometheus:1\\n", "echo " + digest, fmt.Sprintf("GRAFANA_IMAGE=grafana/grafana:1@%[1]s\nALERTMANAGER_IMAGE=prom/alertmanager:1@%[1]s\nPROMETHEUS_IMAGE=prom/prometheus:1@%[1]s", digest), ""},
 	} {
 		bin := t.TempDir()
-		docker := "#!/bin/sh\ncase $* in\n*config*) printf 'evercache:local\\nredis:8.0.6\\n' ;;\n*inspect*) " + c.says + " ;;\nesac\n"
+		docker := "#!/bin/sh\ncase $* in\n*config*) printf '" + c.images + "' ;;\n*inspect*) " + c.says + " ;;\nesac\n"
 		if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(docker), 0o700); err != nil { //nolint:gosec // a program
 			t.Fatal(err)
 		}

@@ -109,7 +109,8 @@ readable() {
 trust() {
 	cat "$folder"/authority/*.crt >"$work/ca.crt"
 	chmod 644 "$work/ca.crt"
-	for t in "$folder" $(for n in $names; do printf '%s/%s ' "$folder" "$n"; done); do
+	for n in . $names; do
+		t=$folder/$n
 		[ -d "$t" ] || continue
 		cp -p "$work/ca.crt" "$t/ca.crt.new"
 		mv "$t/ca.crt.new" "$t/ca.crt"

@@ -12,7 +12,14 @@ secrets=${1:-$here/secrets}
 mkdir -p "$secrets"
 chmod 700 "$secrets"
 for name in redis-password sentinel-password replica-password monitor-password peer-password backup-password admin-password token metrics-token grafana-password; do
-	[ -s "$secrets/$name" ] && continue
+	[ -s "$secrets/$name" ] && {
+		read -r word <"$secrets/$name" || true
+		[ -n "$word" ] || {
+			echo "setup.sh: the first line of $secrets/$name is empty: remove the file, and a password is made" >&2
+			exit 1
+		}
+		continue
+	}
 	od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$secrets/$name"
 	chmod 644 "$secrets/$name"
 done
@@ -24,8 +31,11 @@ done
 version=$(git -C "$here" describe --tags --always --dirty 2>/dev/null || true)
 revision=$(git -C "$here" rev-parse HEAD 2>/dev/null || true)
 {
-	sed '/^IMAGE_VERSION=/d; /^IMAGE_REVISION=/d' "$here/.env"
+	awk '!/^IMAGE_(VERSION|REVISION)=/' "$here/.env" # awk ends the last line, where sed may not
 	printf 'IMAGE_VERSION=%s\nIMAGE_REVISION=%s\n' "$version" "$revision"
 } >"$here/.env.new"
-mv "$here/.env.new" "$here/.env"
-chmod -R a+rX "$here/set" # a checkout under umask 077 could not be read in the containers
+cat "$here/.env.new" >"$here/.env" # it keeps its mode, and a link stays one
+rm "$here/.env.new"
+for mounted in "$here/set" "$here/../monitoring"; do # a checkout under umask 077 could not be read in the containers
+	[ ! -d "$mounted" ] || chmod -R a+rX "$mounted"
+done

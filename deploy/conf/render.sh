@@ -20,7 +20,11 @@ file=$(dirname "$0")/$2
 fillings() {
 	secrets=$(sed -n 's/^SECRETS_DIR=//p' "$1")
 	printf '/^#/d\n/^$/d\n'
-	while IFS='=' read -r name value || [ -n "$name" ]; do
+	while read -r line || [ -n "$line" ]; do
+		name=${line%%=*} value=""
+		case $line in
+		*=*) value=${line#*=} ;; # read with IFS='=' would drop a last =
+		esac
 		case $name in
 		'' | '#'*) continue ;;
 		*[!A-Z_]*) die "$name: a setting has capital letters and _ only" ;;

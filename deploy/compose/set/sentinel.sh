@@ -37,13 +37,15 @@ find_master() {
 	done
 }
 
-# listen puts port or TLS into a file that is there. How the sentinel is reached is
-# no memory of its own, and TLS may have come or gone since.
+# listen puts port, TLS and logins into a file that is there. How the sentinel is
+# reached, and by which users it logs in, is no memory of its own: TLS may have come or
+# gone since, and passwords may be others.
 listen() {
 	configure "$here/sentinel.conf.tmpl" "$conf.seed"
+	given='/^port /p; /^tls-/p; /^sentinel auth-/p; /^sentinel sentinel-pass /p; /^sentinel sentinel-user /p'
 	{
-		sed '/^port /d; /^tls-/d' "$conf"
-		sed -n '/^port /p; /^tls-/p' "$conf.seed"
+		sed "$(printf %s "$given" | sed 's|/p|/d|g')" "$conf"
+		sed -n "$given" "$conf.seed"
 	} >"$conf.new"
 	rm "$conf.seed"
 	mv "$conf.new" "$conf"

@@ -39,7 +39,8 @@ fi
 # secret NAME prints one of the passwords.
 secret() {
 	word=""
-	read -r word <"$SECRETS_DIR/$1" || [ -n "$word" ] || die "no secret $1 in $SECRETS_DIR: run setup.sh"
+	read -r word <"$SECRETS_DIR/$1" || true # a file without a newline at its end is well
+	[ -n "$word" ] || die "no secret $1 in $SECRETS_DIR, or its first line is empty: run setup.sh"
 	printf %s "$word"
 }
 
