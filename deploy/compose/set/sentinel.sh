@@ -37,15 +37,22 @@ find_master() {
 	done
 }
 
-# listen puts port, TLS and logins into a file that is there. How the sentinel is
-# reached, and by which users it logs in, is no memory of its own: TLS may have come or
-# gone since, and passwords may be others.
+# given COMMAND is a sed script that does this with each line that is given from outside:
+# how the sentinel is reached, and how it logs in. One that was told to forget the master
+# would not start with a login there.
+given() {
+	printf '/^%s/'"$1"'\n' 'port ' tls- 'sentinel sentinel-pass ' 'sentinel sentinel-user '
+	! grep -q "^sentinel monitor $MASTER_NAME " "$conf" ||
+		printf '\\,^sentinel auth-[a-z]* %s ,%s\n' "$MASTER_NAME" "$1"
+}
+
+# listen puts these lines into a file that is there: they are no memory of its own. TLS may
+# have come or gone since, and passwords may be others.
 listen() {
 	configure "$here/sentinel.conf.tmpl" "$conf.seed"
-	given='/^port /p; /^tls-/p; /^sentinel auth-/p; /^sentinel sentinel-pass /p; /^sentinel sentinel-user /p'
 	{
-		sed "$(printf %s "$given" | sed 's|/p|/d|g')" "$conf"
-		sed -n "$given" "$conf.seed"
+		sed "$(given d)" "$conf"
+		sed -n "$(given p)" "$conf.seed"
 	} >"$conf.new"
 	rm "$conf.seed"
 	mv "$conf.new" "$conf"
