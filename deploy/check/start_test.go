@@ -46,6 +46,7 @@ func TestSentinelsThatLostTheirVolumesFindTheMaster(t *testing.T) {
 	now := s.awaitMaster(first)
 	first.start()
 	first.awaitHealthy()
+	s.awaitMaster(nil) // it has been told that it is none: of two masters no sentinel would choose one
 	for _, n := range s.sentinels {
 		n.kill()
 		n.lose()
