@@ -63,7 +63,7 @@ func Of(in Input) []health.Finding {
 	case in.Away != nil && explains(r.Cluster):
 	case in.Away != nil:
 		master = without(sentinels, away(*in.Away, r))
-		if noQuorum(sentinels) { // that is why the master stays away: it is told first
+		if has(sentinels, health.CodeSentinelNoQuorum) { // that is why the master stays away: it is told first
 			master, sentinels = append(sentinels, master...), nil
 		}
 	case in.Master != nil:
@@ -89,13 +89,13 @@ func Of(in Input) []health.Finding {
 	))
 }
 
-func noQuorum(fs []health.Finding) bool {
-	return slices.ContainsFunc(fs, func(f health.Finding) bool { return f.Code == health.CodeSentinelNoQuorum })
+func has(fs []health.Finding, code string) bool {
+	return slices.ContainsFunc(fs, func(f health.Finding) bool { return f.Code == code })
 }
 
 // without is f, unless one of others has its code: that one knows more.
 func without(others []health.Finding, f health.Finding) []health.Finding {
-	if slices.ContainsFunc(others, func(o health.Finding) bool { return o.Code == f.Code }) {
+	if has(others, f.Code) {
 		return nil
 	}
 	return []health.Finding{f}

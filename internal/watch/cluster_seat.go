@@ -36,15 +36,14 @@ func (d *Cluster) syncSeats() {
 			st.retryNow() // what the last dials met is over
 		}
 		st.shard = sh
-		if st.generation != sh.Generation {
-			st.drop(st.reason()) // before the tag: the last beat of this node is not to be found under a new one
-		}
-		d.checkTag(st, slices.Contains(d.now.Returned, sh.Number))
-		st.beat.want(len(sh.Promotable))
-		st.follow(order{
+		o := order{
 			known: true, generation: sh.Generation, writes: sh.Writes(), each: beatEach(sh.Stage == cluster.Healthy, idle),
 			reason: st.reason,
-		})
+		}
+		st.part(o) // before the tag: the last beat of this node is not to be found under a new one
+		d.checkTag(st, slices.Contains(d.now.Returned, sh.Number))
+		st.beat.want(len(sh.Promotable))
+		st.follow(o)
 	}
 	if len(d.seats) > len(d.now.Shards) {
 		maps.DeleteFunc(d.seats, func(number uint32, st *shardSeat) bool { return d.vacate(st) })

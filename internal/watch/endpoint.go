@@ -42,6 +42,9 @@ func (q *asker) askEndpoint(ctx context.Context, a *cluster.Answer) error {
 
 // mapsAddresses reports whether the address of some node is mapped, and its name is not.
 func mapsAddresses(mapped map[string]string, lines []cluster.Line) bool {
+	if len(mapped) == 0 { // mostly, and it is asked with every answer
+		return false
+	}
 	for i := range lines {
 		_, address := mapped[lines[i].Addr.String()]
 		_, name := mapped[lines[i].Name.String()]

@@ -71,11 +71,16 @@ type dialed struct {
 	plan       plan
 }
 
-// follow carries an order out.
-func (s *seat) follow(o order) {
+// part gives up a node that was dialled for another generation.
+func (s *seat) part(o order) {
 	if s.node != nil && s.generation != o.generation {
 		s.drop(o.reason())
 	}
+}
+
+// follow carries an order out.
+func (s *seat) follow(o order) {
+	s.part(o)
 	switch {
 	case s.node == nil:
 		s.connect(o)
