@@ -19,9 +19,10 @@ var (
 		note: "Three masters with a replica each, keys over all slots. evercache never serves from memory here (Policy.L1TTL: Never), and sends GET and PTTL in one pipeline. " +
 			clusterNote,
 		unit:    "goroutines",
-		levels:  writeLevels,
+		levels:  levels,
 		latency: true,
-		columns: clusterColumns,
+		columns: overRedis,
+		servers: mastersOfCluster,
 		open:    openClusterReads,
 	}
 	clusterWrites = suite{
@@ -30,16 +31,15 @@ var (
 		note: "Three masters with a replica each, keys over all slots, SET with PX everywhere. evercache keeps each write until a barrier has confirmed it, and the value in memory. " +
 			clusterNote,
 		unit:    "goroutines",
-		levels:  writeLevels,
+		levels:  levels,
 		latency: true,
-		columns: clusterColumns,
+		columns: overRedis,
+		servers: mastersOfCluster,
 		open:    openClusterWrites,
 	}
-
-	clusterColumns = []column{opsPerSec, speedOf, p50, p99, allocs, cpuPerOp, cpuOf}
 )
 
-const clusterNote = "CPU is that of this process alone; six servers share the machine. CPU ratio: processor time of the first row's operation over that of this row's; below 1 the first row takes less."
+const clusterNote = "The six servers share the machine."
 
 // clusterWork is one operation of each library.
 type clusterWork struct {

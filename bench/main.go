@@ -19,7 +19,7 @@ import (
 	"github.com/evercache/evercache/bench/machine"
 )
 
-var suites = []suite{hits, reads, writes, setWrites, setDeletes, setFills, setReads, clusterReads, clusterWrites}
+var suites = []suite{hits, reads, writes, manyReads, manyWrites, setWrites, setDeletes, setFills, setReads, clusterReads, clusterWrites}
 
 // standardTables need one server only.
 const standardTables = "hit,read,write"
@@ -59,7 +59,7 @@ func parse(args []string) (options, error) {
 	o := options{plan: plan{told: func(format string, a ...any) { fmt.Fprintf(os.Stderr, format+"\n", a...) }}}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := f.String("only", "", "run the cells whose name matches this `regexp`; a name is table/level/subject, such as \"read/16/evercache Lookup\" ")
-	tables := f.String("tables", standardTables, "comma-separated `list` of tables: hit, read, write; with a Sentinel set set, delete, fill, replica; with a Redis Cluster cluster-read, cluster-write")
+	tables := f.String("tables", standardTables, "comma-separated `list` of tables: hit, read, write, get-many, set-many; with a Sentinel set set, delete, fill, replica; with a Redis Cluster cluster-read, cluster-write")
 	f.IntVar(&o.repeat, "repeat", 5, "run each cell this often")
 	f.DurationVar(&o.length, "duration", time.Second, "run each cell for this long, after a fifth of it to warm up")
 	f.IntVar(&o.keys, "keys", 10_000, "number of keys")

@@ -34,7 +34,8 @@ type sample struct {
 	P99       time.Duration `json:"p99Ns,omitempty"`
 	Allocs    float64       `json:"allocsPerOp"`
 	Bytes     float64       `json:"bytesPerOp"`
-	CPUPerOp  time.Duration `json:"cpuNsPerOp"` // of this process
+	CPUPerOp  time.Duration `json:"cpuNsPerOp"`              // of this process
+	Server    time.Duration `json:"serverNsPerOp,omitempty"` // processor time of the masters
 	OpsPerSec float64       `json:"opsPerSec"`
 	NsPerOp   float64       `json:"nsPerOp"` // wall time over all operations, as go test has it
 }
@@ -52,7 +53,8 @@ type load struct {
 	order   []uint32 // keys in the order in which they are asked for
 	workers int
 	length  time.Duration
-	latency bool // time each operation: for those that take microseconds
+	latency bool  // time each operation: for those that take microseconds
+	servers []int // processes whose processor time is told, too
 }
 
 // run drives the subject in a closed loop and says what came of it.
@@ -61,16 +63,16 @@ func (l load) run(s subject) sample {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu := machine.CPUTime()
+	cpu, server := machine.CPUTime(), machine.CPUTimeOf(l.servers...)
 	out, times := l.drive(s, l.length)
-	cpu = machine.CPUTime() - cpu
+	cpu, server = machine.CPUTime()-cpu, machine.CPUTimeOf(l.servers...)-server
 	runtime.ReadMemStats(&after)
 
 	n := float64(max(1, out.Ops+out.Failed))
 	out.P50, out.P99 = times.quantile(0.50), times.quantile(0.99)
 	out.Allocs = float64(after.Mallocs-before.Mallocs) / n
 	out.Bytes = float64(after.TotalAlloc-before.TotalAlloc) / n
-	out.CPUPerOp = time.Duration(float64(cpu) / n)
+	out.CPUPerOp, out.Server = time.Duration(float64(cpu)/n), time.Duration(float64(server)/n)
 	out.OpsPerSec = float64(out.Ops) / out.Elapsed.Seconds()
 	out.NsPerOp = float64(out.Elapsed) / float64(max(1, out.Ops))
 	return out

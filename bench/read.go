@@ -26,9 +26,10 @@ var reads = suite{
 	note: "evercache never serves from memory here (Policy.L1TTL: Never), but keeps each value there for an outage. " +
 		"It sends GET and PTTL in one pipeline. CPU is that of this process; Redis shares the machine.",
 	unit:    "goroutines",
-	levels:  []int{1, 16, maxGoroutines},
+	levels:  levels,
 	latency: true,
-	columns: []column{opsPerSec, speedOf, p50, p99, allocs, cpuPerOp},
+	columns: overRedis,
+	servers: oneServer,
 	open:    openReads,
 }
 

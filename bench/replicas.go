@@ -17,7 +17,7 @@ var setReads = suite{
 	note: "evercache never serves from memory here. It sends a GET of its heartbeat, GETRANGE and PEXPIRETIME in one pipeline to one of two replicas, and to the master " +
 		"what no replica may answer. The others send GET and PTTL, or GET, to replicas, however old these are.",
 	unit:    "goroutines",
-	levels:  []int{1, 16, maxGoroutines},
+	levels:  levels,
 	latency: true,
 	columns: []column{opsPerSec, speedOf, p50, p99, allocs, cpuPerOp},
 	open:    openSetReads,

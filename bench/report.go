@@ -9,12 +9,13 @@ import (
 )
 
 // column is one figure of a sample in a table, or where ratio is set the suite's
-// first subject's figure over it.
+// first subject's figure over it, or turned: it over that of the first.
 type column struct {
 	head   string
 	of     func(sample) float64
 	format func(float64) string
 	ratio  bool
+	turned bool
 }
 
 var (
@@ -26,8 +27,12 @@ var (
 	bytesPerOp = column{head: "B/op", of: func(s sample) float64 { return s.Bytes }, format: whole}
 	cpuPerOp   = column{head: "CPU µs/op", of: processorTime, format: digits}
 	speedOf    = column{head: "ratio", of: rate, format: hundredths, ratio: true}
-	cpuOf      = column{head: "CPU ratio", of: processorTime, format: hundredths, ratio: true}
+	serverTime = column{head: "server µs/op", of: func(s sample) float64 { return micros(s.Server) }, format: digits}
+	costOf     = column{head: "cost, theirs/ours", of: cost, format: hundredths, ratio: true, turned: true}
 )
+
+// cost is the processor time of an operation, that of the masters included.
+func cost(s sample) float64 { return micros(s.CPUPerOp + s.Server) }
 
 func processorTime(s sample) float64 { return micros(s.CPUPerOp) }
 
@@ -52,7 +57,11 @@ func (col column) write(c, reference cell) string {
 	if c.Subject == reference.Subject {
 		return "1"
 	}
-	return spreadOf(ratios(figures(reference, col.of), figures(c, col.of))).text(col.format)
+	of, by := figures(reference, col.of), figures(c, col.of)
+	if col.turned {
+		of, by = by, of
+	}
+	return spreadOf(ratios(of, by)).text(col.format)
 }
 
 // report is everything that a run found.

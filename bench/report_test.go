@@ -39,12 +39,12 @@ func TestTablePairsRatiosWithinALevel(t *testing.T) {
 }
 
 func TestRatioOfProcessorTime(t *testing.T) {
-	spent := func(name string, micros time.Duration) cell {
-		return cell{Table: "read", Level: 1, Subject: name, Samples: []sample{{OpsPerSec: 100, CPUPerOp: micros * time.Microsecond}}}
+	spent := func(name string, client, server time.Duration) cell {
+		return cell{Table: "read", Level: 1, Subject: name, Samples: []sample{{OpsPerSec: 100, CPUPerOp: client * time.Microsecond, Server: server * time.Microsecond}}}
 	}
 	var b strings.Builder
-	suite{name: "read", columns: []column{speedOf, cpuOf}}.table(&b, []cell{spent("ours", 10), spent("theirs", 40)})
-	for _, line := range []string{"| 1 | ours | 1 | 1 |", "| 1 | theirs | 1.00 | 0.25 |"} {
+	suite{name: "read", columns: []column{speedOf, costOf}}.table(&b, []cell{spent("ours", 7, 3), spent("theirs", 36, 4)})
+	for _, line := range []string{"| 1 | ours | 1 | 1 |", "| 1 | theirs | 1.00 | 4.00 |"} {
 		if !strings.Contains(b.String(), line+"\n") {
 			t.Errorf("no line %q in\n%s", line, b.String())
 		}

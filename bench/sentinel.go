@@ -20,9 +20,10 @@ var (
 		title:   "Write to a Sentinel set, 1 KiB values",
 		note:    "SET with PX everywhere, to a master with two replicas. evercache keeps each write until a barrier has confirmed it, and the value in memory.",
 		unit:    "goroutines",
-		levels:  writeLevels,
+		levels:  levels,
 		latency: true,
-		columns: writeColumns,
+		columns: overRedis,
+		servers: masterOfSet,
 		open:    openSetWrites,
 	}
 	setDeletes = suite{
@@ -31,9 +32,10 @@ var (
 		note: "Every key is there when a run begins, and none after its first 10 000 operations. evercache runs a script that also leaves a tombstone; " +
 			"the others send DEL.",
 		unit:    "goroutines",
-		levels:  writeLevels,
+		levels:  levels,
 		latency: true,
-		columns: writeColumns,
+		columns: overRedis,
+		servers: masterOfSet,
 		open:    openSetDeletes,
 	}
 	setFills = suite{
@@ -42,14 +44,12 @@ var (
 		note: "Every key is gone (time to live 20 ms) when it is asked for again; an operation that finds it fails. evercache sends GET and PTTL, calls the loader, " +
 			"answers, and then stores by a script that refuses what was deleted meanwhile, and asks once more for what it stored. The others send GET and PTTL, then SET.",
 		unit:    "goroutines",
-		levels:  writeLevels,
+		levels:  levels,
 		latency: true,
-		columns: writeColumns,
+		columns: overRedis,
+		servers: masterOfSet,
 		open:    openSetFills,
 	}
-
-	writeLevels  = []int{1, 16, maxGoroutines}
-	writeColumns = []column{opsPerSec, speedOf, p50, p99, allocs, bytesPerOp, cpuPerOp}
 )
 
 const fillTTL = 20 * time.Millisecond

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"runtime"
 	"time"
+
+	"github.com/evercache/evercache/internal/redisproc"
 )
 
 // suite is one table: subjects that do the same work, at several levels of
@@ -19,6 +21,7 @@ type suite struct {
 	procs   bool // a level is also GOMAXPROCS
 	latency bool
 	columns []column
+	servers func(w *world) []*redisproc.Process // the masters; nil: there are none
 	open    func(ctx context.Context, w *world) ([]subject, error)
 }
 
@@ -90,5 +93,11 @@ func (p plan) measure(s suite, level int, of subject, w *world) (sample, error) 
 	if s.procs {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(level))
 	}
-	return load{order: w.order, workers: level, length: p.length, latency: s.latency}.run(of), nil
+	l := load{order: w.order, workers: level, length: p.length, latency: s.latency}
+	if s.servers != nil {
+		for _, master := range s.servers(w) {
+			l.servers = append(l.servers, master.Pid())
+		}
+	}
+	return l.run(of), nil
 }

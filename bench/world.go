@@ -114,7 +114,7 @@ const setDownAfter = 10 * time.Second
 // for.
 func (w *world) cluster(ctx context.Context) (*redisproc.Cluster, error) {
 	if w.ring == nil {
-		c, err := redisproc.StartCluster(ctx, redisproc.ClusterOptions{Replicas: 1, NodeTimeout: setDownAfter, Config: []string{"repl-diskless-sync-delay 0"}})
+		c, err := redisproc.StartCluster(ctx, redisproc.ClusterOptions{Masters: clusterMasters, Replicas: 1, NodeTimeout: setDownAfter, Config: []string{"repl-diskless-sync-delay 0"}})
 		if err != nil {
 			return nil, err
 		}
@@ -135,3 +135,6 @@ func (w *world) close() {
 		_ = w.set.Close()
 	}
 }
+
+// clusterMasters is how many masters the Cluster has.
+const clusterMasters = 3
