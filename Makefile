@@ -77,9 +77,9 @@ FUZZTIME ?= 10s
 fuzz:
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-## bench: evercache and its peers side by side (docs/performance.md, bench/RESULTS.md)
+## bench: evercache and its peers side by side, on one page (docs/performance.md; the long tables: bench/RESULTS.md)
 bench: setup
-	cd bench && go run . $(BENCHFLAGS)
+	cd bench && go run . -page $(BENCHFLAGS)
 
 ## generate: docs/configuration.md and deploy/env.example from the table of settings; docs/pictures
 generate:

@@ -30,6 +30,7 @@ type options struct {
 	suites     []suite
 	keys       int
 	json       bool
+	onePage    bool
 	cpuProfile string
 }
 
@@ -49,8 +50,11 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.json {
+	switch {
+	case o.json:
 		return r.json(os.Stdout)
+	case o.onePage:
+		return r.page(os.Stdout, suites)
 	}
 	return r.markdown(os.Stdout, suites)
 }
@@ -64,6 +68,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.length, "duration", time.Second, "run each cell for this long, after a fifth of it to warm up")
 	f.IntVar(&o.keys, "keys", 10_000, "number of keys")
 	f.BoolVar(&o.json, "json", false, "print every sample as JSON instead of tables")
+	f.BoolVar(&o.onePage, "page", false, "print all tables as one page, of short runs (two to three minutes)")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the measured part to this `file`")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -82,11 +87,16 @@ func parse(args []string) (options, error) {
 		errs = append(errs, fmt.Errorf("-keys %d: want %d to %d", o.keys, maxGoroutines, maxKeys))
 	}
 	var err error
-	if o.suites, err = suitesNamed(*tables); err != nil {
-		errs = append(errs, err)
-	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		errs = append(errs, fmt.Errorf("-only: %w", err))
+	}
+	if o.onePage {
+		given := make(map[string]bool)
+		f.Visit(func(one *flag.Flag) { given[one.Name] = true })
+		o.asPage(func(name string) bool { return given[name] }, tables)
+	}
+	if o.suites, err = suitesNamed(*tables); err != nil {
+		errs = append(errs, err)
 	}
 	return o, errors.Join(errs...)
 }
