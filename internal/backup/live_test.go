@@ -34,7 +34,7 @@ func TestEverythingComesBack(t *testing.T) {
 	from.Do("SET", "app:empty", "")
 	end := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli()+123, 10)
 	from.Do("SET", "app:ends", "v", "PXAT", end)
-	from.Do("SET", "app:soon", "v", "PX", "700")
+	from.Do("SET", "app:soon", "v", "PX", "3000") // it must still be there when the copy is made
 	for _, own := range []string{"~b:p1", "~d:{app:x}", "~s:{app:x}", "~p:x", "~t:x", "~dataset"} {
 		from.Do("SET", "app:"+own, "9")
 	}
