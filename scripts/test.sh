@@ -63,11 +63,11 @@ unused() {
 	}'
 }
 
-# The tests mostly wait for servers, so an idle machine runs one package more at once
+# The tests mostly wait for servers, so an idle machine runs three packages more at once
 # than it has processors. A busy one delays what the tests time.
 processors=$(getconf _NPROCESSORS_ONLN)
 jobs=$processors
-[ "$(unused)" -lt 50 ] || jobs=$((processors + 1))
+[ "$(unused)" -lt 50 ] || jobs=$((processors + 3))
 
 # Those that take longest begin first, so that none of them is left alone at the end.
 packages=${PKG:-". ./test/cluster ./test/failover ./test/sentinel ./revoke ./internal/daemon ./test/chaos ./cmd/evercache ./internal/remote ./internal/watch ./test/... ./redistest ./internal/shard ./..."}

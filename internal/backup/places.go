@@ -168,7 +168,7 @@ func (sh shard) promotable() int { return len(sh.replicas) + sh.replaced }
 // linked counts the replicas whose link is up.
 func (sh shard) linked() (n int) {
 	for _, r := range sh.replicas {
-		if r.Role.Link == "connected" {
+		if r.Role.Linked() {
 			n++
 		}
 	}
@@ -184,7 +184,7 @@ func (sh shard) lag(n *survey.Node) int64 { return max(0, sh.master.Role.Offset-
 func (sh shard) sources(mode health.Mode, fromMaster bool) ([]*survey.Node, error) {
 	var fit []*survey.Node
 	for _, n := range sh.replicas {
-		if n.Role.Link == "connected" && n.Role.Name == "replica" {
+		if n.Role.Linked() {
 			fit = append(fit, n)
 		}
 	}

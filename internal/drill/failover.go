@@ -42,7 +42,7 @@ func sentinelFailover(ctx context.Context, t survey.Target, s *survey.Survey) (s
 // clusterFailover tells the first replica that is in sync.
 func clusterFailover(ctx context.Context, t survey.Target, s *survey.Survey) (string, error) {
 	for _, n := range s.Nodes {
-		if n.Fault != nil || n.Role.Name != "replica" || n.Role.Link != "connected" {
+		if n.Fault != nil || !n.Role.Linked() {
 			continue
 		}
 		link, err := t.ConnectNode(ctx, n)

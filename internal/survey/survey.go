@@ -134,6 +134,9 @@ type Role struct {
 	Replicas []Attached // of a master
 }
 
+// Linked reports whether a replica has what its master has, and gets what comes.
+func (r Role) Linked() bool { return r.Name == "replica" && r.Link == "connected" }
+
 // Attached is a replica as its master sees it.
 type Attached struct {
 	Addr   string

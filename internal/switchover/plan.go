@@ -134,7 +134,7 @@ func (p *Plan) unseen(s *survey.Survey) {
 
 // promotable reports whether a node of a Sentinel set can take over from the master now.
 func promotable(n, master survey.Node) bool {
-	return n.Fault == nil && !n.Anonymous && follows(n, master) && n.Role.Link == "connected" && n.Config["replica-priority"] != "0"
+	return n.Fault == nil && !n.Anonymous && follows(n, master) && n.Role.Linked() && n.Config["replica-priority"] != "0"
 }
 
 func follows(n, master survey.Node) bool {

@@ -50,7 +50,7 @@ func FailoverForbidden(ctx context.Context, t survey.Target, s *survey.Survey) [
 	if s.Mode == health.ModeCluster {
 		p.Method = InCluster
 		for _, n := range s.Nodes {
-			if n.Fault == nil && n.Role.Name == "replica" && n.Role.Link == "connected" {
+			if n.Fault == nil && n.Role.Linked() {
 				p.replicas = append(p.replicas, n)
 			}
 		}
