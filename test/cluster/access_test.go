@@ -1,6 +1,8 @@
 package cluster_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,12 +71,19 @@ func TestClusterWithTheRightsOfTheGuide(t *testing.T) {
 }
 
 // TestClusterWithAnnouncedNames: clients are told the nodes' names in place of their
-// addresses, and ask for them in the certificates.
+// addresses, and the certificates are for names only.
 func TestClusterWithAnnouncedNames(t *testing.T) {
 	reached(t, func(d *drill) func() {
 		d.secure.TLS = d.cluster.TLSConfig()
 		d.access = func(o *evercache.Options) {
 			o.TLS, o.ClusterNodes = d.cluster.TLSConfig(), withNames(d.cluster)[:3]
+			o.TLS.VerifyConnection = func(s tls.ConnectionState) error {
+				if s.ServerName != "localhost" {
+					d.Errorf("a node was asked for a certificate for %q", s.ServerName)
+					return errors.New("the certificate is for localhost only")
+				}
+				return nil
+			}
 		}
 		return d.mastersAreCalled("localhost:")
 	}, redistest.WithTLS(), redistest.WithHostnames("localhost"))
