@@ -155,12 +155,11 @@ func (n *Node) write(w Write) rueidis.Completed {
 const large = 64 << 10
 
 func (n *Node) set(p Pair) rueidis.Completed {
-	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
-	if p.Ends != 0 {
-		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
-	} else {
-		cmd = set.Px(atLeastMS(p.TTL)).Build()
+	unit, life := "PXAT", p.Ends
+	if life == 0 {
+		unit, life = "PX", atLeastMS(p.TTL).Milliseconds()
 	}
+	cmd := n.plain("SET", p.Key, text(p.Data), unit, decimal(life))
 	if len(p.Data) >= large {
 		return cmd.Pin()
 	}

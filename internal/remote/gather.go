@@ -85,9 +85,25 @@ func (w *waiting) done() {
 // ring of rueidis (TestThePipelineIsInTheRingWhenItsEndIsAskedFor).
 type joint struct {
 	context.Context
+	*luggage
+	inRing chan struct{} // closed once nothing can overtake it any more
+	once   sync.Once
+}
+
+// luggage is what a pipeline carries. It is used again when all of it has been answered.
+type luggage struct {
 	callers []*waiting
-	inRing  chan struct{} // closed once nothing can overtake it any more
-	once    sync.Once
+	cmds    []rueidis.Completed
+}
+
+var luggages = sync.Pool{New: func() any { return new(luggage) }}
+
+// empty gives it back.
+func (l *luggage) empty() {
+	clear(l.callers)
+	clear(l.cmds)
+	l.callers, l.cmds = l.callers[:0], l.cmds[:0]
+	luggages.Put(l)
 }
 
 func (t *joint) Done() <-chan struct{} {
@@ -254,32 +270,25 @@ func (w *wire) carry() {
 		if t == nil {
 			return
 		}
-		began, before := time.Now(), w.conn.received.Load()
+		began, before, callers := time.Now(), w.conn.received.Load(), len(t.callers)
 		w.sendJoint(t)
-		g.learn(time.Since(began), w.conn.received.Load()-before, len(t.callers))
+		g.learn(time.Since(began), w.conn.received.Load()-before, callers)
 	}
 }
 
-var gathered = sync.Pool{New: func() any { return new([]rueidis.Completed) }}
-
 func (w *wire) sendJoint(t *joint) {
-	cmds := gathered.Get().(*[]rueidis.Completed)
-	all := (*cmds)[:0]
 	for _, one := range t.callers {
-		all = append(all, one.cmds[:one.n]...)
+		t.cmds = append(t.cmds, one.cmds[:one.n]...)
 	}
-	answers := w.Client.DoMulti(t, all...)
-	broken := false
-	at := 0
+	answers := w.Client.DoMulti(t, t.cmds...)
+	broken, at := false, 0
 	for _, one := range t.callers {
 		broken = broken || answers[at].NonRedisError() != nil
 		at += copy(one.answers[:one.n], answers[at:])
 		one.answered <- struct{}{}
 	}
 	if !broken { // else rueidis may be at it still
-		clear(all)
-		*cmds = all
-		gathered.Put(cmds)
+		t.empty()
 	}
 }
 
@@ -310,7 +319,7 @@ func (g *gathering) take() *joint {
 		return nil
 	}
 	g.taken++
-	t := &joint{Context: context.Background(), inRing: make(chan struct{})}
+	t := &joint{Context: context.Background(), luggage: luggages.Get().(*luggage), inRing: make(chan struct{})}
 	most := g.most
 	if most == 0 {
 		most = mostGathered

@@ -50,7 +50,7 @@ func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, 
 	if n.noRanges.holds() {
 		return n.readSmall(ctx, key, asking)
 	}
-	got, pttl := n.cmd.pair(ctx, asking, n.part(key), n.b().Pttl().Key(key).Build())
+	got, pttl := n.cmd.pair(ctx, asking, n.part(key), n.plain("PTTL", key))
 	v, err = value(got, pttl)
 	switch {
 	case rangesForbidden(got.Error()):
@@ -64,8 +64,14 @@ func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, 
 	return v, len(v.Data) != span, err
 }
 
+var spanEnd = decimal(span - 1)
+
+// plain is a command as it stands. The builder of rueidis would find out the slot of each
+// key, which is of no use on one connection.
+func (n *Node) plain(words ...string) rueidis.Completed { return n.b().Arbitrary(words...).Build() }
+
 func (n *Node) part(key string) rueidis.Completed {
-	return n.b().Getrange().Key(key).Start(0).End(span - 1).Build()
+	return n.plain("GETRANGE", key, "0", spanEnd)
 }
 
 // readSmall is readPart without GETRANGE. Where the size may not be asked either,

@@ -49,7 +49,7 @@ func (n *Node) deleteAtOnce(ctx context.Context, d Del, now time.Time, limit tim
 	if n.choose(&s); s.how != byHash {
 		return answer{}, false
 	}
-	r := n.cmd.shared(ctx, n.b().Evalsha().Sha1(scriptDelete.sha).Numkeys(2).Key(d.Key, d.Tomb).Arg(d.Process, tombstoneLife, n.deadlineAt(now, limit)).Build())
+	r := n.cmd.shared(ctx, n.plain("EVALSHA", scriptDelete.sha, "2", d.Key, d.Tomb, d.Process, tombstoneLife, n.deadlineAt(now, limit)))
 	err := r.Error()
 	switch {
 	case err == nil:
