@@ -78,12 +78,19 @@ func (l *Locks) enter(key string) (n *Held, ours bool) {
 
 // make makes a lock that is held; the caller holds mu.
 func (s *part) make(key string) *Held {
-	n := &Held{shard: s}
-	if last := len(s.spare) - 1; last >= 0 {
-		n, s.spare = s.spare[last], s.spare[:last]
-	}
+	n := s.unused()
 	n.key = key
 	s.held[key] = n
+	return n
+}
+
+// unused is a lock of before, or a new one where there is none; the caller holds mu.
+func (s *part) unused() (n *Held) {
+	last := len(s.spare) - 1
+	if last < 0 {
+		return &Held{shard: s}
+	}
+	n, s.spare = s.spare[last], s.spare[:last]
 	return n
 }
 

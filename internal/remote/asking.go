@@ -51,12 +51,21 @@ func (w *wire) send(ctx context.Context, asking bool, cmds ...rueidis.Completed)
 	return w.sendAsking(ctx, func(int) bool { return true }, cmds)
 }
 
-// one is Do in the same way.
+// one is shared in the same way.
 func (w *wire) one(ctx context.Context, asking bool, cmd rueidis.Completed) rueidis.RedisResult {
 	if !asking {
-		return w.Do(ctx, cmd)
+		return w.shared(ctx, cmd)
 	}
 	return w.send(ctx, true, cmd)[0]
+}
+
+// pair is sharedPair in the same way.
+func (w *wire) pair(ctx context.Context, asking bool, a, b rueidis.Completed) (of, and rueidis.RedisResult) {
+	if !asking {
+		return w.sharedPair(ctx, a, b)
+	}
+	rs := w.send(ctx, true, a, b)
+	return rs[0], rs[1]
 }
 
 // steps sends the commands of some of the steps.

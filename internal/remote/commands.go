@@ -63,7 +63,7 @@ func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, erro
 	if p.InTime {
 		return n.setInTime(ctx, bounded, c, p, limit)
 	}
-	err := c.end(ctx, n.cmd.Do(bounded, n.set(p)).Error())
+	err := c.end(ctx, n.cmd.shared(bounded, n.set(p)).Error())
 	return c.span(), err
 }
 
@@ -81,7 +81,7 @@ func (n *Node) SetAbsent(ctx context.Context, p Pair, limit time.Duration) (stor
 	if len(p.Data) >= large {
 		cmd = cmd.Pin()
 	}
-	err := n.cmd.Do(bounded, cmd).Error()
+	err := n.cmd.shared(bounded, cmd).Error()
 	stored = err == nil
 	if IsNil(err) {
 		err = nil
@@ -99,7 +99,7 @@ func (n *Node) Expire(ctx context.Context, p Pair, limit time.Duration) (there b
 	if p.InTime {
 		return n.expireInTime(ctx, bounded, c, p, limit)
 	}
-	k, err := n.cmd.Do(bounded, n.expire(p.Key, p.TTL)).AsInt64()
+	k, err := n.cmd.shared(bounded, n.expire(p.Key, p.TTL)).AsInt64()
 	err = c.end(ctx, err)
 	return k > 0, c.span(), err
 }
@@ -155,12 +155,11 @@ func (n *Node) write(w Write) rueidis.Completed {
 const large = 64 << 10
 
 func (n *Node) set(p Pair) rueidis.Completed {
-	set, cmd := n.b().Set().Key(p.Key).Value(text(p.Data)), rueidis.Completed{}
-	if p.Ends != 0 {
-		cmd = set.PxatMillisecondsTimestamp(p.Ends).Build()
-	} else {
-		cmd = set.Px(atLeastMS(p.TTL)).Build()
+	unit, life := "PXAT", p.Ends
+	if life == 0 {
+		unit, life = "PX", atLeastMS(p.TTL).Milliseconds()
 	}
+	cmd := n.plain("SET", p.Key, text(p.Data), unit, decimal(life))
 	if len(p.Data) >= large {
 		return cmd.Pin()
 	}

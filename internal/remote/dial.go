@@ -86,6 +86,8 @@ type wire struct {
 	apart  bool   // it carries large values, and nothing else
 	places places // of its ring
 
+	gathering gathering
+
 	taken     atomic.Pointer[sizeAt] // a size that the server has said it takes
 	abandoned atomic.Bool
 }

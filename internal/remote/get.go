@@ -50,10 +50,10 @@ func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, 
 	if n.noRanges.holds() {
 		return n.readSmall(ctx, key, asking)
 	}
-	r := n.cmd.send(ctx, asking, n.part(key), n.b().Pttl().Key(key).Build())
-	v, err = value(r[0], r[1])
+	got, pttl := n.cmd.pair(ctx, asking, n.part(key), n.plain("PTTL", key))
+	v, err = value(got, pttl)
 	switch {
-	case rangesForbidden(r[0].Error()):
+	case rangesForbidden(got.Error()):
 		n.noRanges.set()
 		return n.readSmall(ctx, key, asking)
 	case err == nil && len(v.Data) == 0: // empty, or not there yet when the first of the two was answered
@@ -64,8 +64,14 @@ func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, 
 	return v, len(v.Data) != span, err
 }
 
+var spanEnd = decimal(span - 1)
+
+// plain is a command as it stands. The builder of rueidis would find out the slot of each
+// key, which is of no use on one connection.
+func (n *Node) plain(words ...string) rueidis.Completed { return n.b().Arbitrary(words...).Build() }
+
 func (n *Node) part(key string) rueidis.Completed {
-	return n.b().Getrange().Key(key).Start(0).End(span - 1).Build()
+	return n.plain("GETRANGE", key, "0", spanEnd)
 }
 
 // readSmall is readPart without GETRANGE. Where the size may not be asked either,
@@ -86,8 +92,7 @@ func (n *Node) readSmall(ctx context.Context, key string, asking bool) (v Value,
 func (n *Node) strlen(key string) rueidis.Completed { return n.b().Strlen().Key(key).Build() }
 
 func (n *Node) readAll(ctx context.Context, key string, asking bool) (Value, error) {
-	r := n.cmd.send(ctx, asking, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build())
-	return value(r[0], r[1])
+	return value(n.cmd.pair(ctx, asking, n.b().Get().Key(key).Build(), n.b().Pttl().Key(key).Build()))
 }
 
 // rangesForbidden: the ACL forbids GETRANGE, or the server has it not. Whether

@@ -27,14 +27,37 @@ func (n *Node) Delete(ctx context.Context, d Del, limit time.Duration) (removed 
 	c, bounded, cancel := n.begin(ctx, "delete", limit)
 	c.of.key = d.Key
 	defer cancel()
-	a := n.run(bounded, step{
-		script: scriptDelete,
-		keys:   []string{d.Key, d.Tomb},
-		args:   []string{d.Process, decimal(TombstoneLife.Milliseconds()), n.deadline(limit)},
-		plain:  func(n *Node) rueidis.Completed { return n.b().Del().Key(d.Key).Build() },
-	})
+	a, ok := n.deleteAtOnce(bounded, d, c.start, limit)
+	if !ok {
+		a = n.run(bounded, step{
+			script: scriptDelete,
+			keys:   []string{d.Key, d.Tomb},
+			args:   []string{d.Process, tombstoneLife, n.deadline(limit)},
+			plain:  func(n *Node) rueidis.Completed { return n.b().Del().Key(d.Key).Build() },
+		})
+	}
 	removed, at, err = a.deleted()
 	return removed, at, c.end(ctx, err)
+}
+
+var tombstoneLife = decimal(TombstoneLife.Milliseconds())
+
+// deleteAtOnce is the step of a Delete as nearly every server takes it, without what is
+// needed to send it otherwise; ok is false where it is to be sent otherwise.
+func (n *Node) deleteAtOnce(ctx context.Context, d Del, now time.Time, limit time.Duration) (a answer, ok bool) {
+	s := step{script: scriptDelete}
+	if n.choose(&s); s.how != byHash {
+		return answer{}, false
+	}
+	r := n.cmd.shared(ctx, n.plain("EVALSHA", scriptDelete.sha, "2", d.Key, d.Tomb, d.Process, tombstoneLife, n.deadlineAt(now, limit)))
+	err := r.Error()
+	switch {
+	case err == nil:
+		n.noScripts.lift()
+	case refusalOf(err) != notRefused:
+		return answer{}, false
+	}
+	return answer{RedisResult: r, err: scriptError(err)}, true
 }
 
 func (a answer) deleted() (removed bool, at int64, _ error) {
@@ -45,26 +68,26 @@ func (a answer) deleted() (removed bool, at int64, _ error) {
 		k, err := a.AsInt64()
 		return k > 0, 0, err
 	}
-	k, err := a.AsIntSlice()
-	if err == nil && len(k) != 2 {
-		err = errReply
-	}
-	if err == nil && k[0] < 0 {
+	k, err := a.AsInt64()
+	if err == nil && k < 0 {
 		err = errLate
 	}
 	if err != nil {
 		return false, 0, err
 	}
-	return k[0] > 0, k[1], nil
+	return k&1 == 1, k >> 1, nil
 }
 
 // deadline is until when, by the server's clock, a script may be executed for
 // somebody to be told: later it does nothing. 0: whenever.
-func (n *Node) deadline(limit time.Duration) string {
+func (n *Node) deadline(limit time.Duration) string { return n.deadlineAt(time.Now(), limit) }
+
+// deadlineAt is deadline of what began now.
+func (n *Node) deadlineAt(now time.Time, limit time.Duration) string {
 	if n.clock.ahead.Load() == nil {
 		return "0"
 	}
-	_, ms := n.ServerTime(time.Now().Add(limit + limit/sharing + lateMargin))
+	_, ms := n.ServerTime(now.Add(limit + limit/sharing + lateMargin))
 	return decimal(ms)
 }
 

@@ -16,6 +16,8 @@ type waited struct {
 	silent time.Duration
 	unread bool // bytes of the server lie here and nobody has read them
 	newer  bool // it has answered what was asked after this began: it does not hang
+	// gathered: it may have waited for another pipeline first; see gathering.
+	gathered bool
 }
 
 // fair is the time that the server must have had for its silence, or its slowness,
@@ -46,7 +48,9 @@ func (w waited) plain() (ours, known bool) {
 
 // ours reports whether it was our own time, where turn is how long a goroutine of
 // this process waits for its turn. A call waits for three: to be written, to be
-// read, and to be handed to its caller.
+// read, and to be handed to its caller. One that was gathered waits for four more: for
+// the pipeline before it to be read and to be handed on, for others who are about to
+// call, and for the answers to be handed out.
 func (w waited) ours(turn time.Duration) bool {
 	if ours, known := w.plain(); known {
 		return ours
@@ -54,11 +58,16 @@ func (w waited) ours(turn time.Duration) bool {
 	if !w.answered && w.limit > 0 {
 		turn = max(turn, w.took-w.limit) // by so much our own timer was late
 	}
-	return turn >= leastTurn && w.took-turns*turn <= w.fair()
+	waits := time.Duration(turns)
+	if w.gathered {
+		waits += moreTurns
+	}
+	return turn >= leastTurn && w.took-waits*turn <= w.fair()
 }
 
 const (
-	turns = 3
+	turns     = 3
+	moreTurns = 4 // of a call that was gathered
 	// leastTurn is a turn that a process which is not busy gives.
 	leastTurn = time.Millisecond
 )
@@ -80,6 +89,7 @@ func (w *wire) ourTime(s waited, asked uint64) bool {
 	if ours, known := s.plain(); known {
 		return ours
 	}
+	s.gathered = w.gathering.crowded()
 	return s.ours(turn())
 }
 

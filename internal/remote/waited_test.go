@@ -38,6 +38,7 @@ func TestWhoseTimeItWas(t *testing.T) {
 		{"a slow answer, and a turn that anybody waits for", waited{took: 52 * ms, limit: 100 * ms, answered: true}, 900 * time.Microsecond, false},
 		{"a slow answer while we are busy", waited{took: 80 * ms, limit: 100 * ms, answered: true}, 15 * ms, true},
 		{"slower than that explains", waited{took: 99 * ms, limit: 100 * ms, answered: true}, 15 * ms, false},
+		{"the same of a call that waited for others first", waited{took: 99 * ms, limit: 100 * ms, answered: true, gathered: true}, 15 * ms, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.w.ours(tt.turn); got != tt.want {
