@@ -78,9 +78,11 @@ func (l *Locks) enter(key string) (n *Held, ours bool) {
 
 // make makes a lock that is held; the caller holds mu.
 func (s *part) make(key string) *Held {
-	n := &Held{shard: s}
+	var n *Held
 	if last := len(s.spare) - 1; last >= 0 {
 		n, s.spare = s.spare[last], s.spare[:last]
+	} else {
+		n = &Held{shard: s}
 	}
 	n.key = key
 	s.held[key] = n
