@@ -1,0 +1,61 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/evercache/evercache/internal/remote"
+)
+
+// FillBatch is how many loaded values are stored together.
+const FillBatch = 64
+
+// FillBytes bounds what is stored together: a server does nothing else meanwhile.
+const FillBytes = 48 << 10
+
+// Filled is what came of a fill.
+type Filled = remote.Filled
+
+var errOtherMaster = errors.New("another master has been reached meanwhile")
+
+// ShardOf names what a key is stored in: what is stored together has one.
+func (k *Class) ShardOf(full string) *Shard { return k.st.of(full) }
+
+// SendFills is Send for up to FillBatch fills of a class that have begun, for one shard.
+func (k *Class) SendFills(ctx context.Context, fs []*Fill) []Filled {
+	node, out := fs[0].node, make([]Filled, len(fs))
+	sent, index := make([]*remote.Fill, 0, len(fs)), make([]int, 0, len(fs))
+	for i, f := range fs {
+		if f.node != node {
+			out[i].Err = errOtherMaster
+			continue
+		}
+		if out[i].Err = f.note(ctx); out[i].Err == nil {
+			sent, index = append(sent, &f.what), append(index, i)
+		}
+	}
+	if len(sent) == 0 {
+		return out
+	}
+	for j, filled := range node.FillMany(ctx, sent, k.limit) {
+		out[index[j]] = filled
+	}
+	next := fs[0].shard.Ledger.Next()
+	for _, f := range sent {
+		fs[0].shard.wrote(f.Key, next)
+	}
+	return out
+}
+
+// HoldFills is Holds for several that were sent together.
+func (k *Class) HoldFills(ctx context.Context, fs []*Fill, limit time.Duration) []bool {
+	if fs[0].shard.Node.Load() != fs[0].node {
+		return make([]bool, len(fs))
+	}
+	keys, values := make([]string, len(fs)), make([][]byte, len(fs))
+	for i, f := range fs {
+		keys[i], values[i] = f.what.Key, f.what.Data
+	}
+	return fs[0].node.Hold(ctx, keys, values, limit)
+}
