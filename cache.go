@@ -56,14 +56,14 @@ type Cache[V any] struct {
 	guard    *guard        // of loads after failures
 	ahead    refreshes
 	running  running[V]
-	ended    func() bool // see watchEnd
-	filling  fillQueue[V]
-	faults   []error  // of its options; NewCache refuses them
-	unread   unread   // values that do not decode
-	unstored happened // values that do not encode
-	wrong    happened // entries that Inspect has found to be wrong
-	tooLong  happened // loaded ones that Redis must not hold
-	tooLarge happened // loaded ones that nothing can hold
+	ended    func() bool          // see watchEnd
+	filling  shard.Lines[*run[V]] // loaded values on their way to Redis
+	faults   []error              // of its options; NewCache refuses them
+	unread   unread               // values that do not decode
+	unstored happened             // values that do not encode
+	wrong    happened             // entries that Inspect has found to be wrong
+	tooLong  happened             // loaded ones that Redis must not hold
+	tooLarge happened             // loaded ones that nothing can hold
 }
 
 // CacheOption changes how a Cache handles its values.

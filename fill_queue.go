@@ -2,71 +2,13 @@ package evercache
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/evercache/evercache/internal/shard"
 )
 
-// fillQueue has the loaded values of a class that are on their way to Redis. What is ready while others
-// are being stored is stored together after them. So a lone load waits for nobody, and a
-// burst of loads costs Redis a few calls. Each shard has a line of its own: one that does not
-// answer holds up no other.
-type fillQueue[V any] struct {
-	mu    sync.Mutex // guards what follows
-	lines map[*shard.Shard]*fillLine[V]
-}
-
-type fillLine[V any] struct {
-	waiting []*run[V]
-	senders int
-}
-
-// mostSenders is how many batches of a line are under way at a time.
-const mostSenders = 4
-
-// add puts a run into the line of its shard. true: whoever calls is to send.
-func (q *fillQueue[V]) add(sh *shard.Shard, r *run[V]) (sends bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.lines[sh]
-	if l == nil {
-		if l = new(fillLine[V]); q.lines == nil {
-			q.lines = map[*shard.Shard]*fillLine[V]{}
-		}
-		q.lines[sh] = l
-	}
-	l.waiting = append(l.waiting, r)
-	if l.senders > 0 && (l.senders == mostSenders || len(l.waiting) < shard.FillBatch) {
-		return false
-	}
-	l.senders++
-	return true
-}
-
-// next takes out what is to be stored together, after what came before it. none: whoever
-// calls sends no more.
-func (q *fillQueue[V]) next(sh *shard.Shard) []*run[V] {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	l := q.lines[sh]
-	if len(l.waiting) == 0 {
-		if l.senders--; l.senders == 0 {
-			delete(q.lines, sh)
-		}
-		return nil
-	}
-	n, bytes := 0, 0
-	for n < min(len(l.waiting), shard.FillBatch) && (n == 0 || bytes+len(l.waiting[n].store.data) <= shard.FillBytes) {
-		bytes += len(l.waiting[n].store.data)
-		n++
-	}
-	batch := l.waiting[:n:n]
-	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
-		l.waiting = nil
-	}
-	return batch
-}
+// Loaded values of a class that are on their way to Redis at the same time are stored
+// together: see shard.Lines.
 
 // fillRoom bounds what waits in the lines of a client.
 type fillRoom struct{ n, bytes atomic.Int64 }
@@ -77,7 +19,8 @@ const (
 )
 
 func (q *fillRoom) enter(bytes int) bool {
-	if q.n.Add(1) > mostQueued || q.bytes.Add(int64(bytes)) > mostQueuedBytes {
+	n, all := q.n.Add(1), q.bytes.Add(int64(bytes))
+	if n > mostQueued || all > mostQueuedBytes {
 		q.leave(bytes)
 		return false
 	}
@@ -99,11 +42,11 @@ func (c *Cache[V]) storeSoon(r *run[V]) {
 		c.storeAlone(r)
 		return
 	}
-	sh := c.keys.ShardOf(r.flight.Data.full)
-	if !c.filling.add(sh, r) {
+	next := c.filling.Add(c.keys, r.flight.Data.full, r, len(r.store.data))
+	if next == nil { // somebody else sends it
 		return
 	}
-	for batch := c.filling.next(sh); batch != nil; batch = c.filling.next(sh) {
+	for batch := next(); batch != nil; batch = next() {
 		c.storeTogether(batch)
 	}
 }
@@ -134,7 +77,7 @@ func (c *Cache[V]) storeTogether(batch []*run[V]) {
 	}()
 	ctx := context.WithoutCancel(&sent[0].ctx) // each question ends within its own limit
 	stored := make([]*run[V], 0, len(sent))
-	for i, res := range c.keys.SendFills(ctx, fillsOf(sent)) {
+	for i, res := range shard.SendFills(ctx, fillsOf(sent)) {
 		r := sent[i]
 		if c.concluded(ctx, &r.filling, r.flight, &r.store, res) {
 			stored = append(stored, r)
@@ -188,7 +131,7 @@ func (c *Cache[V]) coverAll(ctx context.Context, rs []*run[V]) {
 			return
 		}
 		rs = asked[:0]
-		for i, holds := range c.keys.HoldFills(ctx, fillsOf(asked), c.policy.ReadTimeout) {
+		for i, holds := range shard.HoldFills(ctx, fillsOf(asked), c.policy.ReadTimeout) {
 			if r := asked[i]; holds && !c.covered(r.flight, r.store.item, marks[i]) {
 				rs = append(rs, r)
 			}

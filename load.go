@@ -112,12 +112,12 @@ func (r *run[V]) start(ctx context.Context) {
 	}
 	r.own.cache = c
 	r.ctx.task, r.ctx.load = &r.flight.Task, r.said
-	r.ctx.begin(ctx, c.client.store.Life, c.policy.LoadTimeout)
+	r.ctx.begin(ctx, shard.Life(c.client.store), c.policy.LoadTimeout)
 	if !c.running.enter(r) {
 		r.refuse()
 		return
 	}
-	if !c.client.store.SpawnCall(r) {
+	if !shard.Run(c.client.store, r) {
 		c.running.leave(r)
 		r.refuse()
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // running are the loads of a class that are under way, in the order in which their time ends. One timer is
@@ -125,6 +127,6 @@ func (l *running[V]) idle() bool {
 
 // watchEnd lets the loads of a class end with the client, until stop.
 func (c *Cache[V]) watchEnd() (stop func() bool) {
-	ctx := c.client.store.Life
+	ctx := shard.Life(c.client.store)
 	return context.AfterFunc(ctx, func() { c.running.close(context.Cause(ctx)) })
 }

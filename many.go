@@ -298,7 +298,7 @@ func (b *batch[V]) call(ctx context.Context, keys []string) {
 		b.attempt.end(b.verdict())
 	}()
 	own := &loadContext{task: &b.task, load: b.said}
-	own.begin(ctx, c.client.store.Life, c.policy.LoadTimeout)
+	own.begin(ctx, shard.Life(c.client.store), c.policy.LoadTimeout)
 	defer own.finish()
 	ctx = own
 	var told sync.Once // the log, of a failure

@@ -14,17 +14,17 @@ import (
 // calling a script costs a server twice as much as what it does for one key.
 
 // scriptFills is scriptFill for several keys of a class that replace nothing: KEYS marks,
-// then for each key itself, its tombstone and its trace; ARGV until when (as in
-// scriptDelete), how many bytes of a key are its class, then for each key its value, ttl and when it was
-// missed. Returns a digit for each key, 1 if its value is stored, and nothing if it came
-// too late.
+// then for each key its tombstone and its trace, then the keys themselves; ARGV until when
+// (as in scriptDelete), how many bytes of a key are its class, ttl, then for each key its value
+// and when it was missed. Returns a digit for each key, 1 if its value is stored, and
+// nothing if it came too late.
 //
-// Most keys have no tombstone, no trace and no mark of their class, which one question
-// tells. Only the others are looked at as scriptFill does it.
+// Most keys have no tombstone, no trace and no mark of their class. One question tells that of
+// all of them. Where it does not, each key is looked at as scriptFill does it.
 var scriptFills = newScript(`local M = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local till, class = tonumber(ARGV[1]), tonumber(ARGV[2])
+local till, class, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 if till > 0 and now > till then return '' end
 ` + luaMarked + `local function since(missed, key, ...)
   local m = marked(string.sub(key, class + 1), nil)
@@ -38,13 +38,12 @@ if till > 0 and now > till then return '' end
   end
   return false
 end
-local unmarked, stored = redis.pcall('EXISTS', M) == 0, {}
-local k, a = 2, 3
-while k < #KEYS do
-  local key, T, S = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local free = unmarked and redis.pcall('EXISTS', T, S) == 0 or not since(tonumber(ARGV[a + 2]), key, T, S)
-  stored[#stored + 1] = free and redis.call('SET', key, ARGV[a], 'PX', ARGV[a + 1], 'NX') and '1' or '0'
-  k, a = k + 3, a + 3
+local n, stored = (#KEYS - 1) / 3, {}
+local free = redis.pcall('EXISTS', unpack(KEYS, 1, 2 * n + 1)) == 0
+for i = 1, n do
+  local key, a = KEYS[2 * n + 1 + i], 2 * i + 2
+  local may = free or not since(tonumber(ARGV[a + 1]), key, KEYS[2 * i], KEYS[2 * i + 1])
+  stored[i] = may and redis.call('SET', key, ARGV[a], 'PX', ttl, 'NX') and '1' or '0'
 end
 return table.concat(stored)`)
 
@@ -54,13 +53,13 @@ type Filled struct {
 	Err    error
 }
 
-// simple reports whether scriptFills can store it.
-func (f *Fill) simple() bool {
-	return !f.Anchored && f.Replaces == "" && f.Over.Sum == "" && !f.Gone && !f.Brief
+// simple reports whether scriptFills can store it with others that live for ttl.
+func (f *Fill) simple(ttl time.Duration) bool {
+	return f.TTL == ttl && !f.Anchored && f.Replaces == "" && f.Over.Sum == "" && !f.Gone && !f.Brief
 }
 
 // FillMany is Fill for up to MaxBatch values of one class, in one pipeline. Those that
-// replace nothing are stored by one script.
+// replace nothing and live as long as the first are stored by one script.
 func (n *Node) FillMany(ctx context.Context, fs []*Fill, limit time.Duration) []Filled {
 	c, bounded, cancel := n.beginMany(ctx, "fill", len(fs), limit)
 	defer cancel()
@@ -69,17 +68,17 @@ func (n *Node) FillMany(ctx context.Context, fs []*Fill, limit time.Duration) []
 	} else {
 		c.of = subject{fs[0].Key, fs[0].Marks}
 	}
-	filled, deadline := make([]Filled, len(fs)), n.deadline(limit)
+	filled, deadline, ttl := make([]Filled, len(fs)), n.deadline(limit), fs[0].TTL
 	rest := make([]int, 0, len(fs))
 	simple := make([]*Fill, 0, len(fs))
 	for _, f := range fs {
-		if f.simple() {
+		if f.simple(ttl) {
 			simple = append(simple, f)
 		}
 	}
 	together := len(simple) > 0 && !n.ScriptsForbidden() && n.fillTogether(bounded, simple, deadline, fs, filled)
 	for i, f := range fs {
-		if !together || !f.simple() {
+		if !together || !f.simple(ttl) {
 			rest = append(rest, i)
 		}
 	}
@@ -101,7 +100,7 @@ func (n *Node) FillMany(ctx context.Context, fs []*Fill, limit time.Duration) []
 // be sent one by one.
 func (n *Node) fillTogether(ctx context.Context, simple []*Fill, deadline string, fs []*Fill, filled []Filled) bool {
 	a := n.run(ctx, fillsStep(simple, deadline))
-	text, err := "", a.err
+	text, err, ttl := "", a.err, simple[0].TTL
 	if err == nil && !a.plain {
 		text, err = a.ToString()
 	}
@@ -113,7 +112,7 @@ func (n *Node) fillTogether(ctx context.Context, simple []*Fill, deadline string
 	}
 	at := 0
 	for i, f := range fs {
-		if f.simple() {
+		if f.simple(ttl) {
 			filled[i] = Filled{Stored: err == nil && text != "" && text[at] == '1', Err: err}
 			at++
 		}
@@ -122,17 +121,15 @@ func (n *Node) fillTogether(ctx context.Context, simple []*Fill, deadline string
 }
 
 func fillsStep(fs []*Fill, deadline string) step {
-	keys, args := make([]string, 0, 1+3*len(fs)), make([]string, 0, 2+3*len(fs))
+	keys, args := make([]string, 0, 1+3*len(fs)), make([]string, 0, 3+2*len(fs))
 	keys = append(keys, fs[0].Marks)
-	args = append(args, deadline, decimal(int64(len(fs[0].Key)-len(fs[0].Rest))))
-	var ttl time.Duration
-	life := ""
+	args = append(args, deadline, decimal(int64(len(fs[0].Key)-len(fs[0].Rest))), decimal(atLeastMS(fs[0].TTL).Milliseconds()))
 	for _, f := range fs {
-		if life == "" || f.TTL != ttl {
-			ttl, life = f.TTL, decimal(atLeastMS(f.TTL).Milliseconds())
-		}
-		keys = append(keys, f.Key, f.Tomb, f.Trace)
-		args = append(args, text(f.Data), life, decimal(f.MissedAt))
+		keys = append(keys, f.Tomb, f.Trace)
+		args = append(args, text(f.Data), decimal(f.MissedAt))
+	}
+	for _, f := range fs {
+		keys = append(keys, f.Key)
 	}
 	return step{script: scriptFills, keys: keys, args: args, plain: func(n *Node) rueidis.Completed { return n.b().Ping().Build() }}
 }

@@ -8,22 +8,13 @@ import (
 	"github.com/evercache/evercache/internal/remote"
 )
 
-// FillBatch is how many loaded values are stored together.
-const FillBatch = 64
-
-// FillBytes bounds what is stored together: a server does nothing else meanwhile.
-const FillBytes = 48 << 10
-
 // Filled is what came of a fill.
 type Filled = remote.Filled
 
 var errOtherMaster = errors.New("another master has been reached meanwhile")
 
-// ShardOf names what a key is stored in: what is stored together has one.
-func (k *Class) ShardOf(full string) *Shard { return k.st.of(full) }
-
-// SendFills is Send for up to FillBatch fills of a class that have begun, for one shard.
-func (k *Class) SendFills(ctx context.Context, fs []*Fill) []Filled {
+// SendFills is Send for up to LineBatch fills of one class and one shard that have begun.
+func SendFills(ctx context.Context, fs []*Fill) []Filled {
 	node, out := fs[0].node, make([]Filled, len(fs))
 	sent, index := make([]*remote.Fill, 0, len(fs)), make([]int, 0, len(fs))
 	for i, f := range fs {
@@ -38,7 +29,7 @@ func (k *Class) SendFills(ctx context.Context, fs []*Fill) []Filled {
 	if len(sent) == 0 {
 		return out
 	}
-	for j, filled := range node.FillMany(ctx, sent, k.limit) {
+	for j, filled := range node.FillMany(ctx, sent, fs[0].class.limit) {
 		out[index[j]] = filled
 	}
 	next := fs[0].shard.Ledger.Next()
@@ -49,7 +40,7 @@ func (k *Class) SendFills(ctx context.Context, fs []*Fill) []Filled {
 }
 
 // HoldFills is Holds for several that were sent together.
-func (k *Class) HoldFills(ctx context.Context, fs []*Fill, limit time.Duration) []bool {
+func HoldFills(ctx context.Context, fs []*Fill, limit time.Duration) []bool {
 	if fs[0].shard.Node.Load() != fs[0].node {
 		return make([]bool, len(fs))
 	}

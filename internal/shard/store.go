@@ -70,7 +70,7 @@ type Store struct {
 	failovers       counter.Labelled  // ended ones by cause
 	downtimeLengths counter.Histogram // of those
 
-	Life   context.Context // ends when the client has been closed, and has no values
+	life   context.Context // ends when the client has been closed, and has no values
 	Ctx    context.Context // the same, for what the client does on its own
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup   // goroutines that live as long as the client
@@ -95,8 +95,8 @@ func New(o Config, clock *clock.Clock) *Store {
 		Scripts:   newScripts(),
 		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
-	st.Life, st.cancel = context.WithCancelCause(context.Background())
-	st.Ctx = inBackground(st.Life)
+	st.life, st.cancel = context.WithCancelCause(context.Background())
+	st.Ctx = inBackground(st.life)
 	st.members.all = map[uint32]*Shard{}
 	if st.clustered() {
 		st.nobody = newShard(st)
@@ -168,8 +168,11 @@ func (st *Store) Spawn(f func()) bool {
 	return true
 }
 
-// SpawnCall is Spawn for work that is more than a function: it costs no closure.
-func (st *Store) SpawnCall(w interface{ Call() }) bool {
+// Life ends with the client, and has no values.
+func Life(st *Store) context.Context { return st.life }
+
+// Run is Spawn for what is more than a function: it costs no closure.
+func Run(st *Store, w interface{ Call() }) bool {
 	if !st.tasks.Enter() {
 		return false
 	}
