@@ -55,12 +55,15 @@ type Cache[V any] struct {
 	limiter  *rate.Limiter // of loads in an outage
 	guard    *guard        // of loads after failures
 	ahead    refreshes
-	faults   []error  // of its options; NewCache refuses them
-	unread   unread   // values that do not decode
-	unstored happened // values that do not encode
-	wrong    happened // entries that Inspect has found to be wrong
-	tooLong  happened // loaded ones that Redis must not hold
-	tooLarge happened // loaded ones that nothing can hold
+	running  running[V]
+	ended    func() bool          // see watchEnd
+	filling  shard.Lines[*run[V]] // loaded values on their way to Redis
+	faults   []error              // of its options; NewCache refuses them
+	unread   unread               // values that do not decode
+	unstored happened             // values that do not encode
+	wrong    happened             // entries that Inspect has found to be wrong
+	tooLong  happened             // loaded ones that Redis must not hold
+	tooLarge happened             // loaded ones that nothing can hold
 }
 
 // CacheOption changes how a Cache handles its values.
@@ -141,6 +144,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 	if c.id, c.l1, err = client.register(name, c, p); err != nil {
 		return nil, err
 	}
+	c.ended = c.watchEnd()
 	client.store.Subscribe(name, c.keys)
 	return c, nil
 }
@@ -182,6 +186,9 @@ func versioned(class string, version int) string {
 func (c *Cache[V]) Release() bool {
 	if c.l1 != c.client.memory || !c.client.release(c.class) {
 		return false
+	}
+	if c.running.idle() {
+		c.ended()
 	}
 	c.dropPrefix("")
 	return true

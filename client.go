@@ -37,6 +37,7 @@ type Client struct {
 	memory    *local.Store // shared by classes without a bound of their own
 	evictions local.Evictions
 	fills     fills
+	queued    fillRoom      // of loaded values
 	prefixing chan struct{} // held by a DeletePrefix that goes over the keyspace
 	waits     flight.Waits
 

@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/evercache/evercache/internal/counter"
-	"github.com/evercache/evercache/internal/deadline"
-	"github.com/evercache/evercache/internal/flight"
+	"github.com/evercache/evercache/internal/keylock"
 	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/shard"
 )
@@ -46,12 +45,24 @@ type loading[V any] struct {
 	batch *batch[V]
 }
 
-// run is one load of a key.
+// run is one load of a key, with all that it needs.
 type run[V any] struct {
+	cache   *Cache[V]
+	flight  *keyFlight[V]
 	load    Loader[V]
 	plan    loadPlan[V]
-	attempt *attempt
+	attempt attempt
 	batch   *batch[V] // whose call the loader waits for; nil: it is the key's own
+	ctx     loadContext
+	said    *Load[V] // of the batch, or own
+	own     Load[V]
+	told    sync.Once // the log, of a failure
+	store   toStore   // what is to be stored when all else is done; no item: nothing
+	filling shard.Fill
+	held    *keylock.Held
+
+	before, next *run[V] // of running
+	listed       bool
 }
 
 // allowed asks the limiter of loads in an outage, once for each call of a loader.
@@ -69,80 +80,93 @@ func (c *Cache[V]) startLoad(ctx context.Context, f *keyFlight[V], l loading[V],
 		f.Abandon()
 		return
 	}
-	a, err := c.permit(l, f.Key())
+	r := &run[V]{cache: c, flight: f, load: l.load, plan: plan, batch: l.batch}
+	err := c.permit(&r.attempt, l, f.Key())
 	switch {
 	case err != nil:
 		e, err := c.orStale(plan.fallback, err)
 		f.Settle(e, err)
 		return
 	case plan.cause != nil && !c.allowed(l): // asked last: what does not run takes nothing of the rate
-		a.end(errOthersResult)
+		r.attempt.end(errOthersResult)
 		c.shed(f, plan)
 		return
 	}
 	if plan.refresh {
 		c.client.loads.refreshed.Add(1)
 	}
-	switch r := (run[V]{l.load, plan, a, l.batch}); {
-	case l.batch != nil:
-		l.batch.wanted = append(l.batch.wanted, wanted[V]{f, r})
-	default:
-		c.runLoad(ctx, f, r)
-	}
-}
-
-// runLoad runs the loader on a goroutine and a context of its own: no caller
-// that leaves takes the load with it. The flight is settled after LoadTimeout
-// at the latest, whatever the loader does.
-func (c *Cache[V]) runLoad(ctx context.Context, f *keyFlight[V], r run[V]) {
-	if !c.client.store.Spawn(func() { c.loadNow(ctx, f, r) }) {
-		r.attempt.end(ErrClosed)
-		f.Settle(Entry[V]{}, ErrClosed)
-	}
-}
-
-func (c *Cache[V]) loadNow(ctx context.Context, f *keyFlight[V], r run[V]) {
-	l := &Load[V]{cache: c}
-	if r.batch != nil { // when its call has ended, what follows is not the loader's time
-		l = r.batch.said
-	}
-	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &f.Task), loadKey{}, l), c.policy.LoadTimeout)
-	defer cancel()
-	var told sync.Once // the log, of a failure
-	stop := context.AfterFunc(ctx, func() {
-		if r.batch != nil && r.batch.over() {
-			return
-		}
-		defer c.rescue(f)
-		r.attempt.end(context.Cause(ctx))
-		e, err := c.orStale(r.plan.fallback, context.Cause(ctx))
-		if f.Settle(e, err) {
-			c.client.loads.results.Add("timeout")
-			if cause := context.Cause(ctx); cause == errLoadTimeout && r.batch == nil {
-				told.Do(func() { c.loadFailed(ctx, "timeout", cause) })
-			}
-		}
-	})
-	defer stop()
-	defer c.rescue(f)
-	defer r.attempt.end(errGoexit)
-	defer c.offerStale(f, r.plan)()
-	if c.refreshedElsewhere(ctx, f, r) {
+	if l.batch != nil {
+		l.batch.wanted = append(l.batch.wanted, r)
 		return
 	}
-	var v V
-	loads, ended := ctx, func(error) {} // those of a batch are told of there
-	if r.batch == nil {
-		loads = c.loadStarts(ctx, 1)
-		ended = func(err error) { c.loadEnds(loads, 1, err, &told) }
+	r.start(ctx)
+}
+
+// start runs the loader on a goroutine and a context of its own: no caller
+// that leaves takes the load with it. The flight is settled after LoadTimeout
+// at the latest, whatever the loader does.
+func (r *run[V]) start(ctx context.Context) {
+	c := r.cache
+	if r.said = &r.own; r.batch != nil { // when its call has ended, what follows is not the loader's time
+		r.said = r.batch.said
 	}
-	err := c.client.runLoader(func() (err error) {
-		v, err = r.load(loads, f.Key())
-		v, err = l.result(f.Key(), v, err)
-		return err
-	}, ended)
+	r.own.cache = c
+	r.ctx.task, r.ctx.load = &r.flight.Task, r.said
+	r.ctx.begin(ctx, shard.Life(c.client.store), c.policy.LoadTimeout)
+	if !c.running.enter(r) {
+		r.refuse()
+		return
+	}
+	if !shard.Run(c.client.store, r) {
+		c.running.leave(r)
+		r.refuse()
+	}
+}
+
+// refuse ends a run that the end of the client comes before.
+func (r *run[V]) refuse() {
+	r.attempt.end(ErrClosed)
+	r.flight.Settle(Entry[V]{}, ErrClosed)
+}
+
+// Call loads, and stores what is loaded when all else is done.
+func (r *run[V]) Call() {
+	r.now()
+	if r.store.item != nil {
+		r.cache.storeSoon(r)
+	}
+}
+
+func (r *run[V]) now() {
+	c := r.cache
+	defer r.ctx.finish()
+	defer c.running.leave(r)
+	defer c.rescue(r.flight)
+	defer r.attempt.end(errGoexit)
+	defer c.offerStale(r.flight, &r.plan)()
+	if c.refreshedElsewhere(&r.ctx, r) {
+		return
+	}
+	v, err := r.run()
 	r.attempt.end(err)
-	c.loaded(ctx, f, r.plan, l.decision(f.Key()), v, err)
+	c.loaded(&r.ctx, r, r.said.decision(r.flight.Key()), v, err)
+}
+
+// giveUp settles the flight since its loader has no more time.
+func (r *run[V]) giveUp(cause error) {
+	c := r.cache
+	if r.batch != nil && r.batch.over() {
+		return
+	}
+	defer c.rescue(r.flight)
+	r.attempt.end(cause)
+	e, err := c.orStale(r.plan.fallback, cause)
+	if r.flight.Settle(e, err) {
+		c.client.loads.results.Add("timeout")
+		if cause == errLoadTimeout && r.batch == nil {
+			r.told.Do(func() { c.loadFailed(&r.ctx, "timeout", cause) })
+		}
+	}
 }
 
 // rescue, deferred, settles a flight that was left in the air: by
@@ -157,33 +181,29 @@ func (c *Cache[V]) rescue(f *keyFlight[V]) {
 	f.Settle(Entry[V]{}, err)
 }
 
-// loadContext keeps the values of ctx, but ends after d or with the client.
-func (c *Client) loadContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), d, errLoadTimeout)
-	ctx, cancelCause := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.store.Ctx, func() { cancelCause(ErrClosed) })
-	return ctx, func() {
-		stop()
-		cancelCause(context.Canceled)
-		cancel()
+// run runs the loader, counts and times it, and turns its panic into an error.
+func (r *run[V]) run() (v V, err error) {
+	var ctx context.Context = &r.ctx
+	if r.batch == nil { // what those of a batch do is told of there
+		ctx = r.cache.loadStarts(ctx, 1)
 	}
-}
-
-// runLoader counts and times a loader, and turns its panic into an error.
-func (c *Client) runLoader(run func() error, ended func(error)) (err error) {
+	loads := &r.cache.client.loads
 	start := time.Now()
-	c.loads.inFlight.Add(1)
+	loads.inFlight.Add(1)
 	err = errGoexit
 	defer func() {
 		if p := recover(); p != nil {
 			err = &LoadPanicError{Value: p, Stack: debug.Stack()}
 		}
-		c.loads.inFlight.Add(-1)
-		c.loads.durations.Observe(time.Since(start))
-		c.loads.results.Add(loadResult(err))
-		ended(err)
+		loads.inFlight.Add(-1)
+		loads.durations.Observe(time.Since(start))
+		loads.results.Add(loadResult(err))
+		if r.batch == nil {
+			r.cache.loadEnds(ctx, 1, err, &r.told)
+		}
 	}()
-	return run()
+	v, err = r.load(ctx, r.flight.Key())
+	return r.said.result(r.flight.Key(), v, err)
 }
 
 // errGoexit is what callers get when a loader ended its goroutine.
@@ -204,13 +224,13 @@ func loadResult(err error) string {
 
 // loaded keeps what the loader said, settles the flight, and then fills Redis:
 // no caller waits for that.
-func (c *Cache[V]) loaded(ctx context.Context, f *keyFlight[V], plan loadPlan[V], d decision, v V, err error) {
-	key := f.Key()
+func (c *Cache[V]) loaded(ctx context.Context, r *run[V], d decision, v V, err error) {
+	f, plan, key := r.flight, &r.plan, r.flight.Key()
 	switch {
 	case f.Settled(): // it was given up: who writes the key from here on does not supersede it
 		return
 	case errors.Is(err, ErrNotFound) && plan.refresh:
-		c.refreshedAway(ctx, f, plan)
+		c.refreshedAway(ctx, f, *plan)
 		f.Settle(Entry[V]{}, err)
 		return
 	case errors.Is(err, ErrNotFound):
@@ -224,17 +244,17 @@ func (c *Cache[V]) loaded(ctx context.Context, f *keyFlight[V], plan loadPlan[V]
 	}
 	v = c.own(v)
 	if d.noStore {
-		c.notStored(f, plan, v)
+		c.notStored(f, *plan, v)
 		return
 	}
 	ttl := or(d.ttl, c.policy.TTL)
 	data, err := c.encoded(ctx, v)
 	if err != nil {
-		c.keepHere(f, plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
+		c.keepHere(f, *plan, ttl, v, fmt.Errorf("evercache: encode: %w", err))
 		return
 	}
 	if plan.cause == nil && c.yields(key, plan.replaces) {
-		c.keepHere(f, plan, ttl, v, nil)
+		c.keepHere(f, *plan, ttl, v, nil)
 		return
 	}
 	now := c.client.store.Clock.Now()
@@ -260,8 +280,7 @@ func (c *Cache[V]) loaded(ctx context.Context, f *keyFlight[V], plan loadPlan[V]
 		return
 	}
 	if f.SettleToFill(e) {
-		c.fill(ctx, f, w)
-		f.Filled()
+		r.store = w
 	}
 }
 
@@ -305,121 +324,4 @@ func (c *Cache[V]) remember(key string, m shard.Mark) {
 	it := c.absentItem(c.client.store.Clock.Now())
 	it.Cover = m.Cover()
 	c.put(key, it)
-}
-
-// toStore is a loaded value on its way to Redis.
-type toStore struct {
-	item     *local.Item
-	data     []byte
-	ttl      time.Duration
-	replaces string // see loadPlan
-	seen     shard.Seen
-	gone     bool // the origin has no such key: what was seen is to go
-}
-
-// fill writes a loaded value to Redis unless the key was written since the
-// load began: here (superseded) or elsewhere (it is there, or it was deleted
-// after the load's caller was told that there was none). A fill that fails is
-// counted and nothing else: the caller has its value. What memory holds is
-// covered by the feed once Redis holds it too.
-func (c *Cache[V]) fill(ctx context.Context, f *keyFlight[V], w toStore) {
-	full, it, replaces := c.full(f.Key()), w.item, w.replaces
-	defer c.client.fills.enter()()
-	if !c.keys.Connected(f.Key()) {
-		return
-	}
-	ctx = context.WithoutCancel(ctx) // each question ends within its own limit
-	p := deadline.New(ctx, time.Now(), c.policy.WriteTimeout)
-	defer p.Release()
-	held, err := c.client.store.Locks.Lock(&p, full)
-	if err != nil {
-		return
-	}
-	defer c.client.store.Locks.Unlock(held)
-	if f.Superseded() || c.client.store.Waits(full) || c.yields(f.Key(), replaces) {
-		return
-	}
-	if w.ttl != c.policy.TTL && !w.gone {
-		c.mixed.Store(true)
-	}
-	filling, ok := c.keys.BeginFill(shard.Filling{
-		Key: full, Rest: f.Key(), Data: w.data, TTL: w.ttl, Missed: f.Data.missed, Replaces: replaces, Seen: w.seen, Gone: w.gone,
-	})
-	if !ok {
-		return
-	}
-	defer filling.End()
-	stored, err := filling.Send(ctx)
-	if stored && replaces != "" {
-		c.unread.overwritten.add(f.Key())
-	}
-	switch {
-	case f.Superseded(): // by a DeletePrefix, which takes no lock and may have passed the key already
-		filling.Undo(ctx)
-	case err == nil && !stored:
-		c.unkeep(f.Key(), it) // ask Redis next time
-	case err == nil && w.gone:
-		f.Keep(func() { c.remember(f.Key(), f.Data.mark) })
-	case err == nil:
-		// What was announced meanwhile may be the fill itself, or what somebody wrote after
-		// it: then Redis is asked before the item is served.
-		f.KeepSeen(func(announced bool) {
-			if announced {
-				it = doubted(it)
-			}
-			c.put(f.Key(), it)
-			f.Data.kept = true
-		})
-		c.cover(ctx, &filling, f, w.item)
-	}
-}
-
-// cover lets the feed vouch for an item that was just stored. A script is
-// announced to the one who ran it too (NOLOOP does not help: facts in
-// internal/remote.Tracking), and nobody can tell that from another's write. So
-// Redis is asked what it holds: the answer comes behind the announcement.
-// Where the announcement is handled only after the question, it is asked again.
-func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[V], it *local.Item) {
-	for range 3 {
-		m := c.keys.Mark(c.full(f.Key()))
-		if m.Cover() == nil || !filling.Holds(ctx, c.policy.ReadTimeout) {
-			return
-		}
-		covered, ok := *it, false
-		covered.Cover, covered.Newer = m.Cover(), local.NoNewer
-		f.Exchange(func() {
-			if ok = c.client.store.Undisturbed(m); ok {
-				c.put(f.Key(), &covered)
-			}
-		})
-		if ok {
-			return
-		}
-	}
-}
-
-// unkeep drops an item if memory still holds that very one.
-func (c *Cache[V]) unkeep(key string, it *local.Item) {
-	c.flights.Supersede(key, func() {
-		if c.peek(key) == it {
-			c.drop(key)
-		}
-	})
-}
-
-// mostFills is how many loaded values are on their way to Redis at a time: a batch
-// has as many as keys. More would wait for each other, and look like a server that
-// is slow.
-const mostFills = 128
-
-// fills are the turns of those that store a loaded value.
-type fills chan struct{}
-
-func newFills() fills { return make(fills, mostFills) }
-
-// enter waits for a turn. It comes soon: whoever has one gives up when Redis does
-// not answer in time.
-func (f fills) enter() (leave func()) {
-	f <- struct{}{}
-	return func() { <-f }
 }

@@ -176,9 +176,9 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 type batch[V any] struct {
 	cache   *Cache[V]
 	load    ManyLoader[V]
-	wanted  []wanted[V]
-	rated   bool // whether an outage lets it run has been decided
-	runs    bool // it does
+	wanted  []*run[V] // of the keys to be loaded
+	rated   bool      // whether an outage lets it run has been decided
+	runs    bool      // it does
 	attempt *attempt
 	refusal error // why the circuit does not let it run
 	begun   bool  // the call is made
@@ -219,12 +219,6 @@ func (b *batch[V]) drop() {
 	if !b.begun {
 		b.attempt.end(errOthersResult)
 	}
-}
-
-// wanted is a flight whose key is to be loaded.
-type wanted[V any] struct {
-	flight *keyFlight[V]
-	run    run[V]
 }
 
 // allowed asks the limiter of loads in an outage, once for the call.
@@ -293,7 +287,7 @@ func (b *batch[V]) start(ctx context.Context) {
 		close(b.done)
 	}
 	for _, w := range b.wanted {
-		c.runLoad(ctx, w.flight, w.run)
+		w.start(ctx)
 	}
 }
 
@@ -303,8 +297,10 @@ func (b *batch[V]) call(ctx context.Context, keys []string) {
 	defer func() {
 		b.attempt.end(b.verdict())
 	}()
-	ctx, cancel := c.client.loadContext(context.WithValue(flight.Within(ctx, &b.task), loadKey{}, b.said), c.policy.LoadTimeout)
-	defer cancel()
+	own := &loadContext{task: &b.task, load: b.said}
+	own.begin(ctx, shard.Life(c.client.store), c.policy.LoadTimeout)
+	defer own.finish()
+	ctx = own
 	var told sync.Once // the log, of a failure
 	defer context.AfterFunc(ctx, func() {
 		b.attempt.end(context.Cause(ctx))
@@ -329,7 +325,7 @@ func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer
 	now := c.client.store.Clock.Now()
 	for i, f := range fs {
 		full[i] = c.full(f.Key())
-		f.Data.at, f.Data.mark = now, c.keys.Mark(full[i])
+		f.Data.full, f.Data.at, f.Data.mark = full[i], now, c.keys.Mark(full[i])
 	}
 	found := c.keys.ReadMany(ctx, full, c.policy.ReadTimeout)
 	c.askDeleted(ctx, func(i int) string { return fs[i].Key() }, found)

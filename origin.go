@@ -47,19 +47,19 @@ type attempt struct {
 	settled atomic.Bool
 }
 
-// permit asks whether a loader may run for a key: the error says why it may not.
-func (c *Cache[V]) permit(l loading[V], key string) (*attempt, error) {
+// permit asks whether a loader may run for a key: the error says why it may not. a is new.
+func (c *Cache[V]) permit(a *attempt, l loading[V], key string) error {
 	now := c.client.store.Clock.Now()
 	r, refused := c.guard.pauses.Refuse(key, now)
 	if refused {
 		c.client.loads.paused.Add(1)
-		return nil, fmt.Errorf("%w: %w (failure %d in a row; the loader runs again in %v: Policy.LoadRetryAfter)", ErrOriginPaused, r.Err, r.Failures, r.For.Round(time.Millisecond))
+		return fmt.Errorf("%w: %w (failure %d in a row; the loader runs again in %v: Policy.LoadRetryAfter)", ErrOriginPaused, r.Err, r.Failures, r.For.Round(time.Millisecond))
 	}
-	a := &attempt{guard: c.guard, client: c.client, key: key, keys: true, failing: r.Failures > 0}
+	a.guard, a.client, a.key, a.keys, a.failing = c.guard, c.client, key, true, r.Failures > 0
 	if l.batch != nil {
-		return a, l.batch.permitted(a, now)
+		return l.batch.permitted(a, now)
 	}
-	return a, a.ask(now)
+	return a.ask(now)
 }
 
 // ask asks the circuit.
@@ -75,7 +75,7 @@ func (a *attempt) ask(now int64) error {
 
 // end notes how the loader has ended. The first end counts; it may be a timeout.
 func (a *attempt) end(err error) {
-	if a == nil || a.settled.Swap(true) {
+	if a == nil || a.guard == nil || a.settled.Swap(true) {
 		return
 	}
 	now, failed := a.client.store.Clock.Now(), false
@@ -111,7 +111,7 @@ var errOthersResult = errors.New("evercache: another load had the result")
 
 // offerStale lets callers go on with a stale value when they have waited long enough for
 // the load. stop is to be called when the load has ended.
-func (c *Cache[V]) offerStale(f *keyFlight[V], plan loadPlan[V]) (stop func()) {
+func (c *Cache[V]) offerStale(f *keyFlight[V], plan *loadPlan[V]) (stop func()) {
 	if c.policy.LoadPatience == 0 || !c.mayServe(plan.fallback) {
 		return func() {}
 	}

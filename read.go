@@ -154,6 +154,7 @@ type keyFlight[V any] = flight.Flight[Entry[V], asked]
 
 // asked is what is noted of a flight's question to Redis.
 type asked struct {
+	full   string      // the key as it is in Redis
 	at     int64       // when Redis was asked
 	mark   shard.Mark  // where the feed stood then
 	missed shard.Asked // when Redis said that it has no value
@@ -188,8 +189,9 @@ func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
 			f.Abandon()
 		}
 	}()
-	f.Data.at, f.Data.mark = c.client.store.Clock.Now(), c.keys.Mark(c.full(f.Key()))
-	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.Key(), f.Data.mark))
+	full := c.full(f.Key())
+	f.Data.full, f.Data.at, f.Data.mark = full, c.client.store.Clock.Now(), c.keys.Mark(full)
+	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, full, f.Data.mark))
 	crashed = false
 }
 
@@ -238,10 +240,10 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, key string, m shard.Mark) answer[V] {
-	a := c.heeded(ctx, key, m, c.keys.Read(ctx, c.full(key), c.policy.ReadTimeout))
+func (c *Cache[V]) consult(ctx context.Context, full string, m shard.Mark) answer[V] {
+	a := c.heeded(ctx, c.bare(full), m, c.keys.Read(ctx, full, c.policy.ReadTimeout))
 	if a.again {
-		a = c.consultMaster(ctx, key, m)
+		a = c.consultMaster(ctx, c.bare(full), m)
 	}
 	return a
 }

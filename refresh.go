@@ -146,8 +146,9 @@ func (c *Cache[V]) refreshNow(ctx context.Context, rs []refreshing[V], l loading
 func (c *Cache[V]) refreshOne(ctx context.Context, r refreshing[V], l loading[V]) {
 	f, key := r.flight, r.flight.Key()
 	plan := loadPlan[V]{refresh: true}
-	f.Data.at, f.Data.mark = c.client.store.Clock.Now(), c.keys.Mark(c.full(key))
-	switch a := c.keys.ReadMaster(ctx, c.full(key), c.policy.ReadTimeout); {
+	full := c.full(key)
+	f.Data.full, f.Data.at, f.Data.mark = full, c.client.store.Clock.Now(), c.keys.Mark(full)
+	switch a := c.keys.ReadMaster(ctx, full, c.policy.ReadTimeout); {
 	case a.Waits: // a write of this process is newer than whatever is loaded now
 		f.Settle(Entry[V]{}, errNoRefresh)
 		return
@@ -228,7 +229,8 @@ func (c *Cache[V]) refreshed(r refreshing[V]) {
 }
 
 // refreshedElsewhere ends a load by a refresh of its key that was under way already.
-func (c *Cache[V]) refreshedElsewhere(ctx context.Context, f *keyFlight[V], r run[V]) bool {
+func (c *Cache[V]) refreshedElsewhere(ctx context.Context, r *run[V]) bool {
+	f := r.flight
 	other := c.flights.Refreshing(f.Key())
 	if r.plan.refresh || r.batch != nil || other == nil {
 		return false

@@ -1,9 +1,6 @@
 package flight
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Flight is one read or load of a key.
 type Flight[R, D any] struct {
@@ -22,6 +19,7 @@ type Flight[R, D any] struct {
 	abandoned  bool // the one who led gave up on his own account
 	result     R
 	err        error
+	fill       *Flight[R, D] // an earlier one of the key whose value is on its way too
 }
 
 // Key is what is read or loaded.
@@ -117,7 +115,7 @@ func (f *Flight[R, D]) Settle(r R, err error) bool {
 func (f *Flight[R, D]) SettleToFill(r R) bool {
 	return f.end(func() {
 		f.result = r
-		f.stripe.fills[f.key.key] = append(f.stripe.fills[f.key.key], f)
+		f.fill, f.stripe.fills[f.key.key] = f.stripe.fills[f.key.key], f
 	})
 }
 
@@ -126,10 +124,19 @@ func (f *Flight[R, D]) Filled() {
 	s, key := f.stripe, f.key.key
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fills[key] = slices.DeleteFunc(s.fills[key], func(o *Flight[R, D]) bool { return o == f })
-	if len(s.fills[key]) == 0 {
+	switch last := s.fills[key]; {
+	case last != f:
+		for ; last != nil; last = last.fill {
+			if last.fill == f {
+				last.fill = f.fill
+			}
+		}
+	case f.fill != nil:
+		s.fills[key] = f.fill
+	default:
 		delete(s.fills, key)
 	}
+	f.fill = nil
 }
 
 // Abandon ends the flight without a result: those who wait try again.

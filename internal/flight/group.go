@@ -25,7 +25,7 @@ type stripe[R, D any] struct {
 	flights map[keyOf]*Flight[R, D]
 	// fills are the flights whose value is still on its way to the store: nobody
 	// joins them, but a write of their key supersedes them as well.
-	fills map[string][]*Flight[R, D]
+	fills map[string]*Flight[R, D] // of each key the last, which leads to the others
 }
 
 // Kind is what a flight is for.
@@ -53,7 +53,7 @@ func New[R, D any]() *Group[R, D] {
 	g := &Group[R, D]{seed: maphash.MakeSeed()}
 	for i := range g.stripes {
 		g.stripes[i].flights = map[keyOf]*Flight[R, D]{}
-		g.stripes[i].fills = map[string][]*Flight[R, D]{}
+		g.stripes[i].fills = map[string]*Flight[R, D]{}
 	}
 	return g
 }
@@ -161,14 +161,19 @@ func (g *Group[R, D]) Len() (flights, fills int) {
 	for i := range g.stripes {
 		s := &g.stripes[i]
 		s.mu.Lock()
-		flights, fills = flights+len(s.flights), fills+len(s.fills)
+		flights += len(s.flights)
+		for _, f := range s.fills {
+			for ; f != nil; f = f.fill {
+				fills++
+			}
+		}
 		s.mu.Unlock()
 	}
 	return flights, fills
 }
 
 func (s *stripe[R, D]) supersedeFills(key string) {
-	for _, f := range s.fills[key] {
+	for f := s.fills[key]; f != nil; f = f.fill {
 		f.superseded = true
 	}
 }

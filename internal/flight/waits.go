@@ -19,6 +19,12 @@ func Within(ctx context.Context, t *Task) context.Context {
 	return context.WithValue(ctx, taskKey{}, t)
 }
 
+// IsTask reports whether a context is asked for its Task, for one that is not made by Within.
+func IsTask(key any) bool {
+	_, ok := key.(taskKey)
+	return ok
+}
+
 // Await notes that the load of ctx waits for another, until done is called. In a
 // context that is of no load it does nothing. false: the other waits for this one.
 func (w *Waits) Await(ctx context.Context, on *Task) (done func(), ok bool) {

@@ -149,12 +149,8 @@ func (f *Fill) replaces() string {
 // Fill stores a loaded value unless the key was written or deleted since it was
 // missed, or since what it replaces was seen. Where scripts are forbidden, deletes are not noticed.
 func (n *Node) Fill(ctx context.Context, f Fill, limit time.Duration) (stored bool, err error) {
-	c, bounded, cancel := n.begin(ctx, "fill", limit)
-	c.of = subject{f.Key, f.Marks}
-	defer cancel()
-	a := n.run(bounded, f.step(n.deadline(limit)))
-	stored, err = a.filled()
-	return stored && !(a.plain && f.Over.Sum != ""), c.end(ctx, err)
+	res := n.FillMany(ctx, []*Fill{&f}, limit)[0]
+	return res.Stored, res.Err
 }
 
 func (f *Fill) step(deadline string) step {

@@ -42,6 +42,13 @@ func KeyOfTombstone(prefix, tomb string) (key string, ok bool) {
 // comes to put back an older value that lives longer. It is in the slot of key.
 func TraceKey(prefix, key string) string { return prefix + "~s:" + beside(prefix, key) }
 
+// Beside is TombstoneKey and TraceKey in one string: a load needs both.
+func Beside(prefix, key string) (tomb, trace string) {
+	rest := beside(prefix, key)
+	all := prefix + "~d:" + rest + prefix + "~s:" + rest
+	return all[:len(all)/2], all[len(all)/2:]
+}
+
 func goesWith(prefix, begins, ours string) (key string, ok bool) {
 	rest, ok := strings.CutPrefix(ours, begins)
 	if !ok || rest == "" {

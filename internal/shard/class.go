@@ -12,6 +12,7 @@ import (
 type Class struct {
 	st       *Store
 	Prefix   string        // of its keys in Redis
+	marks    string        // where deletes of its prefixes are noted
 	ttl      time.Duration // of most of its keys
 	limit    time.Duration // of one write
 	listener Listener
@@ -37,14 +38,15 @@ type Listener interface {
 
 // NewClass makes a class; the feed announces it once it is subscribed.
 func (st *Store) NewClass(name string, ttl, limit time.Duration, l Listener) *Class {
-	return &Class{st: st, Prefix: st.Config.KeyPrefix + name + ":", ttl: ttl, limit: limit, listener: l}
+	prefix := st.Config.KeyPrefix + name + ":"
+	return &Class{st: st, Prefix: prefix, marks: remote.MarksKey(st.Config.KeyPrefix, prefix), ttl: ttl, limit: limit, listener: l}
 }
 
 // Tomb is the key of a key's tombstone.
 func (k *Class) Tomb(full string) string { return remote.TombstoneKey(k.st.Config.KeyPrefix, full) }
 
 // Marks is where deletes of prefixes of the class are noted.
-func (k *Class) Marks() string { return remote.MarksKey(k.st.Config.KeyPrefix, k.Prefix) }
+func (k *Class) Marks() string { return k.marks }
 
 // Mark is to be taken before Redis is asked or written.
 func (k *Class) Mark(full string) Mark { return k.mark(k.st.of(full), full) }

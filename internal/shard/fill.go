@@ -49,7 +49,6 @@ type Fill struct {
 	node  *remote.Node
 	what  remote.Fill
 	sent  time.Time
-	leave func()
 }
 
 // BeginFill is to be called before it is sent. ok is false where there is no master, or
@@ -64,9 +63,10 @@ func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 	case f.Seen.Is() && node.ScriptsForbidden(): // nothing else replaces what was seen and nothing newer
 		return Fill{}, false
 	}
+	tomb, trace := remote.Beside(sh.Config.KeyPrefix, f.Key)
 	what := remote.Fill{
-		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: f.TTL}, Tomb: k.Tomb(f.Key), Marks: k.Marks(),
-		Trace: remote.TraceKey(sh.Config.KeyPrefix, f.Key), Rest: f.Rest, MissedAt: missed, Replaces: f.Replaces,
+		Pair: remote.Pair{Key: f.Key, Data: f.Data, TTL: f.TTL}, Tomb: tomb, Marks: k.marks,
+		Trace: trace, Rest: f.Rest, MissedAt: missed, Replaces: f.Replaces,
 		Brief: (f.Seen.Is() || f.TTL != k.ttl) && k.brief(f.TTL), Process: k.st.process,
 	}
 	if f.Seen.Is() {
@@ -80,7 +80,8 @@ func (k *Class) BeginFill(f Filling) (_ Fill, ok bool) {
 		}
 		what.Anchored, what.Marks = true, remote.MarksAt(sh.Config.KeyPrefix, f.Key, anchor)
 	}
-	return Fill{class: k, shard: sh, node: node, what: what, sent: time.Now(), leave: sh.Scripts.Enter(f.Key)}, true
+	sh.Scripts.enterOne(f.Key)
+	return Fill{class: k, shard: sh, node: node, what: what, sent: time.Now()}, true
 }
 
 // fillMargin is how much later than given up a fill may be executed, and how far clocks
@@ -104,18 +105,19 @@ func (f *Fill) note(ctx context.Context) error {
 	if f.what.Gone {
 		return nil
 	}
-	lives := []time.Duration{f.what.TTL}
-	if f.what.TTL != f.class.ttl {
-		ms := uint64(max(1, f.what.TTL.Milliseconds()))
-		below := time.Duration(1<<(bits.Len64(ms)-1)) * time.Millisecond
-		lives = []time.Duration{below, 2 * below}
+	if f.what.TTL == f.class.ttl {
+		return f.noteOne(ctx, f.what.TTL)
 	}
-	for _, ttl := range lives {
-		if err := f.class.note(ctx, f.shard, f.node, ttl, false, f.class.limit); err != nil {
-			return err
-		}
+	ms := uint64(max(1, f.what.TTL.Milliseconds()))
+	below := time.Duration(1<<(bits.Len64(ms)-1)) * time.Millisecond
+	if err := f.noteOne(ctx, below); err != nil {
+		return err
 	}
-	return nil
+	return f.noteOne(ctx, 2*below)
+}
+
+func (f *Fill) noteOne(ctx context.Context, ttl time.Duration) error {
+	return f.class.note(ctx, f.shard, f.node, ttl, false, f.class.limit)
 }
 
 // Undo takes it back, unless the key has been written since.
@@ -139,4 +141,4 @@ func (f *Fill) Holds(ctx context.Context, limit time.Duration) bool {
 }
 
 // End says that nothing more is asked about it.
-func (f *Fill) End() { f.leave() }
+func (f *Fill) End() { f.shard.Scripts.leaveOne(f.what.Key) }

@@ -36,11 +36,31 @@ func (s *scripts) leave(keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range keys {
-		if s.keys[key]--; s.keys[key] == 0 {
-			delete(s.keys, key)
-		}
+		s.leaveLocked(key)
 	}
 	s.Count.Store(int64(len(s.keys)))
+}
+
+// enterOne and leaveOne are Enter and leave for one key.
+func (s *scripts) enterOne(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[key]++
+	s.Count.Store(int64(len(s.keys)))
+}
+
+func (s *scripts) leaveOne(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaveLocked(key)
+	s.Count.Store(int64(len(s.keys)))
+}
+
+// leaveLocked is called with mu held.
+func (s *scripts) leaveLocked(key string) {
+	if s.keys[key]--; s.keys[key] == 0 {
+		delete(s.keys, key)
+	}
 }
 
 func (s *scripts) Writes(key string) bool {

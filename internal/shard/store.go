@@ -70,7 +70,8 @@ type Store struct {
 	failovers       counter.Labelled  // ended ones by cause
 	downtimeLengths counter.Histogram // of those
 
-	Ctx    context.Context // ends when the client has been closed
+	life   context.Context // ends when the client has been closed, and has no values
+	Ctx    context.Context // the same, for what the client does on its own
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup   // goroutines that live as long as the client
 	tasks  inflight.Tracker // goroutines that end by themselves
@@ -94,7 +95,8 @@ func New(o Config, clock *clock.Clock) *Store {
 		Scripts:   newScripts(),
 		failovers: counter.NewLabelled("failure", "planned", "manual"),
 	}
-	st.Ctx, st.cancel = context.WithCancelCause(inBackground(context.Background()))
+	st.life, st.cancel = context.WithCancelCause(context.Background())
+	st.Ctx = inBackground(st.life)
 	st.members.all = map[uint32]*Shard{}
 	if st.clustered() {
 		st.nobody = newShard(st)
@@ -164,6 +166,23 @@ func (st *Store) Spawn(f func()) bool {
 		f()
 	}()
 	return true
+}
+
+// Life ends with the client, and has no values.
+func Life(st *Store) context.Context { return st.life }
+
+// Run is Spawn for what is more than a function: it costs no closure.
+func Run(st *Store, w interface{ Call() }) bool {
+	if !st.tasks.Enter() {
+		return false
+	}
+	go st.call(w)
+	return true
+}
+
+func (st *Store) call(w interface{ Call() }) {
+	defer st.tasks.Leave()
+	w.Call()
 }
 
 // End ends all goroutines, and returns a channel that is closed when they have.
