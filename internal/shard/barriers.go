@@ -44,6 +44,8 @@ func (sh *Shard) heartbeatPace() time.Duration {
 		return heartbeatWaited
 	case sh.Ledger.Unconfirmed() > 0 || sh.copiesWanted():
 		return heartbeatUnconfirmed
+	case sh.rests():
+		return RestEach
 	}
 	return heartbeatEvery
 }
@@ -147,18 +149,24 @@ func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, repli
 type listeners struct {
 	mu   sync.Mutex // guards what follows
 	next int
-	all  map[int]func(*Shard, watch.Beat)
+	all  map[int]listener
 }
 
-func (l *listeners) add(f func(*Shard, watch.Beat)) (stop func()) {
+// listener hears of the barriers of the shard that it belongs to at that moment.
+type listener struct {
+	shard func() *Shard
+	hear  func(watch.Beat)
+}
+
+func (l *listeners) add(one listener) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all == nil {
-		l.all = map[int]func(*Shard, watch.Beat){}
+		l.all = map[int]listener{}
 	}
 	l.next++
 	id := l.next
-	l.all[id] = f
+	l.all[id] = one
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -169,7 +177,21 @@ func (l *listeners) add(f func(*Shard, watch.Beat)) (stop func()) {
 func (l *listeners) call(sh *Shard, beat watch.Beat) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, f := range l.all {
-		f(sh, beat)
+	for _, one := range l.all {
+		if one.shard() == sh {
+			one.hear(beat)
+		}
 	}
+}
+
+// of reports whether anybody hears of the barriers of a shard.
+func (l *listeners) of(sh *Shard) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.all {
+		if one.shard() == sh {
+			return true
+		}
+	}
+	return false
 }

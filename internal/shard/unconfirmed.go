@@ -36,6 +36,7 @@ func (sh *Shard) taken(r outbox.Record, node *remote.Node, generation uint32) (n
 	})
 	if ok {
 		sh.wrote(r.Key, number)
+		sh.touch()
 	}
 	if ok && sh.Ledger.Unconfirmed() == 1 {
 		sh.Barriers.hurry()
@@ -51,6 +52,7 @@ func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node, generation
 		return ok
 	})
 	sh.beginCopies()
+	sh.touch()
 	return left, ok
 }
 
