@@ -2,6 +2,7 @@ package evercache
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -190,5 +191,37 @@ func TestSentinelAFailoverIsFollowedInARest(t *testing.T) {
 			}
 			waitRest(t, client)
 		})
+	}
+}
+
+// The barrier that a caller waits for is sent at once, and a replica answers as soon as it
+// has it. One that can never be answered by so many does not become a storm.
+func TestSentinelReplicatedWritesOneAfterTheOtherAreQuick(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t, redistest.WithDownAfter(20*time.Second))
+	client := open(t, Options{Sentinels: set.Addrs(), MasterName: set.MasterName(), WriteTimeout: time.Second})
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	connect(t, client, 30*time.Second)
+	waitUntil(t, 30*time.Second, func() bool { _, err := c.Set(t.Context(), "k", "v", MinReplicas(1)); return err == nil },
+		func() string { return fmt.Sprintf("no replica takes a write: %+v", client.Health()) })
+	took := make([]time.Duration, 51)
+	for i := range took {
+		began := time.Now()
+		_, err := c.Set(t.Context(), "k", "v", MinReplicas(1))
+		wantErr(t, err, nil)
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 10*time.Millisecond {
+		t.Errorf("half of the writes took more than %v; a barrier in each 20 ms takes that", median)
+	}
+	waits := func() int { return calls(set.Master().Do("INFO", "commandstats").(string))["wait"] }
+	before, began := waits(), time.Now()
+	_, err := c.Set(t.Context(), "k", "v", MinReplicas(3))
+	if err == nil {
+		t.Error("three replicas have it where there are two")
+	}
+	if n, most := waits()-before, int(time.Since(began)/shard.HearEach)*20; n > most {
+		t.Errorf("%d barriers while a write waited for a third replica, want at most %d", n, most)
 	}
 }

@@ -31,7 +31,8 @@ func (sh *Shard) heartbeatAnswered(n *remote.Node, b watch.Beat) {
 	}
 }
 
-// The pace of the barriers.
+// The pace of the barriers. heartbeatWaited is that of who waits for replicas to take what
+// a barrier has covered already; the barrier that covers it comes at once.
 const (
 	heartbeatWaited      = 20 * time.Millisecond
 	heartbeatUnconfirmed = 100 * time.Millisecond
@@ -40,6 +41,8 @@ const (
 // heartbeatPace is how soon after a barrier the next one is due.
 func (sh *Shard) heartbeatPace() time.Duration {
 	switch {
+	case sh.Barriers.due():
+		return 0
 	case sh.Barriers.Awaited():
 		return heartbeatWaited
 	case sh.Ledger.Unconfirmed() > 0 || sh.copiesWanted():
@@ -53,6 +56,8 @@ func (sh *Shard) heartbeatPace() time.Duration {
 // barriers lets callers wait for the barrier that covers their write.
 type barriers struct {
 	waiting atomic.Int64
+	wanted  atomic.Uint64 // the highest number that somebody has waited for
+	tried   atomic.Uint64 // the highest number that was sent, with whatever end
 	kick    chan struct{} // the pace has changed
 
 	mu      sync.Mutex // guards what follows
@@ -74,6 +79,18 @@ func newBarriers() *barriers {
 }
 
 func (b *barriers) Awaited() bool { return b.waiting.Load() > 0 }
+
+// due reports whether somebody waits for a barrier that was not sent yet.
+func (b *barriers) due() bool { return b.Awaited() && b.wanted.Load() > b.tried.Load() }
+
+// sends notes that a barrier is about to be sent. Without a number it is none that
+// anybody has waited for: then they are asked to wait for the next turn.
+func (b *barriers) sends(number uint64, numbered bool) {
+	if !numbered {
+		number = b.wanted.Load()
+	}
+	raiseTo(&b.tried, number)
+}
 
 // hurry asks the heartbeat's owner to look at the pace again.
 func (b *barriers) hurry() {
@@ -127,6 +144,7 @@ func (b *barriers) await() (done func()) {
 // Await waits until the node has answered barrier n with that many replicas, or
 // until ctx ends, and returns how many have it.
 func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, replicas int) int {
+	raiseTo(&b.wanted, n)
 	defer b.await()()
 	held, answered := 0, false
 	for {

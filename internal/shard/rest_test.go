@@ -105,3 +105,34 @@ func TestARestIsNoSilence(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for a barrier has it sent at once, and not a second time before the pace of
+// those who wait for replicas: they may never take it.
+func TestAWaitingCallerGetsOneBarrierAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sh := restingShard(t)
+		ctx, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { sh.Barriers.Await(ctx, nil, 7, 1) })
+		synctest.Wait()
+		pace := func(want time.Duration) {
+			t.Helper()
+			if got := sh.heartbeatPace(); got != want {
+				t.Errorf("the next barrier comes after %v, want %v", got, want)
+			}
+		}
+		pace(0)
+		sh.Barriers.sends(6, true) // one that was under way
+		pace(0)
+		sh.Barriers.sends(7, true)
+		pace(heartbeatWaited)
+		wg.Go(func() { sh.Barriers.Await(ctx, nil, 8, 1) })
+		synctest.Wait()
+		pace(0)
+		sh.Barriers.sends(0, false) // its node is the master no more
+		pace(heartbeatWaited)
+		leave()
+		wg.Wait()
+		pace(RestEach)
+	})
+}

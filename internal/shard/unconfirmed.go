@@ -20,6 +20,7 @@ func (b unconfirmed) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 		number, ok = b.sh.Ledger.NextBarrier(epoch)
 		return ok
 	})
+	b.sh.Barriers.sends(number, ok)
 	if r := b.sh.replicas; r != nil && ok {
 		r.sent.note(number, at)
 	}
