@@ -5,7 +5,7 @@ import "github.com/evercache/evercache/health"
 var (
 	descFeedUp        = desc("feed_up", "1 while the master announces what other processes change.")
 	descFeedCoherent  = desc("feed_coherent", "1 while entries that the announcements cover may be called coherent.")
-	descFeedLease     = desc("feed_lease_age_seconds", "How long ago the last proof was that no announcement is missed; absent when there is none.")
+	descFeedLease     = desc("feed_lease_age_seconds", "How long ago the last proof was that no announcement is missed: up to some ten seconds while nobody uses the cache; absent when there is none.")
 	descFeedAnnounced = desc("feed_announced_total", "Changes by other processes that the master has announced.")
 	descFeedFlushes   = desc("feed_flushes_total", "Times that all data of Redis was removed or replaced, as by FLUSHALL (which may count twice) or SWAPDB.")
 	descFeedSilences  = desc("feed_silences_total", "Times that the feed did not answer for longer than the lease.")

@@ -50,11 +50,15 @@ type Feed struct {
 	// On: the master announces what others change. Cause says why not.
 	On    bool
 	Cause error
-	// Coherent: entries that the feed covers may be called coherent now.
+	// Coherent: entries that the feed covers may be called coherent now. While Idle:
+	// they could be when the master was asked last.
 	Coherent bool
+	// Idle: nobody has used the cache for some seconds, so the master is asked every
+	// five seconds only. The next call has it asked at once.
+	Idle bool
 	// Lease is how long ago the last proof was that the feed is whole and its
 	// master the only one; negative: there is none. Entries are coherent while
-	// it is at most a second.
+	// it is at most a second. While Idle it is up to some ten seconds.
 	Lease time.Duration
 	// Epoch rises whenever announcements may have been missed.
 	Epoch     uint64

@@ -11,6 +11,7 @@ type feed struct {
 	On       bool    `json:"on"`
 	Cause    *string `json:"cause"`    // why the master announces nothing
 	Coherent bool    `json:"coherent"` // covered entries may be called so now
+	Idle     bool    `json:"idle,omitempty"`
 	// LeaseMs is how long ago the last proof was that nothing is missed; null
 	// when there is none.
 	LeaseMs   *int64 `json:"leaseMs"`
@@ -21,7 +22,7 @@ type feed struct {
 
 func newFeed(h health.Feed) feed {
 	return feed{
-		On: h.On, Cause: cause(h.Cause), Coherent: h.Coherent,
+		On: h.On, Cause: cause(h.Cause), Coherent: h.Coherent, Idle: h.Idle,
 		LeaseMs: unless(h.Lease < 0, h.Lease.Milliseconds()),
 		Epoch:   h.Epoch, Announced: h.Announced, Silences: h.Silences,
 	}

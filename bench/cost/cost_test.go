@@ -10,7 +10,7 @@ func TestARowIsPerSecond(t *testing.T) {
 	at := time.Unix(1000, 0)
 	a := counts{at: at, master: map[string]float64{"set": 10, "info": 5, "ping": 3}}
 	b := counts{
-		at: at.Add(2 * time.Second), cpu: 30 * time.Millisecond, writes: 20, announced: 180, output: 4096, replicas: 8, sentinels: 12,
+		at: at.Add(2 * time.Second), cpu: 30 * time.Millisecond, writes: 20, announced: 180, output: 4096, masterCPU: 0.05, replicas: 8, sentinels: 12,
 		master: map[string]float64{"set": 50, "info": 9, "ping": 3, "wait": 1},
 	}
 	r := row{clients: 10, phase: "one writes"}
@@ -18,8 +18,8 @@ func TestARowIsPerSecond(t *testing.T) {
 	if r.cpu != 15 || r.writes != 10 || r.announced != 90 || r.replica != 2 || r.sentinel != 2 || r.commands() != 22.5 || r.most() != "set 20.0, info 2.0, wait 0.5" {
 		t.Errorf("%+v, %v, %q", r, r.commands(), r.most())
 	}
-	alone := row{phase: "idle", master: map[string]float64{"ping": 2.5}}
-	if got := table([]row{alone, r}); !strings.Contains(got, "| 10 | one writes | 15.0 | 22.5 | 1.0 | set 20.0, info 2.0, wait 0.5 | 2.0 | 2.0 | 2.0 | 10.0 | 9.00 |") {
+	alone := row{phase: "idle", masterCPU: 5, master: map[string]float64{"ping": 2.5}}
+	if got := table([]row{alone, r}); !strings.Contains(got, "| 10 | one writes | 15.0 | 22.5 | 1.0 | set 20.0, info 2.0, wait 0.5 | 25.0 | 2.000 | 2.0 | 2.0 | 2.0 | 10.0 | 9.00 |") {
 		t.Errorf("table\n%s", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,9 @@ import (
 const (
 	// downAfter is long: a machine busy with the measurement is no dead master.
 	downAfter = 10 * time.Second
-	settle    = 2 * time.Second // from the last client's start to the first row
+	// settle is from the last client's start to the first row: a client that nobody uses
+	// rests after five seconds.
+	settle = 8 * time.Second
 )
 
 // phase is what the clients do while they are observed.
@@ -204,6 +207,7 @@ type counts struct {
 	announced      uint64
 	master         map[string]float64 // calls by command
 	output         float64            // bytes that the master has sent
+	masterCPU      float64            // seconds
 	replicas       float64            // commands, of all replicas
 	sentinels      float64
 }
@@ -215,7 +219,7 @@ func look(ctx context.Context, set *redisproc.Set, members []member, w *writer) 
 		c.announced += m.client.Health().Feed.Announced
 	}
 	nodes := set.Nodes()
-	if c.master, c.output, err = asked(ctx, nodes[0]); err != nil {
+	if err = c.asked(ctx, nodes[0]); err != nil {
 		return c, err
 	}
 	if c.replicas, err = processed(ctx, nodes[1:]); err != nil {
@@ -225,24 +229,29 @@ func look(ctx context.Context, set *redisproc.Set, members []member, w *writer) 
 	return c, err
 }
 
-// asked are the calls of each command, and the bytes that were sent.
-func asked(ctx context.Context, p *redisproc.Process) (calls map[string]float64, output float64, err error) {
+// asked takes what the master has counted: the calls of each command, the bytes that it
+// has sent, and its processor time.
+func (c *counts) asked(ctx context.Context, p *redisproc.Process) error {
 	reply, err := p.Do(ctx, "INFO", "everything")
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	text, _ := reply.(string)
-	calls = map[string]float64{}
+	c.master = map[string]float64{}
 	for line := range strings.Lines(text) {
 		name, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if command, ok := strings.CutPrefix(name, "cmdstat_"); ok {
-			calls[command] = number(strings.TrimPrefix(rest, "calls="))
+			c.master[command] = number(strings.TrimPrefix(rest, "calls="))
 		}
-		if name == "total_net_output_bytes" {
-			output = number(rest)
+		switch name {
+		case "total_net_output_bytes":
+			c.output = number(rest)
+		case "used_cpu_sys", "used_cpu_user":
+			seconds, _ := strconv.ParseFloat(rest, 64)
+			c.masterCPU += seconds
 		}
 	}
-	return calls, output, nil
+	return nil
 }
 
 // processed are the commands that the processes have answered together.

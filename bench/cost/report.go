@@ -21,6 +21,7 @@ type row struct {
 	failed    float64
 	announced float64            // messages of the feed, to all clients
 	master    map[string]float64 // commands, by name
+	masterCPU float64            // milliseconds of the master
 	output    float64            // bytes that the master sends
 	replica   float64            // commands, of each
 	sentinel  float64
@@ -38,6 +39,7 @@ func (r *row) between(a, b counts) {
 	r.writes, r.failed = float64(b.writes-a.writes)/s, float64(b.failed-a.failed)/s
 	r.announced = float64(b.announced-a.announced) / s
 	r.output = (b.output - a.output) / s
+	r.masterCPU = (b.masterCPU - a.masterCPU) * 1000 / s
 	r.replica, r.sentinel = (b.replicas-a.replicas)/s/replicas, (b.sentinels-a.sentinels)/s/sentinels
 	r.master = map[string]float64{}
 	for command, n := range b.master {
@@ -75,26 +77,27 @@ func (o options) heading(ctx context.Context) string {
 
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| clients | phase | CPU of the process, ms | commands at the master | the same, per client | most of all | commands at a replica | at a sentinel | KiB sent by the master | writes | feed messages per write |\n")
-	b.WriteString(strings.Repeat("|---", 11) + "|\n")
-	alone := 0.0
+	b.WriteString("| clients | phase | CPU of the process, ms | commands at the master | the same, per client | most of all | CPU of the master, ms | the same, per client | commands at a replica | at a sentinel | KiB sent by the master | writes | feed messages per write |\n")
+	b.WriteString(strings.Repeat("|---", 13) + "|\n")
+	alone, aloneCPU := 0.0, 0.0
 	for _, r := range rows {
 		if r.clients == 0 {
-			alone = r.commands()
+			alone, aloneCPU = r.commands(), r.masterCPU
 		}
-		each, perWrite := "–", "–"
+		each, eachCPU, perWrite := "–", "–", "–"
 		if r.clients > 0 {
 			each = fmt.Sprintf("%.1f", (r.commands()-alone-r.writes)/float64(r.clients))
+			eachCPU = fmt.Sprintf("%.3f", (r.masterCPU-aloneCPU)/float64(r.clients))
 		}
 		if r.writes > 0 {
 			perWrite = fmt.Sprintf("%.2f", r.announced/r.writes)
 		}
-		fmt.Fprintf(&b, "| %d | %s | %.1f | %.1f | %s | %s | %.1f | %.1f | %.1f | %.1f | %s |\n",
-			r.clients, r.phase, r.cpu, r.commands(), each, r.most(), r.replica, r.sentinel, r.output/1024, r.writes, perWrite)
+		fmt.Fprintf(&b, "| %d | %s | %.1f | %.1f | %s | %s | %.1f | %s | %.1f | %.1f | %.1f | %.1f | %s |\n",
+			r.clients, r.phase, r.cpu, r.commands(), each, r.most(), r.masterCPU, eachCPU, r.replica, r.sentinel, r.output/1024, r.writes, perWrite)
 		if r.failed > 0 {
-			fmt.Fprintf(&b, "| | %.1f writes a second failed | | | | | | | | | |\n", r.failed)
+			fmt.Fprintf(&b, "| | %.1f writes a second failed | | | | | | | | | | | |\n", r.failed)
 		}
 	}
-	b.WriteString("\n\"per client\" is without what the set does by itself and without the writes.\n")
+	b.WriteString("\n\"per client\" is without what the set does by itself; of the commands also without the writes.\n")
 	return b.String()
 }

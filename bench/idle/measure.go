@@ -12,8 +12,9 @@ import (
 	"github.com/evercache/evercache/bench/machine"
 )
 
-// settle is from the last client's start to the first look.
-const settle = 3 * time.Second
+// settle is from the last client's start to the first look: a client that nobody uses
+// rests after five seconds.
+const settle = 8 * time.Second
 
 // sample is one observation, for each client.
 type sample struct {

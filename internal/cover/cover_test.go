@@ -86,3 +86,17 @@ func TestACoverSharesItsLineOfTheCacheWithNothing(t *testing.T) {
 		t.Errorf("it takes %d bytes", size)
 	}
 }
+
+func TestWhoReliesOnACoverIsNoted(t *testing.T) {
+	c := new(Cover)
+	c.Renew(10)
+	if c.Lasts(5); c.Used() {
+		t.Error("to look is no use")
+	}
+	if c.Covers(10); c.Used() {
+		t.Error("it has not vouched")
+	}
+	if c.Covers(5); !c.Used() || c.Used() {
+		t.Error("a use is to be told once")
+	}
+}

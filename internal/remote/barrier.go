@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,9 +57,12 @@ type Barrier struct {
 	// Written: the node has taken it.
 	Written bool
 	Acked   int    // what WAIT said
-	Wrote   string // INFO replication right after the write
+	Wrote   string // INFO replication right after the write; "": not asked for
 	Info    string // INFO replication after the wait
-	Proof   error  // why WAIT or INFO are missing, such as an ACL
+	// All: WAIT has counted as many replicas as are online in Info, and they are those
+	// of the barrier before. Else the next barrier asks for Wrote, which tells them apart.
+	All   bool
+	Proof error // why WAIT or INFO are missing, such as an ACL
 	// Late is how much of the time that it took was this process's own: it was busy.
 	Late time.Duration
 
@@ -153,32 +157,58 @@ func (n *Node) barrier(ctx context.Context, b *Barrier, replicas int) error {
 		n.beat.glimpse(b.Key),
 		n.beat.glimpse(cmp.Or(n.heartbeat.Marker, b.Key)),
 		n.beat.B().Set().Key(b.Key).Value(fmt.Sprint(b.N)).Px(n.heartbeat.TTL).Build(),
-		n.beat.B().Info().Section("replication").Build(),
 		n.beat.B().Arbitrary("WAIT", strconv.Itoa(replicas), strconv.FormatInt(barrierWait.Milliseconds(), 10)).Build(),
 		n.beat.B().Info().Section("replication").Build(),
+	}
+	waited := 4
+	if n.apart {
+		cmds = slices.Insert(cmds, waited, n.beat.B().Info().Section("replication").Build())
+		waited++
 	}
 	r := n.beat.DoMulti(ctx, append(cmds, n.behind()...)...)
 	now := time.Now()
 	n.timed(b.SentAt, now, r[0])
 	b.Behind = repliesOf(r[len(cmds):])
-	for i, command := range []string{4: "INFO", 5: "WAIT"} {
-		if command != "" {
-			n.lacks.heard(command, r[i].Error())
+	n.lacks.heard("WAIT", r[waited].Error())
+	n.lacks.heard("INFO", r[waited+1].Error())
+	acked, err := r[waited].AsInt64()
+	b.Acked, b.Proof = int(acked), err
+	if n.apart {
+		if b.Wrote, err = r[4].ToString(); err != nil {
+			b.Proof = err
 		}
 	}
-	acked, err := r[5].AsInt64()
-	b.Acked, b.Proof = int(acked), err
-	if b.Wrote, err = r[4].ToString(); err != nil {
+	if b.Info, err = r[waited+1].ToString(); err != nil {
 		b.Proof = err
 	}
-	if b.Info, err = r[6].ToString(); err != nil {
-		b.Proof = err
-	}
+	n.countReplicas(b)
 	if err := r[3].Error(); err != nil {
 		return err
 	}
 	n.compareDataset(ctx, b, r[1], r[2])
 	return nil
+}
+
+// countReplicas looks whether the number that WAIT has said tells which replicas have
+// the barrier.
+func (n *Node) countReplicas(b *Barrier) {
+	was := n.online
+	n.online = onlineIn(b.Info)
+	b.All = b.Proof == nil && b.Acked >= len(n.online) && slices.Equal(was, n.online)
+	n.apart = !b.All
+}
+
+// onlineIn are the replicas that INFO replication lists as being in sync, as it names them.
+func onlineIn(info string) (names []string) {
+	for line := range strings.Lines(info) {
+		replica, fields, _ := strings.Cut(line, ":")
+		if !strings.HasPrefix(replica, "slave") || !strings.Contains(fields, "state=online") {
+			continue
+		}
+		name, _, _ := strings.Cut(fields, ",state=")
+		names = append(names, name)
+	}
+	return names
 }
 
 // behind are the questions behind a barrier.

@@ -206,6 +206,13 @@ func (c Config) bounds() bounds {
 	return server(c.maxValue())
 }
 
+// Asked is c for a connection whose owner asks it at a pace of his own, and closes it
+// when there is no answer: nobody else needs to ask whether it is alive.
+func (c Config) Asked() Config {
+	c.watched = true
+	return c
+}
+
 // ping is how often rueidis asks a silent connection for an answer. It gives one
 // up that does not answer within a second, however many bytes are on their way:
 // where Node watches its connections itself, rueidis does not.

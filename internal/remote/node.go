@@ -41,9 +41,11 @@ type Node struct {
 	heartbeat Heartbeat
 	beatKey   atomic.Pointer[string] // in place of heartbeat.Key; nil: that
 	clock     serverClock
-	first     Barrier // the last of its dial
-	holds     dataset // of the caller of Barrier
-	holdsOf   string  // the key of that barrier
+	first     Barrier  // the last of its dial
+	holds     dataset  // of the caller of Barrier
+	holdsOf   string   // the key of that barrier
+	online    []string // the replicas at the last barrier, likewise
+	apart     bool     // WAIT does not tell which of them have the next one
 
 	deadlines deadlines
 	refused   atomic.Pointer[Kind] // why it takes no writes now; nil: it does

@@ -99,6 +99,7 @@ type Barrier struct {
 	Fault      Fault
 	Acked      int
 	By         []Addr
+	Attached   []Addr // the replicas that the node names, whether they have it or not; for the one who sent it
 }
 
 // ConnLost tells that a connection to a node broke while commands used it.

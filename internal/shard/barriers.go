@@ -31,7 +31,8 @@ func (sh *Shard) heartbeatAnswered(n *remote.Node, b watch.Beat) {
 	}
 }
 
-// The pace of the barriers.
+// The pace of the barriers. heartbeatWaited is that of who waits for replicas to take what
+// a barrier has covered already; the barrier that covers it comes at once.
 const (
 	heartbeatWaited      = 20 * time.Millisecond
 	heartbeatUnconfirmed = 100 * time.Millisecond
@@ -40,10 +41,14 @@ const (
 // heartbeatPace is how soon after a barrier the next one is due.
 func (sh *Shard) heartbeatPace() time.Duration {
 	switch {
+	case sh.Barriers.due():
+		return 0
 	case sh.Barriers.Awaited():
 		return heartbeatWaited
 	case sh.Ledger.Unconfirmed() > 0 || sh.copiesWanted():
 		return heartbeatUnconfirmed
+	case sh.rests():
+		return RestEach
 	}
 	return heartbeatEvery
 }
@@ -51,6 +56,8 @@ func (sh *Shard) heartbeatPace() time.Duration {
 // barriers lets callers wait for the barrier that covers their write.
 type barriers struct {
 	waiting atomic.Int64
+	wanted  atomic.Uint64 // the highest number that somebody has waited for
+	tried   atomic.Uint64 // the highest number that was sent, with whatever end
 	kick    chan struct{} // the pace has changed
 
 	mu      sync.Mutex // guards what follows
@@ -72,6 +79,18 @@ func newBarriers() *barriers {
 }
 
 func (b *barriers) Awaited() bool { return b.waiting.Load() > 0 }
+
+// due reports whether somebody waits for a barrier that was not sent yet.
+func (b *barriers) due() bool { return b.Awaited() && b.wanted.Load() > b.tried.Load() }
+
+// sends notes that a barrier is about to be sent. Without a number it is none that
+// anybody has waited for: then they are asked to wait for the next turn.
+func (b *barriers) sends(number uint64, numbered bool) {
+	if !numbered {
+		number = b.wanted.Load()
+	}
+	raiseTo(&b.tried, number)
+}
 
 // hurry asks the heartbeat's owner to look at the pace again.
 func (b *barriers) hurry() {
@@ -125,6 +144,7 @@ func (b *barriers) await() (done func()) {
 // Await waits until the node has answered barrier n with that many replicas, or
 // until ctx ends, and returns how many have it.
 func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, replicas int) int {
+	raiseTo(&b.wanted, n)
 	defer b.await()()
 	held, answered := 0, false
 	for {
@@ -147,18 +167,24 @@ func (b *barriers) Await(ctx context.Context, node *remote.Node, n uint64, repli
 type listeners struct {
 	mu   sync.Mutex // guards what follows
 	next int
-	all  map[int]func(*Shard, watch.Beat)
+	all  map[int]listener
 }
 
-func (l *listeners) add(f func(*Shard, watch.Beat)) (stop func()) {
+// listener hears of the barriers of the shard that it belongs to at that moment.
+type listener struct {
+	shard func() *Shard
+	hear  func(watch.Beat)
+}
+
+func (l *listeners) add(one listener) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all == nil {
-		l.all = map[int]func(*Shard, watch.Beat){}
+		l.all = map[int]listener{}
 	}
 	l.next++
 	id := l.next
-	l.all[id] = f
+	l.all[id] = one
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -169,7 +195,21 @@ func (l *listeners) add(f func(*Shard, watch.Beat)) (stop func()) {
 func (l *listeners) call(sh *Shard, beat watch.Beat) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, f := range l.all {
-		f(sh, beat)
+	for _, one := range l.all {
+		if one.shard() == sh {
+			one.hear(beat)
+		}
 	}
+}
+
+// of reports whether anybody hears of the barriers of a shard.
+func (l *listeners) of(sh *Shard) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.all {
+		if one.shard() == sh {
+			return true
+		}
+	}
+	return false
 }

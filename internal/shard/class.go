@@ -52,6 +52,7 @@ func (k *Class) Marks() string { return k.marks }
 func (k *Class) Mark(full string) Mark { return k.mark(k.st.of(full), full) }
 
 func (k *Class) mark(sh *Shard, full string) Mark {
+	sh.touch()
 	// The cover first: another master may be reached between the two, which announces
 	// the class later, or not at all.
 	m := Mark{feed: sh.Feed, epoch: sh.Feed.Cover(), tracked: sh.hears.class(k), place: sh.heard.place(full)}

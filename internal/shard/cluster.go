@@ -59,6 +59,7 @@ func (st *Store) newClusterWatch() *watch.Cluster {
 		Track:     func(number uint32) *remote.Tracking { return st.members.get(number).tracking() },
 		KeyPrefix: st.Config.KeyPrefix,
 		Process:   st.process,
+		Rests:     st.rest,
 		Observer:  clusterObserver{st.Redis, st},
 		Log:       st.Log,
 	}, watch.ClusterHooks{

@@ -83,18 +83,25 @@ func (e *evicting) Known() Evictions {
 // evictionsEvery is how often the master is asked while nothing is put back.
 const evictionsEvery = time.Second
 
+// evictionsAtRest is the same while nobody uses the shard. A record that is made before
+// the next answer has an old generation: that it may have been evicted is believed more
+// easily then.
+const evictionsAtRest = 30 * time.Second
+
 // watchEvictions asks the master until ctx ends, so that a record knows the
 // generation that it was made in.
 func (sh *Shard) watchEvictions(ctx context.Context) {
 	tick := time.NewTicker(evictionsEvery)
 	defer tick.Stop()
+	var asked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if node := sh.Node.Load(); node != nil {
+		if node := sh.Node.Load(); node != nil && (!sh.rests() || time.Since(asked) > evictionsAtRest) {
+			asked = time.Now()
 			_, _ = sh.askEvictions(ctx, node) // whoever puts something back asks again
 		}
 	}

@@ -222,22 +222,31 @@ const HearEach = 200 * time.Millisecond
 func (sh *Shard) Hear(ctx context.Context, n *remote.Node) {
 	var last, before int64 // when the last question, and the one before, was asked
 	proof := sh.Clock.Now()
-	for ctx.Err() == nil {
+	for rested := false; ctx.Err() == nil; {
 		sh.trackAll(n)
 		asked := sh.Clock.Now()
-		if sh.askFeed(ctx, n) == nil {
+		answered := sh.askFeed(ctx, n) == nil
+		if answered {
 			before, last = last, asked
 		}
 		if before != 0 {
-			proof = before
+			proof = max(proof, before)
 			sh.Feed.ProvedHeard(before)
 		}
 		if sh.Clock.Now()-proof > LeaseTerm {
 			sh.Feed.Silent()
 			last, before, proof = 0, 0, sh.Clock.Now()
 		}
-		if remote.Pause(ctx, HearEach) != nil {
+		if rested && answered && !sh.usage.resting.Load() {
+			rested = false
+			continue // the question before is old: it takes two to prove something
+		}
+		var err error
+		if rested, err = sh.pauseHearing(ctx, answered); err != nil {
 			return
+		}
+		if rested {
+			proof = sh.Clock.Now()
 		}
 	}
 }

@@ -37,6 +37,7 @@ func (sh *Shard) followSentinels(ctx context.Context) {
 		Node:      node,
 		Map:       sh.Config.AddressMap,
 		Heartbeat: sh.Heartbeat(),
+		Rests:     sh.rests,
 		Observer:  sh.Redis,
 		Log:       sh.Log,
 	}, watch.Hooks{

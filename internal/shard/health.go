@@ -108,7 +108,7 @@ func feedsHealth(shards []*Shard, now int64) (all health.Feed) {
 			all = h
 			continue
 		}
-		all.On, all.Coherent = all.On && h.On, all.Coherent && h.Coherent
+		all.On, all.Coherent, all.Idle = all.On && h.On, all.Coherent && h.Coherent, all.Idle && h.Idle
 		all.Epoch, all.Flushes, all.Silences = all.Epoch+h.Epoch, all.Flushes+h.Flushes, all.Silences+h.Silences
 		all.Cause = cmp.Or(all.Cause, h.Cause)
 		if h.Lease < 0 || all.Lease >= 0 && h.Lease > all.Lease {
@@ -121,16 +121,22 @@ func feedsHealth(shards []*Shard, now int64) (all health.Feed) {
 	return all
 }
 
+// restTerm is how old the proofs of a shard at rest may be: the question before the last
+// is one of them, and an answer may take its time.
+const restTerm = 2*RestEach + time.Duration(LeaseTerm)
+
 func (sh *Shard) feedHealth(now int64) health.Feed {
 	s := sh.Feed.state()
 	h := health.Feed{
 		On: s.on, Cause: s.why, Lease: -1,
-		Coherent: sh.Feed.Cover().Covers(now), Epoch: s.epochs,
+		Coherent: sh.Feed.Cover().Lasts(now), Epoch: s.epochs,
 		Announced: sh.heard.announced.Load(), Flushes: sh.Feed.Flushes.Load(), Silences: s.silences,
 	}
 	if proof := min(s.barrier, s.heard); proof > 0 {
 		h.Lease = time.Duration(now - proof)
+		h.Idle = sh.usage.resting.Load() && h.Lease < restTerm
 	}
+	h.Coherent = h.Coherent || h.On && h.Idle
 	return h
 }
 

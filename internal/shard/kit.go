@@ -115,11 +115,9 @@ func (i inside) Lease() time.Time {
 }
 
 func (i inside) OnBeat(f func(kit.Beat)) (stop func()) {
-	return i.st.onHeartbeat.add(func(sh *Shard, b watch.Beat) {
-		if i.sh() == sh {
-			f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
-		}
-	})
+	return i.st.onHeartbeat.add(listener{i.sh, func(b watch.Beat) {
+		f(kit.Beat{SentAt: b.SentAt, Confirms: b.Confirms, Alone: b.Alone})
+	}})
 }
 
 func (i inside) AwaitBarrier(ctx context.Context, m kit.Master, replicas int) int {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	heartbeatEvery   = 500 * time.Millisecond
+	heartbeatEvery   = 500 * time.Millisecond // while the shard is in use
 	heartbeatTimeout = 250 * time.Millisecond
 	heartbeatTTL     = time.Hour
 )
@@ -70,7 +70,7 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 		Pace:    sh.heartbeatPace,
 		Kick:    sh.Barriers.kick,
 		TTL:     heartbeatTTL,
-		Every:   heartbeatEvery,
+		Every:   RestEach,
 		Timeout: heartbeatTimeout,
 		Slow:    sh.Config.ReadTimeout / 2,
 	}
@@ -79,6 +79,7 @@ func (sh *Shard) Heartbeat() remote.Heartbeat {
 func (sh *Shard) masterUp(n *remote.Node) {
 	sh.Redis.Dials.Add("ok")
 	sh.reached.Store(true)
+	sh.touch()
 	if !sh.clustered() {
 		sh.status.mastered(n.Addr)
 	}

@@ -48,6 +48,8 @@ type Shard struct {
 	undone   *undone
 	flushes  flushes
 
+	usage use
+
 	// What others change.
 	Feed        *feed
 	listeningMu sync.Mutex // guards listening
@@ -66,6 +68,7 @@ func newShard(st *Store) *Shard {
 		wake:      make(chan struct{}, 1),
 		undone:    newUndone(),
 		Feed:      NewFeed(),
+		usage:     newUse(),
 	}
 	sh.replicas = newReplicas(o.ReplicaReads)
 	sh.Feed.fresh = sh.beginCopies

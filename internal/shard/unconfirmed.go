@@ -20,6 +20,7 @@ func (b unconfirmed) NextBarrier(n *remote.Node) (number uint64, ok bool) {
 		number, ok = b.sh.Ledger.NextBarrier(epoch)
 		return ok
 	})
+	b.sh.Barriers.sends(number, ok)
 	if r := b.sh.replicas; r != nil && ok {
 		r.sent.note(number, at)
 	}
@@ -36,6 +37,7 @@ func (sh *Shard) taken(r outbox.Record, node *remote.Node, generation uint32) (n
 	})
 	if ok {
 		sh.wrote(r.Key, number)
+		sh.touch()
 	}
 	if ok && sh.Ledger.Unconfirmed() == 1 {
 		sh.Barriers.hurry()
@@ -51,6 +53,7 @@ func (sh *Shard) takenPrefixes(ps []outbox.Prefix, node *remote.Node, generation
 		return ok
 	})
 	sh.beginCopies()
+	sh.touch()
 	return left, ok
 }
 

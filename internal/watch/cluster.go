@@ -23,6 +23,7 @@ type ClusterConfig struct {
 	KeyPrefix string
 	Process   string // names this process in the keys of its heartbeats
 	Rules     cluster.Rules
+	Rests     func() bool // nobody uses any master; nil: somebody does
 	Observer  remote.Observer
 	Log       *slog.Logger
 }
@@ -100,6 +101,7 @@ type Cluster struct {
 	heardAt time.Time // when a node answered last
 	tenures uint64    // of heartbeat keys
 	cost    cost
+	rests   bool // nobody uses any master, as of the last look
 
 	named   string                  // the single name that the seeds come from; "": none does
 	seeds   map[cluster.Addr]string // its addresses, where there are several
@@ -203,12 +205,19 @@ func (d *Cluster) report(f func()) {
 func (d *Cluster) observe(o cluster.Observation) {
 	was := d.now
 	d.now = d.machine.Observe(o)
-	d.syncAskers(was)
+	d.syncAskers(was, d.look())
 	if routed(was, d.now) {
 		d.hooks.Decided(d.now)
 	}
 	d.syncSeats()
 	d.tell(was)
+}
+
+// look sees whether anybody uses a master, and reports whether that has changed.
+func (d *Cluster) look() (changed bool) {
+	was := d.rests
+	d.rests = d.c.Rests != nil && d.c.Rests()
+	return d.rests != was
 }
 
 // routed reports whether something has changed that commands depend on.

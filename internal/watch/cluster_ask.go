@@ -15,8 +15,8 @@ import (
 )
 
 // syncAskers has every node asked that is to be, as often as is decided.
-func (d *Cluster) syncAskers(was cluster.Decision) {
-	if !slices.Equal(was.Asks, d.now.Asks) || len(d.askers) == 0 {
+func (d *Cluster) syncAskers(was cluster.Decision, other bool) {
+	if other || !slices.Equal(was.Asks, d.now.Asks) || len(d.askers) == 0 {
 		stretch := d.cost.stretch(d.now.Asks)
 		wanted := map[cluster.Addr]bool{}
 		for _, ask := range d.now.Asks {
@@ -25,7 +25,7 @@ func (d *Cluster) syncAskers(was cluster.Decision) {
 			if w == nil {
 				w = d.hire(ask.Addr)
 			}
-			w.interval.set(stretched(ask.Each, stretch))
+			w.interval.set(d.atRest(stretched(ask.Each, stretch)))
 		}
 		maps.DeleteFunc(d.askers, func(a cluster.Addr, w *worker) bool {
 			if !wanted[a] {
@@ -37,6 +37,15 @@ func (d *Cluster) syncAskers(was cluster.Decision) {
 	for _, a := range d.now.AskNow {
 		d.askNow(a)
 	}
+}
+
+// atRest is an interval while nobody uses any master. Nodes are told of their peers'
+// ends within the node timeout.
+func (d *Cluster) atRest(each time.Duration) time.Duration {
+	if !d.rests || each < idleAsk {
+		return each
+	}
+	return max(each, min(askAtRest, d.now.NodeTimeout/3))
 }
 
 func (d *Cluster) askNow(a cluster.Addr) {
@@ -154,7 +163,7 @@ func (q *asker) ask(ctx context.Context) (cluster.Answer, error) {
 		if !q.met {
 			c = c.After(q.last)
 		}
-		conn, err := remote.DialLink(ctx, c)
+		conn, err := remote.DialLink(ctx, c.Asked())
 		if err != nil {
 			return cluster.Answer{}, err
 		}

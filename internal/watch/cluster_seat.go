@@ -24,7 +24,7 @@ type shardSeat struct {
 
 // syncSeats has a seat for each shard follow what is decided of it.
 func (d *Cluster) syncSeats() {
-	idle := min(beatIdle, d.now.NodeTimeout/4) // without one for half of that a shard is suspect
+	idle := min(beatIdle, d.now.NodeTimeout/3) // without one for half of that a shard is suspect
 	for i := range d.now.Shards {
 		sh := d.now.Shards[i]
 		st := d.seats[sh.Number]

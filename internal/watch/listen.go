@@ -73,7 +73,7 @@ func (d *supervisor) poll(ctx context.Context, a sentinel.Addr, p *interval) {
 	for p.wait(ctx) == nil {
 		sent, err, had := time.Now(), error(nil), conn.Received()
 		if conn == nil {
-			conn, err = remote.DialLink(ctx, d.sentinelConfig(a).After(last))
+			conn, err = remote.DialLink(ctx, d.sentinelConfig(a).After(last).Asked())
 		}
 		o := sentinel.Poll{Sentinel: a, SentAt: sent}
 		if err == nil {

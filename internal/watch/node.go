@@ -64,7 +64,7 @@ func (d *supervisor) barriers(ctx context.Context, addr sentinel.Addr, n *remote
 		}
 		o := sentinel.Barrier{Node: addr, N: b.N, Written: b.Written, SentAt: b.SentAt, At: time.Now(), Late: b.Late, Fault: fault(err), Acked: b.Acked}
 		if err == nil {
-			o.By = holders(b)
+			o.By, o.Attached = holders(b), attached(b)
 			o.Fault = d.unproven(n, b)
 		}
 		d.report(o)
@@ -106,7 +106,9 @@ func shown(b sentinel.Barrier, now sentinel.Decision) Beat {
 	lacks := func(a sentinel.Addr) bool { return !slices.Contains(b.By, a) }
 	away := func(a sentinel.Addr) bool { return lacks(a) && !slices.Contains(now.InSight, a) }
 	all := !slices.ContainsFunc(now.Promotable, lacks)
-	proves := b.Fault == sentinel.FaultNone && now.Confirmed && now.Writes()
+	strange := func(a sentinel.Addr) bool { return !slices.Contains(now.Probes, a) }
+	known := len(b.Attached) > sentinel.MaxListed || !slices.ContainsFunc(b.Attached, strange) // else the sentinels may know a replica before us
+	proves := b.Fault == sentinel.FaultNone && now.Confirmed && now.Writes() && known
 	clear := now.BarriersConfirm()
 	beat := Beat{N: b.N, SentAt: b.SentAt, Written: b.Written, Replicas: len(b.By), Confirms: proves && all && clear}
 	switch {
@@ -132,24 +134,39 @@ const (
 	hearsayBeside = 3 * time.Second
 )
 
-// holders are the replicas that have the barrier: their offset has reached the
-// one that the master had right after the write. nil: INFO does not tell.
+// holders are the replicas that have the barrier: all that are online where WAIT has
+// counted so many, else those whose offset has reached the one that the master had right
+// after the write, or at least has at the end. nil: INFO does not tell.
 func holders(b remote.Barrier) []sentinel.Addr {
-	wrote, err := sentinel.ParseReplication(b.Wrote)
-	if err != nil {
-		return nil
-	}
 	after, err := sentinel.ParseReplication(b.Info)
 	if err != nil {
 		return nil
 	}
+	wrote := after
+	if b.Wrote != "" {
+		if wrote, err = sentinel.ParseReplication(b.Wrote); err != nil {
+			return nil
+		}
+	}
 	by := []sentinel.Addr{} // not nil: it was told
 	for _, r := range after.Replicas {
-		if r.Online && r.Offset >= wrote.Offset {
+		if r.Online && (b.All || r.Offset >= wrote.Offset) {
 			by = append(by, r.Addr)
 		}
 	}
 	return by
+}
+
+// attached are all replicas that the master names.
+func attached(b remote.Barrier) (all []sentinel.Addr) {
+	info, err := sentinel.ParseReplication(b.Info)
+	if err != nil {
+		return nil
+	}
+	for _, r := range info.Replicas {
+		all = append(all, r.Addr)
+	}
+	return all
 }
 
 // fault says what an error proves about whom we asked.

@@ -85,7 +85,7 @@ func (q *prober) ask(ctx context.Context) (sentinel.Answer, error) {
 		if !q.met {
 			c = c.After(q.last)
 		}
-		conn, err := remote.DialLink(ctx, c)
+		conn, err := remote.DialLink(ctx, c.Asked())
 		if err != nil {
 			return sentinel.Answer{}, err
 		}

@@ -79,7 +79,7 @@ func mapped(c Config) []sentinel.Addr {
 const (
 	tickEach   = 25 * time.Millisecond
 	tickIdle   = 250 * time.Millisecond
-	beatIdle   = 500 * time.Millisecond
+	beatIdle   = 5 * time.Second // at most: its owner says how often while the master is in use
 	beatFast   = 100 * time.Millisecond
 	viewEach   = 250 * time.Millisecond
 	retryFirst = 10 * time.Millisecond
@@ -114,6 +114,11 @@ func (d *supervisor) run(ctx context.Context) {
 	d.seat.drop(context.Cause(ctx))
 	cancel()
 	d.drain()
+}
+
+// rests reports whether nobody uses the master and nothing is the matter.
+func (d *supervisor) rests() bool {
+	return d.now.Stage == sentinel.Clear && d.c.Rests != nil && d.c.Rests()
 }
 
 func (d *supervisor) tickInterval() time.Duration {
@@ -161,8 +166,9 @@ func (d *supervisor) observe(o sentinel.Observation) {
 	if was.Generation != d.now.Generation {
 		d.seat.retryNow()
 	}
-	d.syncListeners()
-	d.syncProbers()
+	rests := d.rests()
+	d.syncListeners(rests)
+	d.syncProbers(rests)
 	d.syncNode()
 	d.tell(was)
 }

@@ -85,8 +85,8 @@ func TestASentinelThatIsNotHeardIsAskedMoreOften(t *testing.T) {
 	}
 	d.probers[addr(9)] = &worker{interval: newInterval(time.Hour), end: func() {}}
 	each := func() []time.Duration {
-		d.syncListeners()
-		d.syncProbers()
+		d.syncListeners(false)
+		d.syncProbers(false)
 		return []time.Duration{d.listeners[addr(1)].interval.each, d.listeners[addr(2)].interval.each, d.probers[addr(9)].interval.each}
 	}
 	for _, step := range []struct {
@@ -256,9 +256,22 @@ func TestABarrierProvesNothingThatAPromotionMayUndo(t *testing.T) {
 		{"suspect", two, sentinel.FaultNone, now(sentinel.Suspect, true, two...), false, false},
 		{"provisional", two, sentinel.FaultNone, now(sentinel.Clear, false, two...), false, false},
 	} {
-		got := shown(sentinel.Barrier{Node: addr(1), By: tt.by, Fault: tt.fault}, tt.now)
+		tt.now.Probes = two
+		got := shown(sentinel.Barrier{Node: addr(1), By: tt.by, Attached: tt.by, Fault: tt.fault}, tt.now)
 		if got.Confirms != tt.confirms || got.Alone != tt.alone {
 			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+}
+
+// A replica that the master names and nobody has asked yet: the sentinels may know it, and
+// promote it.
+func TestABarrierProvesNothingBesideAnUnknownReplica(t *testing.T) {
+	b := sentinel.Barrier{Node: addr(1), By: []sentinel.Addr{addr(2)}, Attached: []sentinel.Addr{addr(2), addr(3)}}
+	for _, known := range [][]sentinel.Addr{{addr(1), addr(2)}, {addr(1), addr(2), addr(3)}} {
+		got := shown(b, sentinel.Decision{Master: addr(1), Confirmed: true, Probes: known, Promotable: []sentinel.Addr{addr(2)}})
+		if want := len(known) == 3; got.Confirms != want || got.Alone != want {
+			t.Errorf("%d nodes are known: %+v", len(known), got)
 		}
 	}
 }
@@ -277,6 +290,10 @@ func TestThatNoReplicaHoldsABarrierIsKnown(t *testing.T) {
 	}{
 		{"it has it", remote.Barrier{Wrote: info("10", "0"), Info: info("12", "10")}, []sentinel.Addr{addr(2)}, true},
 		{"it is behind", remote.Barrier{Wrote: info("10", "0"), Info: info("12", "9")}, nil, true},
+		{"WAIT has counted all", remote.Barrier{All: true, Info: info("12", "0")}, []sentinel.Addr{addr(2)}, true},
+		{"WAIT has not, and it has everything", remote.Barrier{Info: info("12", "12")}, []sentinel.Addr{addr(2)}, true},
+		{"WAIT has not, and it may lack it", remote.Barrier{Info: info("12", "11")}, nil, true},
+		{"there is none", remote.Barrier{All: true, Info: "role:master\r\nmaster_repl_offset:12\r\n"}, nil, true},
 		{"INFO is forbidden", remote.Barrier{Wrote: "NOPERM", Info: "NOPERM"}, nil, false},
 	} {
 		if by := holders(tt.in); (by != nil) != tt.told || !slices.Equal(by, tt.want) {

@@ -28,8 +28,11 @@ type Config struct {
 	Node      remote.Config     // how to reach a node, but for its address
 	Map       map[string]string // announced address → one that can be dialled
 	Heartbeat remote.Heartbeat
-	Observer  remote.Observer
-	Log       *slog.Logger
+	// Rests reports that nobody uses the master, so that sentinels and nodes need be asked
+	// less often; nil: somebody does.
+	Rests    func() bool
+	Observer remote.Observer
+	Log      *slog.Logger
 }
 
 // Hooks are told what was decided, from one goroutine, in order.

@@ -49,10 +49,17 @@ func (d *supervisor) hearsAll() bool {
 	return true
 }
 
-func (d *supervisor) syncListeners() {
+// askAtRest is how often sentinels and nodes are asked while nobody uses the master. What
+// the sentinels publish is heard all the same, and has them asked at once.
+const askAtRest = 5 * time.Second
+
+func (d *supervisor) syncListeners(rests bool) {
 	d.sync(d.listeners, d.now.Sentinels, d.startListener)
 	for _, w := range d.listeners {
 		each := d.now.PollEach
+		if rests {
+			each = max(each, askAtRest)
+		}
 		if w.answers && !w.heard {
 			each = min(each, pollUnheard)
 		}
@@ -86,9 +93,12 @@ func (d *supervisor) askAll() {
 	}
 }
 
-func (d *supervisor) syncProbers() {
+func (d *supervisor) syncProbers(rests bool) {
 	d.sync(d.probers, d.now.Probes, d.startProber)
 	each := d.now.ProbeEach
+	if rests {
+		each = max(each, askAtRest)
+	}
 	if !d.hearsAll() {
 		each = min(each, probeUnheard)
 	}

@@ -52,6 +52,6 @@ var replicas = Row{"Replicas", []Panel{
 
 var coherence = Row{"Invalidations", []Panel{
 	{Kind: "state-timeline", Title: "Coherent", Unit: "none", Description: "Whether entries in memory may be called coherent.", Words: yesNo, Queries: []Query{{`evercache_feed_coherent{job=~"$job",instance=~"$instance"}`, "{{instance}}"}}},
-	{Kind: "timeseries", Title: "Age of the last proof", Unit: "s", Description: "Time since it was last certain that no invalidation is missed. Coherent up to one second.", Queries: []Query{{`evercache_feed_lease_age_seconds{job=~"$job",instance=~"$instance"}`, "{{instance}}"}}},
+	{Kind: "timeseries", Title: "Age of the last proof", Unit: "s", Description: "Time since it was last certain that no invalidation is missed. Coherent up to one second; up to some ten seconds while nobody uses the cache.", Queries: []Query{{`evercache_feed_lease_age_seconds{job=~"$job",instance=~"$instance"}`, "{{instance}}"}}},
 	{Kind: "timeseries", Title: "Announced changes", Unit: "ops", Description: "Changes by other processes per second, and times that everything was gone or the feed was silent.", Queries: []Query{{`sum(rate(evercache_feed_announced_total{job=~"$job",instance=~"$instance"}[$__rate_interval]))`, "changes"}, {`sum(rate(evercache_feed_flushes_total{job=~"$job",instance=~"$instance"}[$__rate_interval]))`, "flushes"}, {`sum(rate(evercache_feed_silences_total{job=~"$job",instance=~"$instance"}[$__rate_interval]))`, "silences"}}},
 }}
