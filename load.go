@@ -385,11 +385,11 @@ func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[
 		if m.Cover() == nil || !filling.Holds(ctx, c.policy.ReadTimeout) {
 			return
 		}
-		covered, ok := *it, false
+		covered, ok := it.Copy(), false
 		covered.Cover, covered.Newer = m.Cover(), local.NoNewer
 		f.Exchange(func() {
 			if ok = c.client.store.Undisturbed(m); ok {
-				c.put(f.Key(), &covered)
+				c.put(f.Key(), covered)
 			}
 		})
 		if ok {
