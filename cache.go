@@ -43,11 +43,13 @@ type Cache[V any] struct {
 	prefix   string // of the class's keys in Redis
 	id       uint32
 	policy   Policy
+	alone    bool // there is no Redis
 	trusting bool // no L1TTL was given
 	codec    Codec[V]
 	clone    func(V) V
 	weight   func(V) int // nil: sizer
 	sizer    *heapsize.Sizer
+	inItem   int // what a value takes in its item
 	l1       *local.Store
 	flights  *flights[V]
 	keys     *shard.Class  // in Redis
@@ -118,9 +120,11 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 		client:   client,
 		class:    name,
 		policy:   p,
+		alone:    client.opts.MemoryOnly,
 		trusting: trusting,
 		codec:    defaultCodec[V](),
 		sizer:    heapsize.For[V](),
+		inItem:   heapsize.Allocated(local.BytesWith[V]()) - local.Bytes,
 		flights:  flight.New[Entry[V], asked](),
 		limiter:  outageLimiter(p.OutageLoadRate),
 		guard:    newGuard(p.LoadRetryAfter),
@@ -191,6 +195,7 @@ func (c *Cache[V]) Release() bool {
 		c.ended()
 	}
 	c.dropPrefix("")
+	c.l1.Forget(c.id)
 	return true
 }
 
@@ -235,7 +240,8 @@ func (c *Cache[V]) full(key string) string { return c.prefix + key }
 // newItem makes what memory holds of a value that was written age ago and has
 // ttl left.
 func (c *Cache[V]) newItem(v V, now int64, age, ttl time.Duration) *local.Item {
-	it := &local.Item{Value: v, Written: now - int64(age)}
+	it := local.NewItem(v)
+	it.Written = now - int64(age)
 	it.Size = uint32(max(0, min(c.weigh(v, it), maxWeight)))
 	c.live(it, now, ttl)
 	return it
@@ -244,12 +250,12 @@ func (c *Cache[V]) newItem(v V, now int64, age, ttl time.Duration) *local.Item {
 // maxWeight is below what the memory's sums can hold.
 const maxWeight = 1 << 30
 
-// weigh is what a value costs in memory.
+// weigh is what a value costs in memory, beside its item.
 func (c *Cache[V]) weigh(v V, it *local.Item) int {
 	if c.weight != nil {
 		return c.weight(v)
 	}
-	return c.sizer.Of(it.Value)
+	return c.inItem + c.sizer.Beside(local.At[V](it))
 }
 
 // live sets how long the item is good for from now. Without an L1TTL of the
@@ -273,8 +279,7 @@ func (c *Cache[V]) absentItem(now int64) *local.Item {
 
 // valueOf is the value of an item of this class.
 func valueOf[V any](it *local.Item) V {
-	v, _ := it.Value.(V)
-	return v
+	return local.Value[V](it)
 }
 
 func (c *Cache[V]) peek(key string) *local.Item { return c.l1.Get(local.Key{Class: c.id, Key: key}) }
@@ -290,9 +295,9 @@ func (c *Cache[V]) dropPrefix(prefix string) int {
 func (c *Cache[V]) dropAll(under func(key string) bool) (n int) {
 	c.guard.pauses.ForgetAll(under)
 	c.flights.SupersedeAll(under)
-	for k := range c.l1.Keys() {
-		if k.Class == c.id && under(k.Key) {
-			c.flights.Supersede(k.Key, func() { c.l1.Delete(k) })
+	for key := range c.l1.Keys(c.id) {
+		if under(key) {
+			c.flights.Supersede(key, func() { c.drop(key) })
 			n++
 		}
 	}

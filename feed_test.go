@@ -57,9 +57,9 @@ func hasBarrier(c *Client) bool {
 
 // elapse lets L1TTL pass for what memory holds of a key.
 func (c *Cache[V]) elapse(key string) {
-	it := *c.peek(key)
+	it := c.peek(key).Copy()
 	it.AskAfter = 1
-	c.put(key, &it)
+	c.put(key, it)
 }
 
 func gets(c *Client) uint64 {
@@ -134,9 +134,9 @@ func TestWhatTheFeedCoversIsServedWithoutAskingRedis(t *testing.T) {
 	if n := gets(c.client) - before; n > 0 {
 		t.Errorf("Redis was asked %d times for what the feed covers", n)
 	}
-	ended := *c.peek("own")
+	ended := c.peek("own").Copy()
 	ended.FreshUntil = 1
-	if e := c.entry(&ended, SourceMemory, c.client.one().Clock.Now(), nil); e.Fresh || e.Coherent {
+	if e := c.entry(ended, SourceMemory, c.client.one().Clock.Now(), nil); e.Fresh || e.Coherent {
 		t.Errorf("past its end: %+v", e)
 	}
 	c.client.one().Feed.Silent()

@@ -110,11 +110,11 @@ func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[
 // covered covers an item that Redis was seen to hold after the mark. false: something was
 // announced since.
 func (c *Cache[V]) covered(f *keyFlight[V], it *local.Item, m shard.Mark) (ok bool) {
-	covered := *it
+	covered := it.Copy()
 	covered.Cover, covered.Newer = m.Cover(), local.NoNewer
 	f.Exchange(func() {
 		if ok = c.client.store.Undisturbed(m); ok {
-			c.put(f.Key(), &covered)
+			c.put(f.Key(), covered)
 		}
 	})
 	return ok

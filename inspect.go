@@ -130,30 +130,27 @@ func (c *Cache[V]) sample(most int) (chosen []suspect) {
 		return nil
 	}
 	skip, looked, n := 0, 0, 0
-	if all := c.l1.Len(); all > mostSampled {
+	if all := c.l1.LenOf(c.id); all > mostSampled {
 		skip = rand.IntN(all - mostSampled)
 	}
 	now := c.client.store.Clock.Now()
-	for k := range c.l1.Keys() {
+	for key := range c.l1.Keys(c.id) {
 		if skip--; skip >= 0 {
 			continue
 		}
 		if looked++; looked > mostSampled {
 			break
 		}
-		if k.Class != c.id {
-			continue
-		}
-		it := c.peek(k.Key)
+		it := c.peek(key)
 		if !c.coherent(it, now) {
 			continue
 		}
 		switch n++; {
 		case len(chosen) < most:
-			chosen = append(chosen, suspect{k.Key, it})
+			chosen = append(chosen, suspect{key, it})
 		default:
 			if i := rand.IntN(n); i < most {
-				chosen[i] = suspect{k.Key, it}
+				chosen[i] = suspect{key, it}
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evercache/evercache/internal/local"
 	"github.com/evercache/evercache/internal/redisproc"
 )
 
@@ -63,9 +64,10 @@ func TestInspectFindsWhatMemoryIsWrongAbout(t *testing.T) {
 	t.Parallel()
 	p, client, c := inspectable(t, 10)
 	for _, key := range []string{"k3", "phantom"} {
-		it := *c.peek("k3")
-		it.Value, it.Written = "not in Redis", it.Written-int64(time.Minute)
-		c.put(key, &it)
+		is, it := c.peek("k3"), local.NewItem("not in Redis")
+		it.Cover, it.TrustUntil, it.AskAfter, it.Size = is.Cover, is.TrustUntil, is.AskAfter, is.Size
+		it.FreshUntil, it.KeepUntil, it.Written = is.FreshUntil, is.KeepUntil, is.Written-int64(time.Minute)
+		c.put(key, it)
 	}
 	got, err := c.Inspect(t.Context(), 100)
 	wantErr(t, err, nil)

@@ -84,9 +84,9 @@ func forAMoment(it *local.Item, now int64) *local.Item {
 
 // distrusted is an item that is there for an outage: Redis is asked otherwise.
 func distrusted(it *local.Item) *local.Item {
-	doubted := *it
+	doubted := it.Copy()
 	doubted.Cover, doubted.AskAfter, doubted.TrustUntil = nil, 0, 0
-	return &doubted
+	return doubted
 }
 
 // doubted is an item of which something was announced that a script of ours may have

@@ -34,7 +34,8 @@ func TestWhatWasReplacedIsNotFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := client.store.Clock.Now()
-	it := &local.Item{Value: 1, Written: now, FreshUntil: now + int64(time.Hour), KeepUntil: now + int64(time.Hour)}
+	it := local.NewItem(1)
+	it.Written, it.FreshUntil, it.KeepUntil = now, now+int64(time.Hour), now+int64(time.Hour)
 	if e := c.entry(it, SourceMemory, now, nil); !e.Fresh {
 		t.Errorf("%+v: want fresh", e)
 	}

@@ -68,11 +68,11 @@ func (c *Cache[V]) hitAt(key string, now int64) *local.Item {
 	if c.policy.L1TTL == 0 && c.policy.NegativeTTL == 0 && c.keys.Connected(key) {
 		return nil // Redis is asked every time; memory is there for the outage
 	}
-	it := c.peek(key)
+	it := c.l1.Hit(local.Key{Class: c.id, Key: key}, now)
 	if it == nil {
 		return nil
 	}
-	if now < it.TrustUntil && it.Cover.Covers(now) {
+	if now < it.TrustUntil && (c.alone || it.Cover.Covers(now)) {
 		return it
 	}
 	return c.uncovered(key, it, now)

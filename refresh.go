@@ -98,19 +98,19 @@ func (c *Cache[V]) takeOff(due []dueItem) (rs []refreshing[V]) {
 		if !leads {
 			continue
 		}
-		calm := *d.item
+		calm := d.item.Copy()
 		calm.Refresh = 0
 		began := false
 		f.Keep(func() {
 			if began = c.peek(d.key) == d.item; began {
-				c.put(d.key, &calm)
+				c.put(d.key, calm)
 			}
 		})
 		if !began { // it was replaced meanwhile
 			f.Settle(Entry[V]{}, errNoRefresh)
 			continue
 		}
-		rs = append(rs, refreshing[V]{f, &calm})
+		rs = append(rs, refreshing[V]{f, calm})
 	}
 	return rs
 }
@@ -221,9 +221,9 @@ func (c *Cache[V]) refreshed(r refreshing[V]) {
 	}
 	r.flight.Exchange(func() {
 		if c.peek(r.flight.Key()) == r.item {
-			it := *r.item
+			it := r.item.Copy()
 			it.DueAt(again)
-			c.put(r.flight.Key(), &it)
+			c.put(r.flight.Key(), it)
 		}
 	})
 }

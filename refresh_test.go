@@ -355,10 +355,10 @@ func TestARefreshTakesWhatAnotherProcessHasLoaded(t *testing.T) {
 	c := cacheAt(t, p.Addr(), Policy{TTL: time.Hour, RefreshAhead: 0.5})
 	_, err := c.Set(t.Context(), "k", "old")
 	wantErr(t, err, nil)
-	old := *c.peek("k")
+	old := c.peek("k").Copy()
 	old.FreshUntil -= int64(30 * time.Minute)
-	c.put("k", &old)
-	c.refresh(t.Context(), "k", &old, func(context.Context, string) (string, error) {
+	c.put("k", old)
+	c.refresh(t.Context(), "k", old, func(context.Context, string) (string, error) {
 		t.Error("it was loaded")
 		return "", nil
 	})

@@ -59,10 +59,10 @@ func nearly(left, ttl time.Duration) bool { return left > ttl-ttl/10 && left <= 
 // touched gives what memory holds its new end.
 func (c *Cache[V]) touched(key string, w *write) {
 	if it := c.peek(key); it.Fresh(w.Rec.Since) && !it.Absent {
-		touched := *it
-		c.live(&touched, w.Rec.Since, w.TTL)
+		touched := it.Copy()
+		c.live(touched, w.Rec.Since, w.TTL)
 		touched.AskAfter, touched.TrustUntil = 0, 0 // ours hides from the feed what another process wrote just before
-		c.put(key, &touched)
+		c.put(key, touched)
 	}
 }
 

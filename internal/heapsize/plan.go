@@ -26,7 +26,7 @@ func (p *plan) boxed() int {
 	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		return 0 // it is in the interface itself
 	}
-	return allocated(p.size)
+	return Allocated(p.size)
 }
 
 func planOf(t reflect.Type) *plan { return planner{}.plan(t) }

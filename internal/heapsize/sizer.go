@@ -24,8 +24,10 @@ const (
 
 // A Sizer estimates values of one type. It is safe for concurrent use.
 type Sizer struct {
-	of    func(v any) int // for a type that needs no walk
-	plans sync.Map        // reflect.Type to *plan, of dynamic types
+	of     func(v any) int  // for a type that needs no walk
+	beside func(at any) int // the same without the value itself, at a pointer to it
+	own    *plan
+	plans  sync.Map // reflect.Type to *plan, of dynamic types
 }
 
 // For makes the Sizer for values of type V.
@@ -34,22 +36,22 @@ func For[V any]() *Sizer {
 	var none V
 	switch any(none).(type) {
 	case []byte:
-		s.of = bytesSize
+		s.of, s.beside = bytesSize, besideBytes
 		return s
 	case string:
-		s.of = stringSize
+		s.of, s.beside = stringSize, besideString
 		return s
 	}
 	t := reflect.TypeFor[V]()
-	if t.Kind() == reflect.Interface {
-		return s
-	}
 	p := planOf(t)
+	s.own = p
 	if p.flat {
 		size := p.boxed()
-		s.of = func(any) int { return size }
+		s.of, s.beside = func(any) int { return size }, func(any) int { return 0 }
 	}
-	s.plans.Store(t, p)
+	if t.Kind() != reflect.Interface {
+		s.plans.Store(t, p)
+	}
 	return s
 }
 
@@ -64,6 +66,15 @@ func (s *Sizer) Of(v any) int {
 	}
 	w := walk{sizer: s, left: maxLooks}
 	return w.interfaceSize(reflect.ValueOf(v), 0)
+}
+
+// Beside is how much memory a value refers to, without the value itself. at is a *V.
+func (s *Sizer) Beside(at any) int {
+	if s.beside != nil {
+		return s.beside(at)
+	}
+	w := walk{sizer: s, left: maxLooks}
+	return w.beyond(s.own, reflect.ValueOf(at).Elem(), 0)
 }
 
 func (s *Sizer) plan(t reflect.Type) *plan {
@@ -81,26 +92,20 @@ const (
 
 func bytesSize(v any) int {
 	b, _ := v.([]byte)
-	return sliceHeader + allocated(cap(b))
+	return sliceHeader + Allocated(cap(b))
+}
+
+func besideBytes(at any) int {
+	b, _ := at.(*[]byte)
+	return Allocated(cap(*b))
+}
+
+func besideString(at any) int {
+	text, _ := at.(*string)
+	return Allocated(len(*text))
 }
 
 func stringSize(v any) int {
 	text, _ := v.(string)
-	return stringHeader + allocated(len(text))
-}
-
-// allocated is about what the allocator takes for n bytes.
-func allocated(n int) int {
-	step := 8
-	switch {
-	case n <= 0:
-		return 0
-	case n > 32<<10:
-		step = 8 << 10 // whole pages
-	default:
-		for step*16 <= n { // eight classes between a power of two and the next
-			step *= 2
-		}
-	}
-	return (n + step - 1) / step * step
+	return stringHeader + Allocated(len(text))
 }

@@ -26,16 +26,16 @@ func (w *walk) beyond(p *plan, v reflect.Value, level int) int {
 	deeper := w.left > 0 && level <= maxLevels
 	switch p.kind {
 	case reflect.String:
-		return allocated(v.Len())
+		return Allocated(v.Len())
 	case reflect.Slice:
-		return allocated(v.Cap()*p.elem.size) + w.elements(p.elem, v, level)
+		return Allocated(v.Cap()*p.elem.size) + w.elements(p.elem, v, level)
 	case reflect.Array:
 		return w.elements(p.elem, v, level)
 	case reflect.Pointer:
 		if v.IsNil() || !w.seen.first(p, v.Pointer()) {
 			return 0
 		}
-		n := allocated(p.elem.size)
+		n := Allocated(p.elem.size)
 		if deeper {
 			n += w.beyond(p.elem, v.Elem(), level)
 		}
@@ -136,7 +136,7 @@ func mapSize(n, key, elem int) int {
 	beside := 0
 	for _, size := range []*int{&key, &elem} {
 		if *size > maxInSlot {
-			beside += n * allocated(*size)
+			beside += n * Allocated(*size)
 			*size = pointerBytes
 		}
 	}
@@ -145,7 +145,7 @@ func mapSize(n, key, elem int) int {
 		slots *= 2
 	}
 	slot := (key + elem + pointerBytes - 1) / pointerBytes * pointerBytes
-	size := mapHeader + allocated(slots/groupSlots*(groupHeader+groupSlots*slot)) + beside
+	size := mapHeader + Allocated(slots/groupSlots*(groupHeader+groupSlots*slot)) + beside
 	if slots > groupSlots {
 		size += (slots + tableSlots - 1) / tableSlots * (tableHeader + pointerBytes)
 	}

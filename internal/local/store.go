@@ -5,12 +5,11 @@ package local
 import (
 	"hash/maphash"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
-
-	"github.com/evercache/evercache/internal/cover"
 )
 
 // Key is a key of one class; classes may share a Store.
@@ -18,68 +17,6 @@ type Key struct {
 	Class uint32
 	Key   string
 }
-
-// Item is what a Store holds of a key. What a hit looks at comes first. An Item
-// is not modified once it is in a Store.
-type Item struct {
-	// Cover vouches for it; nil: none does.
-	Cover *cover.Cover
-	// Times of the Store's clock: served without asking Redis until TrustUntil
-	// while it is covered, else until AskAfter, as fresh until FreshUntil,
-	// worth keeping until KeepUntil.
-	TrustUntil, AskAfter, FreshUntil int64
-	key                              Key
-	Value                            any
-	KeepUntil                        int64
-	Written                          int64  // when the value was written or loaded
-	End                              End    // when its key ends in Redis
-	Size                             uint32 // what the value takes in memory, in bytes; the highest bit: see Alone
-	Absent                           bool   // there is no value, and that is known
-	Newer                            Newer  // what Redis may hold in its place
-	Refresh                          uint16 // the share of its life after which it is due, in 65536ths; 0: never
-}
-
-// Newer says whether a key has a newer value than an Item, or had one.
-type Newer uint8
-
-const (
-	NoNewer    Newer = iota // none is known of
-	MaybeNewer              // what was announced may be our own write, or hide that of another process
-	HasNewer                // somebody else has written the key since, or Redis has lost it
-)
-
-// alone is a bit that no size has: an Item is as small as it can be.
-const alone = 1 << 31
-
-// KeepAlone says of an item that is not in a Store that Redis cannot hold its value.
-func (it *Item) KeepAlone() { it.Size |= alone }
-
-// Alone reports whether Redis cannot hold the value.
-func (it *Item) Alone() bool { return it.Size&alone != 0 }
-
-// Due reports whether an item is to be loaded again, since it will end soon.
-func (it *Item) Due(now int64) bool {
-	return it.Refresh != 0 && now-it.Written >= (it.FreshUntil-it.Written)>>16*int64(it.Refresh)
-}
-
-// DueAt makes an item that is not in a Store due at a moment of its life; one that is
-// outside of its life: never.
-func (it *Item) DueAt(at int64) {
-	it.Refresh = 0
-	if life := it.FreshUntil - it.Written; life > 1<<16 && at > it.Written && at < it.FreshUntil {
-		it.Refresh = uint16(max(1, (at-it.Written)/(life>>16)))
-	}
-}
-
-// End is when a key ends by its server's clock, in milliseconds, as between the two;
-// zero: unknown.
-type End struct{ From, To int64 }
-
-// Fresh reports whether the item is within its TTL; a nil one is not.
-func (it *Item) Fresh(now int64) bool { return it != nil && now < it.FreshUntil }
-
-// Stale reports whether there is a value that may be served past its TTL.
-func (it *Item) Stale(now int64) bool { return it != nil && !it.Absent && now < it.KeepUntil }
 
 // Clock gives the time in nanoseconds since some fixed point. It is asked on
 // every read, so it should cost little more than reading a variable. A Store forgets
@@ -105,6 +42,11 @@ type Store struct {
 	clock *tickingClock
 	bytes atomic.Int64 // of a Store bounded by entries: of the other otter keeps the sum itself
 	seed  maphash.Seed
+
+	front   atomic.Pointer[front]
+	untold  atomic.Uint64 // of the dice of a hit: otter is told where none of these bits is set
+	classes sync.Map      // number to *class
+	entries atomic.Int64
 }
 
 // overhead is what an entry costs beside its value and the bytes of its key: the
@@ -114,6 +56,8 @@ const overhead = 224
 // New makes a Store. Evictions may be shared between Stores.
 func New(b Bound, c Clock, ev *Evictions) *Store {
 	s := &Store{bound: b, clock: newTickingClock(c), seed: maphash.MakeSeed()}
+	s.front.Store(newFront(0))
+	s.untold.Store(toldBefore - 1)
 	o := &otter.Options[uint64, *Item]{
 		ExpiryCalculator: otter.ExpiryWritingFunc(s.retain),
 		Clock:            s.clock,
@@ -135,14 +79,16 @@ func (s *Store) retain(e otter.Entry[uint64, *Item]) time.Duration {
 	return max(time.Duration(e.Value.KeepUntil-s.clock.NowNano()), 1)
 }
 
-func weigh(_ uint64, it *Item) uint32 { return it.Size&^alone + uint32(len(it.key.Key)) + overhead }
+func weigh(_ uint64, it *Item) uint32 { return it.Size&^alone + uint32(len(it.key)) + overhead }
 
 func (s *Store) left(e otter.DeletionEvent[uint64, *Item], ev *Evictions) {
 	if s.bound.Entries > 0 {
 		s.bytes.Add(-int64(weigh(e.Key, e.Value)))
 	}
+	s.unlist(e.Key, e.Value)
 	switch e.Cause {
 	case otter.CauseOverflow:
+		s.untold.Store(told - 1)
 		ev.Capacity.Add(1)
 	case otter.CauseExpiration:
 		ev.Expired.Add(1)
@@ -159,10 +105,37 @@ func (s *Store) hash(k Key) uint64 {
 }
 
 // Get returns the item under k, or nil.
-func (s *Store) Get(k Key) *Item {
-	it, ok := s.cache.GetIfPresent(s.hash(k))
-	if !ok || it.key != k {
+func (s *Store) Get(k Key) *Item { return s.get(s.hash(k), k) }
+
+func (s *Store) get(h uint64, k Key) *Item {
+	it, ok := s.cache.GetIfPresent(h)
+	if !ok || !it.is(k) {
 		return nil
+	}
+	return it
+}
+
+// Otter is told of one hit in so many. It evicts by how often and how lately a key was read,
+// for which a sample does; a smaller one before anything had to be evicted.
+const (
+	told       = 4
+	toldBefore = 16
+)
+
+// Hit is Get for a reader who has the time: it is the quicker way. It may find what is past
+// its KeepUntil, and so past all its other times.
+func (s *Store) Hit(k Key, now int64) *Item {
+	h := s.hash(k)
+	f := s.front.Load()
+	dice := (uint64(now) ^ h) * 0x9e3779b97f4a7c15 >> 32
+	if dice&s.untold.Load() != 0 {
+		if it := f.find(h, k); it != nil {
+			return it
+		}
+	}
+	it := s.get(h, k)
+	if it != nil {
+		f.keep(h, it, dice>>4)
 	}
 	return it
 }
@@ -170,11 +143,45 @@ func (s *Store) Get(k Key) *Item {
 // Set puts an item under k. One that weighs more than the whole bound is not
 // kept, and neither is what k held.
 func (s *Store) Set(k Key, it *Item) {
-	it.key = k
+	h := s.hash(k)
+	if it.listed() {
+		return // memory has it already
+	}
+	it.class, it.key = k.Class, k.Key
 	if s.bound.Entries > 0 {
 		s.bytes.Add(int64(weigh(0, it)))
 	}
-	s.cache.Set(s.hash(k), it)
+	s.list(h, it)
+	s.cache.Set(h, it)
+}
+
+// list notes an item that the Store is about to hold.
+func (s *Store) list(h uint64, it *Item) {
+	for {
+		c, ok := s.classes.Load(it.class)
+		if !ok {
+			c, _ = s.classes.LoadOrStore(it.class, new(class))
+		}
+		if c.(*class).of(h).add(it) {
+			break
+		}
+	}
+	s.resize(s.entries.Add(1))
+}
+
+// unlist notes that the Store does not hold an item any more. Nobody finds it from now on.
+func (s *Store) unlist(h uint64, it *Item) {
+	if c, ok := s.classes.Load(it.class); ok && c.(*class).of(h).remove(it) {
+		s.front.Load().drop(h, it)
+		s.resize(s.entries.Add(-1))
+	}
+}
+
+// resize makes a front of the right size. It begins empty: what is read fills it.
+func (s *Store) resize(entries int64) {
+	if f := s.front.Load(); !f.suits(entries) {
+		s.front.CompareAndSwap(f, newFront(entries))
+	}
 }
 
 // Fits reports whether an item is not too large to be kept under k.
@@ -185,14 +192,36 @@ func (s *Store) Fits(k Key, it *Item) bool {
 // Delete forgets k.
 func (s *Store) Delete(k Key) { s.cache.Invalidate(s.hash(k)) }
 
-// Keys goes over all keys, in no order.
-func (s *Store) Keys() iter.Seq[Key] {
-	return func(yield func(Key) bool) {
-		for it := range s.cache.Values() {
+// Keys goes over the keys of a class, in no order. One that is there all the time is
+// among them; one that comes or goes meanwhile may be.
+func (s *Store) Keys(number uint32) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		c, ok := s.classes.Load(number)
+		if !ok {
+			return
+		}
+		for it := range c.(*class).all() {
 			if !yield(it.key) {
 				return
 			}
 		}
+	}
+}
+
+// LenOf is the number of entries of a class.
+func (s *Store) LenOf(number uint32) (n int) {
+	if c, ok := s.classes.Load(number); ok {
+		for i := range c.(*class).parts {
+			n += c.(*class).parts[i].len()
+		}
+	}
+	return n
+}
+
+// Forget lets go of what the Store keeps about a class, if nothing is left of it.
+func (s *Store) Forget(number uint32) {
+	if c, ok := s.classes.Load(number); ok && c.(*class).end() {
+		s.classes.CompareAndDelete(number, c)
 	}
 }
 

@@ -20,7 +20,9 @@ type thing struct {
 }
 
 func (t thing) in(s *Store) *Item {
-	return &Item{Value: t.name, Size: t.weight, KeepUntil: s.clock.NowNano() + int64(t.retain)}
+	it := NewItem(t.name)
+	it.Size, it.KeepUntil = t.weight, s.clock.NowNano()+int64(t.retain)
+	return it
 }
 
 // bubbleClock is the fake time of a synctest bubble.
@@ -43,9 +45,11 @@ func light(name string) thing { return thing{name: name, weight: 10, retain: tim
 func wantHeld(t *testing.T, s *Store, want ...string) {
 	t.Helper()
 	got := []string{}
-	for k := range s.Keys() {
-		if it := s.Get(k); it != nil {
-			got = append(got, fmt.Sprintf("%d/%s=%s", k.Class, k.Key, it.Value))
+	for class := range uint32(3) {
+		for k := range s.Keys(class) {
+			if it := s.Get(Key{class, k}); it != nil {
+				got = append(got, fmt.Sprintf("%d/%s=%s", class, k, Value[string](it)))
+			}
 		}
 	}
 	slices.Sort(got)
@@ -56,8 +60,8 @@ func wantHeld(t *testing.T, s *Store, want ...string) {
 
 // heldBytes is what Bytes should say.
 func heldBytes(s *Store) (sum int64) {
-	for k := range s.Keys() {
-		if it := s.Get(k); it != nil {
+	for k := range s.Keys(1) {
+		if it := s.Get(key(k)); it != nil {
 			sum += int64(weigh(0, it))
 		}
 	}
@@ -188,7 +192,7 @@ func TestAnItemWithoutARestToLiveIsNotServed(t *testing.T) {
 			s.Set(k, thing{name: "dead", retain: retain}.in(s))
 			time.Sleep(time.Nanosecond)
 			if got := s.Get(k); got != nil {
-				t.Errorf("with %v left: served %q", retain, got.Value)
+				t.Errorf("with %v left: served %q", retain, Value[string](got))
 			}
 		}
 		time.Sleep(5 * time.Second)
@@ -262,8 +266,8 @@ func TestBytesNeverDrift(t *testing.T) {
 				if got := heldBytes(s); got != s.Bytes() {
 					t.Errorf("Bytes = %d, what is held costs %d", s.Bytes(), got)
 				}
-				for k := range s.Keys() {
-					s.Delete(k)
+				for k := range s.Keys(1) {
+					s.Delete(key(k))
 				}
 				if n := s.bytes.Load(); n != 0 {
 					t.Errorf("an empty Store says %d bytes", n)
