@@ -18,14 +18,15 @@ import (
 // loader's own, or that of ctx; it is never just that Redis failed. A ctx whose deadline
 // passes gets a value that memory has; one that is cancelled gets its error.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V]) (V, error) {
-	if it, now := c.hit(key); it != nil {
+	it, now := c.hit(key)
+	if it != nil {
 		c.client.requests.add(stats.OpGet, stats.TierL1, stats.ResultHit)
 		if it.Due(now) && load != nil {
 			c.refresh(ctx, key, it, load)
 		}
 		return c.served(it)
 	}
-	e, err := c.read(ctx, stats.OpGet, key, load)
+	e, err := c.read(ctx, stats.OpGet, key, load, now)
 	return e.Value, err
 }
 
@@ -41,7 +42,8 @@ func (c *Cache[V]) Lookup(ctx context.Context, key string) (Entry[V], error) {
 }
 
 func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load Loader[V]) (Entry[V], error) {
-	if it, now := c.hit(key); it != nil {
+	it, now := c.hit(key)
+	if it != nil {
 		c.client.requests.add(op, stats.TierL1, stats.ResultHit)
 		if it.Absent {
 			return Entry[V]{}, ErrNotFound
@@ -51,7 +53,7 @@ func (c *Cache[V]) getEntry(ctx context.Context, op stats.Op, key string, load L
 		}
 		return c.entry(it, SourceMemory, now, c.keys.Cause(key)), nil
 	}
-	return c.read(ctx, op, key, load)
+	return c.read(ctx, op, key, load, now)
 }
 
 // hit returns the item that may be served without asking anybody: one that the
@@ -101,22 +103,21 @@ func (c *Cache[V]) served(it *local.Item) (V, error) {
 	return c.own(valueOf[V](it)), nil
 }
 
-// read is a read that memory alone could not answer.
-func (c *Cache[V]) read(ctx context.Context, op stats.Op, key string, load Loader[V]) (Entry[V], error) {
-	start := time.Now()
-	e, err := c.readShared(ctx, key, load)
+// read is a read that memory alone could not answer, and that began at now.
+func (c *Cache[V]) read(ctx context.Context, op stats.Op, key string, load Loader[V], now int64) (Entry[V], error) {
+	e, err := c.readShared(ctx, key, load, now)
 	tier, result := c.client.countRead(op, e.Source, e.Fresh, err)
 	c.tellServed(ctx, op, tier, result)
-	c.client.durations[op].Observe(time.Since(start))
+	c.client.durations[op].Observe(time.Duration(c.client.store.Clock.Now() - now))
 	return e, err
 }
 
-// readShared joins the key's flight or leads it.
-func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (Entry[V], error) {
+// readShared joins the key's flight or leads it. now is when the call began.
+func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V], now int64) (Entry[V], error) {
 	if err := validKey(key); err != nil {
 		return Entry[V]{}, err
 	}
-	for waited := false; ; waited = true {
+	for waited := false; ; waited, now = true, c.client.store.Clock.Now() {
 		switch {
 		case ctx.Err() != nil && waited:
 			return c.inTime(ctx, key, context.Cause(ctx))
@@ -127,7 +128,7 @@ func (c *Cache[V]) readShared(ctx context.Context, key string, load Loader[V]) (
 		}
 		f, leader := c.flights.Join(key, kindOf(load != nil))
 		if leader {
-			c.fly(ctx, f, load)
+			c.fly(ctx, f, load, now)
 		} else if load != nil {
 			c.client.loads.coalesced.Add(1)
 		}
@@ -181,8 +182,8 @@ func (c *Cache[V]) shared(f *keyFlight[V], leader bool) (Entry[V], error) {
 }
 
 // fly asks Redis under the leader's context, and starts the load if it comes
-// to that. The flight is settled when it returns, or by the load.
-func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
+// to that. The flight is settled when it returns, or by the load. now is shortly before.
+func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V], now int64) {
 	crashed := true
 	defer func() {
 		if crashed { // the leader's codec or clone panicked: those who wait try for themselves
@@ -190,8 +191,8 @@ func (c *Cache[V]) fly(ctx context.Context, f *keyFlight[V], load Loader[V]) {
 		}
 	}()
 	full := c.full(f.Key())
-	f.Data.full, f.Data.at, f.Data.mark = full, c.client.store.Clock.Now(), c.keys.Mark(full)
-	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, full, f.Data.mark))
+	f.Data.full, f.Data.at, f.Data.mark = full, now, c.keys.Mark(full)
+	c.conclude(ctx, f, loading[V]{load: load}, c.consult(ctx, f.Key(), full, f.Data.mark))
 	crashed = false
 }
 
@@ -240,10 +241,10 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
-func (c *Cache[V]) consult(ctx context.Context, full string, m shard.Mark) answer[V] {
-	a := c.heeded(ctx, c.bare(full), m, c.keys.Read(ctx, full, c.policy.ReadTimeout))
+func (c *Cache[V]) consult(ctx context.Context, key, full string, m shard.Mark) answer[V] {
+	a := c.heeded(ctx, key, m, c.keys.Read(ctx, full, c.policy.ReadTimeout))
 	if a.again {
-		a = c.consultMaster(ctx, c.bare(full), m)
+		a = c.consultMaster(ctx, key, m)
 	}
 	return a
 }

@@ -15,7 +15,7 @@ import (
 // GetAsking is Get on the node that an Ask names. Nothing that it answers is
 // coherent: the slot has two nodes.
 func (n *Node) GetAsking(ctx context.Context, key string, limit time.Duration) (Value, error) {
-	return n.get(ctx, key, limit, true)
+	return n.get(ctx, key, time.Now(), limit, true)
 }
 
 // sendAsking sends commands together, each of them behind an ASKING if it asks for that.

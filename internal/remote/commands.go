@@ -12,6 +12,7 @@ import (
 type Value struct {
 	Data []byte        // must not be modified
 	TTL  time.Duration // left to live; negative: the key has no end
+	At   time.Time     // when the answer was there, or shortly after; zero: not known
 }
 
 // CommandNames are the names under which commands are counted.
@@ -53,11 +54,15 @@ type Pair struct {
 	// Trace is where to leave when it was written, and Process who: see TraceKey.
 	// "": nowhere. It goes with InTime.
 	Trace, Process string
+	At             time.Time // of a Set: when it begins; zero: now
 }
 
 // Set writes a key for ttl.
 func (n *Node) Set(ctx context.Context, p Pair, limit time.Duration) (Span, error) {
-	c, bounded, cancel := n.begin(ctx, "set", limit)
+	if p.At.IsZero() {
+		p.At = time.Now()
+	}
+	c, bounded, cancel := n.beginAt(ctx, "set", 1, p.At, limit)
 	c.of.key = p.Key
 	defer cancel()
 	if p.InTime {

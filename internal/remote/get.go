@@ -13,11 +13,16 @@ import (
 // value not more than span comes over the connection that all share; a larger
 // one is read over another.
 func (n *Node) Get(ctx context.Context, key string, limit time.Duration) (Value, error) {
-	return n.get(ctx, key, limit, false)
+	return n.get(ctx, key, time.Now(), limit, false)
 }
 
-func (n *Node) get(ctx context.Context, key string, limit time.Duration, asking bool) (Value, error) {
-	c, bounded, cancel := n.begin(ctx, "get", limit)
+// GetAt is Get that begins now.
+func (n *Node) GetAt(ctx context.Context, key string, now time.Time, limit time.Duration) (Value, error) {
+	return n.get(ctx, key, now, limit, false)
+}
+
+func (n *Node) get(ctx context.Context, key string, now time.Time, limit time.Duration, asking bool) (Value, error) {
+	c, bounded, cancel := n.beginAt(ctx, "get", 1, now, limit)
 	c.of.key = key
 	defer cancel()
 	v, whole, err := n.readPart(bounded, key, asking)
@@ -25,6 +30,7 @@ func (n *Node) get(ctx context.Context, key string, limit time.Duration, asking 
 	if err == nil && !whole {
 		return n.getLarge(ctx, bounded, key, asking)
 	}
+	v.At = c.span().Answered
 	return v, err
 }
 

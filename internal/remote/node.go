@@ -248,8 +248,13 @@ func (n *Node) begin(ctx context.Context, name string, limit time.Duration) (cal
 
 // beginMany is begin of a pipeline for so many keys.
 func (n *Node) beginMany(ctx context.Context, name string, keys int, limit time.Duration) (call, context.Context, context.CancelFunc) {
+	return n.beginAt(ctx, name, keys, time.Now(), limit)
+}
+
+// beginAt is beginMany of what begins now.
+func (n *Node) beginAt(ctx context.Context, name string, keys int, now time.Time, limit time.Duration) (call, context.Context, context.CancelFunc) {
 	c := call{
-		node: n, name: name, start: time.Now(), limit: limit,
+		node: n, name: name, start: now, limit: limit,
 		big: n.cmd.load.big.Load(), asked: n.cmd.conn.asked.Load(), done: n.cmd.conn.answered.Load(),
 	}
 	c.told = n.observe(ctx, name, keys)

@@ -22,11 +22,13 @@ const ByScript = 16 << 10
 // InTime reports whether a Set of so many bytes is worth a script: large ones, and
 // all while the node seems to stall, and for a while after an answer that did not
 // come in time.
-func (n *Node) InTime(bytes int) bool {
+func (n *Node) InTime(bytes int) bool { return n.InTimeAt(bytes, time.Now()) }
+
+// InTimeAt is InTime of a moment.
+func (n *Node) InTimeAt(bytes int, now time.Time) bool {
 	if bytes >= ByScript {
 		return true
 	}
-	now := time.Now()
 	return n.cmd.conn.waits(now) > stalling || n.clock.clocks.uneasy(now)
 }
 

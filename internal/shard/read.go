@@ -97,7 +97,7 @@ func (k *Class) readMaster(ctx context.Context, sh *Shard, node *remote.Node, fu
 		return k.nobody()
 	}
 	asked := sh.askedNow(node)
-	v, err := node.Get(ctx, full, limit)
+	v, err := node.GetAt(ctx, full, asked.At, limit)
 	if k.st.clustered() && remote.KindOf(err).Unserved() {
 		return k.elsewhere(ctx, node, full, err, asked, limit)
 	}
@@ -234,7 +234,11 @@ func endOf(node *remote.Node, v remote.Value, asked Asked) End {
 	if v.TTL < 0 {
 		return End{}
 	}
-	_, high := node.ServerTime(time.Now())
+	answered := v.At
+	if answered.IsZero() {
+		answered = time.Now()
+	}
+	_, high := node.ServerTime(answered)
 	if high-asked.low > maxEndWidth { // another's write may end within it too
 		return End{}
 	}

@@ -152,15 +152,16 @@ func (k *Class) send(ctx context.Context, sh *Shard, node *remote.Node, w *Outgo
 		leave()
 		s.found = s.found || s.Err != nil
 	default:
-		end := node.EndOf(w.TTL, time.Now())
+		now := time.Now()
+		end := node.EndOf(w.TTL, now)
 		last, priors := w.Rec.Sent, w.Rec.Priors
 		w.Rec.SendAgain(outbox.End{From: end, To: end})
 		trace := k.trace(w.Rec.Key, w.TTL)
-		w.InTime = trace != "" || node.InTime(len(w.Rec.Value))
+		w.InTime = trace != "" || node.InTimeAt(len(w.Rec.Value), now)
 		s.script = w.InTime
 		leave := k.st.scripted(node, w.Rec.Key, w.InTime)
 		s.span, s.Err = node.Set(ctx, remote.Pair{
-			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process,
+			Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end, InTime: w.InTime, Trace: trace, Process: k.st.process, At: now,
 		}, limit)
 		leave()
 		if remote.KindOf(s.Err).Unserved() { // nothing was carried out, and it has no time yet
