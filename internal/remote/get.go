@@ -64,8 +64,10 @@ func (n *Node) readPart(ctx context.Context, key string, asking bool) (v Value, 
 	return v, len(v.Data) != span, err
 }
 
+var spanEnd = decimal(span - 1)
+
 func (n *Node) part(key string) rueidis.Completed {
-	return n.b().Getrange().Key(key).Start(0).End(span - 1).Build()
+	return n.b().Arbitrary("GETRANGE").Keys(key).Args("0", spanEnd).Build() // End would write the number anew for each key
 }
 
 // readSmall is readPart without GETRANGE. Where the size may not be asked either,
