@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -273,6 +274,50 @@ func TestABurstThatRedisDoesNotTakeEnds(t *testing.T) {
 		e, err := c.Lookup(t.Context(), keyName(i))
 		if err == nil && e.Value != "loaded "+keyName(i) || err != nil && err != ErrNotFound {
 			t.Fatalf("%s: %+v, %v", strconv.Itoa(i), e, err)
+		}
+	}
+}
+
+// What another process writes in the turn of the server's loop in which a value is stored is
+// announced together with that. So memory must not vouch for the value unasked.
+func TestWhatIsWrittenJustAfterAFillIsNotHiddenByIt(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	c := burstCache(t, p.Addr())
+	other, err := net.Dial("tcp", p.Addr())
+	wantErr(t, err, nil)
+	defer other.Close()
+	for round := range 20 {
+		const n = 8
+		name := func(i int) string { return fmt.Sprintf("%d-%d", round, i) }
+		release, done := make(chan struct{}), sync.WaitGroup{}
+		var run atomic.Int64
+		for i := range n {
+			done.Go(func() {
+				_, err := c.Get(t.Context(), name(i), func(context.Context, string) (string, error) {
+					run.Add(1)
+					<-release
+					return "loaded", nil
+				})
+				wantErr(t, err, nil)
+			})
+		}
+		waitUntil(t, 20*time.Second, func() bool { return run.Load() == n }, func() string { return "the loaders do not run" })
+		wantErr(t, p.Pause(), nil)
+		close(release)
+		done.Wait()
+		time.Sleep(5 * time.Millisecond) // the first of them are in the server's socket
+		for i := range n {
+			_, err := fmt.Fprintf(other, "SET c:%s theirs\r\n", name(i))
+			wantErr(t, err, nil)
+		}
+		wantErr(t, p.Resume(), nil)
+		waitUntil(t, 20*time.Second, func() bool { _, fills := c.flights.Len(); return fills == 0 }, func() string { return "fills are left" })
+		for i := range n {
+			key := name(i)
+			waitUntil(t, 20*time.Second, func() bool { return redisDo(t, p, "GET", "c:"+key) == "theirs" }, func() string { return "theirs is not there" })
+			waitUntil(t, 5*time.Second, func() bool { e, _ := c.Lookup(t.Context(), key); return e.Value == "theirs" },
+				func() string { e, err := c.Lookup(t.Context(), key); return fmt.Sprintf("%s is %+v, %v", key, e, err) })
 		}
 	}
 }
