@@ -34,13 +34,13 @@ func (k *Class) elsewhere(ctx context.Context, node *remote.Node, full string, r
 		node, refused = next, err
 	}
 	if remote.KindOf(refused) != remote.Moved {
-		return k.answered(node, remote.Value{}, refused, asked)
+		return k.answered(node, remote.Value{}, refused, asked, time.Now())
 	}
 	bounded, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	sh, owner := k.st.awaitMaster(bounded, full, node)
 	if owner == nil {
-		return k.answered(node, remote.Value{}, refused, asked)
+		return k.answered(node, remote.Value{}, refused, asked, time.Now())
 	}
 	asked = sh.askedNow(owner)
 	v, err := k.ask(ctx, owner, full, false, time.Until(until))
@@ -57,7 +57,7 @@ func (k *Class) ask(ctx context.Context, node *remote.Node, full string, asking 
 
 // apart is what a node has said that was not asked first: the caller's mark is of another.
 func (k *Class) apart(node *remote.Node, v remote.Value, err error, asked Asked) Answer {
-	a := k.answered(node, v, err, asked)
+	a := k.answered(node, v, err, asked, time.Now())
 	a.Apart, a.End = true, End{}
 	return a
 }

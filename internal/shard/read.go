@@ -101,7 +101,7 @@ func (k *Class) readMaster(ctx context.Context, sh *Shard, node *remote.Node, fu
 	if k.st.clustered() && remote.KindOf(err).Unserved() {
 		return k.elsewhere(ctx, node, full, err, asked, limit)
 	}
-	return k.answered(node, v, err, asked)
+	return k.answered(node, v, err, asked, time.Now())
 }
 
 // ReadMany is Read for up to MaxBatch keys, in one pipeline for each shard. Several go
@@ -123,8 +123,7 @@ func (k *Class) ReadMany(ctx context.Context, full []string, limit time.Duration
 // readMany answers for the keys of one shard.
 func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit time.Duration, as []Answer) {
 	node := part.shard.Node.Load()
-	var ask []string
-	var index []int
+	ask, index := make([]string, 0, len(full)), make([]int, 0, len(full))
 	for i, key := range full {
 		switch {
 		case !part.has(i):
@@ -140,12 +139,13 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 	}
 	asked := part.shard.askedNow(node)
 	found, _ := node.GetMany(ctx, ask, limit)
+	answered := time.Now()
 	for j, i := range index {
 		if k.st.clustered() && remote.KindOf(found[j].Err).Unserved() {
 			as[i] = k.elsewhere(ctx, node, full[i], found[j].Err, asked, limit)
 			continue
 		}
-		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
+		as[i] = k.answered(node, found[j].Value, found[j].Err, asked, answered)
 	}
 }
 
@@ -210,8 +210,8 @@ func (k *Class) nobody() Answer {
 	return Answer{Away: true, Err: k.st.AwayCause()}
 }
 
-// answered is what a master has said.
-func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Asked) Answer {
+// answered is what a master has said, at the latest then.
+func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Asked, now time.Time) Answer {
 	switch kind := remote.KindOf(err); {
 	case kind == remote.Nil:
 		return Answer{Asked: asked}
@@ -222,7 +222,7 @@ func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Ask
 	case err != nil:
 		return Answer{Err: err}
 	}
-	return Answer{Asked: asked, Found: true, Data: v.Data, Left: v.TTL, End: endOf(node, v, asked), Fixed: node.ScriptsForbidden()}
+	return Answer{Asked: asked, Found: true, Data: v.Data, Left: v.TTL, End: endOf(node, v, asked, now), Fixed: node.ScriptsForbidden()}
 }
 
 // maxEndWidth is how exactly, in milliseconds, the end of a value must be known for
@@ -230,11 +230,11 @@ func (k *Class) answered(node *remote.Node, v remote.Value, err error, asked Ask
 const maxEndWidth = 20
 
 // endOf is when a value ends that was read from a node, by its clock.
-func endOf(node *remote.Node, v remote.Value, asked Asked) End {
+func endOf(node *remote.Node, v remote.Value, asked Asked, now time.Time) End {
 	if v.TTL < 0 {
 		return End{}
 	}
-	_, high := node.ServerTime(time.Now())
+	_, high := node.ServerTime(now)
 	if high-asked.low > maxEndWidth { // another's write may end within it too
 		return End{}
 	}
