@@ -93,13 +93,16 @@ func (c *Cache[V]) concluded(ctx context.Context, filling *shard.Fill, f *keyFli
 	return false
 }
 
+// coverTries is how often Redis is asked for what has just been stored, at most.
+const coverTries = 5
+
 // cover lets the feed vouch for an item that was just stored. A script is
 // announced to the one who ran it too (NOLOOP does not help: facts in
 // internal/remote.Tracking), and nobody can tell that from another's write. So
 // Redis is asked what it holds: the answer comes behind the announcement.
 // Where the announcement is handled only after the question, it is asked again.
 func (c *Cache[V]) cover(ctx context.Context, filling *shard.Fill, f *keyFlight[V], it *local.Item) {
-	for range 3 {
+	for range coverTries {
 		m := c.keys.Mark(f.Data.full)
 		if m.Cover() == nil || !filling.Holds(ctx, c.policy.ReadTimeout) || c.covered(f, it, m) {
 			return

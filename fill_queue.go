@@ -119,7 +119,7 @@ func (c *Cache[V]) beginStore(r *run[V]) bool {
 // coverAll is cover for several that were stored together.
 func (c *Cache[V]) coverAll(ctx context.Context, rs []*run[V]) {
 	marks := make([]shard.Mark, 0, len(rs))
-	for range 3 {
+	for range coverTries {
 		asked := rs[:0:len(rs)]
 		marks = marks[:0]
 		for _, r := range rs {

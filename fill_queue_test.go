@@ -3,6 +3,7 @@ package evercache
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,17 @@ func TestTheRoomOfTheLinesIsBounded(t *testing.T) {
 	}
 }
 
+// burstCache is a cache of a client that a busy machine does not part from its master.
+func burstCache(t *testing.T, addr string) *Cache[string] {
+	t.Helper()
+	client := open(t, Options{Addr: addr, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second})
+	c := cacheOf[string](t, client, "c", Policy{LoadTimeout: 30 * time.Second})
+	connect(t, client, 20*time.Second)
+	_, _ = c.Set(t.Context(), "first", "v")
+	waitCovered(t, c)
+	return c
+}
+
 // burst is loads of so many keys at once. Their loaders wait for each other, so that all
 // is to be stored at the same time.
 type burst struct {
@@ -54,6 +66,9 @@ func startBurst(t *testing.T, c *Cache[string], n int) *burst {
 	b := &burst{ready: make(chan struct{}), release: make(chan struct{}), loaded: make([]atomic.Int64, n)}
 	var run atomic.Int64
 	for i := range n {
+		if i%32 == 0 { // what is to come at once is what they store, not what they ask
+			waitUntil(t, 20*time.Second, func() bool { return run.Load() == int64(i) }, func() string { return "the loaders do not run" })
+		}
 		b.done.Go(func() {
 			v, err := c.Get(t.Context(), keyName(i), func(_ context.Context, key string) (string, error) {
 				b.loaded[i].Add(1)
@@ -105,10 +120,10 @@ func watchConnected(c *Client) (lost func() bool) {
 
 func TestABurstOfLoadsIsStoredTogetherAndIsNoSlowRedis(t *testing.T) {
 	p := startRedis(t, redisproc.Options{})
-	c := cacheAt(t, p.Addr(), Policy{LoadTimeout: 30 * time.Second})
-	lost := watchConnected(c.client)
+	c := burstCache(t, p.Addr())
 	const n = 2000
 	b := startBurst(t, c, n)
+	lost, epoch := watchConnected(c.client), c.client.one().Feed.Cover()
 	before := c.client.Stats().RedisRequests["fill"]["ok"]
 	b.end()
 	waitUntil(t, 20*time.Second, func() bool { _, fills := c.flights.Len(); return fills == 0 }, func() string { return "fills are left" })
@@ -121,7 +136,7 @@ func TestABurstOfLoadsIsStoredTogetherAndIsNoSlowRedis(t *testing.T) {
 		if b.loaded[i].Load() != 1 {
 			t.Errorf("%d was loaded %d times", i, b.loaded[i].Load())
 		}
-		if c.covers(keyName(i), "loaded "+keyName(i)) {
+		if it := c.peek(keyName(i)); it != nil && it.Cover != nil && it.Value == "loaded "+keyName(i) {
 			covered++
 		}
 	}
@@ -129,7 +144,9 @@ func TestABurstOfLoadsIsStoredTogetherAndIsNoSlowRedis(t *testing.T) {
 	if calls == 0 || calls > n/4 {
 		t.Errorf("%d calls for %d keys", calls, n)
 	}
-	if covered < n*9/10 { // keys that share a place with others are asked for again a few times only
+	if c.client.one().Feed.Cover() != epoch {
+		t.Log("the feed was not heard for a while")
+	} else if covered < n*9/10 { // keys that share a place with others are asked for again a few times only
 		t.Errorf("%d of %d are covered", covered, n)
 	}
 	if lost() {
@@ -141,7 +158,7 @@ func TestABurstOfLoadsIsStoredTogetherAndIsNoSlowRedis(t *testing.T) {
 func TestWhatIsDeletedDuringABurstIsNotStored(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
-	c, other := cacheAt(t, p.Addr(), Policy{LoadTimeout: 30 * time.Second}), cacheAt(t, p.Addr(), Policy{})
+	c, other := burstCache(t, p.Addr()), cacheAt(t, p.Addr(), Policy{})
 	const n = 300
 	b := startBurst(t, c, n)
 	time.Sleep(5 * time.Millisecond) // after the misses, by the server's clock in milliseconds
@@ -182,7 +199,7 @@ func TestWhatIsDeletedDuringABurstIsNotStored(t *testing.T) {
 func TestWritesBesideABurstStay(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
-	c, other := cacheAt(t, p.Addr(), Policy{LoadTimeout: 30 * time.Second}), cacheAt(t, p.Addr(), Policy{})
+	c, other := burstCache(t, p.Addr()), cacheAt(t, p.Addr(), Policy{})
 	const n = 400
 	b := startBurst(t, c, n)
 	close(b.release) // and at the same time
@@ -235,7 +252,7 @@ func TestWritesBesideABurstStay(t *testing.T) {
 func TestABurstThatRedisDoesNotTakeEnds(t *testing.T) {
 	t.Parallel()
 	p := startRedis(t, redisproc.Options{})
-	c := cacheAt(t, p.Addr(), Policy{LoadTimeout: 30 * time.Second, TTL: time.Hour})
+	c := cacheAt(t, p.Addr(), Policy{LoadTimeout: 30 * time.Second})
 	b := startBurst(t, c, 500)
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
@@ -257,6 +274,50 @@ func TestABurstThatRedisDoesNotTakeEnds(t *testing.T) {
 		e, err := c.Lookup(t.Context(), keyName(i))
 		if err == nil && e.Value != "loaded "+keyName(i) || err != nil && err != ErrNotFound {
 			t.Fatalf("%s: %+v, %v", strconv.Itoa(i), e, err)
+		}
+	}
+}
+
+// What another process writes in the turn of the server's loop in which a value is stored is
+// announced together with that. So memory must not vouch for the value unasked.
+func TestWhatIsWrittenJustAfterAFillIsNotHiddenByIt(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	c := burstCache(t, p.Addr())
+	other, err := net.Dial("tcp", p.Addr())
+	wantErr(t, err, nil)
+	defer other.Close()
+	for round := range 20 {
+		const n = 8
+		name := func(i int) string { return fmt.Sprintf("%d-%d", round, i) }
+		release, done := make(chan struct{}), sync.WaitGroup{}
+		var run atomic.Int64
+		for i := range n {
+			done.Go(func() {
+				_, err := c.Get(t.Context(), name(i), func(context.Context, string) (string, error) {
+					run.Add(1)
+					<-release
+					return "loaded", nil
+				})
+				wantErr(t, err, nil)
+			})
+		}
+		waitUntil(t, 20*time.Second, func() bool { return run.Load() == n }, func() string { return "the loaders do not run" })
+		wantErr(t, p.Pause(), nil)
+		close(release)
+		done.Wait()
+		time.Sleep(5 * time.Millisecond) // the first of them are in the server's socket
+		for i := range n {
+			_, err := fmt.Fprintf(other, "SET c:%s theirs\r\n", name(i))
+			wantErr(t, err, nil)
+		}
+		wantErr(t, p.Resume(), nil)
+		waitUntil(t, 20*time.Second, func() bool { _, fills := c.flights.Len(); return fills == 0 }, func() string { return "fills are left" })
+		for i := range n {
+			key := name(i)
+			waitUntil(t, 20*time.Second, func() bool { return redisDo(t, p, "GET", "c:"+key) == "theirs" }, func() string { return "theirs is not there" })
+			waitUntil(t, 5*time.Second, func() bool { e, _ := c.Lookup(t.Context(), key); return e.Value == "theirs" },
+				func() string { e, err := c.Lookup(t.Context(), key); return fmt.Sprintf("%s is %+v, %v", key, e, err) })
 		}
 	}
 }

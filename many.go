@@ -27,9 +27,12 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 	var missing []string
 	var due []dueItem
 	now := c.client.store.Clock.Now()
-	for _, key := range keys {
+	for i, key := range keys {
 		it := c.hitAt(key, now)
 		if it == nil {
+			if missing == nil {
+				missing = make([]string, 0, len(keys)-i)
+			}
 			missing = append(missing, key)
 			continue
 		}
@@ -48,15 +51,9 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load ManyLoader[V
 		return got, nil
 	}
 	start := time.Now()
-	err := c.readMany(ctx, unique(missing), load, got)
+	err := c.readMany(ctx, missing, load, got)
 	c.client.durations[stats.OpGet].Observe(time.Since(start))
 	return got, err
-}
-
-func unique(keys []string) []string {
-	keys = slices.Clone(keys)
-	slices.Sort(keys)
-	return slices.Compact(keys)
 }
 
 // readMany leads the flights that nobody flies yet, waits for the others, and
@@ -79,9 +76,15 @@ func (c *Cache[V]) readMany(ctx context.Context, keys []string, load ManyLoader[
 				c.client.countRead(stats.OpGet, SourceNone, false, fs[i].err)
 				continue
 			}
-			var e Entry[V]
-			err := c.await(ctx, f)
+			e, err, ended := f.Ended()
+			if !ended {
+				err = c.await(ctx, f)
+			}
 			switch {
+			case ended: // as most are: Redis has answered
+				if !fs[i].leader && err == nil {
+					e.Value = c.own(e.Value)
+				}
 			case err != nil:
 				if ctx.Err() == nil { // a cycle
 					return errors.Join(append(errs, err)...)
@@ -138,20 +141,21 @@ type joined[V any] struct {
 }
 
 func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V]) []joined[V] {
-	js := make([]joined[V], len(keys))
-	var lead []*keyFlight[V]
+	js, lead := make([]joined[V], len(keys)), make([]*keyFlight[V], 0, len(keys))
+	var made []keyFlight[V]
 	for i, key := range keys {
 		if err := validKey(key); err != nil {
 			js[i].err = err
 			continue
 		}
-		js[i].flight, js[i].leader = c.flights.Join(key, kindOf(load != nil))
+		js[i].flight, js[i].leader = c.flights.JoinFrom(&made, min(len(keys)-i, shard.MaxBatch), key, kindOf(load != nil))
 		if js[i].leader {
 			lead = append(lead, js[i].flight)
 		}
 	}
 	b := c.newBatch(load)
 	defer b.drop()
+	loads := loading[V]{load: b.loader(), batch: b}
 	crashed := true
 	defer func() { // see fly
 		if crashed {
@@ -161,8 +165,13 @@ func (c *Cache[V]) flyMany(ctx context.Context, keys []string, load ManyLoader[V
 		}
 	}()
 	for chunk := range slices.Chunk(lead, shard.MaxBatch) {
-		for i, a := range c.consultMany(ctx, chunk) {
-			c.conclude(ctx, chunk[i], loading[V]{load: b.loader(), batch: b}, a)
+		for i, a := range c.askMany(ctx, chunk) {
+			f := chunk[i]
+			said := c.understood(ctx, a, f.Data.mark)
+			if said.again {
+				said = c.consultMaster(ctx, f.Key(), f.Data.mark)
+			}
+			c.conclude(ctx, f, loads, said)
 		}
 	}
 	crashed = false
@@ -278,6 +287,7 @@ func (b *batch[V]) start(ctx context.Context) {
 	b.begun = true
 	c := b.cache
 	keys := make([]string, len(b.wanted))
+	slices.SortFunc(b.wanted, func(x, y *run[V]) int { return strings.Compare(x.flight.Key(), y.flight.Key()) })
 	for i, w := range b.wanted {
 		keys[i] = w.flight.Key()
 	}
@@ -319,22 +329,25 @@ func (b *batch[V]) call(ctx context.Context, keys []string) {
 	b.values, b.err = b.load(loads, keys)
 }
 
-// consultMany is consult for a chunk of flights.
-func (c *Cache[V]) consultMany(ctx context.Context, fs []*keyFlight[V]) []answer[V] {
-	as, full := make([]answer[V], len(fs)), make([]string, len(fs))
-	now := c.client.store.Clock.Now()
+// askMany asks about a chunk of flights.
+func (c *Cache[V]) askMany(ctx context.Context, fs []*keyFlight[V]) []shard.Answer {
+	full := make([]string, len(fs))
+	now, bytes := c.client.store.Clock.Now(), 0
+	for _, f := range fs {
+		bytes += len(c.prefix) + len(f.Key())
+	}
+	var all strings.Builder // one string for all: none of them is kept
+	all.Grow(bytes)
 	for i, f := range fs {
-		full[i] = c.full(f.Key())
+		from := all.Len()
+		all.WriteString(c.prefix)
+		all.WriteString(f.Key())
+		full[i] = all.String()[from:]
 		f.Data.full, f.Data.at, f.Data.mark = full[i], now, c.keys.Mark(full[i])
 	}
 	found := c.keys.ReadMany(ctx, full, c.policy.ReadTimeout)
 	c.askDeleted(ctx, func(i int) string { return fs[i].Key() }, found)
-	for i, a := range found {
-		if as[i] = c.understood(ctx, a, fs[i].Data.mark); as[i].again {
-			as[i] = c.consultMaster(ctx, fs[i].Key(), fs[i].Data.mark)
-		}
-	}
-	return as
+	return found
 }
 
 // SetMany stores several values in pipelines. The receipt is that of the least

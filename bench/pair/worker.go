@@ -171,6 +171,20 @@ func (w *worker) prepare(ctx context.Context, text string) (do func(key, n uint6
 			e, err := w.loads.GetEntry(bg, fmt.Sprint("load-", n), func(context.Context, string) ([]byte, error) { return value, nil })
 			return err == nil && e.Source == evercache.SourceLoader
 		}, nil
+	case "getmany": // of 100 keys, from Redis
+		return func(key, _ uint64) bool {
+			got, err := w.reads.GetMany(bg, hundred(keyOf, key), nil)
+			return err == nil && len(got) == 100
+		}, fill(w.reads)
+	case "setmany": // of 100 keys
+		return func(key, _ uint64) bool {
+			all := make(map[string][]byte, 100)
+			for _, k := range hundred(keyOf, key) {
+				all[k] = value
+			}
+			r, err := w.reads.SetMany(bg, all)
+			return err == nil && r.Durability >= evercache.Master
+		}, nil
 	case "announced": // by others: 100 keys in one pipeline count as one
 		return func(_, n uint64) bool {
 			var cmds rueidis.Commands
@@ -186,6 +200,15 @@ func (w *worker) prepare(ctx context.Context, text string) (do func(key, n uint6
 		}, nil
 	}
 	return nil, fmt.Errorf("there is no work %q", text)
+}
+
+// hundred are the keys of one call of many. Ten calls go over all of them.
+func hundred(keyOf func(uint64) string, key uint64) []string {
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = keyOf(key%10*100 + uint64(i))
+	}
+	return names
 }
 
 func first[T any](_ T, err error) error { return err }

@@ -65,6 +65,14 @@ func (f *Flight[R, D]) Withdraw() {
 	}
 }
 
+// Ended is the result of a flight that is settled; ok is false before, and where it was
+// given up.
+func (f *Flight[R, D]) Ended() (r R, err error, ok bool) {
+	f.stripe.mu.Lock()
+	defer f.stripe.mu.Unlock()
+	return f.result, f.err, f.settled && !f.abandoned
+}
+
 // Settled reports whether the flight has its result, or was given up.
 func (f *Flight[R, D]) Settled() bool {
 	f.stripe.mu.Lock()

@@ -65,13 +65,24 @@ func (g *Group[R, D]) stripe(key string) *stripe[R, D] {
 // Join returns the key's flight; leader is true for the one who must fly it
 // and settle it.
 func (g *Group[R, D]) Join(key string, kind Kind) (f *Flight[R, D], leader bool) {
+	var made []Flight[R, D]
+	return g.JoinFrom(&made, 1, key, kind)
+}
+
+// JoinFrom is Join for one of several keys: flights are made so many at a time. All of them
+// are kept as long as somebody has one.
+func (g *Group[R, D]) JoinFrom(made *[]Flight[R, D], most int, key string, kind Kind) (f *Flight[R, D], leader bool) {
 	s, k := g.stripe(key), keyOf{key, kind}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.flights[k]; f != nil {
 		return f, false
 	}
-	f = &Flight[R, D]{key: k, stripe: s}
+	if len(*made) == 0 {
+		*made = make([]Flight[R, D], most)
+	}
+	f, *made = &(*made)[0], (*made)[1:]
+	f.key, f.stripe = k, s
 	s.flights[k] = f
 	return f, true
 }

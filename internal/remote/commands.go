@@ -130,9 +130,15 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	c, bounded, cancel := n.beginMany(ctx, "batch", len(ws), limit)
 	c.limit = 0
 	defer cancel()
-	cmds := make([]rueidis.Completed, 0, len(ws))
-	for _, w := range ws {
-		cmds = append(cmds, n.write(w))
+	cmds, refusable, ends := make([]rueidis.Completed, len(ws)), false, endText{}
+	for i := range ws {
+		cmds[i] = n.write(&ws[i], &ends)
+		refusable = refusable || len(ws[i].Data) >= large
+	}
+	if refusable {
+		for i := range cmds {
+			cmds[i] = cmds[i].Pin()
+		}
 	}
 	errs := make([]error, len(ws))
 	var worst error
@@ -143,17 +149,32 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 	return errs, c.end(ctx, worst)
 }
 
-// write is pinned: rueidis takes a command back for others once it is answered,
-// and a server that refuses a value for its size answers before all of it has
-// been written.
-func (n *Node) write(w Write) rueidis.Completed {
-	switch w.Kind {
-	case WriteDelete:
-		return n.b().Del().Key(w.Key).Build().Pin()
-	case WriteExpire:
-		return n.expire(w.Key, w.TTL).Pin()
+// write is a command of a batch. If one of its values is large, all are to be pinned: rueidis
+// takes a command back for others once it is answered, and a server that refuses a
+// value for its size answers before all of the batch has been written.
+func (n *Node) write(w *Write, ends *endText) rueidis.Completed {
+	switch {
+	case w.Kind == WriteDelete:
+		return n.b().Del().Key(w.Key).Build()
+	case w.Kind == WriteExpire:
+		return n.expire(w.Key, w.TTL)
+	case w.Ends != 0:
+		return n.b().Arbitrary("SET").Keys(w.Key).Args(text(w.Data), "PXAT", ends.of(w.Ends)).Build()
 	}
-	return n.set(w.Pair).Pin()
+	return n.set(w.Pair)
+}
+
+// endText is an end as it is sent. Most keys of a batch have the same.
+type endText struct {
+	ends int64
+	text string
+}
+
+func (e *endText) of(ends int64) string {
+	if e.text == "" || e.ends != ends {
+		e.ends, e.text = ends, decimal(ends)
+	}
+	return e.text
 }
 
 // large is the size from which a single value is pinned too.

@@ -140,8 +140,14 @@ func TestManyKeysAreComparedByWhatTheyHold(t *testing.T) {
 				there, asked string
 				want         bool
 			}{
-				{"v", "v", true}, {"", "v", false}, {"w", "v", false}, {"vv", "v", false}, {"v", "vv", false},
-				{string(large), string(large), true}, {string(large) + "x", string(large), false}, {string(large), "v", false},
+				{"v", "v", true},
+				{"", "v", false},
+				{"w", "v", false},
+				{"vv", "v", false},
+				{"v", "vv", false},
+				{string(large), string(large), true},
+				{string(large) + "x", string(large), false},
+				{string(large), "v", false},
 			} {
 				key := fmt.Sprint("app:h", i)
 				if tt.there != "" {

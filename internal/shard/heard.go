@@ -13,7 +13,7 @@ import (
 // may have another one by then.
 type heard struct {
 	seed      maphash.Seed
-	seqs      [1024]atomic.Uint64
+	seqs      [4096]atomic.Uint64
 	announced atomic.Uint64
 }
 

@@ -63,11 +63,12 @@ func (l *Pipeline) Lock(w *Outgoing) bool {
 
 // Put puts a write in whose key was locked last.
 func (l *Pipeline) Put(w *Outgoing) {
-	end := l.node.EndOf(w.TTL, time.Now())
+	now := time.Now()
+	end := l.node.EndOf(w.TTL, now)
 	w.Rec.SendAgain(End{From: end, To: end})
 	l.recs = append(l.recs, &w.Rec)
 	s := l.class.begin(l.shard, l.node, w.Rec.Key)
-	s.span = remote.Span{Sent: time.Now()}
+	s.span = remote.Span{Sent: now}
 	l.sends = append(l.sends, s)
 	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
 }

@@ -123,8 +123,7 @@ func (k *Class) ReadMany(ctx context.Context, full []string, limit time.Duration
 // readMany answers for the keys of one shard.
 func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit time.Duration, as []Answer) {
 	node := part.shard.Node.Load()
-	var ask []string
-	var index []int
+	ask, index := make([]string, 0, len(full)), make([]int, 0, len(full))
 	for i, key := range full {
 		switch {
 		case !part.has(i):
@@ -140,12 +139,15 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 	}
 	asked := part.shard.askedNow(node)
 	found, _ := node.GetMany(ctx, ask, limit)
+	answered := time.Now()
 	for j, i := range index {
 		if k.st.clustered() && remote.KindOf(found[j].Err).Unserved() {
 			as[i] = k.elsewhere(ctx, node, full[i], found[j].Err, asked, limit)
 			continue
 		}
-		as[i] = k.answered(node, found[j].Value, found[j].Err, asked)
+		v := found[j].Value
+		v.At = answered
+		as[i] = k.answered(node, v, found[j].Err, asked)
 	}
 }
 
