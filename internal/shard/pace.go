@@ -43,6 +43,12 @@ func shared(pace time.Duration, processes uint64) time.Duration {
 	return max(pace, min(time.Duration(min(processes, 1<<20))*barrierCost*barrierShare, stretchedMost))
 }
 
+// hearPace is how soon the feed is asked again. The question before the last is what
+// proves something, and it must not be older than the lease.
+func hearPace(processes uint64) time.Duration {
+	return max(HearEach, min(shared(0, processes), 2*HearEach))
+}
+
 // atOnce is how soon after a barrier one may follow that a caller waits for.
 func atOnce(processes uint64) time.Duration {
 	if processes <= few {

@@ -69,6 +69,11 @@ func TestProcessesAtRestStretchNobodysPace(t *testing.T) {
 			t.Errorf("who waits among %d processes waits %v, want %v", processes, got, want)
 		}
 	}
+	for processes, want := range map[uint64]time.Duration{0: HearEach, 100: HearEach, 1000: 2 * HearEach} {
+		if got := hearPace(processes); got != want {
+			t.Errorf("the feed is asked each %v among %d processes, want %v", got, processes, want)
+		}
+	}
 	if got := shared(heartbeatEvery, math.MaxUint64); got != stretchedMost {
 		t.Errorf("a barrier each %v among countless processes", got)
 	}
