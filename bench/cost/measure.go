@@ -20,8 +20,8 @@ import (
 const (
 	// downAfter is long: a machine busy with the measurement is no dead master.
 	downAfter = 10 * time.Second
-	// settle is from the last client's start to the first row: a client that nobody uses
-	// rests after five seconds.
+	// settle is from the last client's start, and from each row, to the next: a client that
+	// nobody uses rests after five seconds.
 	settle = 8 * time.Second
 )
 
@@ -29,12 +29,14 @@ const (
 type phase struct {
 	name    string
 	writers func(clients int) int
+	reads   bool // all read from memory
 }
 
 var phases = []phase{
-	{"idle", func(int) int { return 0 }},
-	{"one writes", func(int) int { return 1 }},
-	{"all write", func(clients int) int { return clients }},
+	{name: "idle", writers: func(int) int { return 0 }},
+	{name: "all read memory", writers: func(int) int { return 0 }, reads: true},
+	{name: "one writes", writers: func(int) int { return 1 }},
+	{name: "all write", writers: func(clients int) int { return clients }},
 }
 
 // member is a client with one class.
@@ -70,12 +72,12 @@ func (o options) measure(ctx context.Context, set *redisproc.Set, n int) (rows [
 	if err != nil {
 		return nil, err
 	}
-	if err := machine.Pause(ctx, settle); err != nil {
-		return nil, err
-	}
 	for i, p := range phases {
-		if w := p.writers(n); w > n || i == len(phases)-1 && n < 2 {
+		if w := p.writers(n); w > n || p.reads && n < 1 || i == len(phases)-1 && n < 2 {
 			continue
+		}
+		if err := machine.Pause(ctx, settle); err != nil {
+			return rows, err
 		}
 		fmt.Fprintf(os.Stderr, "%d clients, %s\n", n, p.name)
 		r, err := o.observe(ctx, set, members, p)
@@ -157,6 +159,15 @@ func (o options) observe(ctx context.Context, set *redisproc.Set, members []memb
 			return r, err
 		}
 	}
+	if p.reads {
+		if err := keep(ctx, members); err != nil {
+			return r, err
+		}
+		wg.Go(func() { readAll(writing, members) })
+		if err := machine.Pause(ctx, time.Second); err != nil {
+			return r, err
+		}
+	}
 	before, err := look(ctx, set, members, &w)
 	if err != nil {
 		return r, err
@@ -167,6 +178,25 @@ func (o options) observe(ctx context.Context, set *redisproc.Set, members []memb
 	after, err := look(ctx, set, members, &w)
 	r.between(before, after)
 	return r, err
+}
+
+// keep has every member keep a value in memory.
+func keep(ctx context.Context, members []member) error {
+	for _, m := range members {
+		if _, err := m.cache.Set(ctx, "read", "value"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAll has each member read its value ten times a second.
+func readAll(ctx context.Context, members []member) {
+	for machine.Pause(ctx, 100*time.Millisecond) == nil {
+		for _, m := range members {
+			_, _ = m.cache.Lookup(ctx, "read")
+		}
+	}
 }
 
 // writer lets the members write in turn, each its own keys.

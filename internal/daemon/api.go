@@ -64,11 +64,10 @@ func (a *api) drain() {
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	q := &request{id: requestID(r.Header), target: a.routes.match(rawPath(r.URL))}
-	q.Request = r
-	ctx, span := a.traced(withRequestID(r.Context(), q.id), q)
-	q.Request = r.WithContext(ctx)
-	rec.Header().Set(requestIDHeader, q.id)
+	q := &request{Request: r, id: requestID(r.Header), target: a.routes.match(rawPath(r.URL))}
+	var span *otlp.Span
+	q.ctx, span = a.traced(withRequestID(r.Context(), q.id), q)
+	rec.Header()[requestIDHeader] = []string{q.id}
 	if a.draining.Load() {
 		rec.Header().Set("Connection", "close")
 	}

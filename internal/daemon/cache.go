@@ -43,21 +43,41 @@ func (a *api) getKey(w http.ResponseWriter, q *request) *apiError {
 			return errTooManyBodies()
 		}
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store") // we are the cache; a second one would not hear of changes
-	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
-	h.Set("Evercache-Source", e.Source.String())
-	if e.Source == evercache.SourceReplica {
-		h.Set("Evercache-Behind", strconv.FormatFloat(e.Behind.Seconds(), 'f', 3, 64))
-	}
-	h.Set("Evercache-Fresh", strconv.FormatBool(e.Fresh))
-	h.Set("Evercache-Coherent", strconv.FormatBool(e.Coherent))
-	h.Set("Age", strconv.FormatInt(max(0, int64(e.Age/time.Second)), 10))
+	describe(w.Header(), &e, q.Method == http.MethodHead)
 	w.WriteHeader(http.StatusOK)
 	writeBody(w, e.Value)
 	return nil
+}
+
+// Values of headers that many answers have. net/http copies them.
+var (
+	octets   = []string{"application/octet-stream"}
+	nosniff  = []string{"nosniff"}
+	noStore  = []string{"no-store"} // we are the cache; a second one would not hear of changes
+	truths   = map[bool][]string{true: {"true"}, false: {"false"}}
+	fromHere = []string{evercache.SourceMemory.String()}
+)
+
+// netHTTPCounts is up to how many bytes net/http gives an answer its Content-Length by
+// itself.
+const netHTTPCounts = 2048
+
+// describe fills in the headers of a value. With the id of the request these are eight:
+// one more and the map would grow into another form, which costs as much as all of them.
+func describe(h http.Header, e *evercache.Entry[[]byte], head bool) {
+	h["Content-Type"], h["X-Content-Type-Options"], h["Cache-Control"] = octets, nosniff, noStore
+	h["Evercache-Fresh"], h["Evercache-Coherent"] = truths[e.Fresh], truths[e.Coherent]
+	h["Evercache-Source"] = fromHere
+	if e.Source != evercache.SourceMemory {
+		h["Evercache-Source"] = []string{e.Source.String()}
+	}
+	if e.Source == evercache.SourceReplica {
+		h["Evercache-Behind"] = []string{strconv.FormatFloat(e.Behind.Seconds(), 'f', 3, 64)}
+	}
+	h["Age"] = []string{strconv.FormatInt(max(0, int64(e.Age/time.Second)), 10)}
+	if n := len(e.Value); head || n > netHTTPCounts {
+		h["Content-Length"] = []string{strconv.Itoa(n)}
+	}
 }
 
 // putKey stores the body. Everything that can be refused is refused before the

@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/evercache/evercache/internal/page"
 )
@@ -15,11 +18,15 @@ type handler func(w http.ResponseWriter, q *request) *apiError
 // request is one call on its way through.
 type request struct {
 	*http.Request
+	ctx   context.Context // of the call, with its id; that of Request has none
 	id    string
 	actor string // whose token it has shown; "" while nobody has asked
 	target
 	held *held // what its body or its answer takes of the room
 }
+
+// Context is that of the call.
+func (q *request) Context() context.Context { return q.ctx }
 
 // slot is its connection; nil where there is no bound on connections.
 func (q *request) slot() *slotConn {
@@ -49,6 +56,10 @@ type route struct {
 	rights   map[string]right // what a token must be good for, any of it, by method
 	allow    string           // for 405
 	codes    []int            // what it answers besides the codes of every route
+
+	// Set when the metrics are prepared.
+	duration prometheus.Observer
+	counts   map[answered]prometheus.Counter
 }
 
 // routes is the API.
@@ -122,7 +133,7 @@ func (rs *routes) all() []*route {
 // plain makes a handler of one that writes its own errors.
 func plain(h http.Handler) handler {
 	return func(w http.ResponseWriter, q *request) *apiError {
-		h.ServeHTTP(w, q.Request)
+		h.ServeHTTP(w, q.WithContext(q.ctx))
 		return nil
 	}
 }

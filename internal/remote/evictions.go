@@ -24,6 +24,9 @@ type Evictions struct {
 	// Keys were evicted in this run, and Commands executed. CONFIG RESETSTAT lets
 	// both begin anew.
 	Keys, Commands uint64
+	// Clients is how many connections it has, Rate how many commands a second it executes;
+	// 0: not known.
+	Clients, Rate uint64
 }
 
 // Proves reports whether no key was evicted between was and e, which came later.
@@ -40,7 +43,7 @@ func (e Evictions) Proves(was Evictions) bool {
 }
 
 // evictionSections are asked one by one: before version 7 INFO takes only one.
-var evictionSections = []string{"server", "stats", "memory"}
+var evictionSections = []string{"server", "stats", "memory", "clients"}
 
 // Evictions asks what the server has evicted: INFO, else CONFIG. It is no error when
 // the server does not tell, as where the ACL forbids both.
@@ -112,6 +115,8 @@ func parseEvictions(info string) (e Evictions) {
 	if e.Keys, err = strconv.ParseUint(fields["evicted_keys"], 10, 64); err == nil {
 		e.Run = fields["run_id"]
 	}
+	e.Clients, _ = strconv.ParseUint(fields["connected_clients"], 10, 64)
+	e.Rate, _ = strconv.ParseUint(fields["instantaneous_ops_per_sec"], 10, 64)
 	e.Commands, _ = strconv.ParseUint(fields["total_commands_processed"], 10, 64)
 	return e
 }

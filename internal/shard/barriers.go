@@ -40,17 +40,18 @@ const (
 
 // heartbeatPace is how soon after a barrier the next one is due.
 func (sh *Shard) heartbeatPace() time.Duration {
+	processes := sh.crowd.Load()
 	switch {
 	case sh.Barriers.due():
-		return 0
+		return atOnce(processes)
 	case sh.Barriers.Awaited():
 		return heartbeatWaited
 	case sh.Ledger.Unconfirmed() > 0 || sh.copiesWanted():
-		return heartbeatUnconfirmed
+		return shared(heartbeatUnconfirmed, processes)
 	case sh.rests():
 		return RestEach
 	}
-	return heartbeatEvery
+	return shared(heartbeatEvery, processes)
 }
 
 // barriers lets callers wait for the barrier that covers their write.

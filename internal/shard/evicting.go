@@ -100,11 +100,19 @@ func (sh *Shard) watchEvictions(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if node := sh.Node.Load(); node != nil && (!sh.rests() || time.Since(asked) > evictionsAtRest) {
+		if node := sh.Node.Load(); node != nil && time.Since(asked) > sh.evictionsPace() {
 			asked = time.Now()
 			_, _ = sh.askEvictions(ctx, node) // whoever puts something back asks again
 		}
 	}
+}
+
+// evictionsPace is how old the last answer must be.
+func (sh *Shard) evictionsPace() time.Duration {
+	if sh.rests() {
+		return evictionsAtRest
+	}
+	return 5*shared(0, sh.crowd.Load()) - evictionsEvery/2 // to be asked at the tick
 }
 
 // askEvictions asks the node. The answer is newer than the call.
@@ -113,6 +121,7 @@ func (sh *Shard) askEvictions(ctx context.Context, node *remote.Node) (Evictions
 	if err != nil {
 		return Evictions{}, err
 	}
+	sh.crowd.Store(crowd(e, connections(sh.Config.Mode)))
 	return sh.Evicting.observe(e), nil
 }
 

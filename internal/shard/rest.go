@@ -92,8 +92,11 @@ func (st *Store) rest() bool {
 // pauseHearing waits until the feed is to be asked again. answered: the last question
 // was. rested: it has been a rest, whose time is no silence.
 func (sh *Shard) pauseHearing(ctx context.Context, answered bool) (rested bool, err error) {
-	if !answered || !sh.rests() {
+	switch {
+	case !answered:
 		return false, remote.Pause(ctx, HearEach)
+	case !sh.rests():
+		return false, remote.Pause(ctx, hearPace(sh.crowd.Load()))
 	}
 	t := time.NewTimer(RestEach)
 	defer t.Stop()

@@ -35,8 +35,11 @@ func TestWhoUsesAShardWakesIt(t *testing.T) {
 			sh.Feed.Cover().Covers(sh.Clock.Now())
 			sh.rests()
 		},
-		"who waits for a barrier":    func(sh *Shard) { sh.Barriers.await(); sh.rests() },
-		"a denylist, for good":       func(sh *Shard) { sh.onHeartbeat.add(listener{func() *Shard { return sh }, func(watch.Beat) {}}); sh.rests() },
+		"who waits for a barrier": func(sh *Shard) { sh.Barriers.await(); sh.rests() },
+		"a denylist, for good": func(sh *Shard) {
+			sh.onHeartbeat.add(listener{func() *Shard { return sh }, func(watch.Beat) {}})
+			sh.rests()
+		},
 		"a denylist of other shards": nil,
 	} {
 		t.Run(name, func(t *testing.T) {

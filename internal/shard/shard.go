@@ -49,6 +49,7 @@ type Shard struct {
 	flushes  flushes
 
 	usage use
+	crowd atomic.Uint64 // how many processes share the master, as far as is known
 
 	// What others change.
 	Feed        *feed
