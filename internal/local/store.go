@@ -160,16 +160,17 @@ func (s *Store) Set(k Key, it *Item) {
 
 // list notes an item that the Store is about to hold.
 func (s *Store) list(h uint64, it *Item) {
-	for {
-		c, ok := s.classes.Load(it.class)
-		if !ok {
-			c, _ = s.classes.LoadOrStore(it.class, new(class))
-		}
-		if c.(*class).of(h).add(it) {
-			break
-		}
+	for !s.class(it.class).of(h).add(it) { // it is being let go
 	}
 	s.resize(s.entries.Add(1))
+}
+
+func (s *Store) class(number uint32) *class {
+	c, ok := s.classes.Load(number)
+	if !ok {
+		c, _ = s.classes.LoadOrStore(number, new(class))
+	}
+	return c.(*class)
 }
 
 // unlist notes that the Store does not hold an item any more. Nobody finds it from now on.
