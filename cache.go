@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -288,14 +289,23 @@ func (c *Cache[V]) put(key string, it *local.Item) { c.l1.Set(local.Key{Class: c
 func (c *Cache[V]) drop(key string)                { c.l1.Delete(local.Key{Class: c.id, Key: key}) }
 
 func (c *Cache[V]) dropPrefix(prefix string) int {
-	return c.dropAll(func(key string) bool { return strings.HasPrefix(key, prefix) })
+	return c.dropAll(beginsWith(prefix))
+}
+
+func beginsWith(prefix string) func(key string) bool {
+	return func(key string) bool { return strings.HasPrefix(key, prefix) }
 }
 
 // dropAll drops the keys of the class that under reports.
 func (c *Cache[V]) dropAll(under func(key string) bool) (n int) {
+	return c.dropOf(c.l1.Keys(c.id), under)
+}
+
+// dropOf is dropAll for some keys of the class, the only ones that can be under.
+func (c *Cache[V]) dropOf(keys iter.Seq[string], under func(key string) bool) (n int) {
 	c.guard.pauses.ForgetAll(under)
 	c.flights.SupersedeAll(under)
-	for key := range c.l1.Keys(c.id) {
+	for key := range keys {
 		if under(key) {
 			c.flights.Supersede(key, func() { c.drop(key) })
 			n++

@@ -60,9 +60,11 @@ func (c *Cache[V]) deletePrefix(ctx context.Context, prefix string) (int, Receip
 	}
 	bounded, cancel := context.WithTimeout(ctx, prefixTimeout)
 	defer cancel()
+	since := c.l1.Note(c.id)
+	defer since.End()
 	c.dropPrefix(prefix)
 	n, outcome, err := d.Send(bounded)
-	c.dropPrefix(prefix) // what was read from Redis meanwhile
+	c.dropOf(since.Keys(), beginsWith(prefix)) // what was read from Redis meanwhile
 	switch {
 	case outcome == shard.Taken:
 		return n, Receipt{Durability: Master}, nil

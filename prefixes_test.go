@@ -301,3 +301,49 @@ for i = 0, ARGV[2] - 1 do redis.call('SET', 'c:' .. i .. ':k', 'old', 'PX', 6000
 		wantStored(t, p, fmt.Sprintf("c:%d:k", i), "")
 	}
 }
+
+// What readers bring into memory while the keys of a prefix are deleted in Redis is not there
+// when DeletePrefix returns.
+func TestWhatIsReadWhileAPrefixIsDeletedIsGoneAfterIt(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := openAt(t, p.Addr())
+	connect(t, client, 20*time.Second)
+	c := cacheOf[string](t, client, "c", Policy{ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second})
+	const keys = 3000
+	values := map[string]string{}
+	for i := range keys {
+		values[fmt.Sprint("a", i)] = "v"
+	}
+	for range 5 {
+		_, err := c.SetMany(t.Context(), values)
+		wantErr(t, err, nil)
+		stop := make(chan struct{})
+		var readers sync.WaitGroup
+		for r := range 3 {
+			readers.Go(func() {
+				for i := r; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+						_, _ = c.Lookup(t.Context(), fmt.Sprint("a", i*7%keys))
+					}
+				}
+			})
+		}
+		_, _, err = c.DeletePrefix(t.Context(), "a")
+		wantErr(t, err, nil)
+		left := 0
+		for k := range values {
+			if it := c.peek(k); it != nil && !it.Absent {
+				left++
+			}
+		}
+		close(stop)
+		readers.Wait()
+		if left > 0 {
+			t.Errorf("memory holds %d keys of the prefix", left)
+		}
+	}
+}

@@ -32,13 +32,13 @@ func (l *List) holds(t Token) bool {
 	if l.set.count.Load() == 0 {
 		return false
 	}
-	if t.ID != "" && len(t.ID) <= MaxIDBytes && l.set.hasID(l.hash.key(kindID, t.ID)) {
+	if t.ID != "" && len(t.ID) <= MaxIDBytes && l.set.hasID(l.memo.key(l.hash, kindID, t.ID)) {
 		return true
 	}
 	if t.Subject == "" || len(t.Subject) > MaxIDBytes || !l.set.subjects.Load() {
 		return false
 	}
-	cut, ok := l.set.cutoff(l.hash.key(kindSubject, t.Subject))
+	cut, ok := l.set.cutoff(l.memo.key(l.hash, kindSubject, t.Subject))
 	return ok && cutoffCovers(cut, t.IssuedAt, l.latest(), l.policy.ClockSkew)
 }
 

@@ -19,6 +19,7 @@ type List struct {
 	kit    kit.Kit
 	policy Policy
 	hash   hasher
+	memo   memo // of hash, for Check
 	keys   keys
 	set    *set
 	own    *pending
@@ -130,6 +131,7 @@ func newList(client *evercache.Client, p Policy) (*List, error) {
 	l := &List{
 		client: client, kit: k.At(keys.set), policy: p,
 		hash:     newHasher(p.Namespace, p.Key),
+		memo:     newMemo(),
 		keys:     keys,
 		set:      newSet(p.MaxEntries),
 		own:      newPending(),

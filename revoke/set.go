@@ -31,7 +31,7 @@ const shardCount = 256
 // set is the whole live set. Nothing leaves it but by expiry.
 type set struct {
 	bound int64
-	seed  maphash.Seed // chooses the shard of a key
+	seed  maphash.Seed // chooses the shard of a key, and its place there
 	count atomic.Int64
 	// subjects: there were some. Most lists never have any, and need not look.
 	subjects atomic.Bool
@@ -57,17 +57,20 @@ type heldSubject struct {
 func newSet(bound int) *set {
 	s := &set{bound: int64(bound), seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i].ids.Store(newTable(0))
+		s.shards[i].ids.Store(tableOf(0, s.seed))
 		s.shards[i].subjects = map[key]heldSubject{}
 	}
 	return s
 }
 
-func (s *set) shard(k key) *shard {
-	return &s.shards[maphash.Bytes(s.seed, k[:])%shardCount]
-}
+func (s *set) shard(k key) *shard { return s.shardOf(maphash.Bytes(s.seed, k[:])) }
 
-func (s *set) hasID(k key) bool { return s.shard(k).ids.Load().has(k) }
+func (s *set) shardOf(h uint64) *shard { return &s.shards[h>>40%shardCount] }
+
+func (s *set) hasID(k key) bool {
+	h := maphash.Bytes(s.seed, k[:])
+	return s.shardOf(h).ids.Load().hasHashed(k, h)
+}
 
 // cutoff is that of the subject's tokens.
 func (s *set) cutoff(k key) (cut uint64, ok bool) {

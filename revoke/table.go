@@ -4,25 +4,29 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"iter"
+	"math/bits"
 	"sync/atomic"
 )
 
-// table holds the ids of a shard by open addressing. A lookup takes no lock and
-// touches one or two lines of memory. All else is done under the shard's lock, and
-// when it must move entries it makes another table.
+// table holds the ids of a shard by open addressing, in groups of eight slots. A lookup
+// takes no lock. It looks at the tags of a group first: they are a byte for each slot, so
+// those of a million ids are in the processor's cache, where the slots are not. An id that
+// is not held, which is what most are asked for, touches no slot. All else is done
+// under the shard's lock, and when it must move entries it makes another table.
 //
 // Keys are hashes, but whoever can write the set in Redis can write any key. So the
-// place of a key follows from a secret of each table: nobody can choose keys that
+// place of a key follows from a secret of this process: nobody can choose keys that
 // all want one place, where every look-up would go over all of them.
 type table struct {
 	seed  maphash.Seed
-	slots []slot // a power of two of them; at least one in four is free
-	used  int    // that are not free
-	live  int    // that hold an entry
+	tags  []atomic.Uint64 // of a group; the slots of a group are taken in order
+	slots []slot          // a power of two of them; at least one in four is free
+	used  int             // that are not free
+	live  int             // that hold an entry
 }
 
-// slot is free, or belongs to a key for good. The key is written before exp, and
-// read after it.
+// slot is free, or belongs to a key for good. All of it is written before its tag, and read
+// after that: so who finds a tag finds the key.
 type slot struct {
 	a, b uint64
 	exp  atomic.Uint32 // free, gone, or when the entry expires
@@ -35,60 +39,83 @@ const (
 	gone uint32 = 1
 )
 
-const smallest = 8 // slots
+const (
+	grouped  = 8       // slots of a group
+	smallest = grouped // slots
+)
+
+// Each byte of a group's tags; 0 is the tag of a free slot.
+const (
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// zeros has the highest bit of the first byte that is 0, and of no byte before it; of
+// those behind it more may have theirs.
+func zeros(w uint64) uint64 { return (w - lows) &^ w & highs }
 
 // newTable has room for n entries and as many again before it must grow.
-func newTable(n int) *table {
+func newTable(n int) *table { return tableOf(n, maphash.MakeSeed()) }
+
+// tableOf is newTable with the secret of a set, whose hash of a key has served to choose
+// the shard already. That took other bits of it.
+func tableOf(n int, seed maphash.Seed) *table {
 	size := smallest
 	for size < 2*n {
 		size *= 2
 	}
-	return &table{seed: maphash.MakeSeed(), slots: make([]slot, size)}
+	return &table{seed: seed, tags: make([]atomic.Uint64, size/grouped), slots: make([]slot, size)}
 }
 
 func (k key) words() (a, b uint64) {
 	return binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])
 }
 
-func (s *slot) key() (k key) {
-	binary.LittleEndian.PutUint64(k[:8], s.a)
-	binary.LittleEndian.PutUint64(k[8:], s.b)
+func keyOf(a, b uint64) (k key) {
+	binary.LittleEndian.PutUint64(k[:8], a)
+	binary.LittleEndian.PutUint64(k[8:], b)
 	return k
 }
 
+func (s *slot) key() key { return keyOf(s.a, s.b) }
+
 func (s *slot) holds() bool { return s.exp.Load() > gone }
 
-// place is the key's slot, or the free one where it would be. It is for who holds the lock.
-func (t *table) place(k key) *slot {
+// look finds the key's slot. Without one it returns where that would be, and nil.
+func (t *table) look(k key, h uint64) (at int, s *slot) {
 	a, b := k.words()
-	mask := uint64(len(t.slots) - 1)
-	for i := maphash.Bytes(t.seed, k[:]) & mask; ; i = (i + 1) & mask {
-		s := &t.slots[i]
-		if s.exp.Load() == free || s.a == a && s.b == b {
-			return s
+	tag := tagOf(h) * lows
+	for g := h; ; g++ {
+		group := int(g & uint64(len(t.tags)-1))
+		tags := t.tags[group].Load()
+		for same := zeros(tags ^ tag); same != 0; same &= same - 1 {
+			at = group*grouped + bits.TrailingZeros64(same)/8
+			if s = &t.slots[at]; s.a == a && s.b == b {
+				return at, s
+			}
+		}
+		if free := zeros(tags); free != 0 {
+			return group*grouped + bits.TrailingZeros64(free)/8, nil
 		}
 	}
 }
 
-// has may be called at any time. Whether a slot is free is asked once: a moment later it
-// may be another key's.
-func (t *table) has(k key) bool {
-	a, b := k.words()
-	mask := uint64(len(t.slots) - 1)
-	for i := maphash.Bytes(t.seed, k[:]) & mask; ; i = (i + 1) & mask {
-		s := &t.slots[i]
-		switch exp := s.exp.Load(); {
-		case exp == free:
-			return false
-		case s.a == a && s.b == b:
-			return exp > gone
-		}
-	}
+// tagOf is never 0. It is of other bits than those that choose the group.
+func tagOf(h uint64) uint64 { return h>>56 | 0x80 }
+
+func (t *table) hash(k key) uint64 { return maphash.Bytes(t.seed, k[:]) }
+
+// has may be called at any time.
+func (t *table) has(k key) bool { return t.hasHashed(k, t.hash(k)) }
+
+func (t *table) hasHashed(k key, h uint64) bool {
+	_, s := t.look(k, h)
+	return s != nil && s.holds()
 }
 
 // get returns what is held under the key; zero: nothing.
 func (t *table) get(k key) held {
-	if s := t.place(k); s.holds() {
+	if _, s := t.look(k, t.hash(k)); s != nil && s.holds() {
 		return held{s.exp.Load(), s.seen}
 	}
 	return held{}
@@ -98,23 +125,30 @@ func (t *table) get(k key) held {
 func (t *table) full() bool { return 4*(t.used+1) > 3*len(t.slots) }
 
 // set puts an entry under a key. The table is not full.
-func (t *table) set(k key, h held) {
-	s := t.place(k)
-	switch s.exp.Load() {
-	case free:
+func (t *table) set(k key, is held) {
+	h := t.hash(k)
+	at, s := t.look(k, h)
+	if s == nil {
+		s = &t.slots[at]
 		s.a, s.b = k.words()
+		s.seen = is.seen
+		s.exp.Store(is.exp)
+		tags := &t.tags[at/grouped]
+		tags.Store(tags.Load() | tagOf(h)<<(at%grouped*8)) // from here on it is found
 		t.used++
 		t.live++
-	case gone:
+		return
+	}
+	if !s.holds() {
 		t.live++
 	}
-	s.seen = h.seen
-	s.exp.Store(h.exp)
+	s.seen = is.seen
+	s.exp.Store(is.exp)
 }
 
 // again is a table with the same entries and room for more.
 func (t *table) again() *table {
-	n := newTable(t.live + 1)
+	n := tableOf(t.live+1, t.seed)
 	for k, h := range t.all() {
 		n.set(k, h)
 	}

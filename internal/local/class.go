@@ -2,6 +2,7 @@ package local
 
 import (
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -25,7 +26,13 @@ type part struct {
 	mu    sync.Mutex // guards what follows, and the place of all that are listed
 	items []*Item
 	gone  bool // the class is not among the Store's classes any more
+	notes int  // of those who want to know what is added
+	added []*Item
+	many  bool // more was added than is noted
 }
+
+// mostNoted is how many items of a part are noted. Beyond it all count as added.
+const mostNoted = 1024
 
 // add lists an item; false: the class is gone. One that is listed already stays.
 func (p *part) add(it *Item) (ok bool) {
@@ -38,8 +45,42 @@ func (p *part) add(it *Item) (ok bool) {
 		return true
 	}
 	p.items = append(p.items, it)
+	if p.notes > 0 {
+		p.note(it)
+	}
 	it.place.Store(uint32(len(p.items)))
 	return true
+}
+
+func (p *part) note(it *Item) {
+	if len(p.added) < mostNoted {
+		p.added = append(p.added, it)
+	} else {
+		p.many = true
+	}
+}
+
+// begin has what is added noted from now on.
+func (p *part) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes++
+}
+
+func (p *part) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.notes--; p.notes == 0 {
+		p.added, p.many = nil, false
+	}
+}
+
+// since is what was added since begin, or was by the first of several who began; all: too
+// much was.
+func (p *part) since() (added []*Item, all bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.added), p.many
 }
 
 // remove takes an item out; false: it was not listed.
@@ -87,28 +128,76 @@ func (c *class) of(h uint64) *part { return &c.parts[h>>56%classParts] }
 // go meanwhile, over some.
 func (c *class) all() iter.Seq[*Item] {
 	return func(yield func(*Item) bool) {
-		var found []*Item
 		for i := range c.parts {
-			for below := c.parts[i].len(); below > 0; {
-				found, below = c.parts[i].step(below, found[:0])
-				for _, it := range found {
-					if !yield(it) {
-						return
-					}
+			for it := range c.parts[i].all() {
+				if !yield(it) {
+					return
 				}
 			}
 		}
 	}
 }
 
-// end closes an empty class to further items; false: it is not empty.
+func (p *part) all() iter.Seq[*Item] {
+	return func(yield func(*Item) bool) {
+		var found []*Item
+		for below := p.len(); below > 0; {
+			found, below = p.step(below, found[:0])
+			for _, it := range found {
+				if !yield(it) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Notes are of what is added to a class. End them.
+type Notes struct{ of *class }
+
+// Note begins to note what is added to a class.
+func (s *Store) Note(number uint32) Notes {
+	c := s.class(number)
+	for i := range c.parts {
+		c.parts[i].begin()
+	}
+	return Notes{c}
+}
+
+// End ends the notes.
+func (n Notes) End() {
+	for i := range n.of.parts {
+		n.of.parts[i].end()
+	}
+}
+
+// Keys goes over those that were added since the notes began, and are there, and perhaps
+// over others.
+func (n Notes) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range n.of.parts {
+			added, many := n.of.parts[i].since()
+			items := slices.Values(added)
+			if many {
+				items = n.of.parts[i].all()
+			}
+			for it := range items {
+				if it.listed() && !yield(it.key) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// end closes an empty class to further items; false: it is not empty, or somebody makes notes.
 func (c *class) end() bool {
 	for i := range c.parts {
 		c.parts[i].mu.Lock()
 		defer c.parts[i].mu.Unlock()
 	}
 	for i := range c.parts {
-		if len(c.parts[i].items) > 0 {
+		if len(c.parts[i].items) > 0 || c.parts[i].notes > 0 {
 			return false
 		}
 	}

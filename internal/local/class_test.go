@@ -188,3 +188,52 @@ func TestWhatIsListedIsWhatIsHeld(t *testing.T) {
 		})
 	}
 }
+
+func TestNotesAreOfWhatIsAddedSince(t *testing.T) {
+	var ev Evictions
+	s := New(Bound{Entries: 1 << 20}, steady{}, &ev)
+	defer s.Close()
+	set := func(name string, n int) {
+		for i := range n {
+			s.Set(key(fmt.Sprint(name, i)), ends(1<<40))
+		}
+	}
+	set("before-", 5000)
+	notes := s.Note(1)
+	set("since-", 100)
+	s.Delete(key("since-0"))
+	set("before-", 1)                                    // again
+	s.Set(Key{2, "since-in-another-class"}, ends(1<<40)) // and in another class
+	got := slices.Sorted(notes.Keys())
+	if len(got) != 100 || got[0] != "before-0" || slices.Contains(got, "since-0") || !slices.Contains(got, "since-99") {
+		t.Errorf("noted: %d keys, %.3v", len(got), got)
+	}
+	other := s.Note(1)
+	set("many-", 2*classParts*mostNoted)
+	for _, n := range []Notes{notes, other} {
+		met := map[string]bool{}
+		for k := range n.Keys() {
+			met[k] = true
+		}
+		for i := range 2 * classParts * mostNoted {
+			if !met[fmt.Sprint("many-", i)] {
+				t.Fatalf("many-%d is not noted", i)
+			}
+		}
+	}
+	notes.End()
+	for k := range s.Keys(1) {
+		s.Delete(key(k))
+	}
+	s.Forget(1)
+	s.Set(key("late"), ends(1<<40))
+	if got := slices.Collect(other.Keys()); len(got) != 1 {
+		t.Errorf("a class with notes was let go: they are of %v", got)
+	}
+	other.End()
+	for i := range s.class(1).parts {
+		if p := &s.class(1).parts[i]; p.added != nil || p.many || p.notes != 0 {
+			t.Errorf("part %d still notes", i)
+		}
+	}
+}
