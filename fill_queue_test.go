@@ -136,7 +136,7 @@ func TestABurstOfLoadsIsStoredTogetherAndIsNoSlowRedis(t *testing.T) {
 		if b.loaded[i].Load() != 1 {
 			t.Errorf("%d was loaded %d times", i, b.loaded[i].Load())
 		}
-		if it := c.peek(keyName(i)); it != nil && it.Cover != nil && it.Value == "loaded "+keyName(i) {
+		if it := c.peek(keyName(i)); it != nil && it.Cover != nil && valueOf[string](it) == "loaded "+keyName(i) {
 			covered++
 		}
 	}
