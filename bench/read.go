@@ -24,9 +24,9 @@ var reads = suite{
 	name:  "read",
 	title: "Read from Redis, 1 KiB values",
 	note: "evercache never serves from memory here (Policy.L1TTL: Never), but keeps each value there for an outage. " +
-		"It sends GET and PTTL in one pipeline. CPU is that of this process; Redis shares the machine.",
+		"It sends GETRANGE and PTTL in one pipeline, and GETRANGE alone for what it has read before and nobody has changed since. CPU is that of this process; Redis shares the machine.",
 	unit:    "goroutines",
-	levels:  []int{1, 16, maxGoroutines},
+	levels:  []int{1, 4, 16, maxGoroutines},
 	latency: true,
 	columns: []column{opsPerSec, speedOf, p50, p99, allocs, cpuPerOp},
 	open:    openReads,

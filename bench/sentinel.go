@@ -48,7 +48,7 @@ var (
 		open:    openSetFills,
 	}
 
-	writeLevels  = []int{1, 16, maxGoroutines}
+	writeLevels  = []int{1, 4, 16, maxGoroutines}
 	writeColumns = []column{opsPerSec, speedOf, p50, p99, allocs, bytesPerOp, cpuPerOp}
 )
 

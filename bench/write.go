@@ -15,7 +15,7 @@ var writes = suite{
 	title:   "Write to Redis, 1 KiB values",
 	note:    "SET with PX everywhere. evercache also keeps the value in memory, and lets one write of a key be under way at a time.",
 	unit:    "goroutines",
-	levels:  []int{1, 16, maxGoroutines},
+	levels:  []int{1, 4, 16, maxGoroutines},
 	latency: true,
 	columns: []column{opsPerSec, speedOf, p50, p99, allocs, cpuPerOp},
 	open:    openWrites,

@@ -34,7 +34,7 @@ func (n *Node) get(ctx context.Context, key string, now time.Time, limit time.Du
 	return v, err
 }
 
-// GetData reads a key that begins now, and not how long it has to live. whole is false where
+// GetData is GetAt without how long the key has to live. whole is false where
 // that is not all that Get would say: there is no value, or an empty or a large one, or the
 // ACL forbids to read it like this.
 func (n *Node) GetData(ctx context.Context, key string, now time.Time, limit time.Duration) (data []byte, whole bool, _ error) {
