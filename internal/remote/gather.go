@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -65,6 +66,7 @@ type waiting struct {
 	cmds     [2]rueidis.Completed
 	answers  [2]rueidis.RedisResult
 	n, bytes int
+	until    time.Time     // he has left then, whether he knows it or not; zero: never
 	answered chan struct{} // is told once
 
 	prev, next *waiting // guarded by gathering.mu
@@ -195,6 +197,7 @@ func (w *wire) answered() {
 // any more.
 func (w *wire) wait(ctx context.Context, one *waiting) error {
 	g := &w.gathering
+	one.until, _ = ctx.Deadline()
 	g.mu.Lock()
 	if g.underWay == 0 { // the last place has become free meanwhile
 		g.underWay++
@@ -310,7 +313,8 @@ func (g *gathering) yield() {
 	}
 }
 
-// take is those who go now; nil: nobody waits, and the place is given up.
+// take is those who go now; nil: nobody waits, and the place is given up. Whose time is
+// over is left out: this process may have been stopped, and his timer is still to ring.
 func (g *gathering) take() *joint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -318,21 +322,28 @@ func (g *gathering) take() *joint {
 		g.underWay--
 		return nil
 	}
-	g.taken++
 	t := &joint{Context: context.Background(), luggage: luggages.Get().(*luggage), inRing: make(chan struct{})}
-	most := g.most
-	if most == 0 {
-		most = mostGathered
-	}
-	for bytes := 0; g.first != nil && len(t.callers) < most; {
-		one := g.first
+	most, bytes, now := cmp.Or(g.most, mostGathered), 0, time.Now()
+	for one := g.first; one != nil && len(t.callers) < most; {
+		next := one.next
+		if !one.until.IsZero() && !now.Before(one.until) {
+			one = next
+			continue
+		}
 		if bytes += one.bytes; bytes > gatheredBytes && len(t.callers) > 0 {
 			break
 		}
 		g.remove(one)
 		one.goes = t
 		t.callers = append(t.callers, one)
+		one = next
 	}
+	if len(t.callers) == 0 {
+		t.empty()
+		g.underWay--
+		return nil
+	}
+	g.taken++
 	return t
 }
 
