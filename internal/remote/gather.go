@@ -268,12 +268,12 @@ func (g *gathering) leave(ctx context.Context, one *waiting) error {
 func (w *wire) carry() {
 	g := &w.gathering
 	for {
-		g.yield()
-		t := g.take()
+		began := g.yield()
+		t := g.take(began)
 		if t == nil {
 			return
 		}
-		began, before, callers := time.Now(), w.conn.received.Load(), len(t.callers)
+		before, callers := w.conn.received.Load(), len(t.callers)
 		w.sendJoint(t)
 		g.learn(time.Since(began), w.conn.received.Load()-before, callers)
 	}
@@ -296,26 +296,28 @@ func (w *wire) sendJoint(t *joint) {
 }
 
 // yield lets those go first who are about to call: they go together with the others. On
-// a machine that is busy otherwise that would take long.
-func (g *gathering) yield() {
+// a machine that is busy otherwise that would take long. It returns the time after that.
+func (g *gathering) yield() time.Time {
 	now := time.Now()
 	g.mu.Lock()
 	yields := now.After(g.yields)
 	g.mu.Unlock()
 	if !yields {
-		return
+		return now
 	}
 	runtime.Gosched()
-	if then := time.Now(); then.Sub(now) > longTurn {
+	then := time.Now()
+	if then.Sub(now) > longTurn {
 		g.mu.Lock()
 		g.yields = then.Add(yieldAgain)
 		g.mu.Unlock()
 	}
+	return then
 }
 
 // take is those who go now; nil: nobody waits, and the place is given up. Whose time is
 // over is left out: this process may have been stopped, and his timer is still to ring.
-func (g *gathering) take() *joint {
+func (g *gathering) take(now time.Time) *joint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.first == nil {
@@ -323,7 +325,7 @@ func (g *gathering) take() *joint {
 		return nil
 	}
 	t := &joint{Context: context.Background(), luggage: luggages.Get().(*luggage), inRing: make(chan struct{})}
-	most, bytes, now := cmp.Or(g.most, mostGathered), 0, time.Now()
+	most, bytes := cmp.Or(g.most, mostGathered), 0
 	for one := g.first; one != nil && len(t.callers) < most; {
 		next := one.next
 		if !one.until.IsZero() && !now.Before(one.until) {

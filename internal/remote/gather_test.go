@@ -285,7 +285,7 @@ func TestNobodyLeavesWhileHisWriteIsAboutToBeSent(t *testing.T) {
 		left := make(chan error, 1)
 		go func() { left <- w.wait(ctx, one) }()
 		synctest.Wait()
-		pipeline := g.take()
+		pipeline := g.take(time.Now())
 		if len(pipeline.callers) != 1 {
 			t.Fatalf("%d go", len(pipeline.callers))
 		}
@@ -380,10 +380,10 @@ func TestWhoseTimeIsOverDoesNotGo(t *testing.T) {
 	for _, one := range []*waiting{late, soon, never} {
 		g.append(one)
 	}
-	if pipeline := g.take(); len(pipeline.callers) != 2 || late.goes != nil || soon.goes != pipeline || never.goes != pipeline {
+	if pipeline := g.take(time.Now()); len(pipeline.callers) != 2 || late.goes != nil || soon.goes != pipeline || never.goes != pipeline {
 		t.Errorf("%d go", len(pipeline.callers))
 	}
-	if pipeline := g.take(); pipeline != nil || g.underWay != 1 {
+	if pipeline := g.take(time.Now()); pipeline != nil || g.underWay != 1 {
 		t.Errorf("%d go, and %d places are taken", len(pipeline.callers), g.underWay)
 	}
 	if err := g.leave(t.Context(), late); err != nil || g.waiters() != 0 { // his context has no end in this test
@@ -416,7 +416,7 @@ func TestHowManyGoTogether(t *testing.T) {
 		if tt.back > 0 {
 			g.learn(time.Millisecond, int64(10*tt.back), 10)
 		}
-		if got := len(g.take().callers); got != tt.want {
+		if got := len(g.take(time.Now()).callers); got != tt.want {
 			t.Errorf("%s: %d go together, want %d", tt.name, got, tt.want)
 		}
 		if left := g.waiters(); left != tt.n-tt.want {
