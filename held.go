@@ -34,7 +34,7 @@ func (c *Cache[V]) held(key string, m shard.Mark) (it *local.Item, h shard.Held,
 	if cover := m.Cover(); cover == nil || it.Cover != cover || !cover.Covers(c.client.store.Clock.Now()) {
 		return nil, h, false
 	}
-	h.End = shard.End(it.End)
+	h.End, h.Mark = shard.End(it.End), m
 	switch v := it.Value.(type) {
 	case []byte:
 		h.Bytes = v
@@ -47,8 +47,8 @@ func (c *Cache[V]) held(key string, m shard.Mark) (it *local.Item, h shard.Held,
 
 // consultHeld is consult for what memory holds.
 func (c *Cache[V]) consultHeld(ctx context.Context, key, full string, m shard.Mark, it *local.Item, h *shard.Held) answer[V] {
-	a, same := c.keys.ReadHeld(ctx, full, m, h, c.policy.ReadTimeout)
-	if same && c.policy.L1TTL == 0 { // else it may be served from memory for a while again
+	a := c.keys.Read(ctx, full, h, c.policy.ReadTimeout)
+	if a.Same && c.policy.L1TTL == 0 { // else it may be served from memory for a while again
 		return answer[V]{it: it, source: SourceRedis, missed: a.Asked, kept: true}
 	}
 	out := c.heeded(ctx, key, m, a)

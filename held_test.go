@@ -195,8 +195,8 @@ func TestWhenTheEndIsNotKnownItIsAskedFor(t *testing.T) {
 		if !ok {
 			return errors.New("the lease is over")
 		}
-		if a, same := c.keys.ReadHeld(t.Context(), "c:k", m, &h, time.Second); !same || string(a.Data) != "v" {
-			t.Errorf("the same value: %q, same: %v", a.Data, same)
+		if a := c.keys.Read(t.Context(), "c:k", &h, time.Second); !a.Same || string(a.Data) != "v" {
+			t.Errorf("the same value: %q, same: %v", a.Data, a.Same)
 		}
 		for name, change := range map[string]func(*shard.Held){
 			"memory has another value":     func(h *shard.Held) { h.Text = "w" },
@@ -208,9 +208,9 @@ func TestWhenTheEndIsNotKnownItIsAskedFor(t *testing.T) {
 		} {
 			h := h
 			change(&h)
-			a, same := c.keys.ReadHeld(t.Context(), "c:k", m, &h, time.Second)
-			if same || a.Err != nil || string(a.Data) != "v" || a.Left > time.Minute || a.Left < 30*time.Second {
-				t.Errorf("%s: %q for %v, same: %v, %v", name, a.Data, a.Left, same, a.Err)
+			a := c.keys.Read(t.Context(), "c:k", &h, time.Second)
+			if a.Same || a.Err != nil || string(a.Data) != "v" || a.Left > time.Minute || a.Left < 30*time.Second {
+				t.Errorf("%s: %q for %v, same: %v, %v", name, a.Data, a.Left, a.Same, a.Err)
 			}
 		}
 		feed := client.one().Feed

@@ -247,7 +247,7 @@ func (c *Cache[V]) consult(ctx context.Context, key, full string, m shard.Mark) 
 	if it, h, ok := c.held(key, m); ok {
 		return c.consultHeld(ctx, key, full, m, it, &h)
 	}
-	a := c.heeded(ctx, key, m, c.keys.Read(ctx, full, c.policy.ReadTimeout))
+	a := c.heeded(ctx, key, m, c.keys.Read(ctx, full, nil, c.policy.ReadTimeout))
 	if a.again {
 		a = c.consultMaster(ctx, key, m)
 	}

@@ -15,6 +15,7 @@ type Held struct {
 	End   End
 	Bytes []byte // the value, or Text is
 	Text  string
+	Mark  Mark // of before Redis is asked
 }
 
 // MostHeld is how long a value is, at most, of which it is asked only whether it is the
@@ -34,29 +35,29 @@ func (h *Held) is(data []byte) bool {
 	return string(data) == h.Text
 }
 
-// ReadHeld is Read of a key that memory holds and must not answer for. Where Redis has the
+// readHeld is Read of a key that memory holds and must not answer for. Where Redis has the
 // same value, and nothing was announced of the key until it said so, the value ends when it
-// was known to: that is not asked again. same reports that. m is of before.
-func (k *Class) ReadHeld(ctx context.Context, full string, m Mark, h *Held, limit time.Duration) (a Answer, same bool) {
+// was known to: that is not asked again.
+func (k *Class) readHeld(ctx context.Context, full string, h *Held, limit time.Duration) Answer {
 	sh := k.st.of(full)
 	node := sh.Node.Load()
 	if node == nil || k.most > 0 || k.st.clustered() || k.st.Waits(full) {
-		return k.Read(ctx, full, limit), false
+		return k.Read(ctx, full, nil, limit)
 	}
 	asked := sh.askedNow(node)
 	left := leftOf(node, h.End, asked.At)
 	if left < leastLeft {
-		return k.Read(ctx, full, limit), false
+		return k.Read(ctx, full, nil, limit)
 	}
 	data, whole, err := node.GetData(ctx, full, asked.At, limit)
 	switch {
 	case err != nil:
-		return k.answered(node, remote.Value{}, err, asked), false
-	case whole && h.is(data) && k.st.Undisturbed(m):
-		return Answer{Asked: asked, Found: true, Data: data, Left: left, End: h.End, Fixed: node.ScriptsForbidden()}, true
+		return k.answered(node, remote.Value{}, err, asked)
+	case whole && h.is(data) && k.st.Undisturbed(h.Mark):
+		return Answer{Asked: asked, Found: true, Data: data, Left: left, End: h.End, Fixed: node.ScriptsForbidden(), Same: true}
 	}
 	ctx, limit = deadline.Remainder(ctx, limit, time.Since(asked.At))
-	return k.Read(ctx, full, limit), false
+	return k.Read(ctx, full, nil, limit)
 }
 
 // leftOf is how long it is at least until end; 0: the node's clock is not known well.
