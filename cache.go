@@ -46,6 +46,7 @@ type Cache[V any] struct {
 	policy   Policy
 	alone    bool // there is no Redis
 	trusting bool // no L1TTL was given
+	asItIs   bool // see asItIs
 	codec    Codec[V]
 	clone    func(V) V
 	weight   func(V) int // nil: sizer
@@ -137,6 +138,7 @@ func NewCache[V any](client *Client, class string, p Policy, options ...CacheOpt
 			o(c)
 		}
 	}
+	c.asItIs = asItIs(c.codec)
 	c.refuse(p.ReplicaReads && !client.opts.ReplicaReads && !client.opts.MemoryOnly, "Policy.ReplicaReads: no replica is read from; set Options.ReplicaReads too")
 	c.refuse(p.RefreshAhead != 0 && p.L1TTL == 0, "Policy.RefreshAhead: with L1TTL Never no read is answered from memory, and only such a read starts a refresh; set another L1TTL, or no RefreshAhead")
 	if err := c.faultsOf(class); err != nil {

@@ -206,6 +206,7 @@ type answer[V any] struct {
 	lost   bool        // Redis has no value, since it has lost data
 	err    error
 	sent   int64 // of a replica: when it was sure to have everything
+	kept   bool  // memory has it as it is
 	again  bool  // what a replica has is no value: the master is to be asked
 	away   error // there is no master: the key waits in the outbox to be deleted
 }
@@ -218,7 +219,9 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 	}
 	switch {
 	case a.it != nil:
-		f.Keep(func() { c.put(key, a.it) })
+		if !a.kept {
+			f.Keep(func() { c.put(key, a.it) })
+		}
 		e := c.entry(a.it, a.source, now, nil)
 		if a.source == SourceReplica {
 			e.Behind = time.Duration(now - a.sent)
@@ -242,7 +245,10 @@ func (c *Cache[V]) conclude(ctx context.Context, f *keyFlight[V], l loading[V], 
 // consult asks who knows better than memory: a write that waits in the outbox,
 // else the master. A nil item without an error: the key is not there.
 func (c *Cache[V]) consult(ctx context.Context, key, full string, m shard.Mark) answer[V] {
-	a := c.heeded(ctx, key, m, c.keys.Read(ctx, full, c.policy.ReadTimeout))
+	if it, h, ok := c.held(key, m); ok {
+		return c.consultHeld(ctx, key, full, m, it, &h)
+	}
+	a := c.heeded(ctx, key, m, c.keys.Read(ctx, full, nil, c.policy.ReadTimeout))
 	if a.again {
 		a = c.consultMaster(ctx, key, m)
 	}

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -65,6 +66,7 @@ type waiting struct {
 	cmds     [2]rueidis.Completed
 	answers  [2]rueidis.RedisResult
 	n, bytes int
+	until    time.Time     // he has left then, whether he knows it or not; zero: never
 	answered chan struct{} // is told once
 
 	prev, next *waiting // guarded by gathering.mu
@@ -195,6 +197,7 @@ func (w *wire) answered() {
 // any more.
 func (w *wire) wait(ctx context.Context, one *waiting) error {
 	g := &w.gathering
+	one.until, _ = ctx.Deadline()
 	g.mu.Lock()
 	if g.underWay == 0 { // the last place has become free meanwhile
 		g.underWay++
@@ -265,12 +268,12 @@ func (g *gathering) leave(ctx context.Context, one *waiting) error {
 func (w *wire) carry() {
 	g := &w.gathering
 	for {
-		g.yield()
-		t := g.take()
+		began := g.yield()
+		t := g.take(began)
 		if t == nil {
 			return
 		}
-		began, before, callers := time.Now(), w.conn.received.Load(), len(t.callers)
+		before, callers := w.conn.received.Load(), len(t.callers)
 		w.sendJoint(t)
 		g.learn(time.Since(began), w.conn.received.Load()-before, callers)
 	}
@@ -293,46 +296,56 @@ func (w *wire) sendJoint(t *joint) {
 }
 
 // yield lets those go first who are about to call: they go together with the others. On
-// a machine that is busy otherwise that would take long.
-func (g *gathering) yield() {
+// a machine that is busy otherwise that would take long. It returns the time after that.
+func (g *gathering) yield() time.Time {
 	now := time.Now()
 	g.mu.Lock()
 	yields := now.After(g.yields)
 	g.mu.Unlock()
 	if !yields {
-		return
+		return now
 	}
 	runtime.Gosched()
-	if then := time.Now(); then.Sub(now) > longTurn {
+	then := time.Now()
+	if then.Sub(now) > longTurn {
 		g.mu.Lock()
 		g.yields = then.Add(yieldAgain)
 		g.mu.Unlock()
 	}
+	return then
 }
 
-// take is those who go now; nil: nobody waits, and the place is given up.
-func (g *gathering) take() *joint {
+// take is those who go now; nil: nobody waits, and the place is given up. Whose time is
+// over is left out: this process may have been stopped, and his timer is still to ring.
+func (g *gathering) take(now time.Time) *joint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.first == nil {
 		g.underWay--
 		return nil
 	}
-	g.taken++
 	t := &joint{Context: context.Background(), luggage: luggages.Get().(*luggage), inRing: make(chan struct{})}
-	most := g.most
-	if most == 0 {
-		most = mostGathered
-	}
-	for bytes := 0; g.first != nil && len(t.callers) < most; {
-		one := g.first
+	most, bytes := cmp.Or(g.most, mostGathered), 0
+	for one := g.first; one != nil && len(t.callers) < most; {
+		next := one.next
+		if !one.until.IsZero() && !now.Before(one.until) {
+			one = next
+			continue
+		}
 		if bytes += one.bytes; bytes > gatheredBytes && len(t.callers) > 0 {
 			break
 		}
 		g.remove(one)
 		one.goes = t
 		t.callers = append(t.callers, one)
+		one = next
 	}
+	if len(t.callers) == 0 {
+		t.empty()
+		g.underWay--
+		return nil
+	}
+	g.taken++
 	return t
 }
 

@@ -285,7 +285,7 @@ func TestNobodyLeavesWhileHisWriteIsAboutToBeSent(t *testing.T) {
 		left := make(chan error, 1)
 		go func() { left <- w.wait(ctx, one) }()
 		synctest.Wait()
-		pipeline := g.take()
+		pipeline := g.take(time.Now())
 		if len(pipeline.callers) != 1 {
 			t.Fatalf("%d go", len(pipeline.callers))
 		}
@@ -372,6 +372,25 @@ func TestOnALongLineMoreAreUnderWay(t *testing.T) {
 	}
 }
 
+// A process that was stopped finds those whose time was over meanwhile: nothing of theirs is
+// sent, however late their timers are.
+func TestWhoseTimeIsOverDoesNotGo(t *testing.T) {
+	g := &gathering{underWay: 2}
+	late, soon, never := &waiting{n: 1, until: time.Now().Add(-time.Millisecond)}, &waiting{n: 1, until: time.Now().Add(time.Hour)}, &waiting{n: 1}
+	for _, one := range []*waiting{late, soon, never} {
+		g.append(one)
+	}
+	if pipeline := g.take(time.Now()); len(pipeline.callers) != 2 || late.goes != nil || soon.goes != pipeline || never.goes != pipeline {
+		t.Errorf("%d go", len(pipeline.callers))
+	}
+	if pipeline := g.take(time.Now()); pipeline != nil || g.underWay != 1 {
+		t.Errorf("%d go, and %d places are taken", len(pipeline.callers), g.underWay)
+	}
+	if err := g.leave(t.Context(), late); err != nil || g.waiters() != 0 { // his context has no end in this test
+		t.Errorf("%v, and %d wait", err, g.waiters())
+	}
+}
+
 func TestHowManyGoTogether(t *testing.T) {
 	gather := func(n, bytes int) *gathering {
 		g := new(gathering)
@@ -397,7 +416,7 @@ func TestHowManyGoTogether(t *testing.T) {
 		if tt.back > 0 {
 			g.learn(time.Millisecond, int64(10*tt.back), 10)
 		}
-		if got := len(g.take().callers); got != tt.want {
+		if got := len(g.take(time.Now()).callers); got != tt.want {
 			t.Errorf("%s: %d go together, want %d", tt.name, got, tt.want)
 		}
 		if left := g.waiters(); left != tt.n-tt.want {

@@ -34,6 +34,27 @@ func (n *Node) get(ctx context.Context, key string, now time.Time, limit time.Du
 	return v, err
 }
 
+// GetData is GetAt without how long the key has to live. whole is false where
+// that is not all that Get would say: there is no value, or an empty or a large one, or the
+// ACL forbids to read it like this.
+func (n *Node) GetData(ctx context.Context, key string, now time.Time, limit time.Duration) (data []byte, whole bool, _ error) {
+	if n.noRanges.holds() {
+		return nil, false, nil
+	}
+	c, bounded, cancel := n.beginAt(ctx, "get", 1, now, limit)
+	c.of.key = key
+	defer cancel()
+	data, err := n.cmd.shared(bounded, n.part(key)).AsBytes()
+	if rangesForbidden(err) {
+		n.noRanges.set()
+		err = errNil
+	}
+	if err = c.end(ctx, err); IsNil(err) {
+		err = nil
+	}
+	return data, err == nil && len(data) > 0 && len(data) < span, err
+}
+
 // getLarge is not judged: it says nothing about the other connections.
 func (n *Node) getLarge(ctx, bounded context.Context, key string, asking bool) (Value, error) {
 	start, seen := time.Now(), n.observe(ctx, "get_large", 1)

@@ -32,6 +32,8 @@ type Answer struct {
 	Useless string
 	TooLong bool
 
+	Same bool // it is what memory holds: see Held
+
 	Replica bool  // a replica has answered, and not the master
 	Sent    int64 // of a replica: when it was sure to have everything, in the client's time
 
@@ -62,8 +64,12 @@ func (a Asked) by(clocks *remote.Clocks) (low int64, ok bool) {
 }
 
 // Read asks who knows better than memory: a write that waits in the outbox, else
-// the master. Found is false without an error: the key is not there.
-func (k *Class) Read(ctx context.Context, full string, limit time.Duration) Answer {
+// the master. Found is false without an error: the key is not there. h is what memory
+// holds of the key; nil: nothing that stands.
+func (k *Class) Read(ctx context.Context, full string, h *Held, limit time.Duration) Answer {
+	if h != nil {
+		return k.readHeld(ctx, full, h, limit)
+	}
 	sh := k.st.of(full)
 	node := sh.Node.Load()
 	if a, ok := k.waiting(sh, node, full); ok {
@@ -128,7 +134,7 @@ func (k *Class) readMany(ctx context.Context, part keysOf, full []string, limit 
 		switch {
 		case !part.has(i):
 		case node == nil || k.st.Waits(key):
-			as[i] = k.Read(ctx, key, limit)
+			as[i] = k.Read(ctx, key, nil, limit)
 		default:
 			ask, index = append(ask, key), append(index, i)
 		}
