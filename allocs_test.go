@@ -27,7 +27,7 @@ func TestWhatACallAllocates(t *testing.T) {
 	}{
 		{"hit", 0, func() { _, _ = c.Get(t.Context(), "hit", nil) }},
 		{"Set", 15, func() { _, _ = c.Set(t.Context(), "set", "v") }},
-		{"load", 130, func() {
+		{"load", 75, func() {
 			n++
 			_, _ = c.Get(t.Context(), fmt.Sprint("load", n), constant("v"))
 		}},

@@ -178,17 +178,19 @@ var works = []work{
 	{"cold keys at once, each with a loader", func(ctx context.Context, w *world, n int) (func(int) error, error) {
 		return func(int) error {
 			var failed atomic.Int64
+			var last atomic.Value // of the errors, as text
 			var wg sync.WaitGroup
 			for _, key := range w.keys(n) {
 				wg.Go(func() {
 					if _, err := w.writes.Get(ctx, key, func(context.Context, string) ([]byte, error) { return w.value, nil }); err != nil {
+						last.Store(err.Error())
 						failed.Add(1)
 					}
 				})
 			}
 			wg.Wait()
 			if n := failed.Load(); n > 0 {
-				return fmt.Errorf("%d have failed", n)
+				return fmt.Errorf("%d have failed: %v", n, last.Load())
 			}
 			return nil
 		}, nil

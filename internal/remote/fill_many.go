@@ -69,7 +69,7 @@ func (n *Node) FillMany(ctx context.Context, fs []*Fill, limit time.Duration) []
 		c.of = subject{fs[0].Key, fs[0].Marks}
 	}
 	filled, deadline, ttl := make([]Filled, len(fs)), n.deadline(limit), fs[0].TTL
-	rest := make([]int, 0, len(fs))
+	var rest []int
 	simple := make([]*Fill, 0, len(fs))
 	for _, f := range fs {
 		if f.simple(ttl) {

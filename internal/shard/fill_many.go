@@ -16,21 +16,25 @@ var errOtherMaster = errors.New("another master has been reached meanwhile")
 // SendFills is Send for up to LineBatch fills of one class and one shard that have begun.
 func SendFills(ctx context.Context, fs []*Fill) []Filled {
 	node, out := fs[0].node, make([]Filled, len(fs))
-	sent, index := make([]*remote.Fill, 0, len(fs)), make([]int, 0, len(fs))
+	sent := make([]*remote.Fill, 0, len(fs))
 	for i, f := range fs {
 		if f.node != node {
 			out[i].Err = errOtherMaster
-			continue
+		} else {
+			out[i].Err = f.note(ctx)
 		}
-		if out[i].Err = f.note(ctx); out[i].Err == nil {
-			sent, index = append(sent, &f.what), append(index, i)
+		if out[i].Err == nil {
+			sent = append(sent, &f.what)
 		}
 	}
 	if len(sent) == 0 {
 		return out
 	}
-	for j, filled := range node.FillMany(ctx, sent, fs[0].class.limit) {
-		out[index[j]] = filled
+	filled := node.FillMany(ctx, sent, fs[0].class.limit)
+	for i := range out {
+		if out[i].Err == nil {
+			out[i], filled = filled[0], filled[1:]
+		}
 	}
 	next := fs[0].shard.Ledger.Next()
 	for _, f := range sent {

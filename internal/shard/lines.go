@@ -12,6 +12,7 @@ type Lines[T any] struct {
 
 type line[T any] struct {
 	waiting []waiting[T]
+	room    []waiting[T] // of waiting, when that was empty last
 	senders int
 }
 
@@ -49,7 +50,12 @@ func (q *Lines[T]) add(sh *Shard, w waiting[T]) (sends bool) {
 		}
 		q.lines[sh] = l
 	}
-	l.waiting = append(l.waiting, w)
+	if len(l.waiting) == 0 {
+		l.waiting = l.room
+	}
+	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 && cap(l.waiting) <= LineBatch {
+		l.room = l.waiting[:0]
+	}
 	if l.senders > 0 && (l.senders == LineSenders || len(l.waiting) < LineBatch) {
 		return false
 	}
@@ -63,7 +69,7 @@ func (q *Lines[T]) next(sh *Shard) []T {
 	defer q.mu.Unlock()
 	l := q.lines[sh]
 	if len(l.waiting) == 0 {
-		if l.senders--; l.senders == 0 {
+		if l.senders--; l.senders == 0 && len(q.lines) > 1 { // the one of a lone shard is used again
 			delete(q.lines, sh)
 		}
 		return nil
@@ -77,8 +83,6 @@ func (q *Lines[T]) next(sh *Shard) []T {
 	for i := range batch {
 		batch[i], l.waiting[i] = l.waiting[i].what, waiting[T]{}
 	}
-	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
-		l.waiting = nil
-	}
+	l.waiting = l.waiting[n:]
 	return batch
 }

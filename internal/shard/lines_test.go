@@ -51,7 +51,15 @@ func TestALineSendsTogetherWhatHasCome(t *testing.T) {
 			t.Error("there is more")
 		}
 	}
-	if got := q.next(other); len(got) != 1 || q.next(other) != nil || len(q.lines) != 0 {
+	if got := q.next(other); len(got) != 1 || q.next(other) != nil || len(q.lines) != 1 {
 		t.Errorf("another line has %d; %d lines are left", len(got), len(q.lines))
+	}
+	for i := range 3 * LineBatch { // a line that is used again
+		if !q.add(other, waiting[int]{i, 1}) {
+			t.Fatal("nobody sends")
+		}
+		if got := q.next(other); len(got) != 1 || got[0] != i || q.next(other) != nil {
+			t.Fatalf("%d comes out, want %d", got, i)
+		}
 	}
 }
