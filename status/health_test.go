@@ -101,7 +101,7 @@ func inACluster() fake {
 	f.health.Mode, f.health.RequestedMode = health.ModeCluster, health.ModeCluster
 	f.health.State, f.health.Connected, f.health.Master = health.Degraded, false, "10.0.0.1:6379"
 	f.health.Cause = errors.New("the master does not answer")
-	f.health.Feed = health.Feed{On: true, Lease: 412 * time.Millisecond, Epoch: 7}
+	f.health.Feed = health.Feed{On: true, Lease: 412 * time.Millisecond, Epoch: 7, Idle: true}
 	f.health.Cluster = &health.Cluster{
 		Configured: []string{"node-1:6379", "[fd00::1]:6379"}, Known: 4, Reachable: 3, Owned: 16383, Unowned: 1, Moving: 2, FailoverCount: 1,
 		Shards: []health.ClusterShard{
