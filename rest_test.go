@@ -11,6 +11,7 @@ import (
 	"github.com/evercache/evercache/health"
 	"github.com/evercache/evercache/internal/redisproc"
 	"github.com/evercache/evercache/internal/shard"
+	"github.com/evercache/evercache/internal/slot"
 	"github.com/evercache/evercache/redistest"
 )
 
@@ -192,6 +193,42 @@ func TestSentinelAFailoverIsFollowedInARest(t *testing.T) {
 			waitRest(t, client)
 		})
 	}
+}
+
+// A master of a Cluster dies while nobody uses the client. The first calls meet that: they
+// are answered in time, and what is written reaches the next master.
+func TestClusterTheFirstCallsAfterARestMeetADeadMaster(t *testing.T) {
+	t.Parallel()
+	ring := redistest.StartCluster(t, redistest.WithReplicas(1), redistest.WithNodeTimeout(2*time.Second))
+	client := open(t, Options{ClusterNodes: ring.Addrs()[:2]})
+	c := cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	connect(t, client, 30*time.Second)
+	for _, key := range []string{"read", "write"} {
+		_, err := c.Set(t.Context(), key, "old")
+		wantErr(t, err, nil)
+	}
+	waitRest(t, client)
+	slot := int(slot.Of(c.full("write")))
+	old := ring.MasterOfSlot(slot)
+	late := lateness(t)
+	old.Kill()
+	began := time.Now()
+	r, err := c.Set(t.Context(), "write", "new")
+	wantErr(t, err, nil)
+	if took := time.Since(began); took > time.Second+late() {
+		t.Errorf("the first write took %v, acknowledged as %v", took, r.Durability)
+	}
+	for key, want := range map[string]string{"read": "old", "write": "new"} {
+		began = time.Now()
+		e, err := c.Lookup(t.Context(), key)
+		wantValue(t, e.Value, err, want)
+		if took := time.Since(began); took > 500*time.Millisecond+late() {
+			t.Errorf("the first read of %s took %v", key, took)
+		}
+	}
+	next := ring.WaitMaster(slot, old, 60*time.Second)
+	waitUntil(t, 60*time.Second, func() bool { return next.Do("GET", c.full("write")) == "new" },
+		func() string { return fmt.Sprintf("the write does not reach %s: %+v", next.Addr(), client.Health()) })
 }
 
 // The barrier that a caller waits for is sent at once, and a replica answers as soon as it
