@@ -159,7 +159,7 @@ func (n *Node) write(w *Write, ends *endText) rueidis.Completed {
 	case w.Kind == WriteExpire:
 		return n.expire(w.Key, w.TTL)
 	case w.Ends != 0:
-		return n.b().Arbitrary("SET").Keys(w.Key).Args(text(w.Data), "PXAT", ends.of(w.Ends)).Build()
+		return n.plain("SET", w.Key, text(w.Data), "PXAT", ends.of(w.Ends))
 	}
 	return n.set(w.Pair)
 }

@@ -166,7 +166,7 @@ func (n *Node) Hold(ctx context.Context, keys []string, values [][]byte, limit t
 	index := make([]int, 0, len(keys))
 	for i, v := range values {
 		if !whole(v) {
-			cmds, index = append(cmds, n.b().Getrange().Key(keys[i]).Start(0).End(int64(len(v))).Build()), append(index, i)
+			cmds, index = append(cmds, n.plain("GETRANGE", keys[i], "0", decimal(int64(len(v))))), append(index, i)
 		}
 	}
 	var worst error

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"time"
 )
 
@@ -73,7 +72,7 @@ func watch(ctx context.Context, n *Node, hooks Hooks) error {
 		if err != nil {
 			return err
 		}
-		replicas = online(b.Info)
+		replicas = len(onlineIn(b.Info))
 		hooks.Beat(n, b)
 	}
 }
@@ -101,9 +100,6 @@ func (h Heartbeat) Wait(ctx context.Context, last time.Time, every func() time.D
 		}
 	}
 }
-
-// online is how many replicas a master says it has in sync.
-func online(info string) int { return strings.Count(info, "state=online") }
 
 // beatTwice gives a node that missed one beat a second chance at once.
 func beatTwice(ctx context.Context, n *Node, replicas int) (Barrier, error) {
