@@ -1,9 +1,8 @@
 package evercache
 
 import (
-	"time"
-
 	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 // hearing is a Cache as the listener of its class.
@@ -73,8 +72,9 @@ func movedAway(it *local.Item) *local.Item {
 }
 
 // unseenMove is for how long what is announced in a Cluster is kept before it is known
-// whether slots move: the first keys that a master gives away are announced before that.
-const unseenMove = int64(2 * time.Second)
+// whether slots move: the first keys that a master gives away are announced before that,
+// and on a loaded machine seconds before.
+const unseenMove = shard.SettlingTime
 
 // forAMoment is an item that is kept for so long, and no longer.
 func forAMoment(it *local.Item, now int64) *local.Item {
