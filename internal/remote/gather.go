@@ -21,7 +21,10 @@ import (
 // in the ring takes it with him; see leave.
 
 const (
-	// leastAtOnce pipelines may be under way where the answers come quickly.
+	// leastAlone calls may be under way, each by itself, where the answers come quickly.
+	leastAlone = 4
+	// leastAtOnce pipelines may be under way there once callers go together: the fewer,
+	// the more go with each.
 	leastAtOnce = 2
 	// mostAtOnce may be on a long line, where a place is not free again so soon.
 	mostAtOnce = 64
@@ -49,7 +52,8 @@ type gathering struct {
 	mu          sync.Mutex // guards what follows, and what waiting says of it
 	first, last *waiting
 	underWay    int           // calls and pipelines that were sent and not answered
-	atOnce      int           // how many there may be; 0: leastAtOnce
+	pipelines   int           // of these
+	atOnce      int           // how many there may be on a long line; see room
 	most        int           // how many callers may go together; 0: mostGathered
 	quickest    time.Duration // of the pipelines since
 	since       int
@@ -167,30 +171,45 @@ func weightOf(cmd rueidis.Completed) (bytes int) {
 func (g *gathering) alone() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.underWay >= max(g.atOnce, leastAtOnce) {
+	if g.underWay >= g.room() {
 		return false
 	}
 	g.underWay++
 	return true
 }
 
+// room is how many calls and pipelines there may be.
+func (g *gathering) room() int {
+	if g.pipelines > 0 {
+		return max(g.atOnce, leastAtOnce)
+	}
+	return max(g.atOnce, leastAlone)
+}
+
 // crowded reports whether callers wait for each other now.
 func (g *gathering) crowded() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.underWay >= max(g.atOnce, leastAtOnce)
+	return g.underWay >= g.room()
 }
 
-// answered gives the place of a call, which has been answered or left, to those who wait.
+// answered gives the place of a call, which has been answered or left, to those who wait,
+// unless enough pipelines are there for them.
 func (w *wire) answered() {
 	g := &w.gathering
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.first != nil {
-		go w.carry() // ends when nobody waits
-		return
-	}
 	g.underWay--
+	if g.first != nil && g.underWay < g.room() {
+		w.begin()
+	}
+}
+
+// begin lets those who wait go. It is called with mu held.
+func (w *wire) begin() {
+	w.gathering.underWay++
+	w.gathering.pipelines++
+	go w.carry() // ends when nobody waits
 }
 
 // wait waits for the answers. After an error there are none, and one must not be used
@@ -200,8 +219,7 @@ func (w *wire) wait(ctx context.Context, one *waiting) error {
 	one.until, _ = ctx.Deadline()
 	g.mu.Lock()
 	if g.underWay == 0 { // the last place has become free meanwhile
-		g.underWay++
-		go w.carry()
+		w.begin()
 	}
 	g.append(one)
 	w.watch()
@@ -237,8 +255,7 @@ func (w *wire) overdue() {
 		return
 	}
 	if g.taken == g.takenThen && g.underWay < mostAtOnce {
-		g.underWay++
-		go w.carry() // ends when nobody waits
+		w.begin()
 	}
 	w.watch()
 }
@@ -321,7 +338,7 @@ func (g *gathering) take(now time.Time) *joint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.first == nil {
-		g.underWay--
+		g.end()
 		return nil
 	}
 	t := &joint{Context: context.Background(), luggage: luggages.Get().(*luggage), inRing: make(chan struct{})}
@@ -342,11 +359,17 @@ func (g *gathering) take(now time.Time) *joint {
 	}
 	if len(t.callers) == 0 {
 		t.empty()
-		g.underWay--
+		g.end()
 		return nil
 	}
 	g.taken++
 	return t
+}
+
+// end gives the place of a pipeline up. It is called with mu held.
+func (g *gathering) end() {
+	g.underWay--
+	g.pipelines--
 }
 
 // learn takes what was seen of a pipeline: how long it took, and what came back for so

@@ -358,6 +358,29 @@ func TestThePipelineIsInTheRingWhenItsEndIsAskedFor(t *testing.T) {
 	eventually(t, patience, "all are in the ring", func() bool { return inRing() == 4 })
 }
 
+// Four callers at once gain nothing from each other. Once there are more, and some go
+// together, the fewer pipelines are under way the more callers share one.
+func TestFewGoAloneAndManyGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{}
+		g := &w.gathering
+		for range leastAlone {
+			if !g.alone() {
+				t.Fatalf("with %d under way the next one waits", g.underWay)
+			}
+		}
+		if g.alone() || !g.crowded() {
+			t.Errorf("with %d under way another one goes alone", g.underWay)
+		}
+		g.pipelines = leastAtOnce // and two calls
+		g.first = &waiting{}
+		w.answered()
+		if g.pipelines != leastAtOnce || g.underWay != leastAlone-1 {
+			t.Errorf("%d pipelines of %d: another one began", g.pipelines, g.underWay)
+		}
+	})
+}
+
 func TestOnALongLineMoreAreUnderWay(t *testing.T) {
 	for quickest, want := range map[time.Duration]int{
 		0:                      leastAtOnce,
