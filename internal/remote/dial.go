@@ -281,6 +281,7 @@ type greeting struct {
 	received atomic.Int64  // bytes
 	answered atomic.Uint64 // of what was asked
 	moved    atomic.Int64  // when an answer last came, or was asked for when none was due; Unix nanoseconds
+	stalls   stalls
 }
 
 // waits is how long no answer has come of those that are due.
@@ -349,6 +350,7 @@ func (g *greeting) Write(p []byte) (int, error) {
 		g.moved.Store(time.Now().UnixNano())
 	}
 	g.asked.Store(g.asking.answers)
+	g.watchStalls()
 	return g.write(p)
 }
 

@@ -12,8 +12,10 @@ import (
 type waited struct {
 	took, limit time.Duration // limit 0: none that it could be judged by
 	answered    bool          // else it timed out
-	// silent is how long none of the answers that are due has come, 0: none is due.
+	// silent is how long none of the answers that are due has come, less what we did not
+	// run of it, 0: none is due.
 	silent time.Duration
+	stall  time.Duration // for so long of it this process did not run
 	unread bool // bytes of the server lie here and nobody has read them
 	newer  bool // it has answered what was asked after this began: it does not hang
 	// gathered: it may have waited for another pipeline first; see gathering.
@@ -62,7 +64,7 @@ func (w waited) ours(turn time.Duration) bool {
 	if w.gathered {
 		waits += moreTurns
 	}
-	return turn >= leastTurn && w.took-waits*turn <= w.fair()
+	return (turn >= leastTurn || w.stall > 0) && w.took-w.stall-waits*turn <= w.fair()
 }
 
 const (
@@ -82,8 +84,10 @@ func turn() time.Duration {
 // ourTime reports whether what took long over the wire took our own time. When it
 // began, so much had been asked there.
 func (w *wire) ourTime(s waited, asked uint64) bool {
+	now := time.Now()
+	s.stall = w.conn.stalls.between(now.Add(-s.took), now)
 	if !s.answered {
-		s.silent, s.unread = w.conn.waits(time.Now()), hasUnread(w.raw)
+		s.silent, s.unread = w.silent(now), hasUnread(w.raw)
 		s.newer = w.conn.answered.Load() > asked
 	}
 	if ours, known := s.plain(); known {
@@ -93,15 +97,24 @@ func (w *wire) ourTime(s waited, asked uint64) bool {
 	return s.ours(turn())
 }
 
+// silent is how long we were here and no answer came of those that are due; 0: none is due.
+func (w *wire) silent(now time.Time) time.Duration {
+	waits := w.conn.waits(now)
+	if waits <= 0 {
+		return 0
+	}
+	return max(1, waits-w.conn.stalls.between(now.Add(-waits), now))
+}
+
 // lateBy is how much of the time until now, when an answer that was asked for at
 // sent has been handed to us, was ours. It is looked at where that took long only.
 func (w *wire) lateBy(sent, now time.Time) time.Duration {
 	if now.Sub(sent) < longBeat {
 		return 0
 	}
-	late := (turns - 1) * turn()
+	late := (turns-1)*turn() + w.conn.stalls.between(sent, now)
 	if came := time.Unix(0, w.conn.moved.Load()); came.After(sent) {
-		late += now.Sub(came)
+		late += max(0, now.Sub(came)-w.conn.stalls.between(came, now))
 	}
 	return min(late, now.Sub(sent))
 }

@@ -39,6 +39,10 @@ func TestWhoseTimeItWas(t *testing.T) {
 		{"a slow answer while we are busy", waited{took: 80 * ms, limit: 100 * ms, answered: true}, 15 * ms, true},
 		{"slower than that explains", waited{took: 99 * ms, limit: 100 * ms, answered: true}, 15 * ms, false},
 		{"the same of a call that waited for others first", waited{took: 99 * ms, limit: 100 * ms, answered: true, gathered: true}, 15 * ms, true},
+		{"a slow answer of which we did not run most", waited{took: 99 * ms, limit: 100 * ms, answered: true, stall: 60 * ms}, 0, true},
+		{"a slow answer, and a stall that does not explain it", waited{took: 99 * ms, limit: 100 * ms, answered: true, stall: 20 * ms}, 0, false},
+		{"it hangs, and we were held up before", waited{took: 300 * ms, limit: 100 * ms, silent: 90 * ms, stall: 200 * ms}, 0, false},
+		{"we were held up for most of its silence", waited{took: 100 * ms, limit: 100 * ms, silent: 20 * ms, stall: 80 * ms}, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.w.ours(tt.turn); got != tt.want {
