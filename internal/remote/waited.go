@@ -16,8 +16,8 @@ type waited struct {
 	// run of it, 0: none is due.
 	silent time.Duration
 	stall  time.Duration // for so long of it this process did not run
-	unread bool // bytes of the server lie here and nobody has read them
-	newer  bool // it has answered what was asked after this began: it does not hang
+	unread bool          // bytes of the server lie here and nobody has read them
+	newer  bool          // it has answered what was asked after this began: it does not hang
 	// gathered: it may have waited for another pipeline first; see gathering.
 	gathered bool
 }
