@@ -28,7 +28,11 @@ func TestHeldUpWorker(t *testing.T) {
 	if addr == "" {
 		return
 	}
-	client := open(t, Options{Addr: addr})
+	o := Options{Addr: addr}
+	if name, sentinels, ok := strings.Cut(addr, "@"); ok {
+		o = Options{MasterName: name, Sentinels: strings.Split(sentinels, ",")}
+	}
+	client := open(t, o)
 	c := cacheOf[string](t, client, "c", Policy{L1TTL: Never})
 	connect(t, client, 20*time.Second)
 	fmt.Println("ready")
@@ -63,11 +67,10 @@ func TestHeldUpWorker(t *testing.T) {
 // heldUp starts the worker, lets it run a fifth of the time only, as a container with a small
 // quota of processor time does, and returns how often it gave its Redis up. meanwhile is
 // called in the middle of that.
-func heldUp(t *testing.T, p *redisproc.Process, meanwhile func()) (times string) {
+func heldUp(t *testing.T, addr string, meanwhile func()) (times string) {
 	t.Helper()
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15) // it gets a processor when it wants one
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHeldUpWorker$")
-	cmd.Env = append(os.Environ(), heldUpEnv+"="+p.Addr())
+	cmd.Env = append(os.Environ(), heldUpEnv+"="+addr)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()
@@ -100,13 +103,20 @@ func heldUp(t *testing.T, p *redisproc.Process, meanwhile func()) (times string)
 	return times
 }
 
+// promptly gives a server a processor when it wants one, where a test may do that.
+func promptly(t *testing.T, p *redisproc.Process) *redisproc.Process {
+	t.Helper()
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid(), -15)
+	return p
+}
+
 // TestAProcessThatIsHeldUpKeepsItsRedis: answers lie in it unread while it does not run.
 // That says nothing about the server. Others may load this machine: most attempts decide.
 func TestAProcessThatIsHeldUpKeepsItsRedis(t *testing.T) {
 	t.Parallel()
 	const most = 2
 	for good, bad := 0, 0; good < most && bad < most; {
-		if times := heldUp(t, startRedis(t, redisproc.Options{}), func() {}); times == "0 times" {
+		if times := heldUp(t, promptly(t, startRedis(t, redisproc.Options{})).Addr(), func() {}); times == "0 times" {
 			good++
 		} else if bad++; bad == most {
 			t.Errorf("a Redis that is well was given up %s", times)
@@ -117,12 +127,35 @@ func TestAProcessThatIsHeldUpKeepsItsRedis(t *testing.T) {
 // Such a process gives a server up that hangs.
 func TestAProcessThatIsHeldUpNoticesAServerThatHangs(t *testing.T) {
 	t.Parallel()
-	p := startRedis(t, redisproc.Options{})
-	times := heldUp(t, p, func() {
+	p := promptly(t, startRedis(t, redisproc.Options{}))
+	times := heldUp(t, p.Addr(), func() {
 		wantErr(t, p.Pause(), nil)
 		t.Cleanup(func() { _ = p.Resume() })
 	})
 	if times == "0 times" {
 		t.Error("it keeps to a server that hangs")
+	}
+}
+
+// The same of a master that sentinels name: they are asked late, and heard late.
+func TestAProcessThatIsHeldUpKeepsItsMaster(t *testing.T) {
+	t.Parallel()
+	const most = 2
+	for good, bad := 0, 0; good < most && bad < most; {
+		set, err := redisproc.StartSet(t.Context(), redisproc.SetOptions{DownAfter: 10 * time.Second, Config: []string{"repl-diskless-sync-delay 0"}})
+		wantErr(t, err, nil)
+		t.Cleanup(func() { _ = set.Close() })
+		var sentinels []string
+		for _, s := range set.Sentinels() {
+			sentinels = append(sentinels, promptly(t, s).Addr())
+		}
+		for _, n := range set.Nodes() {
+			promptly(t, n)
+		}
+		if times := heldUp(t, set.MasterName()+"@"+strings.Join(sentinels, ","), func() {}); times == "0 times" {
+			good++
+		} else if bad++; bad == most {
+			t.Errorf("a master that is well was given up %s", times)
+		}
 	}
 }
