@@ -301,6 +301,7 @@ func (g *greeting) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		g.over.Store(true)
+		g.stalls.ended.Store(true)
 	}
 	return n, err
 }
@@ -351,7 +352,11 @@ func (g *greeting) Write(p []byte) (int, error) {
 	}
 	g.asked.Store(g.asking.answers)
 	g.watchStalls()
-	return g.write(p)
+	n, err := g.write(p)
+	if err != nil {
+		g.stalls.ended.Store(true)
+	}
+	return n, err
 }
 
 // write hands on a piece at a time, to see that there is progress.
@@ -422,4 +427,7 @@ func (w *wire) abandon() {
 	}
 	_ = w.raw.Close()
 	w.Client.Close()
+	if w.conn != nil {
+		w.conn.stalls.ended.Store(true)
+	}
 }

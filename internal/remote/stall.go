@@ -28,6 +28,7 @@ type stall struct{ from, to time.Time }
 // ready.
 type stalls struct {
 	watched atomic.Bool
+	ended   atomic.Bool // nothing is expected any more
 
 	mu   sync.Mutex // guards what follows
 	due  time.Time  // when the next tick is; zero: nobody waits for one
@@ -48,7 +49,7 @@ func (g *greeting) tick() {
 		began := time.Now()
 		s.await(began.Add(tick))
 		time.Sleep(tick)
-		if s.woke(time.Now()) && !g.over.Load() || g.expects() {
+		if s.woke(time.Now()) && !s.ended.Load() || g.expects() {
 			continue
 		}
 		s.watched.Store(false)
@@ -60,7 +61,13 @@ func (g *greeting) tick() {
 
 // expects reports whether an answer is due that may come yet.
 func (g *greeting) expects() bool {
-	return g.asked.Load() > g.answered.Load() && !g.over.Load()
+	return g.asked.Load() > g.answered.Load() && !g.stalls.ended.Load()
+}
+
+// Close ends the ticks too: rueidis does not read a connection to its end that it has given up.
+func (g *greeting) Close() error {
+	g.stalls.ended.Store(true)
+	return g.Conn.Close()
 }
 
 func (s *stalls) await(due time.Time) {

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -49,33 +50,46 @@ func TestStallsCountWhereTheyAreWithin(t *testing.T) {
 	}
 }
 
-// Nobody wakes where no answer is due.
+// Nobody wakes where no answer is due, or none can come.
 func TestTicksEndWithTheAnswers(t *testing.T) {
-	for _, over := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			g := &greeting{Conn: nowhere{}, asking: guard{ours: true}}
-			if _, err := g.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-			if !g.stalls.watched.Load() {
-				t.Fatal("an answer is due and nobody wakes")
-			}
-			if over {
-				g.over.Store(true)
-			} else {
-				g.answered.Store(1)
-			}
-			time.Sleep(2 * tick)
-			synctest.Wait()
-			if g.stalls.watched.Load() {
-				t.Error("no answer is due, and somebody wakes")
-			}
+	for name, end := range map[string]func(*greeting){
+		"answered":     func(g *greeting) { g.answered.Store(1) },
+		"read":         func(g *greeting) { _, _ = g.Read(make([]byte, 1)) },
+		"not written":  func(g *greeting) { _, _ = g.Write([]byte(ping + ping)) },
+		"closed":       func(g *greeting) { _ = g.Close() },
+		"closed later": func(g *greeting) { (&wire{Client: nopClient{}, raw: nowhere{}, conn: g}).abandon() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := &greeting{Conn: nowhere{}, asking: guard{ours: true}}
+				if _, err := g.Write([]byte(ping)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if !g.stalls.watched.Load() {
+					t.Fatal("an answer is due and nobody wakes")
+				}
+				end(g)
+				time.Sleep(2 * tick)
+				synctest.Wait()
+				if g.stalls.watched.Load() {
+					t.Error("no answer is due, and somebody wakes")
+				}
+			})
 		})
 	}
 }
 
-// nowhere takes what is written.
+const ping = "*1\r\n$4\r\nPING\r\n"
+
+// nowhere takes one command, and is over then.
 type nowhere struct{ net.Conn }
 
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Read([]byte) (int, error) { return 0, io.EOF }
+func (nowhere) Close() error             { return nil }
+func (nowhere) Write(p []byte) (int, error) {
+	if len(p) > len(ping) {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
