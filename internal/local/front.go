@@ -37,10 +37,10 @@ func newFront(entries int64) *front {
 }
 
 // suits reports whether there are as many buckets as so many entries need, or a few more
-// after many have gone.
+// after many have gone: one for each entry, since the bound counts less than half of that.
 func (f *front) suits(entries int64) bool {
 	n := int64(len(f.buckets))
-	return entries <= n*perBucket && (entries >= n/2 || n == fewestBuckets)
+	return entries <= n*perBucket && (entries >= n || n == fewestBuckets)
 }
 
 func (f *front) of(h uint64) *bucket { return &f.buckets[h&uint64(len(f.buckets)-1)] }
