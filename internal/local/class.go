@@ -25,8 +25,8 @@ type class struct {
 type part struct {
 	mu    sync.Mutex // guards what follows, and the place of all that are listed
 	items []*Item
-	gone  bool // the class is not among the Store's classes any more
-	notes int  // of those who want to know what is added
+	gone  bool     // the class is not among the Store's classes any more
+	notes int      // of those who want to know what is added
 	added []string // keys: an item would keep its value in memory, beyond the bound
 	many  bool     // more was added than is noted
 }
