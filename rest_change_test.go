@@ -41,6 +41,14 @@ func TestWhatWasChangedInARestIsNotCoherent(t *testing.T) {
 			s.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 			write(c, s, "new")
 		}),
+		"cut off in silence": func(t *testing.T) (Options, func(*Cache[string])) {
+			s := redistest.Start(t)
+			proxy := startProxy(t, s.Addr())
+			return Options{Addr: proxy.Addr()}, func(c *Cache[string]) {
+				proxy.Blackhole(true)
+				write(c, s, "new")
+			}
+		},
 		"promoted": func(t *testing.T) (Options, func(*Cache[string])) {
 			set := redistest.StartSentinel(t)
 			return Options{Sentinels: set.Addrs(), MasterName: set.MasterName()}, func(c *Cache[string]) {
