@@ -25,10 +25,10 @@ type class struct {
 type part struct {
 	mu    sync.Mutex // guards what follows, and the place of all that are listed
 	items []*Item
-	gone  bool // the class is not among the Store's classes any more
-	notes int  // of those who want to know what is added
-	added []*Item
-	many  bool // more was added than is noted
+	gone  bool     // the class is not among the Store's classes any more
+	notes int      // of those who want to know what is added
+	added []string // keys: an item would keep its value in memory, beyond the bound
+	many  bool     // more was added than is noted
 }
 
 // mostNoted is how many items of a part are noted. Beyond it all count as added.
@@ -54,7 +54,7 @@ func (p *part) add(it *Item) (ok bool) {
 
 func (p *part) note(it *Item) {
 	if len(p.added) < mostNoted {
-		p.added = append(p.added, it)
+		p.added = append(p.added, it.key)
 	} else {
 		p.many = true
 	}
@@ -77,7 +77,7 @@ func (p *part) end() {
 
 // since is what was added since begin, or was by the first of several who began; all: too
 // much was.
-func (p *part) since() (added []*Item, all bool) {
+func (p *part) since() (added []string, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.added), p.many
@@ -152,6 +152,17 @@ func (p *part) all() iter.Seq[*Item] {
 	}
 }
 
+// keys is all, of their keys.
+func (p *part) keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for it := range p.all() {
+			if !yield(it.key) {
+				return
+			}
+		}
+	}
+}
+
 // Notes are of what is added to a class. End them.
 type Notes struct{ of *class }
 
@@ -171,18 +182,18 @@ func (n Notes) End() {
 	}
 }
 
-// Keys goes over those that were added since the notes began, and are there, and perhaps
-// over others.
+// Keys goes over those that were added since the notes began, and perhaps over others and
+// over some that have gone.
 func (n Notes) Keys() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range n.of.parts {
 			added, many := n.of.parts[i].since()
-			items := slices.Values(added)
+			keys := slices.Values(added)
 			if many {
-				items = n.of.parts[i].all()
+				keys = n.of.parts[i].keys()
 			}
-			for it := range items {
-				if it.listed() && !yield(it.key) {
+			for k := range keys {
+				if !yield(k) {
 					return
 				}
 			}

@@ -37,10 +37,10 @@ func newFront(entries int64) *front {
 }
 
 // suits reports whether there are as many buckets as so many entries need, or a few more
-// after many have gone.
+// after many have gone: one for each entry, since the bound counts less than half of that.
 func (f *front) suits(entries int64) bool {
 	n := int64(len(f.buckets))
-	return entries <= n*perBucket && (entries >= n/2 || n == fewestBuckets)
+	return entries <= n*perBucket && (entries >= n || n == fewestBuckets)
 }
 
 func (f *front) of(h uint64) *bucket { return &f.buckets[h&uint64(len(f.buckets)-1)] }
@@ -78,6 +78,7 @@ func (f *front) keep(h uint64, it *Item, dice uint64) {
 	for i := range b.items {
 		switch b.items[i].Load() {
 		case it:
+			b.tag(i, tagOf(h)) // two who took the place at once may have left the tag of the other
 			return
 		case nil:
 			free = i
@@ -99,7 +100,8 @@ func (f *front) keep(h uint64, it *Item, dice uint64) {
 func (b *bucket) tag(i int, tag uint64) {
 	for {
 		was := b.tags.Load()
-		if b.tags.CompareAndSwap(was, was&^(0xff<<(8*i))|tag<<(8*i)) {
+		is := was&^(0xff<<(8*i)) | tag<<(8*i)
+		if is == was || b.tags.CompareAndSwap(was, is) {
 			return
 		}
 	}

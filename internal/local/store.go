@@ -5,6 +5,7 @@ package local
 import (
 	"hash/maphash"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,10 +44,11 @@ type Store struct {
 	bytes atomic.Int64 // of a Store bounded by entries: of the other otter keeps the sum itself
 	seed  maphash.Seed
 
-	front   atomic.Pointer[front]
-	untold  atomic.Uint64 // of the dice of a hit: otter is told where none of these bits is set
-	classes sync.Map      // number to *class
-	entries atomic.Int64
+	front    atomic.Pointer[front]
+	resizing sync.Mutex    // held by whoever makes another front
+	untold   atomic.Uint64 // of the dice of a hit: otter is told where none of these bits is set
+	classes  sync.Map      // number to *class
+	entries  atomic.Int64
 }
 
 // overhead is what an entry costs beside its value and the bytes of its key: the item 112,
@@ -150,7 +152,7 @@ func (s *Store) Set(k Key, it *Item) {
 	if it.listed() {
 		return // memory has it already
 	}
-	it.class, it.key = k.Class, k.Key
+	it.class, it.key = k.Class, strings.Clone(k.Key) // the caller's may be a part of a large text
 	if s.bound.Entries > 0 {
 		s.bytes.Add(int64(weigh(0, it)))
 	}
@@ -181,10 +183,14 @@ func (s *Store) unlist(h uint64, it *Item) {
 	}
 }
 
-// resize makes a front of the right size. It begins empty: what is read fills it.
+// resize makes a front of the right size. It begins empty: what is read fills it. One makes
+// it for all who find that it is due: of a large Store it takes many megabytes.
 func (s *Store) resize(entries int64) {
-	if f := s.front.Load(); !f.suits(entries) {
-		s.front.CompareAndSwap(f, newFront(entries))
+	for ; !s.front.Load().suits(entries) && s.resizing.TryLock(); entries = s.entries.Load() {
+		if now := s.entries.Load(); !s.front.Load().suits(now) {
+			s.front.Store(newFront(now))
+		}
+		s.resizing.Unlock()
 	}
 }
 
