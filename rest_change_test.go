@@ -106,7 +106,7 @@ func wantNoneOld(t *testing.T, c *Cache[string], keys int) {
 			for n := g; time.Since(began) < 3*time.Second; n++ {
 				call := time.Now()
 				e, err := c.Lookup(t.Context(), strconv.Itoa(n%keys))
-				if took := time.Since(call); took > c.client.opts.ReadTimeout+50*time.Millisecond+late() {
+				if took := time.Since(call); took > c.client.opts.ReadTimeout+400*time.Millisecond+late() { // the machine may be busy
 					t.Errorf("call %d took %v", n, took)
 				}
 				if e.Value == "old" && e.Coherent {
