@@ -133,3 +133,28 @@ func TestNotesKeepNoValues(t *testing.T) {
 		t.Errorf("%d MB are kept, the bound is 1", took>>20)
 	}
 }
+
+// An item that has gone is put back, by who has stored what he had loaded, while others who
+// found it before still look at it.
+func TestAnItemThatComesBackIsNotChanged(t *testing.T) {
+	var ev Evictions
+	s := New(Bound{Entries: 100}, steady{}, &ev)
+	defer s.Close()
+	k, it := Key{Class: 1, Key: "k"}, NewItem(1)
+	s.Set(k, it)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 10_000 {
+				if !it.is(k) {
+					t.Error("it is of another key")
+				}
+			}
+		})
+	}
+	for range 1000 {
+		s.Delete(k)
+		s.Set(k, it)
+	}
+	wg.Wait()
+}

@@ -152,7 +152,9 @@ func (s *Store) Set(k Key, it *Item) {
 	if it.listed() {
 		return // memory has it already
 	}
-	it.class, it.key = k.Class, strings.Clone(k.Key) // the caller's may be a part of a large text
+	if !it.is(k) { // else it was here before, and who found it then may read this now
+		it.class, it.key = k.Class, strings.Clone(k.Key) // the caller's may be a part of a large text
+	}
 	if s.bound.Entries > 0 {
 		s.bytes.Add(int64(weigh(0, it)))
 	}
