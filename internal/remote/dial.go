@@ -136,11 +136,11 @@ func dialNamed(caller context.Context, c Config, name string) (*wire, error) {
 		return nil, err
 	}
 	conn := &greeting{Conn: secured, bounds: c.bounds(), asking: guard{ours: true}}
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) // rueidis logs in on a context of its own
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // rueidis logs in on a context of its own
 	defer stop()
 	client, err := rueidis.NewClient(options(c, conn, name, password))
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		if client != nil {
 			client.Close()
 		}
