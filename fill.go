@@ -59,9 +59,14 @@ func (c *Cache[V]) beginFill(f *keyFlight[V], w *toStore) (filling shard.Fill, o
 	if w.ttl != c.policy.TTL && !w.gone {
 		c.mixed.Store(true)
 	}
-	return c.keys.BeginFill(shard.Filling{
+	filling, ok = c.keys.BeginFill(shard.Filling{
 		Key: full, Rest: f.Key(), Data: w.data, TTL: w.ttl, Missed: f.Data.missed, Replaces: w.replaces, Seen: w.seen, Gone: w.gone,
 	})
+	if ok && f.Superseded() { // from here on what is announced of the key counts as the fill's own
+		filling.End()
+		ok = false
+	}
+	return filling, ok
 }
 
 // concluded changes memory by what came of a fill. true: Redis holds the value, and memory
@@ -72,7 +77,9 @@ func (c *Cache[V]) concluded(ctx context.Context, filling *shard.Fill, f *keyFli
 	}
 	switch {
 	case f.Superseded(): // by a DeletePrefix, which takes no lock and may have passed the key already
-		filling.Undo(ctx)
+		if res.Stored || res.Err != nil {
+			filling.Undo(ctx)
+		}
 	case res.Err == nil && !res.Stored:
 		c.unkeep(f.Key(), w.item) // ask Redis next time
 	case res.Err == nil && w.gone:

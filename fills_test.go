@@ -5,6 +5,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/evercache/evercache/internal/flight"
+	"github.com/evercache/evercache/internal/local"
+	"github.com/evercache/evercache/internal/redisproc"
+	"github.com/evercache/evercache/internal/shard"
 )
 
 func TestSoManyLoadedValuesAreStoredAtATime(t *testing.T) {
@@ -25,5 +30,58 @@ func TestSoManyLoadedValuesAreStoredAtATime(t *testing.T) {
 	wg.Wait()
 	if most.Load() > mostFills || all.Load() != 3*mostFills {
 		t.Errorf("%d of %d, %d at a time", all.Load(), 3*mostFills, most.Load())
+	}
+}
+
+// fillUnderWay is a loaded value of a key that Redis has not, about to be sent.
+func fillUnderWay(t *testing.T, c *Cache[string], key, value string) (*keyFlight[string], *toStore, *shard.Fill) {
+	t.Helper()
+	f, _ := c.flights.Join(key, flight.Refreshes)
+	full := c.full(key)
+	f.Data.full, f.Data.at, f.Data.mark = full, c.client.store.Clock.Now(), c.keys.Mark(full)
+	a := c.keys.ReadMaster(t.Context(), full, c.policy.ReadTimeout)
+	f.Data.missed = a.Asked
+	f.BeginLoad()
+	w := &toStore{item: local.NewItem(value), data: []byte(value), ttl: c.policy.TTL}
+	filling, ok := c.beginFill(f, w)
+	if !ok {
+		t.Fatal("it is not to be stored")
+	}
+	return f, w, &filling
+}
+
+// A delete that comes while a loaded value is on its way takes it back, and only that.
+func TestWhatWasDeletedOnItsWayIsTakenBack(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	c := cacheAt(t, p.Addr(), Policy{TTL: time.Hour})
+	for name, tt := range map[string]struct {
+		before, after string // what somebody else writes
+		want          any
+	}{
+		"nothing else":                  {},
+		"somebody has written before":   {before: "other", want: "other"},
+		"somebody has written the same": {before: "loaded", want: "loaded"},
+		"somebody has written since":    {after: "other", want: "other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, w, filling := fillUnderWay(t, c, name, "loaded")
+			defer filling.End()
+			if tt.before != "" {
+				redisDo(t, p, "SET", "c:"+name, tt.before, "PX", "3600000")
+			}
+			var res shard.Filled
+			res.Stored, res.Err = filling.Send(t.Context())
+			if tt.after != "" {
+				redisDo(t, p, "SET", "c:"+name, tt.after, "PX", "3600000")
+			}
+			c.flights.SupersedeAll(func(key string) bool { return key == name })
+			if c.concluded(t.Context(), filling, f, w, res) {
+				t.Error("memory may hold it")
+			}
+			if got := redisDo(t, p, "GET", "c:"+name); got != tt.want {
+				t.Errorf("Redis holds %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

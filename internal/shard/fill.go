@@ -120,14 +120,16 @@ func (f *Fill) noteOne(ctx context.Context, ttl time.Duration) error {
 	return f.class.note(ctx, f.shard, f.node, ttl, false, f.class.limit)
 }
 
-// Undo takes it back, unless the key has been written since.
+// Undo takes back what was stored, or may have been. What somebody else has written since
+// stays, and what he wrote before.
 func (f *Fill) Undo(ctx context.Context) {
-	sh, key := f.shard, f.what.Key
-	w := remote.Replay{Kind: remote.Invalidate, Key: key, Cond: sh.condNow(key)}
-	w.Lo, _ = f.node.ServerTime(f.sent)
-	_, w.Hi = f.node.ServerTime(time.Now())
-	_, _ = f.node.Replay(ctx, []remote.Replay{w}, f.class.limit)
-	sh.wrote(key, sh.Ledger.Next())
+	if f.what.Gone || f.node.ScriptsForbidden() && !f.Holds(ctx, f.class.limit) {
+		return
+	}
+	lo, _ := f.node.ServerTime(f.sent)
+	_, hi := f.node.ServerTime(time.Now())
+	_ = f.node.TakeBack(ctx, f.what.Pair, lo, hi, f.class.limit)
+	f.shard.wrote(f.what.Key, f.shard.Ledger.Next())
 }
 
 // Holds asks the master whether it holds what was stored. false: it does not, or there
