@@ -43,9 +43,9 @@ type List struct {
 	claimed   string  // the last claim of this process; only follow uses it
 	seen      outlook // of the set when it was looked at last; only follow uses it
 
-	name    string          // of this list among the processes that hold it
-	others  map[string]bool // those of which this one knows; only follow uses it
-	renewed atomic.Int64    // when they last heard of this one; 0: never
+	name    string       // of this list among the processes that hold it
+	others  company      // those of which this one knows
+	renewed atomic.Int64 // when they last heard of this one; 0: never
 
 	absence time.Duration // how long others are waited for; replaced in tests
 

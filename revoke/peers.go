@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/evercache/evercache/internal/kit"
@@ -86,18 +86,34 @@ func absent(peers map[string]string, self, life string, sound bool) (names []str
 	return names
 }
 
+// company are the names of other processes of the list.
+type company struct{ p atomic.Pointer[[]string] }
+
+func (c *company) are(names ...string) {
+	slices.Sort(names)
+	c.p.Store(&names)
+}
+
+func (c *company) names() []string {
+	if p := c.p.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // join enters this process among the peers, with those that it knows of. What it puts
 // back from here on is complete if the set is not emptied meanwhile.
 func (s *session) join(ctx context.Context) error {
 	s.peers, s.state, s.met, s.givenUp = nil, "", false, nil
 	s.joined = peerMember(s.name, reading+rand.Text()[:8])
-	return s.enter(ctx, s.m, s.joined, s.life, slices.Sorted(maps.Keys(s.others))...)
+	return s.enter(ctx, s.m, s.joined, s.life)
 }
 
-// enter runs the script.
-func (l *List) enter(ctx context.Context, m kit.Master, member, life string, others ...string) error {
+// enter runs the script. It names the other processes each time: the set may have been
+// emptied, and whoever writes into it or reads it first is the one who remembers them.
+func (l *List) enter(ctx context.Context, m kit.Master, member, life string) error {
 	began := l.now()
-	args := append([]string{rand.Text()[:8], markerHead + l.hash.print() + ":", l.name, member, life, forgetSeconds}, others...)
+	args := append([]string{rand.Text()[:8], markerHead + l.hash.print() + ":", l.name, member, life, forgetSeconds}, l.others.names()...)
 	if _, err := l.keys.run(ctx, m.Do, l.kit.WriteTimeout(), joinScript, args...); err != nil {
 		return err
 	}
@@ -149,12 +165,13 @@ func (s *session) meet(l look) {
 	if !in || state != s.life && peerMember(s.name, state) != s.joined {
 		return
 	}
-	s.others = map[string]bool{}
+	others := make([]string, 0, len(s.peers))
 	for name := range s.peers {
 		if name != s.name {
-			s.others[name] = true
+			others = append(others, name)
 		}
 	}
+	s.others.are(others...)
 }
 
 // isIn reports whether this process is among the peers, with all that it has.

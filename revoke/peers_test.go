@@ -71,7 +71,7 @@ func TestAProcessHasArrivedOnlyInTheSetThatItJoined(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := reader(t, server)
-	s.others = map[string]bool{"late": true}
+	s.others.are("late")
 	must(t, s.identify(t.Context()), s.join(t.Context()))
 	if got := s.peersNow(t); got[s.name] == s.life || got["late"] != away || len(got) != 2 {
 		t.Errorf("joined: %q", got)
@@ -96,7 +96,7 @@ func TestWhoHasLeftIsNotEnteredAgain(t *testing.T) {
 	for _, x := range []*session{s, gone} {
 		must(t, x.identify(t.Context()), x.join(t.Context()), x.arrive(t.Context()))
 	}
-	s.others = map[string]bool{gone.name: true}
+	s.others.are(gone.name)
 	gone.depart(t.Context())
 	must(t, s.join(t.Context()), s.arrive(t.Context()))
 	if got := s.peersNow(t); len(got) != 1 || got[s.name] != s.life {
@@ -124,6 +124,21 @@ func TestAProcessIsKnownBeforeItAcknowledges(t *testing.T) {
 	}
 }
 
+// Whoever writes into a set that was emptied first enters those that it remembers: a process
+// that starts then, and finds the set marked, waits for them.
+func TestWhoWritesFirstEntersThoseItRemembers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s, fresh := reader(t, server), reader(t, server)
+	must(t, s.identify(t.Context()))
+	s.others.are("late")
+	must(t, s.show(t.Context(), s.m, nil))
+	must(t, fresh.identify(t.Context()))
+	if got := absent(s.peersNow(t), fresh.name, fresh.life, true); !slices.Equal(got, []string{"late"}) {
+		t.Errorf("a fresh process waits for %q", got)
+	}
+}
+
 // Who is not heard of goes, by the clock of one server; another's says nothing.
 func TestADeadProcessIsForgottenByOneClock(t *testing.T) {
 	t.Parallel()
@@ -138,14 +153,14 @@ func TestADeadProcessIsForgottenByOneClock(t *testing.T) {
 	}
 	old()
 	s.life = "another" // the set is not marked for it
-	s.others = map[string]bool{dead.name: true}
+	s.others.are(dead.name)
 	must(t, s.join(t.Context()))
 	s.renew(t.Context(), s.m)
 	if got := s.peersNow(t); len(got) != 3 {
 		t.Errorf("after a change of master: %q", got)
 	}
 	old()
-	s.others = nil
+	s.others.are()
 	must(t, s.join(t.Context()))
 	if got := s.peersNow(t); len(got) != 2 {
 		t.Errorf("one that knows nobody has joined: %q", got)
@@ -186,7 +201,7 @@ func TestWhoDoesNotComeBackIsGivenUp(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := reader(t, server)
-	s.others = map[string]bool{"late": true}
+	s.others.are("late")
 	s.known.Store(true)
 	must(t, s.attach(t.Context()), s.snapshot(t.Context()))
 	lookNow := func() outlook {
