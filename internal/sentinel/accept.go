@@ -116,9 +116,10 @@ func (m *Machine) higherNode() (*node, int64) {
 
 // agreedNode is the way back when nothing else fits: a provisional master that
 // the sentinels never took over, epochs set back, a set seen again after long.
-// Not while a leader is at work on the master we have, or on any other.
+// Not while a leader is at work on the master we have, or on any other, nor while the others
+// may not have heard of what it did.
 func (m *Machine) agreedNode() (*node, int64) {
-	if !m.cur.verified || !m.agreedFor() || m.same(m.agree.addr, m.cur.addr) {
+	if !m.cur.verified || !m.agreedFor() || m.same(m.agree.addr, m.cur.addr) || m.spreading() {
 		return nil, 0
 	}
 	for _, s := range m.sentinels {
@@ -130,6 +131,15 @@ func (m *Machine) agreedNode() (*node, int64) {
 		return n, m.agree.epoch
 	}
 	return nil, 0
+}
+
+// spreading: a sentinel that can be reached names our master above the epoch of the majority,
+// and the majority may not have heard of that yet.
+func (m *Machine) spreading() bool {
+	if m.cur.confirmed || m.now.Sub(m.cur.adopted) >= m.rules.SpreadFor {
+		return false
+	}
+	return slices.ContainsFunc(m.votes(), func(v vote) bool { return m.same(v.addr, m.cur.addr) && v.epoch > m.agree.epoch })
 }
 
 // eligible holds what every provisional acceptance asks for.

@@ -28,6 +28,52 @@ func TestAPromotedReplicaIsTakenBeforeAnybodyAnnouncesIt(t *testing.T) {
 	w.wantConfirmed(true)
 }
 
+// The old master lives and has not heard either. Sentinels tell each other every 2 s, and
+// on a busy machine that takes longer than a majority is listened to for.
+func TestANewMasterIsKeptUntilAllCanHaveHeardOfIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		hear   bool // the others hear of it, after 4 s
+		dies   bool // its leader does, after 1 s
+		master string
+	}{
+		"late":                       {hear: true, master: "n2"},
+		"never":                      {master: "n1"},
+		"never, and its leader dies": {dies: true, master: "n1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.try("s1", "n1")
+			w.selected("s1", "n2", "n1")
+			w.promote("n2")
+			w.run(50)
+			w.over("s1", "+failover-end", "n1")
+			w.announce("n2", 1, "s1")
+			if tt.dies {
+				w.run(1000)
+				w.sentinel("s1").dead = true
+				w.link("s1", false)
+				w.run(3000)
+				w.wantMaster(tt.master)
+				return
+			}
+			w.run(4000)
+			w.wantMaster("n2")
+			w.wantConfirmed(false)
+			if tt.hear {
+				w.announce("n2", 1, "s2", "s3")
+				w.run(200)
+				w.wantConfirmed(true)
+			}
+			w.run(4000)
+			w.wantMaster(tt.master)
+			w.wantConfirmed(true)
+			if n := len(w.m.History()); tt.hear && n != 1 {
+				t.Errorf("%d changes of master", n)
+			}
+		})
+	}
+}
+
 func TestRoleAloneMakesNoMaster(t *testing.T) {
 	w := dying(t)
 	w.promote("n2") // of our line, a replica until now; nobody speaks of a failover

@@ -22,6 +22,10 @@ type Rules struct {
 	// the old master for about one.
 	AgreeFor time.Duration
 
+	// SpreadFor is how long sentinels may take to hear of a promotion from the one that
+	// made it (6 s): they tell each other every 2 s, and on a busy machine later.
+	SpreadFor time.Duration
+
 	// StartGrace is how long the first decision waits for more sentinels, or for
 	// contradictions between them to go away (1 s).
 	StartGrace time.Duration
@@ -42,6 +46,7 @@ func (r Rules) withDefaults() Rules {
 	r.FenceLimit = cmp.Or(r.FenceLimit, 2*time.Second)
 	r.FencePromotion = cmp.Or(r.FencePromotion, 10*time.Second)
 	r.AgreeFor = cmp.Or(r.AgreeFor, 2*time.Second)
+	r.SpreadFor = cmp.Or(r.SpreadFor, 6*time.Second)
 	r.StartGrace = cmp.Or(r.StartGrace, time.Second)
 	r.SlowBarrier = cmp.Or(r.SlowBarrier, 200*time.Millisecond)
 	r.FailoverTimeout = cmp.Or(r.FailoverTimeout, 10*time.Second)
