@@ -60,11 +60,15 @@ func (p *part) note(it *Item) {
 	}
 }
 
-// begin has what is added noted from now on.
-func (p *part) begin() {
+// begin has what is added noted from now on; false: the class is gone.
+func (p *part) begin() (ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
 	p.notes++
+	return true
 }
 
 func (p *part) end() {
@@ -169,8 +173,11 @@ type Notes struct{ of *class }
 // Note begins to note what is added to a class.
 func (s *Store) Note(number uint32) Notes {
 	c := s.class(number)
-	for i := range c.parts {
-		c.parts[i].begin()
+	for !c.parts[0].begin() { // it is being let go, all parts at once
+		c = s.class(number)
+	}
+	for i := range c.parts[1:] {
+		c.parts[1+i].begin() // notes of one part keep the class
 	}
 	return Notes{c}
 }

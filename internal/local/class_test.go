@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -236,4 +237,26 @@ func TestNotesAreOfWhatIsAddedSince(t *testing.T) {
 			t.Errorf("part %d still notes", i)
 		}
 	}
+}
+
+// Notes that begin while the class is being let go are of the class that follows.
+func TestNotesOfAClassThatIsLetGoAreOfTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ev Evictions
+		s := open(t, Bound{Entries: 1000}, &ev)
+		gone := s.class(1)
+		if !gone.end() {
+			t.Fatal("it is not let go")
+		}
+		forget := func() { s.classes.CompareAndDelete(uint32(1), gone) }
+		done := make(chan struct{})
+		go func() { defer close(done); runtime.Gosched(); forget() }() // as Forget goes on
+		notes := s.Note(1)
+		defer notes.End()
+		<-done
+		s.Set(Key{1, "k"}, light("x").in(s))
+		if got := slices.Collect(notes.Keys()); !slices.Equal(got, []string{"k"}) {
+			t.Errorf("noted: %v", got)
+		}
+	})
 }
