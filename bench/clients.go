@@ -13,14 +13,9 @@ import (
 	"github.com/evercache/evercache"
 )
 
-// openEvercache opens a client and the class; without Redis where memoryOnly.
-// The client is ready once ready returns.
-func openEvercache(ctx context.Context, w *world, memoryOnly bool, p evercache.Policy) (*evercache.Client, *evercache.Cache[[]byte], error) {
-	o := evercache.Options{MemoryOnly: memoryOnly}
-	if !memoryOnly {
-		o.Addr = w.redis.Addr()
-	}
-	return open(ctx, o, p)
+// openEvercache opens a client and the class. The client is ready once ready returns.
+func openEvercache(ctx context.Context, w *world, p evercache.Policy) (*evercache.Client, *evercache.Cache[[]byte], error) {
+	return open(ctx, evercache.Options{Addr: w.redis.Addr()}, p)
 }
 
 func open(ctx context.Context, o evercache.Options, p evercache.Policy) (*evercache.Client, *evercache.Cache[[]byte], error) {

@@ -25,7 +25,7 @@ var hits = suite{
 
 func openHits(ctx context.Context, w *world) (all []subject, err error) {
 	for _, open := range []func(context.Context, *world) (subject, error){
-		hitMemoryOnly, hitOverRedis, hitOtterLoading, hitOtterNoTTL, hitDoCache, hitSturdyc, hitNothing,
+		hitMemoryOnly, hitObserved, hitOverRedis, hitOtterLoading, hitOtterNoTTL, hitDoCache, hitSturdyc, hitNothing,
 	} {
 		s, err := open(ctx, w)
 		if err != nil {
@@ -37,30 +37,35 @@ func openHits(ctx context.Context, w *world) (all []subject, err error) {
 }
 
 func hitMemoryOnly(ctx context.Context, w *world) (subject, error) {
-	return hitEvercache(ctx, w, "evercache Get, MemoryOnly", true)
+	return hitEvercache(ctx, w, "evercache Get, MemoryOnly", evercache.Options{MemoryOnly: true})
 }
 
 func hitOverRedis(ctx context.Context, w *world) (subject, error) {
-	return hitEvercache(ctx, w, "evercache Get, over Redis", false)
+	return hitEvercache(ctx, w, "evercache Get, over Redis", evercache.Options{Addr: w.redis.Addr()})
 }
 
-func hitEvercache(ctx context.Context, w *world, name string, memoryOnly bool) (subject, error) {
-	client, cache, err := openEvercache(ctx, w, memoryOnly, evercache.Policy{TTL: ttl, L1TTL: ttl})
+func hitEvercache(ctx context.Context, w *world, name string, o evercache.Options) (subject, error) {
+	s, _, err := openHit(ctx, w, name, o)
+	return s, err
+}
+
+func openHit(ctx context.Context, w *world, name string, o evercache.Options) (subject, *evercache.Client, error) {
+	client, cache, err := open(ctx, o, evercache.Policy{TTL: ttl, L1TTL: ttl})
 	if err != nil {
-		return subject{}, err
+		return subject{}, nil, err
 	}
 	s := subject{name: name, close: closeOf(client), ready: func() error { return nil }}
-	if !memoryOnly {
+	if !o.MemoryOnly {
 		s.ready = connected(client)
 	}
 	if err := s.ready(); err != nil {
 		s.close()
-		return subject{}, err
+		return subject{}, nil, err
 	}
 	for _, k := range w.keys {
 		if _, err := cache.Set(ctx, k, w.value); err != nil {
 			s.close()
-			return subject{}, err
+			return subject{}, nil, err
 		}
 	}
 	load := func(context.Context, string) ([]byte, error) { return nil, errNotAHit }
@@ -68,7 +73,7 @@ func hitEvercache(ctx context.Context, w *world, name string, memoryOnly bool) (
 		v, err := cache.Get(background, w.keys[i], load)
 		return err == nil && len(v) == valueSize
 	}
-	return s, nil
+	return s, client, nil
 }
 
 func hitOtterLoading(ctx context.Context, w *world) (subject, error) {

@@ -46,7 +46,7 @@ func group(keys []string, i int) []string {
 }
 
 func openManyReads(ctx context.Context, w *world) (all []subject, err error) {
-	client, cache, err := openEvercache(ctx, w, false, evercache.Policy{TTL: ttl, L1TTL: evercache.Never})
+	client, cache, err := openEvercache(ctx, w, evercache.Policy{TTL: ttl, L1TTL: evercache.Never})
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func mget(client rueidis.Client, w *world, d deadline) func(int) bool {
 }
 
 func openManyWrites(ctx context.Context, w *world) (all []subject, err error) {
-	client, cache, err := openEvercache(ctx, w, false, evercache.Policy{TTL: ttl})
+	client, cache, err := openEvercache(ctx, w, evercache.Policy{TTL: ttl})
 	if err != nil {
 		return nil, err
 	}

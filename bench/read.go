@@ -60,7 +60,7 @@ func openReads(ctx context.Context, w *world) (all []subject, err error) {
 }
 
 func readEvercache(ctx context.Context, w *world) (subject, error) {
-	client, cache, err := openEvercache(ctx, w, false, evercache.Policy{TTL: ttl, L1TTL: evercache.Never})
+	client, cache, err := openEvercache(ctx, w, evercache.Policy{TTL: ttl, L1TTL: evercache.Never})
 	if err != nil {
 		return subject{}, err
 	}

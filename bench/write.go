@@ -42,7 +42,7 @@ func openWrites(ctx context.Context, w *world) (all []subject, err error) {
 }
 
 func writeEvercache(ctx context.Context, w *world) (subject, error) {
-	client, cache, err := openEvercache(ctx, w, false, evercache.Policy{TTL: ttl})
+	client, cache, err := openEvercache(ctx, w, evercache.Policy{TTL: ttl})
 	if err != nil {
 		return subject{}, err
 	}
