@@ -53,7 +53,7 @@ func (c *Cache[V]) fill(ctx context.Context, f *keyFlight[V], w toStore) {
 // false: it is not to be stored.
 func (c *Cache[V]) beginFill(f *keyFlight[V], w *toStore) (filling shard.Fill, ok bool) {
 	full := f.Data.full
-	if f.Superseded() || c.client.store.Waits(full) || c.yields(f.Key(), w.replaces) {
+	if c.client.store.Waits(full) || c.yields(f.Key(), w.replaces) {
 		return filling, false
 	}
 	if w.ttl != c.policy.TTL && !w.gone {
