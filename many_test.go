@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,5 +93,61 @@ func TestTheTimeOfALoadBeginsWhenAllKeysHaveBeenAskedFor(t *testing.T) {
 	got, err := c.GetMany(t.Context(), keys, loadMany)
 	if err != nil || len(got) != len(keys) {
 		t.Errorf("%d of %d, %v", len(got), len(keys), err)
+	}
+}
+
+// Values that a script has to write go together as others do: key by key a hundred of them
+// take a hundred times the way to the master, and most of a call's time.
+func TestSetManySendsTogetherWhatAScriptHasToWrite(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	link := startProxy(t, p.Addr())
+	client := open(t, Options{Addr: link.Addr(), ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second})
+	c, hurried := cacheOf[string](t, client, "c", Policy{}), cacheOf[string](t, client, "hurried", Policy{ReadTimeout: 30 * time.Millisecond})
+	connect(t, client, 20*time.Second)
+	_, err := c.Delete(t.Context(), "none") // the next script is not the first
+	wantErr(t, err, nil)
+	const way, keys = 60 * time.Millisecond, 100
+	for name, tt := range map[string]struct {
+		bytes   int
+		options []WriteOption
+		miss    bool
+	}{
+		"long values":           {bytes: 20 << 10},
+		"a short life":          {bytes: 10, options: []WriteOption{TTL(time.Minute)}},
+		"after a missed answer": {bytes: 10, miss: true},
+		"long and short ones":   {bytes: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values := map[string]string{}
+			for i := range keys {
+				bytes := tt.bytes
+				if bytes < 0 {
+					bytes = 10 + i%2*20<<10
+				}
+				values[fmt.Sprint(name, i)] = fmt.Sprint(i) + strings.Repeat("v", bytes)
+			}
+			link.SetLatency(faultnet.ToTarget, way)
+			defer func() { _ = link.Heal() }()
+			if tt.miss {
+				_, err := hurried.Lookup(t.Context(), "k")
+				if err == nil || !client.one().Node.Load().InTime(0) {
+					t.Fatalf("no answer was missed: %v", err)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), keys*way*2/3)
+			defer cancel()
+			r, err := c.SetMany(ctx, values, tt.options...)
+			if err != nil || r.Durability < Master {
+				t.Errorf("%v, %v", r, err)
+			}
+			wantErr(t, link.Heal(), nil)
+			for key, want := range values {
+				if got := redisDo(t, p, "GET", "c:"+key); got != want {
+					t.Fatalf("Redis holds %.20v of %s", got, key)
+				}
+				waitCovers(t, c, key, want)
+			}
+		})
 	}
 }

@@ -124,12 +124,29 @@ type Write struct {
 	Pair
 }
 
-// WriteMany sends up to MaxBatch writes in one pipeline, in order, and returns
-// how each went; the second error is about the whole of it.
+// WriteMany sends up to MaxBatch writes, and returns how each went; the second error is
+// about the whole of it. Those that are plain commands go in one pipeline, in order; then
+// those that are to be in time, in another.
 func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) ([]error, error) {
 	c, bounded, cancel := n.beginMany(ctx, "batch", len(ws), limit)
 	c.limit = 0
 	defer cancel()
+	errs := make([]error, len(ws))
+	steps := n.stepsInTime(ws, limit) // their deadline runs from here
+	if len(steps) == 0 {
+		n.writePlain(bounded, ws, errs)
+	} else {
+		n.writeApart(bounded, ws, steps, errs)
+	}
+	var worst error
+	for i := range errs {
+		errs[i] = n.tell(errs[i], subject{key: ws[i].Key})
+		worst = n.worse(worst, errs[i])
+	}
+	return errs, c.end(ctx, worst)
+}
+
+func (n *Node) writePlain(ctx context.Context, ws []Write, errs []error) {
 	cmds, refusable, ends := make([]rueidis.Completed, len(ws)), false, endText{}
 	for i := range ws {
 		cmds[i] = n.write(&ws[i], &ends)
@@ -140,13 +157,39 @@ func (n *Node) WriteMany(ctx context.Context, ws []Write, limit time.Duration) (
 			cmds[i] = cmds[i].Pin()
 		}
 	}
-	errs := make([]error, len(ws))
-	var worst error
-	for i, r := range n.cmd.DoMulti(bounded, cmds...) {
-		errs[i] = n.tell(r.Error(), subject{key: ws[i].Key})
-		worst = n.worse(worst, errs[i])
+	for i, r := range n.cmd.DoMulti(ctx, cmds...) {
+		errs[i] = r.Error()
 	}
-	return errs, c.end(ctx, worst)
+}
+
+// stepsInTime are those of the writes that are to be in time.
+func (n *Node) stepsInTime(ws []Write, limit time.Duration) (steps []step) {
+	for i := range ws {
+		if ws[i].InTime {
+			steps = append(steps, n.setStep(ws[i].Pair, limit))
+		}
+	}
+	return steps
+}
+
+// writeApart writes what is to be in time by steps, and the rest before.
+func (n *Node) writeApart(ctx context.Context, ws []Write, steps []step, errs []error) {
+	plain := make([]Write, 0, len(ws)-len(steps))
+	for i := range ws {
+		if !ws[i].InTime {
+			plain = append(plain, ws[i])
+		}
+	}
+	of := make([]error, len(plain))
+	n.writePlain(ctx, plain, of)
+	answers := n.runMany(ctx, steps)
+	for i := range ws {
+		if !ws[i].InTime {
+			errs[i], of = of[0], of[1:]
+			continue
+		}
+		errs[i], answers = answers[0].inTime(), answers[1:]
+	}
 }
 
 // write is a command of a batch. If one of its values is large, all are to be pinned: rueidis

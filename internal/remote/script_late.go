@@ -115,13 +115,16 @@ func (n *Node) LeaveTrace(ctx context.Context, trace, process string, at int64, 
 
 // setInTime is Set by a script.
 func (n *Node) setInTime(ctx, bounded context.Context, c call, p Pair, limit time.Duration) (Span, error) {
-	a := n.run(bounded, n.setStep(p, limit))
-	err := a.err
-	if err == nil && !a.plain {
-		err = inTime(a.AsInt64())
-	}
-	err = c.end(ctx, err)
+	err := c.end(ctx, n.run(bounded, n.setStep(p, limit)).inTime())
 	return c.span(), err
+}
+
+// inTime is the error of a Set.
+func (a answer) inTime() error {
+	if a.err != nil || a.plain {
+		return a.err
+	}
+	return inTime(a.AsInt64())
 }
 
 func (n *Node) setStep(p Pair, limit time.Duration) step {

@@ -18,10 +18,11 @@ type Pipeline struct {
 	limit time.Duration
 	noted error // why the lives of the class are not noted
 
-	writes []remote.Write
-	recs   []*Record
-	sends  []Sent
-	locks  []*keylock.Held
+	writes  []remote.Write
+	recs    []*Record
+	sends   []Sent
+	locks   []*keylock.Held
+	scripts []string // the keys of those that are to be in time
 }
 
 // NewPipeline waits for the master of a key, which is to take up to most writes; nil:
@@ -46,11 +47,14 @@ func (l *Pipeline) Begin(p *deadline.Budget, ttl time.Duration) error {
 	return l.noted
 }
 
+// mostInPipeline is the size from which a value is sent alone: others wait behind it.
+const mostInPipeline = 64 << 10
+
 // Lock takes the lock of a write's key. false: it is not free, or the write has to be
 // sent alone, or to another master. Then the caller gives the write its turn, and puts it in.
 func (l *Pipeline) Lock(w *Outgoing) bool {
 	k := l.class
-	if k.st.of(w.Rec.Key) != l.shard || k.st.coveredByPrefix(w.Rec.Key) || l.node.InTime(len(w.Rec.Value)) || k.brief(w.TTL) || l.noted != nil {
+	if k.st.of(w.Rec.Key) != l.shard || k.st.coveredByPrefix(w.Rec.Key) || len(w.Rec.Value) >= mostInPipeline || l.noted != nil {
 		return false
 	}
 	held := k.st.Locks.TryLock(w.Rec.Key)
@@ -69,8 +73,14 @@ func (l *Pipeline) Put(w *Outgoing) {
 	l.recs = append(l.recs, &w.Rec)
 	s := l.class.begin(l.shard, l.node, w.Rec.Key)
 	s.span = remote.Span{Sent: now}
+	pair := remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}
+	trace := l.class.trace(w.Rec.Key, w.TTL)
+	if w.InTime = trace != "" || l.node.InTimeAt(len(w.Rec.Value), now); w.InTime {
+		s.script, pair.InTime, pair.Trace, pair.Process = true, true, trace, l.class.st.process
+		l.scripts = append(l.scripts, w.Rec.Key)
+	}
 	l.sends = append(l.sends, s)
-	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: remote.Pair{Key: w.Rec.Key, Data: w.Rec.Value, TTL: w.TTL, Ends: end}})
+	l.writes = append(l.writes, remote.Write{Kind: remote.WriteSet, Pair: pair})
 }
 
 // Send sends them, and returns what came of each in the order in which they were put in.
@@ -78,7 +88,9 @@ func (l *Pipeline) Send() []Sent {
 	if len(l.writes) == 0 {
 		return nil
 	}
+	leave := l.class.st.scriptedAll(l.node, l.scripts...)
 	errs, _ := l.node.WriteMany(l.ctx, l.writes, l.limit)
+	leave()
 	for i := range l.sends {
 		l.sends[i].Err = errs[i]
 		l.sends[i].conclude(l.recs[i])

@@ -79,10 +79,18 @@ func (st *Store) scripted(node *remote.Node, key string, inTime bool) (leave fun
 	if !inTime {
 		return func() {}
 	}
-	done := st.Scripts.Enter(key)
+	return st.scriptedAll(node, key)
+}
+
+// scriptedAll is scripted for several that are.
+func (st *Store) scriptedAll(node *remote.Node, keys ...string) (leave func()) {
+	if len(keys) == 0 {
+		return func() {}
+	}
+	done := st.Scripts.Enter(keys...)
 	return func() {
 		behind := func() {
-			_ = node.PingFeed(st.Ctx, st.Config.ReadTimeout) // behind the announcement
+			_ = node.PingFeed(st.Ctx, st.Config.ReadTimeout) // behind the announcements
 			done()
 		}
 		if !st.Spawn(behind) {
