@@ -167,6 +167,24 @@ func TestADeadMasterIsNoticedInARest(t *testing.T) {
 	}
 }
 
+// A server that dies closes its connections. That is noticed at once, not with the next
+// question of a rest.
+func TestAMasterThatHangsUpIsNoticedAtOnceInARest(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{})
+	client := open(t, Options{Addr: p.Addr()})
+	cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	connect(t, client, 20*time.Second)
+	waitRest(t, client)
+	late := lateness(t)
+	kill(t, p)
+	began := time.Now()
+	waitUntil(t, 30*time.Second, func() bool { return client.State() != health.Connected }, func() string { return "it does not notice" })
+	if took := time.Since(began); took > 500*time.Millisecond+late() {
+		t.Errorf("noticed after %v", took)
+	}
+}
+
 func TestSentinelAFailoverIsFollowedInARest(t *testing.T) {
 	for _, planned := range []bool{true, false} {
 		t.Run(fmt.Sprint("planned ", planned), func(t *testing.T) {

@@ -43,6 +43,9 @@ type Tracking struct {
 	// neither wait for a command of the Node nor for who calls Abandon, which
 	// may wait for it. The keys may be kept.
 	Invalidated func(keys []string, all bool)
+	// Ended, where not nil, is told that the connection has ended, by whomever, from the
+	// same goroutine: it must be as quick.
+	Ended func()
 }
 
 // listener is what rueidis calls, from the goroutine that reads.
@@ -52,6 +55,9 @@ func (t *Tracking) listener(conn *greeting) func([]rueidis.RedisMessage) {
 	}
 	return func(list []rueidis.RedisMessage) {
 		if conn.over.Load() { // rueidis tells of it in the words of a FLUSHALL
+			if t.Ended != nil {
+				t.Ended()
+			}
 			return
 		}
 		if keys, ok := announced(list); !ok {

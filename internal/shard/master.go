@@ -55,7 +55,11 @@ func (sh *Shard) NodeConfig(addr string) remote.Config {
 }
 
 func (sh *Shard) tracking() *remote.Tracking {
-	return &remote.Tracking{More: sh.tracked, Invalidated: sh.announcedByRedis}
+	return &remote.Tracking{
+		More:        sh.tracked,
+		Invalidated: sh.announcedByRedis,
+		Ended:       sh.touch, // the heartbeat finds out now what the end means, not after a rest
+	}
 }
 
 func (sh *Shard) Heartbeat() remote.Heartbeat {
