@@ -201,11 +201,17 @@ func TestSentinelAFailoverIsFollowedInARest(t *testing.T) {
 			} else {
 				set.KillMaster()
 			}
-			next := set.WaitMaster(old, 60*time.Second).Addr()
-			began := time.Now()
-			waitUntil(t, 60*time.Second, func() bool { h := client.Health(); return h.Connected && h.Master == next },
-				func() string { return fmt.Sprintf("it is not followed to %s: %+v", next, client.Health()) })
-			if took := time.Since(began); took > time.Second+late() {
+			first := set.WaitMaster(old, 60*time.Second).Addr()
+			began, next := time.Now(), first
+			waitUntil(t, 60*time.Second, func() bool {
+				h := client.Health()
+				if h.Connected && h.Master == next {
+					return true
+				}
+				next = set.WaitMaster(old, 60*time.Second).Addr() // on a busy machine they fail over once more
+				return false
+			}, func() string { return fmt.Sprintf("it is not followed to %s: %+v", next, client.Health()) })
+			if took := time.Since(began); next == first && took > time.Second+late() {
 				t.Errorf("followed %v after the sentinels", took)
 			}
 			waitRest(t, client)

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// patience is how long a busy machine may take for what an idle one does at once.
-const patience = 45 * time.Second
+// patience is long enough for a machine that stood still: sentinels that notice it do nothing
+// for 30 s (TILT), and an election that fails is repeated after 20 s, twice perhaps.
+const patience = 2 * time.Minute
 
 // poll is how often a condition is looked at.
 const poll = 5 * time.Millisecond
 
-// Until waits for a condition, at most 45 s.
+// Until waits for a condition, at most two minutes.
 func Until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(poll) {

@@ -62,7 +62,7 @@ func overflow(s *stage, r *rand.Rand) {
 // another waits until the set has another master.
 func (s *stage) another(not *redistest.Server) *redistest.Server {
 	s.Helper()
-	m := s.set.WaitMaster(not.Addr(), 45*time.Second)
+	m := s.set.WaitMaster(not.Addr(), 2*time.Minute)
 	s.note("the master is %s", m.Addr())
 	return m
 }

@@ -206,7 +206,7 @@ func TestReadsGoOnThroughAPromotion(t *testing.T) {
 	}
 	old, before := set.Master().Addr(), one.Health().Sentinel.FailoverCount
 	set.Failover()
-	set.WaitMaster(old, 45*time.Second)
+	set.WaitMaster(old, 2*time.Minute)
 	testkit.Until(t, "the failover is over", func() bool {
 		return one.Health().Sentinel.FailoverCount > before && one.Health().State == health.Connected && two.Health().State == health.Connected
 	})
