@@ -185,6 +185,23 @@ func TestAMasterThatHangsUpIsNoticedAtOnceInARest(t *testing.T) {
 	}
 }
 
+// A server that closes what is idle for less than a rest is lost in two rests, and not in each.
+func TestAServerThatClosesIdleConnectionsIsNotLostAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	p := startRedis(t, redisproc.Options{Config: []string{"timeout 2"}})
+	client := open(t, Options{Addr: p.Addr(), ReadTimeout: 500 * time.Millisecond})
+	cacheOf[string](t, client, "c", Policy{TTL: time.Hour})
+	connect(t, client, 20*time.Second)
+	n := times(client)
+	waitUntil(t, 60*time.Second, func() bool { return times(client) > n+1 && client.State() == health.Connected }, func() string { return "it is not lost in its rests" })
+	n = times(client)
+	for ends := time.Now().Add(12 * time.Second); time.Now().Before(ends); time.Sleep(10 * time.Millisecond) {
+		if client.Health().Feed.Idle || times(client) != n {
+			t.Fatalf("it rests again: %+v", client.Health())
+		}
+	}
+}
+
 func TestSentinelAFailoverIsFollowedInARest(t *testing.T) {
 	for _, planned := range []bool{true, false} {
 		t.Run(fmt.Sprint("planned ", planned), func(t *testing.T) {

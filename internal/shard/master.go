@@ -58,7 +58,7 @@ func (sh *Shard) tracking() *remote.Tracking {
 	return &remote.Tracking{
 		More:        sh.tracked,
 		Invalidated: sh.announcedByRedis,
-		Ended:       sh.touch, // the heartbeat finds out now what the end means, not after a rest
+		Ended:       sh.hungUp,
 	}
 }
 

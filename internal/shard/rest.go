@@ -18,6 +18,10 @@ const (
 	restAfter = 5 * time.Second
 	// RestEach is how often a resting shard asks its master.
 	RestEach = 5 * time.Second
+	// restless is how long a shard does not rest when its connections have ended in two rests,
+	// one soon after the other.
+	restless = time.Hour
+	soon     = time.Minute
 )
 
 // use is when a shard was used last.
@@ -25,6 +29,8 @@ type use struct {
 	noted   atomic.Bool   // it was, since inUse was asked last
 	at      atomic.Int64  // when that was seen last, in the client's time
 	resting atomic.Bool   // whoever uses it is to wake it
+	ended   atomic.Int64  // when a connection ended in a rest; 0: never
+	awake   atomic.Int64  // until then it does not rest
 	wake    chan struct{} // of Hear
 }
 
@@ -39,6 +45,19 @@ func (sh *Shard) touch() {
 	if u.resting.Load() {
 		sh.rouse()
 	}
+}
+
+// hungUp notes that the connection to the master has ended. The heartbeat finds out now what
+// that means, not after the rest. Who closes what is idle (timeout in redis.conf, a balancer)
+// does so in each rest.
+func (sh *Shard) hungUp() {
+	u, now := &sh.usage, sh.Clock.Now()
+	if u.resting.Load() {
+		if last := u.ended.Swap(now); last != 0 && now-last < int64(soon) {
+			u.awake.Store(now + int64(restless))
+		}
+	}
+	sh.touch()
 }
 
 // rouse ends the rest.
@@ -62,7 +81,7 @@ func (sh *Shard) inUse(now int64) bool {
 	if vouched || noted {
 		u.at.Store(now)
 	}
-	return now-u.at.Load() < int64(restAfter) || sh.Ledger.Unconfirmed() > 0 || sh.Barriers.Awaited() ||
+	return now-u.at.Load() < int64(restAfter) || now < u.awake.Load() || sh.Ledger.Unconfirmed() > 0 || sh.Barriers.Awaited() ||
 		sh.copiesWanted() || !sh.Outbox.Empty() || sh.onHeartbeat.of(sh)
 }
 
