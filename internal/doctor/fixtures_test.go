@@ -348,6 +348,7 @@ var fixtures = map[string]Input{
 		n.Info["instantaneous_output_repl_kbps"], n.Config["repl-backlog-size"] = "2000.00", "1048576"
 	}),
 	"redis-keepalive-off": ofMaster(func(n *survey.Node) { n.Config["tcp-keepalive"] = "0" }),
+	"redis-timeout-short": ofMaster(func(n *survey.Node) { n.Config["timeout"] = "5" }),
 	"redis-open": with(wellServer(), func(s *survey.Survey, o *Settings) {
 		s.Nodes[0].Config["requirepass"], o.Password = "", false
 	}),

@@ -52,6 +52,20 @@ var loadChecks = []Check{
 		},
 	},
 	{
+		Code: "redis-timeout-short", Severity: health.SeverityInfo, Title: "A server closes idle connections within seconds",
+		Why:  "A process that nobody uses asks its master every five seconds. Its connections are closed before that, and it is degraded for a moment.",
+		Fix:  "redis-cli CONFIG SET timeout 0 on every node, and in redis.conf; or 60 seconds and more.",
+		When: "timeout is between 1 and 5 seconds",
+		find: func(v *view) (all []seen) {
+			for _, n := range v.nodes {
+				if s, err := strconv.Atoi(n.Config["timeout"]); err == nil && s > 0 && s <= 5 {
+					all = append(all, seen{subject: n.Addr, detail: "CONFIG GET timeout: " + n.Config["timeout"]})
+				}
+			}
+			return all
+		},
+	},
+	{
 		Code: "redis-clients-many", Severity: health.SeverityWarning, Title: "A server has few connections left",
 		Why:  "When they are used up, nobody else is let in: no new process, and no client that reconnects.",
 		Fix:  "Raise maxclients, or find out who uses the connections: redis-cli CLIENT LIST.",

@@ -16,7 +16,7 @@ var parameters = []string{
 	"save", "appendonly", "maxmemory", "maxmemory-policy",
 	"min-replicas-to-write", "min-replicas-max-lag", "replica-priority",
 	"masteruser", "repl-backlog-size", "replica-serve-stale-data", "replica-read-only",
-	"port", "tls-port", "tls-replication", "maxclients", "tcp-keepalive",
+	"port", "tls-port", "tls-replication", "maxclients", "tcp-keepalive", "timeout",
 }
 
 // clusterParameters are asked for too in Cluster mode.
